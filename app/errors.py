@@ -1,0 +1,175 @@
+"""Everything this service raises on purpose; `api/problems.py` says what each looks like outside.
+
+BffError
+├── InvalidRequest                  the request's own fields are wrong
+├── MalformedRequest                no JSON, no usable parameter
+├── IdempotencyKeyInvalid           missing or not 16 to 255 visible ASCII characters
+├── IdempotencyKeyReused            the same key came with another body
+├── TwoCredentials                  cookie and bearer at once
+├── SessionRequired                 no credential at all
+├── SessionExpired                  known to be absent, expired or refused by the upstream
+├── OriginNotAllowed                a browser of another site calls with our cookie
+├── NotFound                        the thing asked for is known not to be there
+│   ├── BrandNotFound
+│   ├── ParcelNotFound              unknown order or wrong postal code: one and the same
+│   ├── ReturnNotFound
+│   └── ServicePointNotFound
+├── Conflict                        right question, wrong moment
+│   ├── LabelNotReady
+│   ├── NoLabel                     this return ends without a label
+│   ├── NotReturnableOnline         the upstream names no parcel to return
+│   ├── ReturnInProgress            the first request with this key still runs
+│   └── UnitsClaimed                another return holds these units
+├── ReturnRefused                   the upstream refused the return with a 4xx
+├── ReturnOutcomeUnknown            we may have created it
+├── StoreUnavailable                Redis cannot answer now
+└── UpstreamError
+    ├── BadUpstream                 it answered nonsense
+    ├── UpstreamTimeout             it was late
+    ├── UpstreamUnauthorized        it refused our token (401, 403)
+    ├── UpstreamRejected            it refused the content of our request (other 4xx)
+    └── UpstreamUnavailable         never reached, or it has no time for us (429)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """What is wrong with one member of a request body; `pointer` is a JSON Pointer in fragment form."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class BffError(Exception):
+    """A failure we foresaw. `reason` is our own words for the log, never text of the upstream or the caller."""
+
+    def __init__(
+        self,
+        reason: str = "",
+        *,
+        retry_after: int | None = None,
+        location: str | None = None,
+        errors: Sequence[FieldProblem] = (),
+    ) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+        """Seconds after which the same request may succeed."""
+        self.location = location
+        """Absolute path of the resource that stands in the way."""
+        self.errors = errors
+
+
+class InvalidRequest(BffError):
+    """The request is well-formed, and its fields are wrong."""
+
+
+class MalformedRequest(BffError):
+    """The request cannot be read at all."""
+
+
+class IdempotencyKeyInvalid(BffError):
+    """`Idempotency-Key` is missing or malformed."""
+
+
+class IdempotencyKeyReused(BffError):
+    """The same key came with another body."""
+
+
+class TwoCredentials(BffError):
+    """Cookie and bearer token came together."""
+
+
+class SessionRequired(BffError):
+    """The call needs a session, and none was presented."""
+
+
+class SessionExpired(BffError):
+    """The session is known to be absent, expired or refused by the upstream."""
+
+
+class OriginNotAllowed(BffError):
+    """A page of another site made a call that carries our cookie or would set it."""
+
+
+class NotFound(BffError):
+    """What was asked for is known not to exist for this caller."""
+
+
+class BrandNotFound(NotFound):
+    """The brand is not served here, or has no active return portal."""
+
+
+class ParcelNotFound(NotFound):
+    """No parcel for this identifier and postal code; which of the two is wrong is never said."""
+
+
+class ReturnNotFound(NotFound):
+    """No such return of this session's parcel."""
+
+
+class ServicePointNotFound(NotFound):
+    """No such service point."""
+
+
+class Conflict(BffError):
+    """The request is right, and the state of the resource is not."""
+
+
+class LabelNotReady(Conflict):
+    """The label is still being made, or has to be paid first."""
+
+
+class NoLabel(Conflict):
+    """The return is in a state that never has a label."""
+
+
+class NotReturnableOnline(Conflict):
+    """The upstream gives no parcel id for this order, so no return can be created here."""
+
+
+class ReturnInProgress(Conflict):
+    """The first request with this idempotency key is still running."""
+
+
+class UnitsClaimed(Conflict):
+    """Another return of the parcel holds the units asked for."""
+
+
+class ReturnRefused(BffError):
+    """The upstream refused to create the return."""
+
+
+class ReturnOutcomeUnknown(BffError):
+    """The return may or may not have been created; nobody posts these units again until that is settled."""
+
+
+class StoreUnavailable(BffError):
+    """Redis cannot answer: nothing is known, nothing was deleted."""
+
+
+class UpstreamError(BffError):
+    """The upstream did not give a usable answer."""
+
+
+class BadUpstream(UpstreamError):
+    """The upstream answered something that its contract does not allow."""
+
+
+class UpstreamTimeout(UpstreamError):
+    """The upstream did not answer within the deadline."""
+
+
+class UpstreamUnauthorized(UpstreamError):
+    """The upstream refused the token we sent (401 or 403)."""
+
+
+class UpstreamRejected(UpstreamError):
+    """The upstream refused the content of the request (a 4xx that says nothing about tokens or quota)."""
+
+
+class UpstreamUnavailable(UpstreamError):
+    """The request provably never left, or the upstream has no time for it (429)."""
