@@ -2,7 +2,11 @@
 
 BffError
 ├── InvalidRequest                  the request's own fields are wrong
-├── MalformedRequest                no JSON, no usable parameter
+├── MalformedRequest                it cannot be read at all
+├── UnsupportedMediaType            the body is not what it has to be
+├── BodyTooLarge, HeadersTooLarge   more than we read
+├── MethodNotAllowed
+├── InternalError                   a fault of ours
 ├── IdempotencyKeyInvalid           missing or not 16 to 255 visible ASCII characters
 ├── IdempotencyKeyReused            the same key came with another body
 ├── TwoCredentials                  cookie and bearer at once
@@ -10,6 +14,7 @@ BffError
 ├── SessionExpired                  known to be absent, expired or refused by the upstream
 ├── OriginNotAllowed                a browser of another site calls with our cookie
 ├── NotFound                        the thing asked for is known not to be there
+│   ├── RouteNotFound
 │   ├── BrandNotFound
 │   ├── ParcelNotFound              unknown order or wrong postal code: one and the same
 │   ├── ReturnNotFound
@@ -18,8 +23,10 @@ BffError
 │   ├── LabelNotReady
 │   ├── NoLabel                     this return ends without a label
 │   ├── NotReturnableOnline         the upstream names no parcel to return
+│   ├── ServicePointUnavailable     gone, or of another carrier
 │   ├── ReturnInProgress            the first request with this key still runs
 │   └── UnitsClaimed                another return holds these units
+├── ClaimLost                       this request was taken for dead before it sent anything
 ├── ReturnRefused                   the upstream refused the return with a 4xx
 ├── ReturnOutcomeUnknown            we may have created it
 ├── StoreUnavailable                Redis cannot answer now
@@ -71,6 +78,26 @@ class MalformedRequest(BffError):
     """The request cannot be read at all."""
 
 
+class UnsupportedMediaType(BffError):
+    """The body is not of the media type the call takes."""
+
+
+class BodyTooLarge(BffError):
+    """The body has more bytes than the call takes."""
+
+
+class HeadersTooLarge(BffError):
+    """The request's headers have more bytes than we read."""
+
+
+class MethodNotAllowed(BffError):
+    """The resource has no such method."""
+
+
+class InternalError(BffError):
+    """A fault of ours that nobody foresaw."""
+
+
 class IdempotencyKeyInvalid(BffError):
     """`Idempotency-Key` is missing or malformed."""
 
@@ -97,6 +124,10 @@ class OriginNotAllowed(BffError):
 
 class NotFound(BffError):
     """What was asked for is known not to exist for this caller."""
+
+
+class RouteNotFound(NotFound):
+    """The API has no such path."""
 
 
 class BrandNotFound(NotFound):
@@ -131,12 +162,20 @@ class NotReturnableOnline(Conflict):
     """The upstream gives no parcel id for this order, so no return can be created here."""
 
 
+class ServicePointUnavailable(Conflict):
+    """The chosen service point is gone, or belongs to another carrier than the one chosen."""
+
+
 class ReturnInProgress(Conflict):
     """The first request with this idempotency key is still running."""
 
 
 class UnitsClaimed(Conflict):
     """Another return of the parcel holds the units asked for."""
+
+
+class ClaimLost(BffError):
+    """This request stalled before it sent anything and was taken for dead."""
 
 
 class ReturnRefused(BffError):

@@ -1,0 +1,42 @@
+"""Call 14: what operators and tools ask."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from app.api.problems import KINDS, responses
+from app.dependencies import ServicesDep
+from app.errors import RouteNotFound, StoreUnavailable
+from app.models import Health, ProblemKind
+from app.observability import CONTENT_TYPE, metrics
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/livez", operation_id="getLiveness")
+async def get_liveness() -> Health:
+    """The process runs; nothing else is asked."""
+    return Health()
+
+
+@router.get("/readyz", operation_id="getReadiness", responses=responses(StoreUnavailable))
+async def get_readiness(services: ServicesDep) -> Health:
+    """Redis answers; the upstream is not asked, or its outage would take every replica out."""
+    await services.store.ping()
+    return Health()
+
+
+@router.get("/metrics", operation_id="getMetrics", response_class=Response, include_in_schema=False)
+async def get_metrics() -> Response:
+    """Prometheus metrics; the gateway keeps them private."""
+    return Response(metrics(), headers={"Content-Type": CONTENT_TYPE})
+
+
+@router.get("/problems/{code}", operation_id="getProblem", responses=responses(RouteNotFound))
+async def get_problem(code: str) -> ProblemKind:
+    """What a problem code means and what helps."""
+    for kind in KINDS.values():
+        if kind.code == code:
+            return ProblemKind(
+                code=code, status=kind.status, title=kind.title, detail=kind.detail, retryable=kind.retryable
+            )
+    raise RouteNotFound

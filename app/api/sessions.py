@@ -1,0 +1,96 @@
+"""Calls 2 and 3: look a parcel up, resume, end."""
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from app.api.problems import responses
+from app.dependencies import (
+    COOKIE,
+    BrandDep,
+    PresentedDep,
+    ServicesDep,
+    SessionDep,
+    SessionIdDep,
+    check_origin,
+    json_body,
+)
+from app.errors import (
+    BadUpstream,
+    BrandNotFound,
+    InvalidRequest,
+    MalformedRequest,
+    OriginNotAllowed,
+    ParcelNotFound,
+    SessionExpired,
+    StoreUnavailable,
+    UnsupportedMediaType,
+    UpstreamTimeout,
+)
+from app.models import NewSession, SessionAnswer
+
+router = APIRouter(tags=["session"])
+
+
+@router.post(
+    "/v1/brands/{brand}/sessions",
+    operation_id="createSession",
+    status_code=201,
+    response_model=SessionAnswer,
+    dependencies=[Depends(json_body)],
+    responses=responses(
+        MalformedRequest,
+        OriginNotAllowed,
+        BrandNotFound,
+        ParcelNotFound,
+        UnsupportedMediaType,
+        InvalidRequest,
+        BadUpstream,
+        StoreUnavailable,
+        UpstreamTimeout,
+    ),
+)
+async def create_session(
+    request: Request, brand: BrandDep, wanted: NewSession, old: PresentedDep, services: ServicesDep
+) -> Response:
+    """Looks the parcel up and starts a session: a `__Host-` cookie, or a `session_token` in the body if asked for."""
+    if wanted.in_cookie:
+        check_origin(request, services.settings.allowed_origins)
+    session_id, session, settings = await services.flows.look_up(brand, wanted)
+    if old:
+        await services.sessions.delete(old)
+    answer = await services.flows.first_screen(session, settings)
+    if not wanted.in_cookie:
+        return _json(answer.model_copy(update={"session_token": session_id.token}), 201)
+    response = _json(answer, 201)
+    response.set_cookie(COOKIE, session_id.token, path="/", secure=True, httponly=True, samesite="strict")
+    return response
+
+
+@router.get(
+    "/v1/session",
+    operation_id="getSession",
+    response_model=SessionAnswer,
+    responses=responses(SessionExpired, BadUpstream, StoreUnavailable, UpstreamTimeout),
+)
+async def get_session(session: SessionDep, services: ServicesDep) -> Response:
+    """Everything the first screen needs, again."""
+    settings, _ = await services.portals.get(session.brand, session.languages)
+    return _json(await services.flows.first_screen(session, settings))
+
+
+@router.delete(
+    "/v1/session",
+    operation_id="deleteSession",
+    status_code=204,
+    responses=responses(SessionExpired, OriginNotAllowed, StoreUnavailable),
+)
+async def delete_session(session_id: SessionIdDep, services: ServicesDep) -> Response:
+    """Forgets the tokens and the personal data at once; returns and what they claim stay."""
+    await services.sessions.delete(session_id)
+    response = Response(status_code=204)
+    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+    return response
+
+
+def _json(answer: SessionAnswer, status: int = 200) -> Response:
+    return Response(answer.model_dump_json(), status, media_type="application/json")

@@ -1,0 +1,144 @@
+"""Who may post which units of a parcel: the exactly-once transitions as pure functions.
+
+A parcel's claims are one small map, return id -> Claim. Everything here takes the map and answers the next one;
+`returns.py` stores it. The table is docs/returns.md.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from pydantic import BaseModel, ConfigDict
+
+from app.errors import ClaimLost, UnitsClaimed
+
+
+class Phase(StrEnum):
+    """Where a claim stands; a claim that is not in the map is absent."""
+
+    INTENT = "intent"
+    SENT = "sent"
+    DONE = "done"
+    FAILED = "failed"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+
+
+class Event(StrEnum):
+    """What can happen to a claim."""
+
+    FIRST_BYTE = "the first byte of our POST is about to leave"
+    NOT_TAKEN = "no byte of our POST left, or upstream turned it away unread (401, 403, 429)"
+    ACCEPTED = "upstream answered 2xx and it parses"
+    REFUSED = "upstream answered another 4xx"
+    LOST = "anything else happened after the first byte"
+    OWNER_DEAD = "the lease ended"
+    ANNOUNCEMENT_FAILED = "the label announcement failed for good"
+
+
+TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyType(
+    {
+        (Phase.INTENT, Event.FIRST_BYTE): Phase.SENT,
+        (Phase.INTENT, Event.NOT_TAKEN): None,
+        (Phase.INTENT, Event.OWNER_DEAD): None,
+        (Phase.SENT, Event.NOT_TAKEN): None,
+        (Phase.SENT, Event.ACCEPTED): Phase.DONE,
+        (Phase.SENT, Event.REFUSED): Phase.FAILED,
+        (Phase.SENT, Event.LOST): Phase.OUTCOME_UNKNOWN,
+        (Phase.SENT, Event.OWNER_DEAD): Phase.OUTCOME_UNKNOWN,
+        (Phase.OUTCOME_UNKNOWN, Event.NOT_TAKEN): None,
+        (Phase.OUTCOME_UNKNOWN, Event.ACCEPTED): Phase.DONE,
+        (Phase.OUTCOME_UNKNOWN, Event.REFUSED): Phase.FAILED,
+        (Phase.DONE, Event.ANNOUNCEMENT_FAILED): Phase.FAILED,
+        # The same news once more: it was stored, and the store's answer got lost.
+        (None, Event.NOT_TAKEN): None,
+        (Phase.SENT, Event.FIRST_BYTE): Phase.SENT,
+        (Phase.DONE, Event.ACCEPTED): Phase.DONE,
+        (Phase.FAILED, Event.REFUSED): Phase.FAILED,
+        (Phase.OUTCOME_UNKNOWN, Event.LOST): Phase.OUTCOME_UNKNOWN,
+        (Phase.FAILED, Event.ANNOUNCEMENT_FAILED): Phase.FAILED,
+    }
+)
+
+
+class Claim(BaseModel):
+    """Units of some lines, held by one return; the lines are keyed hashes of item ids."""
+
+    model_config = ConfigDict(frozen=True)
+
+    phase: Phase
+    owner: str
+    lease_until: float
+    """Seconds on the store's clock; after it, an owner that has not finished counts as dead."""
+    units: dict[str, int]
+
+
+def without_the_dead(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
+    """The claims after every owner whose lease ended was declared dead."""
+    alive = dict(claims)
+    for return_id, claim in claims.items():
+        if claim.lease_until <= now and (claim.phase, Event.OWNER_DEAD) in TRANSITIONS:
+            _put(alive, return_id, claim, TRANSITIONS[claim.phase, Event.OWNER_DEAD])
+    return alive
+
+
+def advanced(
+    claims: Mapping[str, Claim], return_id: str, event: Event, *, owner: str | None, now: float
+) -> dict[str, Claim]:
+    """The claims after this event; only ANNOUNCEMENT_FAILED needs no owner.
+
+    Raises:
+        ClaimLost: the event is not possible where the claim stands, or another owner holds it.
+    """
+    alive = without_the_dead(claims, now)
+    claim = alive.get(return_id)
+    if claim and event is not Event.ANNOUNCEMENT_FAILED and claim.owner != owner:
+        raise ClaimLost("another owner holds the claim")
+    phase = claim.phase if claim else None
+    if (phase, event) not in TRANSITIONS:
+        raise ClaimLost(f"{event.name} is not possible for a claim that is {phase or 'absent'}")
+    if claim:
+        _put(alive, return_id, claim, TRANSITIONS[phase, event])
+    return alive
+
+
+def claimed(
+    claims: Mapping[str, Claim], return_id: str, claim: Claim, ordered: Mapping[str, int], *, now: float
+) -> dict[str, Claim]:
+    """The claims with a new one, if its units are still free of those ordered per line.
+
+    Raises:
+        UnitsClaimed: `location` names the return that holds them.
+    """
+    alive = without_the_dead(claims, now)
+    held = units_held(alive)
+    for line, quantity in claim.units.items():
+        if held[line] + quantity > ordered[line]:
+            holder = next((other for other, held_by in alive.items() if _holds(held_by, line)), None)
+            raise UnitsClaimed("units are held by another return", location=holder and location_of(holder))
+    return {**alive, return_id: claim}
+
+
+def units_held(claims: Mapping[str, Claim]) -> Counter[str]:
+    """How many units of each line are held; a failed return holds none."""
+    held: Counter[str] = Counter()
+    for claim in claims.values():
+        if claim.phase is not Phase.FAILED:
+            held.update(claim.units)
+    return held
+
+
+def location_of(return_id: str) -> str:
+    """The absolute path of a return."""
+    return f"/v1/returns/{return_id}"
+
+
+def _holds(claim: Claim, line: str) -> bool:
+    return claim.phase is not Phase.FAILED and line in claim.units
+
+
+def _put(claims: dict[str, Claim], return_id: str, claim: Claim, phase: Phase | None) -> None:
+    if phase is None:
+        del claims[return_id]
+    else:
+        claims[return_id] = claim.model_copy(update={"phase": phase})

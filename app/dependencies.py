@@ -1,0 +1,154 @@
+"""What handlers ask for in their signatures: the services, the session, and proof that the caller may ask."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Header, Path, Request
+
+from app.cache import PortalCache
+from app.errors import (
+    BrandNotFound,
+    IdempotencyKeyInvalid,
+    OriginNotAllowed,
+    SessionExpired,
+    SessionRequired,
+    TwoCredentials,
+    UnsupportedMediaType,
+    UpstreamUnauthorized,
+)
+from app.flows import Flows
+from app.labels import Labels
+from app.returns import Returns
+from app.sendcloud.client import Sendcloud
+from app.sessions import Session, SessionId, SessionStore
+from app.settings import Settings
+from app.store import Store
+
+COOKIE = "__Host-return_session"
+KEY_LENGTHS = range(16, 256)
+
+
+@dataclass(frozen=True)
+class Services:
+    """What one process works with; made once by the lifespan."""
+
+    settings: Settings
+    store: Store
+    sendcloud: Sendcloud
+    portals: PortalCache
+    sessions: SessionStore
+    returns: Returns
+    labels: Labels
+    flows: Flows
+
+
+def services(request: Request) -> Services:
+    """The services of this process."""
+    return cast("Services", request.app.state.services)
+
+
+ServicesDep = Annotated[Services, Depends(services)]
+
+
+def served_brand(brand: Annotated[str, Path(max_length=63)], services: ServicesDep) -> str:
+    """The brand of the path.
+
+    Raises:
+        BrandNotFound: it is not served here.
+    """
+    if brand not in services.settings.brands:
+        raise BrandNotFound("not one of ours")
+    return brand
+
+
+BrandDep = Annotated[str, Depends(served_brand)]
+
+
+def presented(request: Request) -> SessionId | None:
+    """The session id that came with the request, if any.
+
+    Raises:
+        TwoCredentials: cookie and bearer came together.
+        SessionExpired: it is malformed.
+    """
+    cookie = request.cookies.get(COOKIE)
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if cookie and scheme:
+        raise TwoCredentials
+    token = bearer.strip() if scheme.casefold() == "bearer" else cookie
+    return SessionId.parse(token) if token else None
+
+
+PresentedDep = Annotated[SessionId | None, Depends(presented)]
+
+
+def check_origin(request: Request, allowed_origins: list[str]) -> None:
+    """Returns if no page of another site is behind this request; a call with neither header comes from no browser.
+
+    Raises:
+        OriginNotAllowed: one may be.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is None and origin is None:
+        return
+    if site != "same-origin" and origin not in allowed_origins:
+        raise OriginNotAllowed
+
+
+async def required_session_id(request: Request, session_id: PresentedDep, services: ServicesDep) -> SessionId:
+    """The session id a call needs; an unsafe call with the cookie also needs a page of ours behind it."""
+    if session_id is None:
+        raise SessionRequired
+    if request.method != "GET" and COOKIE in request.cookies:
+        check_origin(request, services.settings.allowed_origins)
+    return session_id
+
+
+SessionIdDep = Annotated[SessionId, Depends(required_session_id)]
+
+
+async def live_session(session_id: SessionIdDep, services: ServicesDep) -> AsyncIterator[Session]:
+    """The session of the caller; once the upstream refuses its tokens it is over.
+
+    Raises:
+        SessionExpired: absent, or refused by the upstream.
+    """
+    session = await services.sessions.get(session_id)
+    try:
+        yield session
+    except UpstreamUnauthorized as error:
+        await services.sessions.delete(session_id)
+        raise SessionExpired("the upstream refuses its tokens") from error
+
+
+SessionDep = Annotated[Session, Depends(live_session)]
+
+
+def json_body(request: Request) -> None:
+    """Returns if the body is declared to be JSON, which no form of another site can do unasked."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
+    if media_type != "application/json":
+        raise UnsupportedMediaType
+
+
+def idempotency_key(
+    idempotency_key: Annotated[
+        str | None,
+        Header(description="16 to 255 visible ASCII characters, quoted or not; kept 24 hours for this parcel."),
+    ] = None,
+) -> str:
+    """The client's key for this creation, without its quotes.
+
+    Raises:
+        IdempotencyKeyInvalid: missing or malformed.
+    """
+    key = idempotency_key or ""
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if len(key) not in KEY_LENGTHS or not all("!" <= character <= "~" for character in key):
+        raise IdempotencyKeyInvalid
+    return key
+
+
+IdempotencyKeyDep = Annotated[str, Depends(idempotency_key)]

@@ -1,0 +1,209 @@
+"""The two journeys that need several collaborators: looking a parcel up, and creating a return."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from functools import partial
+
+from app import enrichment, incoming
+from app.cache import PortalCache
+from app.claims import Event, location_of
+from app.errors import (
+    BadUpstream,
+    BffError,
+    ClaimLost,
+    InvalidRequest,
+    NotReturnableOnline,
+    ReturnOutcomeUnknown,
+    ReturnRefused,
+    ServicePointNotFound,
+    ServicePointUnavailable,
+    UpstreamRejected,
+)
+from app.labels import next_poll_at
+from app.models import (
+    NewReturn,
+    NewSession,
+    Return,
+    ReturnDelivery,
+    ReturnItem,
+    ReturnParcel,
+    ReturnState,
+    SessionAnswer,
+)
+from app.returns import Attempt, Found, ReturnRecord, Returns
+from app.sealing import Keyring
+from app.sendcloud import schemas as upstream
+from app.sendcloud.client import Sendcloud
+from app.sendcloud.tokens import token_expiry
+from app.sessions import Session, SessionId, SessionStore
+from app.store import Store
+
+RETURN_ID_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Flows:
+    """What the journeys work with."""
+
+    session_ttl: int
+    store: Store
+    keyring: Keyring
+    sendcloud: Sendcloud
+    portals: PortalCache
+    sessions: SessionStore
+    returns: Returns
+
+    async def look_up(self, brand: str, wanted: NewSession) -> tuple[SessionId, Session, upstream.PortalSettings]:
+        """A new session for the parcel, and its shop's settings; both are asked for side by side.
+
+        Raises:
+            ParcelNotFound: unknown order or wrong postal code.
+        """
+        now, outgoing, (settings, language) = await asyncio.gather(
+            self.store.now(),
+            self.sendcloud.outgoing(brand, wanted.identifier, wanted.postal_code),
+            self.portals.get(brand, [wanted.language] if wanted.language else []),
+        )
+        session = Session(
+            brand=brand,
+            scope=self._scope(brand, outgoing.data.parcel),
+            languages=[language] if language else [],
+            expires_at=min(now + self.session_ttl, *_expiries(outgoing)),
+            outgoing=outgoing,
+        )
+        if session.expires_at <= now:
+            raise BadUpstream("tokens that have expired already")
+        return await self.sessions.create(session, session.expires_at - now), session, settings
+
+    async def first_screen(self, session: Session, settings: upstream.PortalSettings) -> SessionAnswer:
+        """Everything the first screen of this session needs."""
+        data = session.outgoing.data
+        found, held = await self.returns.of_parcel(session.scope, [product.id for product in data.products])
+        returns = [each.public() for each in found]
+        return enrichment.first_screen(data, settings, returns, held, session.expires_at)
+
+    async def create_return(self, session: Session, key: str, body: NewReturn) -> Return:
+        """The return, created once however often the same key asks.
+
+        Raises:
+            InvalidRequest: `errors` says everything that is wrong with the body.
+            UnitsClaimed, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as `Returns` has it.
+        """
+        fingerprint = incoming.fingerprint(body)
+        repeated = await self.returns.repeated(session.scope, key, fingerprint)
+        if repeated is not None:
+            return repeated
+        data = session.outgoing.data
+        if data.parcel.id is None:
+            raise NotReturnableOnline("no parcel id", location=hosted_portal(session.brand))
+        settings, _ = await self.portals.get(session.brand, session.languages)
+        if problems := incoming.problems(body, data, settings):
+            raise InvalidRequest("the body does not fit the parcel", errors=problems)
+        point = await self._service_point(session, body)
+        new_return = incoming.new_return(body, data.parcel.id, data, point)
+        ordered = {product.id: product.quantity for product in data.products}
+        record = _record(body, data, point)
+        attempt = await self.returns.claim(session.scope, key, fingerprint, record, ordered)
+        return await self._post(session, attempt, new_return)
+
+    async def _post(self, session: Session, attempt: Attempt, new_return: upstream.NewReturn) -> Return:
+        location = location_of(attempt.return_id)
+        try:
+            created = await self.sendcloud.create_return(
+                session.brand,
+                session.outgoing.access_token,
+                new_return,
+                partial(self.returns.first_byte, attempt),
+            )
+        except ReturnOutcomeUnknown as error:
+            await self.returns.settle(attempt, Event.LOST, _unknown)
+            raise ReturnOutcomeUnknown(str(error), location=location) from error
+        except UpstreamRejected as error:
+            await self.returns.settle(attempt, Event.REFUSED, _refused)
+            raise ReturnRefused(str(error), location=location) from error
+        except BffError:
+            await self.returns.settle(attempt, Event.NOT_TAKEN, _refused)
+            raise
+        found = await self.returns.settle(attempt, Event.ACCEPTED, partial(_created, created))
+        if found is None or found.record.first_answer is None:
+            raise ClaimLost("the return vanished from the store")
+        return found.record.first_answer
+
+    async def _service_point(self, session: Session, body: NewReturn) -> upstream.ServicePoint | None:
+        if body.delivery.service_point is None:
+            return None
+        try:
+            point = await self.sendcloud.service_point(
+                session.outgoing.service_points_token, body.delivery.service_point
+            )
+        except ServicePointNotFound as error:
+            raise ServicePointUnavailable("gone") from error
+        offered = {carrier.code for carrier in session.outgoing.data.carriers}
+        if point.carrier not in ({body.delivery.carrier} if body.delivery.carrier else offered):
+            raise ServicePointUnavailable("of another carrier")
+        return point
+
+    def _scope(self, brand: str, parcel: upstream.Parcel) -> str:
+        known = f"id:{parcel.id}" if parcel.id is not None else f"order:{parcel.order_number.strip().casefold()}"
+        return self.keyring.name("parcel", brand, known)
+
+
+def hosted_portal(brand: str) -> str:
+    """Where the upstream's own portal for this brand is (upstream.md section 12, seen in clients)."""
+    return f"https://{brand}.shipping-portal.com/rp/"
+
+
+def _expiries(outgoing: upstream.Outgoing) -> list[float]:
+    stated = map(token_expiry, (outgoing.access_token, outgoing.service_points_token))
+    return [float(expiry) for expiry in stated if expiry is not None]
+
+
+def _record(body: NewReturn, data: upstream.OutgoingData, point: upstream.ServicePoint | None) -> ReturnRecord:
+    names = {product.id: product.name for product in data.products}
+    items = [
+        ReturnItem(
+            id=line.id,
+            name=enrichment.text(names[line.id]),
+            quantity=line.quantity,
+            reason=line.reason if line.reason is not None else body.reason,
+            comment=line.comment,
+        )
+        for line in incoming.lines(body)
+    ]
+    return ReturnRecord(
+        id="rtn_" + secrets.token_urlsafe(RETURN_ID_BYTES),
+        created_at=0,
+        updated_at=0,
+        items=items,
+        delivery=ReturnDelivery.model_validate(body.delivery.model_dump()),
+        drop_off=enrichment.service_point(point) if point else None,
+    )
+
+
+def _unknown(found: Found) -> ReturnRecord:
+    return found.changed(state=ReturnState.OUTCOME_UNKNOWN)
+
+
+def _refused(found: Found) -> ReturnRecord:
+    return found.changed(state=ReturnState.FAILED)
+
+
+def _created(created: upstream.CreatedReturn, found: Found) -> ReturnRecord:
+    """The record once upstream took the return; it is polled unless no label will ever come (in store, design 3.3)."""
+    state = ReturnState.LABEL_PENDING
+    if created.payment_url:
+        state = ReturnState.AWAITING_PAYMENT
+    elif found.record.delivery.option == "in_store":
+        state = ReturnState.NO_LABEL_NEEDED
+    polled = created.poller_token is not None and state is not ReturnState.NO_LABEL_NEEDED
+    record = found.changed(
+        state=state,
+        sendcloud_return_id=created.return_id,
+        parcels=tuple(ReturnParcel(id=parcel, tracking_number=None) for parcel in created.incoming_parcels),
+        payment_url=created.payment_url,
+        poller_token=created.poller_token,
+        next_poll_at=next_poll_at(0, found.now) if polled else None,
+    )
+    answer = Found(record, found.revision + 1, found.now).public()
+    return record.model_copy(update={"first_answer": answer})

@@ -1,0 +1,187 @@
+"""From the shopper's choice to the upstream's incoming request: every local check, then the body. Pure."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from pydantic import JsonValue
+
+from app import enrichment
+from app.errors import FieldProblem
+from app.models import DeliveryOptionCode, NewCustoms, NewReturn, NewReturnItem
+from app.sendcloud import schemas as upstream
+
+FIRST_MILE: dict[DeliveryOptionCode, str | None] = {
+    "drop_off_point": "dropoff",
+    "drop_off_labelless": "dropoff",
+    "pickup": "pickup",
+    "in_store": None,
+}
+APPLICABLE: dict[DeliveryOptionCode, frozenset[str]] = {
+    "drop_off_point": frozenset({"service_point", "carrier"}),
+    "drop_off_labelless": frozenset({"service_point", "carrier"}),
+    "pickup": frozenset({"carrier", "pickup_date"}),
+    "in_store": frozenset({"store"}),
+}
+
+
+def lines(body: NewReturn) -> list[NewReturnItem]:
+    """The items with those of the same id, reason and comment summed into one."""
+    summed: dict[tuple[str, int | None, str | None], NewReturnItem] = {}
+    for item in body.items:
+        like = (item.id, item.reason, item.comment)
+        quantity = item.quantity + (summed[like].quantity if like in summed else 0)
+        summed[like] = item.model_copy(update={"quantity": quantity})
+    return list(summed.values())
+
+
+def units(body: NewReturn) -> Counter[str]:
+    """How many units of each item come back."""
+    wanted: Counter[str] = Counter()
+    for item in body.items:
+        wanted[item.id] += item.quantity
+    return wanted
+
+
+def fingerprint(body: NewReturn) -> str:
+    """The same text for bodies that ask for the same: order, repeated items and spelled-out defaults do not count."""
+    items = sorted(line.model_dump_json() for line in lines(body))
+    canonical = body.model_dump(mode="json", exclude={"items"}) | {"items": items}
+    return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
+
+
+def problems(body: NewReturn, data: upstream.OutgoingData, settings: upstream.PortalSettings) -> list[FieldProblem]:
+    """Everything that is wrong with the body for this parcel and this shop, all at once."""
+    checks: tuple[Callable[[NewReturn, upstream.OutgoingData, upstream.PortalSettings], Iterator[FieldProblem]], ...]
+    checks = (_items, _reasons, _refund, _delivery, _parcels)
+    return [problem for check in checks for problem in check(body, data, settings)]
+
+
+def _items(body: NewReturn, data: upstream.OutgoingData, _settings: upstream.PortalSettings) -> Iterator[FieldProblem]:
+    products = {product.id: product for product in data.products}
+    wanted = units(body)
+    for index, item in enumerate(body.items):
+        product = products.get(item.id)
+        if product is None:
+            yield FieldProblem(f"#/items/{index}/id", "unknown-item", "The order has no such item.")
+        elif not product.returnable:
+            yield FieldProblem(f"#/items/{index}/id", "not-returnable", "The shop does not take this item back.")
+        elif wanted[item.id] > product.quantity:
+            yield FieldProblem(f"#/items/{index}/quantity", "too-many", "More units than were ordered.")
+
+
+def _reasons(
+    body: NewReturn, _data: upstream.OutgoingData, settings: upstream.PortalSettings
+) -> Iterator[FieldProblem]:
+    offered = {reason.id for reason in settings.portal.reasons}
+    if body.reason is not None and body.reason not in offered:
+        yield FieldProblem("#/reason", "unknown-reason", "The shop does not offer this reason.")
+    for index, item in enumerate(body.items):
+        if item.reason is None and body.reason is None:
+            yield FieldProblem(f"#/items/{index}", "missing", "A reason is needed, here or for the whole return.")
+        elif item.reason is not None and item.reason not in offered:
+            yield FieldProblem(f"#/items/{index}/reason", "unknown-reason", "The shop does not offer this reason.")
+
+
+def _refund(body: NewReturn, _data: upstream.OutgoingData, settings: upstream.PortalSettings) -> Iterator[FieldProblem]:
+    offered = {option.code: option for option in settings.portal.refund_options}
+    if body.refund.type not in offered:
+        yield FieldProblem("#/refund/type", "not-offered", "The shop does not offer this refund.")
+    elif offered[body.refund.type].require_message and not body.refund.message:
+        yield FieldProblem("#/refund", "missing", "This refund needs a message.")
+
+
+def _delivery(
+    body: NewReturn, data: upstream.OutgoingData, settings: upstream.PortalSettings
+) -> Iterator[FieldProblem]:
+    delivery = body.delivery
+    offered = {option.code: option for option in enrichment.options(settings, data).delivery_options}
+    option = offered.get(delivery.option)
+    if option is None or not option.possible:
+        yield FieldProblem("#/delivery/option", "not-offered", "This parcel cannot travel back that way.")
+        return
+    for need in option.needs:
+        if getattr(delivery, need) is None:
+            yield FieldProblem("#/delivery", "missing", f"This way back needs a {need}.")
+    for name in delivery.model_fields_set - {"option"} - APPLICABLE[delivery.option]:
+        if getattr(delivery, name) is not None:
+            yield FieldProblem(f"#/delivery/{name}", "not-applicable", "This way back has no use for it.")
+    if delivery.carrier is not None and delivery.carrier not in {carrier.code for carrier in data.carriers}:
+        yield FieldProblem("#/delivery/carrier", "not-offered", "This carrier does not take the parcel.")
+    if delivery.store is not None and delivery.store not in {place.id for place in settings.return_locations}:
+        yield FieldProblem("#/delivery/store", "not-offered", "The shop has no such store.")
+
+
+def _parcels(
+    body: NewReturn, data: upstream.OutgoingData, _settings: upstream.PortalSettings
+) -> Iterator[FieldProblem]:
+    if body.parcels > enrichment.parcel(data).max_parcels:
+        yield FieldProblem("#/parcels", "too-many", "More parcels than went out.")
+
+
+def new_return(
+    body: NewReturn, parcel_id: int, data: upstream.OutgoingData, point: upstream.ServicePoint | None
+) -> upstream.NewReturn:
+    """The upstream's request for a body without problems; sender, parcel and carrier come from the session."""
+    first_mile = FIRST_MILE[body.delivery.option]
+    reasons = [reason for reason in [body.reason, *(item.reason for item in body.items)] if reason is not None]
+    date = body.delivery.pickup_date
+    return upstream.NewReturn(
+        reason=reasons[0],
+        message=body.message or "",
+        outgoing_parcel=parcel_id,
+        refund=upstream.Refund(
+            refund_type=upstream.RefundType(code=body.refund.type), message=body.refund.message or ""
+        ),
+        delivery_option=body.delivery.option,
+        products=_products(body, data),
+        incoming_parcel=_incoming_parcel(data.parcel, body.parcels),
+        service_point=upstream.ServicePointChoice(id=point.id) if point else None,
+        selected_functionalities=upstream.SelectedFunctionalities(first_mile=first_mile) if first_mile else None,
+        selected_carrier_code=body.delivery.carrier or (point.carrier if point else None),
+        pickup_date=date.isoformat() if date else None,
+        customs_information=_customs(body.customs) if body.customs else None,
+    )
+
+
+def _products(body: NewReturn, data: upstream.OutgoingData) -> list[upstream.ReturnedProduct]:
+    products = {product.id: product for product in data.products}
+    return [
+        upstream.ReturnedProduct(
+            product_id=line.id,
+            quantity=line.quantity,
+            description=products[line.id].name,
+            value=float(products[line.id].price),
+            return_reason=line.reason,
+            return_message=line.comment,
+        )
+        for line in lines(body)
+    ]
+
+
+def _incoming_parcel(sender: upstream.Parcel, collo_count: int) -> upstream.IncomingParcel:
+    street = sender.address_divided.street if sender.address_divided else ""
+    number = sender.address_divided.house_number if sender.address_divided else ""
+    return upstream.IncomingParcel(
+        from_name=sender.name,
+        from_company_name=sender.company_name,
+        from_address_1=street or sender.address,
+        from_address_2=sender.address_2,
+        from_house_number=sender.house_number or number,
+        from_city=sender.city,
+        from_postal_code=sender.postal_code,
+        from_country=sender.country.iso_2,
+        from_country_state=sender.to_state,
+        from_email=sender.email,
+        from_telephone=sender.telephone,
+        collo_count=collo_count,
+    )
+
+
+def _customs(customs: NewCustoms) -> dict[str, JsonValue]:
+    stated: dict[str, JsonValue] = {
+        "customs_invoice_nr": customs.invoice_number,
+        "export_type": customs.export_type,
+    }
+    return stated | ({"invoice_date": customs.invoice_date.isoformat()} if customs.invoice_date else {})

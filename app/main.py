@@ -1,0 +1,114 @@
+"""The composition root of the service."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from app.api import operations, portal, returns, service_points, sessions
+from app.api.problems import handle_errors, problem_response
+from app.cache import PortalCache
+from app.dependencies import Services
+from app.flows import Flows
+from app.labels import Labels
+from app.middleware import Guard, RequestLog
+from app.models import Problem
+from app.returns import Returns
+from app.sealing import Keyring
+from app.sendcloud.client import connect
+from app.sendcloud.lanes import Deadlines
+from app.sessions import SessionStore
+from app.settings import Settings
+from app.store import Store
+
+POLL_LEASE_MARGIN_SECONDS = 2.0
+REQUEST_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Prefer", "Last-Event-ID", "If-None-Match"]
+RESPONSE_HEADERS = [
+    "Location",
+    "Retry-After",
+    "RateLimit",
+    "RateLimit-Policy",
+    "ETag",
+    "Preference-Applied",
+    "Content-Disposition",
+    "X-Request-Id",
+]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service with these settings; connections are made when it starts.
+
+    A function, not a global: tests and the sandbox make as many as they need.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running_services(settings) as services:
+            app.state.services = services
+            yield
+
+    app = api()
+    app.router.lifespan_context = lifespan
+    render = problem_response(settings.public_url)
+    handle_errors(app, render)
+    app.add_middleware(Guard, problem=render)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_credentials=True,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=REQUEST_HEADERS,
+        expose_headers=RESPONSE_HEADERS,
+    )
+    app.add_middleware(RequestLog)
+    return app
+
+
+def api() -> FastAPI:
+    """The routes and their description; needs no settings, no Redis and no network."""
+    app = FastAPI(
+        title="Return Portal BFF",
+        version="1",
+        summary="Returns for shops' own front ends.",
+        license_info={"name": "MIT"},
+        telemetry={"tracing": False},
+        redoc_url=None,
+        responses={"default": {"model": Problem, "description": "A problem document."}},
+    )
+    for module in (portal, sessions, service_points, returns, operations):
+        app.include_router(module.router)
+    return app
+
+
+@asynccontextmanager
+async def running_services(settings: Settings) -> AsyncIterator[Services]:
+    """What the handlers work with, closed in the order that lets nothing be lost."""
+    keyring = Keyring(settings.secret_key.get_secret_value())
+    store = Store.connect(settings.redis_url.get_secret_value())
+    sendcloud = connect(settings.upstream_url, settings.service_points_url, _deadlines(settings))
+    portals = PortalCache(store, sendcloud, settings.portal_freshness)
+    session_store = SessionStore(store)
+    kept_returns = Returns(
+        store, keyring, return_ttl=settings.return_ttl, claim_ttl=settings.claim_ttl, lease=settings.create_lease
+    )
+    lease = settings.poll_deadline + POLL_LEASE_MARGIN_SECONDS
+    labels = Labels(store, kept_returns, sendcloud, lease=lease)
+    flows = Flows(settings.session_ttl, store, keyring, sendcloud, portals, session_store, kept_returns)
+    try:
+        yield Services(settings, store, sendcloud, portals, session_store, kept_returns, labels, flows)
+    finally:
+        await kept_returns.aclose()
+        await sendcloud.aclose()
+        await store.aclose()
+
+
+def _deadlines(settings: Settings) -> Deadlines:
+    return Deadlines(
+        lookup=settings.lookup_deadline,
+        create=settings.create_deadline,
+        poll=settings.poll_deadline,
+        service_points=settings.service_points_deadline,
+        label_gap=settings.poll_deadline,
+        label_total=settings.label_deadline,
+    )

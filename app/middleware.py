@@ -1,0 +1,127 @@
+"""Pure ASGI: request ids, one log line each, limits before anything is read, a problem document for every error."""
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import BffError, BodyTooLarge, HeadersTooLarge, InternalError
+from app.observability import LATENCY, REQUESTS, log
+
+MAX_HEADER_BYTES = 32 * 1024
+MAX_BODY_BYTES = 64 * 1024
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
+
+ProblemResponse = Callable[[Scope, BffError], Response]
+"""Renders an error as the problem document of this request."""
+
+
+class RequestLog:
+    """Gives every request an id and its answer the headers that all answers carry; writes one line when it is over."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        proposed = Headers(scope=scope).get("x-request-id", "")
+        request_id = proposed if _REQUEST_ID.fullmatch(proposed) else secrets.token_urlsafe(12)
+        scope.setdefault("state", {})["request_id"] = request_id
+        started, status = time.perf_counter(), 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers.setdefault("Cache-Control", "private, no-store")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            _record(scope, request_id, status, time.perf_counter() - started)
+
+
+class Guard:
+    """Refuses what is too large before it is read, and turns what nobody foresaw into a problem document.
+
+    Once an answer has begun it cannot become an error: returning without ending it makes the server cut the
+    connection, so nobody takes the part for the whole.
+    """
+
+    def __init__(self, app: ASGIApp, problem: ProblemResponse) -> None:
+        self._app = app
+        self._problem = problem
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def send_and_see(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            _check_sizes(scope)
+            await self._app(scope, _limited(receive), send_and_see)
+        except Exception as error:  # noqa: BLE001  the last net: whatever it is, the caller gets a problem document
+            foreseen = error if isinstance(error, BffError) else InternalError()
+            _report(scope, error, begun=begun)
+            if not begun:
+                await self._problem(scope, foreseen)(scope, receive, send)
+
+
+def _check_sizes(scope: Scope) -> None:
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+        raise HeadersTooLarge
+    announced = Headers(scope=scope).get("content-length", "0")
+    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+        raise BodyTooLarge
+
+
+def _limited(receive: Receive) -> Receive:
+    received = 0
+
+    async def receive_some() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY_BYTES:
+            raise BodyTooLarge
+        return message
+
+    return receive_some
+
+
+def _record(scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    route = getattr(scope.get("route"), "path", "unknown")
+    REQUESTS.labels(route, scope["method"], status).inc()
+    LATENCY.labels(route, scope["method"]).observe(seconds)
+    log.info(
+        "request",
+        route=route,
+        method=scope["method"],
+        status=status,
+        ms=round(seconds * 1000, 1),
+        request_id=request_id,
+    )
+
+
+def _report(scope: Scope, error: Exception, *, begun: bool) -> None:
+    # Neither the text nor the traceback of an error nobody foresaw: either may quote what must not leak.
+    cause = error.__cause__ or error
+    log.error("failed", error=type(cause).__name__, answer_cut=begun, request_id=scope["state"]["request_id"])

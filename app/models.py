@@ -1,0 +1,393 @@
+"""The public contract, version 1: what front ends send and what they get."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DeliveryOptionCode = Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
+Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", examples=["nl-NL"])]
+Visible = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class NewSession(_Request):
+    """What a shopper knows: the order or tracking number, and the postal code the parcel went to."""
+
+    identifier: Annotated[str, Field(min_length=1, max_length=100, pattern=Visible, examples=["LABEL-0001"])]
+    postal_code: Annotated[str, Field(min_length=1, max_length=20, pattern=Visible, examples=["5611 AA"])]
+    language: Language | None = None
+    token_delivery: Literal["cookie", "body"] = "cookie"  # noqa: S105  a choice, not a token
+
+    @property
+    def in_cookie(self) -> bool:
+        """Whether the session id travels in the cookie alone."""
+        return self.token_delivery == "cookie"  # noqa: S105  as above
+
+
+class NewReturnItem(_Request):
+    """Units of one item; the same item twice is summed."""
+
+    id: Annotated[str, Field(min_length=1, max_length=100)]
+    quantity: Annotated[int, Field(ge=1, le=9999)]
+    reason: int | None = None
+    comment: Annotated[str, Field(max_length=500, pattern=Visible)] | None = None
+
+
+class NewRefund(_Request):
+    """How the shopper wants the money back."""
+
+    type: Annotated[str, Field(min_length=1, max_length=40, examples=["money"])]
+    message: Annotated[str, Field(max_length=1000, pattern=Visible)] | None = None
+
+
+class NewDelivery(_Request):
+    """How the parcel travels back."""
+
+    option: DeliveryOptionCode
+    service_point: int | None = None
+    carrier: Annotated[str, Field(min_length=1, max_length=60)] | None = None
+    store: int | None = None
+    pickup_date: Annotated[date, Field(strict=False)] | None = None
+
+
+class NewCustoms(_Request):
+    """What customs wants to know about an international return."""
+
+    invoice_number: Annotated[str, Field(min_length=1, max_length=40, pattern=Visible)]
+    export_type: Literal["private", "commercial_b2c", "commercial_b2b"] = "private"
+    invoice_date: Annotated[date, Field(strict=False)] | None = None
+
+
+class NewReturn(_Request):
+    """A return as the shopper chose it; everything else is filled in from the session."""
+
+    items: Annotated[list[NewReturnItem], Field(min_length=1, max_length=200)]
+    reason: int | None = None
+    message: Annotated[str, Field(max_length=1000, pattern=Visible)] | None = None
+    refund: NewRefund
+    delivery: NewDelivery
+    parcels: Annotated[int, Field(ge=1, le=100)] = 1
+    customs: NewCustoms | None = None
+
+
+class Money(_Answer):
+    """An amount; the currency only where upstream states it."""
+
+    amount: Annotated[str, Field(examples=["29.95"])]
+    currency: str | None = None
+
+
+class Reason(_Answer):
+    """Why an item comes back, in the language of the answer."""
+
+    id: int
+    description: str
+
+
+class RefundOption(_Answer):
+    """One way to get the money back."""
+
+    code: str
+    label: str
+    message_required: bool
+
+
+class OpeningHours(_Answer):
+    """One opening interval in the point's own time zone; weekday 1 is Monday."""
+
+    weekday: Annotated[int, Field(ge=1, le=7)]
+    opens: Annotated[str, Field(examples=["09:00"])]
+    closes: Annotated[str, Field(examples=["17:30"])]
+
+
+class ServicePoint(_Answer):
+    """Where a parcel can be handed in; `distance` in metres."""
+
+    id: int
+    code: str
+    name: str
+    carrier: str
+    street: str
+    house_number: str
+    postal_code: str
+    city: str
+    country: str
+    latitude: float | None
+    longitude: float | None
+    distance: int | None
+    kind: str | None
+    phone: str | None
+    open_tomorrow: bool
+    open_upcoming_week: bool
+    opening_hours: list[OpeningHours]
+
+
+class ServicePoints(_Answer):
+    """Points near a place, nearest first."""
+
+    service_points: list[ServicePoint]
+    stale: bool
+
+
+class Store(_Answer):
+    """A shop that takes returns over the counter; `distance` in metres from the parcel's address."""
+
+    id: int
+    name: str
+    street: str
+    house_number: str
+    postal_code: str
+    city: str
+    country: str
+    distance: int | None
+
+
+class Carrier(_Answer):
+    """A carrier that brings parcels back."""
+
+    code: str
+    name: str
+    logo: str | None
+
+
+class DeliveryOption(_Answer):
+    """One way to send the parcel, and what the body of a return then has to name."""
+
+    code: DeliveryOptionCode
+    needs: list[Literal["service_point", "store"]]
+    possible: bool
+    why_not: str | None
+
+
+class PortalBrand(_Answer):
+    """How the shop looks and where it can be reached."""
+
+    domain: str
+    name: str
+    color: str | None
+    secondary_color: str | None
+    website: str | None
+    logo: str | None
+    support_url: str | None
+    return_policy_url: str | None
+    support_email: str | None
+    hide_powered_by: bool
+
+
+class Portal(_Answer):
+    """A shop's return settings, as far as they are anybody's business."""
+
+    brand: PortalBrand
+    language: str | None
+    languages: list[str]
+    helper_text: str | None
+    background_image: str | None
+    reasons: list[Reason]
+    refund_options: list[RefundOption]
+    delivery_options: list[DeliveryOptionCode]
+    fee: Money | None
+    stores: list[Store]
+
+
+class Parcel(_Answer):
+    """The parcel that went out."""
+
+    order_number: str
+    tracking_number: str
+    carrier: str | None
+    max_parcels: int
+
+
+class ShipFrom(_Answer):
+    """The shopper's address, masked where two weak proofs must not reveal it."""
+
+    name: str
+    street: str
+    postal_code: str
+    city: str
+    country: str
+    email: str
+    phone: str
+
+
+class Item(_Answer):
+    """An item of the order; `remaining` units can still be returned."""
+
+    id: str
+    name: str
+    image_url: str | None
+    unit_price: Money | None
+    quantity: int
+    returnable: bool
+    remaining: int
+
+
+class NationalCarrier(_Answer):
+    """The national postal carrier, for shoppers far from any drop-off point."""
+
+    code: str | None
+    name: str
+    drop_off_finder: str | None
+    contact: str | None
+
+
+class Options(_Answer):
+    """What the shopper can choose from."""
+
+    reasons: list[Reason]
+    refund_options: list[RefundOption]
+    delivery_options: list[DeliveryOption]
+    stores: list[Store]
+    fee: Money | None
+    shipping_method_ids: list[int]
+    national_carrier: NationalCarrier | None
+
+
+class DropOff(_Answer):
+    """Where the parcel can be handed in nearby."""
+
+    nearest: ServicePoint | None
+    nearest_labelless: ServicePoint | None
+    carriers: list[Carrier]
+
+
+class Action(_Answer):
+    """A call that can be made now, or why not (a problem code)."""
+
+    name: str
+    method: Literal["GET", "POST", "DELETE"]
+    href: str
+    allowed: bool
+    why_not: str | None = None
+
+
+class ReturnState(StrEnum):
+    """Where a return stands."""
+
+    CREATING = "creating"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    LABEL_PENDING = "label_pending"
+    AWAITING_PAYMENT = "awaiting_payment"
+    LABEL_READY = "label_ready"
+    NO_LABEL_NEEDED = "no_label_needed"
+    FAILED = "failed"
+
+
+FINAL_STATES = frozenset({ReturnState.LABEL_READY, ReturnState.NO_LABEL_NEEDED, ReturnState.FAILED})
+
+
+class ReturnItem(_Answer):
+    """Units of one item on their way back."""
+
+    id: str
+    name: str
+    quantity: int
+    reason: int | None
+    comment: str | None
+
+
+class ReturnDelivery(_Answer):
+    """How the parcel travels back, as it was chosen."""
+
+    option: DeliveryOptionCode
+    service_point: int | None
+    carrier: str | None
+    store: int | None
+    pickup_date: date | None
+
+
+class ReturnParcel(_Answer):
+    """One parcel of the return; its tracking number comes with the label."""
+
+    id: int
+    tracking_number: str | None
+
+
+class Label(_Answer):
+    """The document to print or to show; `href` only while it can be fetched."""
+
+    state: Literal["pending", "ready", "not_needed", "unavailable"]
+    href: str | None
+    expires_at: datetime | None
+
+
+class Return(_Answer):
+    """A return and everything that can be done with it."""
+
+    id: Annotated[str, Field(examples=["rtn_3vQ1m0bJ9dJxPq4l2Zk7sA"])]
+    state: ReturnState
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    items: list[ReturnItem]
+    delivery: ReturnDelivery
+    sendcloud_return_id: int | None
+    parcels: list[ReturnParcel]
+    payment_url: str | None
+    label: Label
+    customs_declaration: str | None
+    drop_off: ServicePoint | None
+    retry_after: int | None
+    actions: list[Action]
+
+
+class SessionAnswer(_Answer):
+    """Everything the first screen needs."""
+
+    session_token: str | None = None
+    expires_at: datetime
+    brand: PortalBrand
+    parcel: Parcel
+    ship_from: ShipFrom
+    items: list[Item]
+    options: Options
+    drop_off: DropOff
+    returns: list[Return]
+    actions: list[Action]
+
+
+class ProblemError(_Answer):
+    """What is wrong with one member of the request."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(_Answer):
+    """RFC 9457 problem document; clients decide on `code`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    retryable: bool
+    request_id: str
+    errors: list[ProblemError] = []
+
+
+class ProblemKind(_Answer):
+    """What a problem code means."""
+
+    code: str
+    status: int
+    title: str
+    detail: str
+    retryable: bool
+
+
+class Health(_Answer):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"

@@ -1,0 +1,379 @@
+"""The returns of a parcel in Redis: sealed records, and claims that change only by compare-and-set."""
+
+import asyncio
+import re
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+from pydantic import TypeAdapter
+
+from app.claims import Claim, Event, Phase, advanced, claimed, location_of, units_held, without_the_dead
+from app.errors import (
+    BffError,
+    IdempotencyKeyReused,
+    ReturnInProgress,
+    ReturnNotFound,
+    ReturnOutcomeUnknown,
+    ReturnRefused,
+    StoreUnavailable,
+)
+from app.models import Action, Label, Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState, ServicePoint
+from app.sealing import Keyring
+from app.sendcloud.schemas import Quiet
+from app.store import Change, Store, Versioned
+
+SCHEMA = 1
+RETURN_ID = re.compile(r"rtn_[A-Za-z0-9_-]{22}")
+KEY_TTL_SECONDS = 24 * 3600
+RACES = 50
+"""How often a lost race for a parcel's claims is run again."""
+SETTLE_SECONDS = 5.0
+"""How long a request waits for the store to take the outcome; it is stored later all the same."""
+SETTLE_PAUSE_SECONDS = 0.25
+
+_LABEL: Mapping[ReturnState, Literal["pending", "ready", "not_needed", "unavailable"]] = MappingProxyType(
+    {
+        ReturnState.CREATING: "pending",
+        ReturnState.OUTCOME_UNKNOWN: "unavailable",
+        ReturnState.LABEL_PENDING: "pending",
+        ReturnState.AWAITING_PAYMENT: "pending",
+        ReturnState.LABEL_READY: "ready",
+        ReturnState.NO_LABEL_NEEDED: "not_needed",
+        ReturnState.FAILED: "unavailable",
+    }
+)
+_CLAIMS: TypeAdapter[dict[str, Claim]] = TypeAdapter(dict[str, Claim])
+
+
+class ReturnRecord(Quiet):
+    """A return as Redis keeps it, sealed; upstream tokens included."""
+
+    id: str
+    state: ReturnState = ReturnState.CREATING
+    created_at: float
+    updated_at: float
+    items: list[ReturnItem]
+    delivery: ReturnDelivery
+    drop_off: ServicePoint | None
+    sendcloud_return_id: int | None = None
+    parcels: tuple[ReturnParcel, ...] = ()
+    payment_url: str | None = None
+    poller_token: str | None = None
+    download_token: str | None = None
+    customs_path: str | None = None
+    polls: int = 0
+    failed_polls: int = 0
+    """Announcement failures in a row; the second one is believed."""
+    next_poll_at: float | None = None
+    """Seconds on the store's clock; None when there is nothing to poll."""
+    first_answer: Return | None = None
+    """What the creating request answered, for every repetition of it."""
+
+
+class KeyRecord(Quiet):
+    """What an idempotency key was used for."""
+
+    fingerprint: str
+    return_id: str
+
+
+class Found(NamedTuple):
+    """A return as read: the revision it had, and the store's clock then."""
+
+    record: ReturnRecord
+    revision: int
+    now: float
+
+    def changed(self, **news: object) -> ReturnRecord:
+        """The record with these fields changed now."""
+        return self.record.model_copy(update={"updated_at": self.now, **news})
+
+    def public(self) -> Return:
+        """What the shopper sees of it."""
+        record, ready = self.record, self.record.state is ReturnState.LABEL_READY
+        label_href = location_of(record.id) + "/label"
+        why_not = None if ready else "no-label" if record.next_poll_at is None else "label-not-ready"
+        return Return(
+            id=record.id,
+            state=record.state,
+            revision=self.revision,
+            created_at=datetime.fromtimestamp(record.created_at, UTC),
+            updated_at=datetime.fromtimestamp(record.updated_at, UTC),
+            items=record.items,
+            delivery=record.delivery,
+            sendcloud_return_id=record.sendcloud_return_id,
+            parcels=list(record.parcels),
+            payment_url=record.payment_url,
+            label=Label(state=_LABEL[record.state], href=label_href if ready else None, expires_at=None),
+            customs_declaration=location_of(record.id) + "/customs-declaration" if record.customs_path else None,
+            drop_off=record.drop_off,
+            retry_after=None if record.next_poll_at is None else max(1, round(record.next_poll_at - self.now)),
+            actions=[Action(name="download_label", method="GET", href=label_href, allowed=ready, why_not=why_not)],
+        )
+
+
+RecordChange = Callable[[Found], ReturnRecord]
+"""From a return as read to its next record."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One request's right to post a return."""
+
+    scope: str
+    return_id: str
+    owner: str
+
+
+class Returns:
+    """Returns by parcel scope; whoever is not of that parcel finds none."""
+
+    def __init__(self, store: Store, keyring: Keyring, *, return_ttl: int, claim_ttl: int, lease: float) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._return_ttl = return_ttl
+        self._claim_ttl = claim_ttl
+        self._lease = lease
+        self._settling: set[asyncio.Task[Found | None]] = set()
+
+    async def repeated(self, scope: str, key: str, fingerprint: str) -> Return | None:
+        """The first answer to this idempotency key, or None if the key is unused.
+
+        Raises:
+            IdempotencyKeyReused, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as the first request stands.
+        """
+        now, (claims, used) = await self._store.read(_claims_key(scope), self._used_key(scope, key))
+        return_id = self._used_for(_loaded(claims), used, fingerprint, now)
+        if return_id is None:
+            return None
+        found = await self.get(scope, return_id)
+        if found.record.first_answer is None:
+            raise _without_answer(found)
+        return found.record.first_answer
+
+    async def claim(
+        self, scope: str, key: str, fingerprint: str, record: ReturnRecord, ordered: Mapping[str, int]
+    ) -> Attempt:
+        """The right to post this return, durably stored before anything leaves. `ordered` counts units by item id.
+
+        Raises:
+            UnitsClaimed: another return holds its units.
+            ReturnInProgress: the key was taken a moment ago.
+        """
+        attempt = Attempt(scope, record.id, secrets.token_urlsafe(12))
+        units: Counter[str] = Counter()
+        for item in record.items:
+            units[self._line(scope, item.id)] += item.quantity
+        limits = {self._line(scope, item_id): quantity for item_id, quantity in ordered.items()}
+        for _ in range(RACES):
+            now, (claims, used) = await self._store.read(_claims_key(scope), self._used_key(scope, key))
+            taken_for = self._used_for(_loaded(claims), used, fingerprint, now)
+            if taken_for:
+                raise ReturnInProgress("the key was just taken", location=location_of(taken_for), retry_after=1)
+            claim = Claim(phase=Phase.INTENT, owner=attempt.owner, lease_until=now + self._lease, units=units)
+            wanted = claimed(_loaded(claims), record.id, claim, limits, now=now)
+            use = KeyRecord(fingerprint=fingerprint, return_id=record.id).model_dump_json().encode()
+            if await self._store.commit(
+                attempt.owner,
+                [
+                    self._claims_change(scope, claims, wanted),
+                    Change(self._used_key(scope, key), used.revision, use, KEY_TTL_SECONDS),
+                    self._record_change(scope, record.model_copy(update={"created_at": now, "updated_at": now}), 0),
+                ],
+            ):
+                return attempt
+        raise StoreUnavailable("lost every race for the claims", retry_after=1)
+
+    async def first_byte(self, attempt: Attempt) -> None:
+        """Durably stores that the POST may be under way from here on.
+
+        Raises:
+            ClaimLost: this request was taken for dead; it must not post.
+        """
+        await self._advance(attempt, Event.FIRST_BYTE, lambda found: found.record)
+
+    async def settle(self, attempt: Attempt, event: Event, change: RecordChange) -> Found | None:
+        """The return after its outcome was stored (None if it never came to be).
+
+        Raises:
+            StoreUnavailable: the store does not take it now; it is tried on until it does.
+        """
+        task = asyncio.create_task(self._until_stored(attempt, event, change))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+        done, _ = await asyncio.wait({task}, timeout=SETTLE_SECONDS)
+        if not done:
+            raise StoreUnavailable("the outcome is not stored yet", retry_after=int(SETTLE_SECONDS))
+        return task.result()
+
+    async def get(self, scope: str, return_id: str) -> Found:
+        """The return as it stands; one whose request died is declared unknown, or forgotten if nothing was sent.
+
+        Raises:
+            ReturnNotFound: this parcel has no such return.
+        """
+        if not RETURN_ID.fullmatch(return_id):
+            raise ReturnNotFound("malformed return id")
+        now, (claims, kept) = await self._store.read(_claims_key(scope), _record_key(scope, return_id))
+        if not kept.revision:
+            raise ReturnNotFound("no such return of this parcel")
+        found = Found(self._opened(scope, return_id, kept), kept.revision, now)
+        if not _is_orphan(found.record, without_the_dead(_loaded(claims), now).get(return_id)):
+            return found
+        buried = await self._change(scope, return_id, without_the_dead, _outcome_unknown)
+        if buried is None:
+            raise ReturnNotFound("nothing was ever sent")
+        return buried
+
+    async def of_parcel(self, scope: str, item_ids: Iterable[str]) -> tuple[list[Found], dict[str, int]]:
+        """Every return of the parcel, oldest first, and how many units of each item are held."""
+        _, (claims,) = await self._store.read(_claims_key(scope))
+        return_ids = list(_loaded(claims))
+        names = [_record_key(scope, return_id) for return_id in return_ids]
+        now, (claims, *records) = await self._store.read(_claims_key(scope), *names)
+        alive = without_the_dead(_loaded(claims), now)
+        found = []
+        for return_id, kept in zip(return_ids, records, strict=True):
+            if return_id in alive and kept.revision:
+                record = self._opened(scope, return_id, kept)
+                orphan = _is_orphan(record, alive[return_id])
+                found.append(await self.get(scope, return_id) if orphan else Found(record, kept.revision, now))
+        held = units_held(alive)
+        by_age = sorted(found, key=lambda each: each.record.created_at)
+        return by_age, {item_id: held[self._line(scope, item_id)] for item_id in item_ids}
+
+    async def update(self, scope: str, found: Found, record: ReturnRecord) -> Found:
+        """The return with news about its label; what somebody else stored meanwhile wins."""
+        operation = secrets.token_urlsafe(12)
+        if await self._store.commit(operation, [self._record_change(scope, record, found.revision)]):
+            return Found(record, found.revision + 1, found.now)
+        return await self.get(scope, record.id)
+
+    async def announcement_failed(self, scope: str, return_id: str) -> Found:
+        """The return as failed, its units free again.
+
+        Raises:
+            ReturnNotFound: it is gone.
+        """
+        found = await self._change(
+            scope,
+            return_id,
+            lambda claims, now: advanced(claims, return_id, Event.ANNOUNCEMENT_FAILED, owner=None, now=now),
+            lambda found: found.changed(state=ReturnState.FAILED, next_poll_at=None),
+        )
+        if found is None:
+            raise ReturnNotFound("the return is gone")
+        return found
+
+    async def aclose(self) -> None:
+        """Stops storing outcomes; those not stored become unknown when their lease ends."""
+        for task in self._settling:
+            task.cancel()
+        await asyncio.gather(*self._settling, return_exceptions=True)
+
+    async def _until_stored(self, attempt: Attempt, event: Event, change: RecordChange) -> Found | None:
+        while True:
+            try:
+                return await self._advance(attempt, event, change)
+            except StoreUnavailable:
+                await asyncio.sleep(SETTLE_PAUSE_SECONDS)
+
+    async def _advance(self, attempt: Attempt, event: Event, change: RecordChange) -> Found | None:
+        return await self._change(
+            attempt.scope,
+            attempt.return_id,
+            lambda claims, now: advanced(claims, attempt.return_id, event, owner=attempt.owner, now=now),
+            change,
+        )
+
+    async def _change(
+        self,
+        scope: str,
+        return_id: str,
+        next_claims: Callable[[Mapping[str, Claim], float], dict[str, Claim]],
+        next_record: RecordChange,
+    ) -> Found | None:
+        operation = secrets.token_urlsafe(12)
+        for _ in range(RACES):
+            now, (claims, kept) = await self._store.read(_claims_key(scope), _record_key(scope, return_id))
+            after = next_claims(_loaded(claims), now)
+            changes = [self._claims_change(scope, claims, after)]
+            if return_id not in after or not kept.revision:
+                changes.append(Change(_record_key(scope, return_id), kept.revision, None, self._return_ttl))
+                if await self._store.commit(operation, changes):
+                    return None
+                continue
+            record = next_record(Found(self._opened(scope, return_id, kept), kept.revision, now))
+            changes.append(self._record_change(scope, record, kept.revision))
+            if await self._store.commit(operation, changes):
+                return Found(record, kept.revision + 1, now)
+        raise StoreUnavailable("lost every race for the claims", retry_after=1)
+
+    def _used_for(self, claims: Mapping[str, Claim], used: Versioned, fingerprint: str, now: float) -> str | None:
+        """The return the key was used for; None also if nothing ever came of it."""
+        if not used.revision:
+            return None
+        use = KeyRecord.model_validate_json(used.value)
+        if use.return_id not in without_the_dead(claims, now):
+            return None
+        if use.fingerprint != fingerprint:
+            raise IdempotencyKeyReused("the key came with another body")
+        return use.return_id
+
+    def _opened(self, scope: str, return_id: str, kept: Versioned) -> ReturnRecord:
+        plaintext = self._keyring.unseal(kept.value, scope, _context(return_id))
+        return ReturnRecord.model_validate_json(plaintext)
+
+    def _record_change(self, scope: str, record: ReturnRecord, revision: int) -> Change:
+        sealed = self._keyring.seal(record.model_dump_json().encode(), scope, _context(record.id))
+        return Change(_record_key(scope, record.id), revision, sealed, self._return_ttl)
+
+    def _claims_change(self, scope: str, read: Versioned, claims: dict[str, Claim]) -> Change:
+        return Change(_claims_key(scope), read.revision, _CLAIMS.dump_json(claims), self._claim_ttl)
+
+    def _used_key(self, scope: str, key: str) -> str:
+        return f"p:{{{scope}}}:key:{self._keyring.name('key', scope, key)}"
+
+    def _line(self, scope: str, item_id: str) -> str:
+        return self._keyring.name("line", scope, item_id)
+
+
+def _without_answer(found: Found) -> BffError:
+    """Why the creating request has no answer to repeat."""
+    location = location_of(found.record.id)
+    if found.record.state is ReturnState.OUTCOME_UNKNOWN:
+        return ReturnOutcomeUnknown("still unknown", location=location)
+    if found.record.state is ReturnState.FAILED:
+        return ReturnRefused("refused before", location=location)
+    return ReturnInProgress("the first request still runs", location=location, retry_after=1)
+
+
+def _is_orphan(record: ReturnRecord, claim: Claim | None) -> bool:
+    """Whether the request that was creating this return is dead."""
+    running = claim is not None and claim.phase in {Phase.INTENT, Phase.SENT}
+    return record.state is ReturnState.CREATING and not running
+
+
+def _outcome_unknown(found: Found) -> ReturnRecord:
+    return found.changed(state=ReturnState.OUTCOME_UNKNOWN)
+
+
+def _loaded(claims: Versioned) -> dict[str, Claim]:
+    return _CLAIMS.validate_json(claims.value) if claims.revision else {}
+
+
+def _claims_key(scope: str) -> str:
+    return f"p:{{{scope}}}:claim"
+
+
+def _record_key(scope: str, return_id: str) -> str:
+    return f"p:{{{scope}}}:r:{return_id}"
+
+
+def _context(return_id: str) -> str:
+    return f"return|{return_id}|{SCHEMA}"

@@ -1,0 +1,82 @@
+"""AES-256-GCM envelopes, derived keys and keyed names: what Redis holds, nobody reads without us."""
+
+import base64
+import secrets
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from app.errors import StoreUnavailable
+
+VERSION = b"\x01"
+NONCE_BYTES = 12
+NAME_BYTES = 16
+
+
+class RecordUnreadable(StoreUnavailable):
+    """A record is there, and none of our keys opens it: we cannot tell what it says."""
+
+
+def seal(key: bytes, plaintext: bytes, context: str) -> bytes:
+    """The envelope of `plaintext`; it opens with the same 32-byte key and the same context only."""
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    return VERSION + nonce + AESGCM(key).encrypt(nonce, plaintext, _associated(context))
+
+
+def unseal(key: bytes, envelope: bytes, context: str) -> bytes:
+    """What was sealed.
+
+    Raises:
+        RecordUnreadable: another key, another context, another version, or the bytes were changed.
+    """
+    nonce, ciphertext = envelope[1 : 1 + NONCE_BYTES], envelope[1 + NONCE_BYTES :]
+    if envelope[:1] != VERSION or len(nonce) != NONCE_BYTES:
+        raise RecordUnreadable("not one of our envelopes")
+    try:
+        return AESGCM(key).decrypt(nonce, ciphertext, _associated(context))
+    except InvalidTag:
+        raise RecordUnreadable("authentication failed") from None
+
+
+class Keyring:
+    """The configured keys: the first seals, all open, the last one names."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = keys
+
+    def seal(self, plaintext: bytes, scope: str, context: str) -> bytes:
+        """An envelope under the key of this scope; the context is authenticated with it."""
+        return seal(_derived(self._keys[0], scope), plaintext, context)
+
+    def unseal(self, envelope: bytes, scope: str, context: str) -> bytes:
+        """What any of the keys opens.
+
+        Raises:
+            RecordUnreadable: none does.
+        """
+        for key in self._keys:
+            try:
+                return unseal(_derived(key, scope), envelope, context)
+            except RecordUnreadable:
+                continue
+        raise RecordUnreadable("no configured key opens it")
+
+    def name(self, *parts: str) -> str:
+        """A stable name that tells nothing about its parts without the key (22 characters of base64url)."""
+        code = HMAC(_derived(self._keys[-1], "names"), SHA256())
+        for part in parts:
+            data = part.encode()
+            code.update(len(data).to_bytes(4, "big") + data)
+        return base64.urlsafe_b64encode(code.finalize()[:NAME_BYTES]).rstrip(b"=").decode()
+
+
+def _associated(context: str) -> bytes:
+    return VERSION + context.encode()
+
+
+def _derived(key: bytes, purpose: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(key)

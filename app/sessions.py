@@ -1,0 +1,118 @@
+"""Sessions: an opaque id outside, a sealed record in Redis, and the key to it nowhere but in the id."""
+
+import base64
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import Self
+
+from typing_extensions import override
+
+from app.errors import SessionExpired
+from app.sealing import RecordUnreadable, seal, unseal
+from app.sendcloud.schemas import Outgoing, Quiet
+from app.store import Store
+
+KEY_BYTES = 16
+SECRET_BYTES = 32
+SCHEMA = 1
+_ID = re.compile(r"rps_([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})")
+
+
+@dataclass(frozen=True)
+class SessionId:
+    """What the browser holds: `key` names the record, `secret` opens it. Its text shows the key half only."""
+
+    key: str
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def new(cls) -> Self:
+        """A fresh id nobody can guess."""
+        return cls(_encoded(secrets.token_bytes(KEY_BYTES)), secrets.token_bytes(SECRET_BYTES))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The id in this text.
+
+        Raises:
+            SessionExpired: it is not of our form, so no session can have it.
+        """
+        match = _ID.fullmatch(text)
+        if match is None:
+            raise SessionExpired("malformed session id")
+        session_id = cls(match[1], base64.urlsafe_b64decode(match[2] + "="))
+        if session_id.token != text:
+            raise SessionExpired("session id in a second spelling")
+        return session_id
+
+    @property
+    def token(self) -> str:
+        """The whole id, secret included: for the Set-Cookie header and the `session_token` member alone."""
+        return f"rps_{self.key}.{_encoded(self.secret)}"
+
+    @override
+    def __str__(self) -> str:
+        return f"rps_{self.key}"
+
+
+class Session(Quiet):
+    """What a shopper proved a right to; written once and never changed."""
+
+    brand: str
+    scope: str
+    """Names the parcel in Redis without telling which it is."""
+    languages: list[str]
+    """Those the shopper reads, best first."""
+    expires_at: float
+    """Seconds since the epoch, on the store's clock."""
+    outgoing: Outgoing
+
+
+class SessionStore:
+    """Sessions by id: absent is SessionExpired, an unanswered question is StoreUnavailable."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def create(self, session: Session, ttl: float) -> SessionId:
+        """A new id for this session, which lives `ttl` seconds."""
+        session_id = SessionId.new()
+        sealed = seal(session_id.secret, session.model_dump_json().encode(), _context(session_id))
+        await self._store.put(_name(session_id), sealed, ttl)
+        return session_id
+
+    async def get(self, session_id: SessionId) -> Session:
+        """The session.
+
+        Raises:
+            SessionExpired: it is not there, or the secret does not open it.
+            StoreUnavailable: Redis cannot tell.
+        """
+        sealed = await self._store.get(_name(session_id))
+        if sealed is None:
+            raise SessionExpired("no such session")
+        try:
+            return Session.model_validate_json(unseal(session_id.secret, sealed, _context(session_id)))
+        except RecordUnreadable as error:
+            raise SessionExpired("the secret does not open the session") from error
+
+    async def delete(self, session_id: SessionId) -> None:
+        """Forgets the session; whoever cannot open it cannot delete it either, and an absent one is fine."""
+        try:
+            await self.get(session_id)
+        except SessionExpired:
+            return
+        await self._store.delete(_name(session_id))
+
+
+def _name(session_id: SessionId) -> str:
+    return f"s:{{{session_id.key}}}"
+
+
+def _context(session_id: SessionId) -> str:
+    return f"session|{session_id.key}|{SCHEMA}"
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,156 @@
+"""Settings from the environment; a wrong one stops the start with one clear line."""
+
+import base64
+import binascii
+import ipaddress
+import os
+import re
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, Secret, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "BFF_"
+SECRET_KEY_BYTES = 32
+
+
+class SettingsError(Exception):
+    """The settings are unusable; the text is one line for the operator and holds no secret value."""
+
+
+def _listed(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _brand(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", value):
+        raise ValueError("a brand is its domain label: lower-case letters, digits and inner hyphens")
+    return value
+
+
+def _origin(value: str) -> str:
+    if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", value):
+        raise ValueError("an origin is scheme://host[:port] in lower case, without path and without *")
+    return value
+
+
+def _key(value: object) -> bytes:
+    try:
+        key = base64.b64decode(str(value), validate=True)
+    except binascii.Error as error:
+        raise ValueError("a key is base64") from error
+    if len(key) != SECRET_KEY_BYTES:
+        raise ValueError(f"a key has {SECRET_KEY_BYTES} random bytes")
+    return key
+
+
+def _keys(value: object) -> object:
+    return tuple(_key(part) for part in value.split(",")) if isinstance(value, str) else value
+
+
+def _redis_url(value: object) -> object:
+    url = urlsplit(str(value))
+    pattern = r"/.+" if url.scheme == "unix" else r"(/[0-9]*)?"
+    complete = url.scheme == "unix" or (url.scheme in {"redis", "rediss"} and url.hostname and url.port != 0)
+    if not complete or not re.fullmatch(pattern, url.path):
+        raise ValueError("redis[s]://[user:password@]host[:port][/db] or unix:///path")
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _upstream_url(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment or url.username:
+        raise ValueError("an absolute http(s) URL without user, query and fragment")
+    if url.scheme == "http" and not _is_loopback(url.hostname):
+        raise ValueError("plain http is allowed on loopback only")
+    return value.rstrip("/")
+
+
+def _public_url(value: str) -> str:
+    url = urlsplit(value)
+    if value and (url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment):
+        raise ValueError("an absolute http(s) URL without query and fragment")
+    return value.rstrip("/")
+
+
+UpstreamUrl = Annotated[str, AfterValidator(_upstream_url)]
+Seconds = Annotated[float, Field(gt=0, le=600)]
+Lifetime = Annotated[int, Field(ge=1, le=366 * 86400)]
+
+
+class Settings(BaseSettings):
+    """Everything an operator can turn; durations are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    brands: Annotated[
+        list[Annotated[str, AfterValidator(_brand)]], NoDecode, BeforeValidator(_listed), Field(min_length=1)
+    ]
+    """Brand domains served; any other brand is not found."""
+    redis_url: Annotated[Secret[str], BeforeValidator(_redis_url)]
+    """Where the state lives."""
+    secret_key: Annotated[Secret[tuple[bytes, ...]], NoDecode, BeforeValidator(_keys)]
+    """The first key seals, all open, the last one names parcels in Redis (docs/adr/0001)."""
+    upstream_url: UpstreamUrl = "https://panel.sendcloud.sc/api/v2"
+    service_points_url: UpstreamUrl = "https://servicepoints.sendcloud.sc/api/v2"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    allowed_origins: Annotated[
+        list[Annotated[str, AfterValidator(_origin)]], NoDecode, BeforeValidator(_listed), Field(default=[])
+    ]
+    """Exact origins of the front ends that may call with credentials (CORS, CSRF)."""
+    public_url: Annotated[str, AfterValidator(_public_url)] = ""
+    """Makes problem types absolute; the request's Host is never trusted."""
+
+    session_ttl: Lifetime = 3600
+    """A session lives this long, or as long as the upstream token if that is shorter."""
+    return_ttl: Lifetime = 14 * 86400
+    """A return can be read this long after its last change."""
+    claim_ttl: Lifetime = 30 * 86400
+    """Units stay claimed this long after the last change to their parcel."""
+
+    lookup_deadline: Seconds = 8.0
+    """Portal settings and parcel lookup."""
+    create_deadline: Seconds = 20.0
+    """The creating POST."""
+    create_lease: Seconds = 30.0
+    """After this, a request that neither finished nor failed counts as dead; longer than `create_deadline`."""
+    poll_deadline: Seconds = 5.0
+    """One look at the label's state; also the wait for a document's first byte and between two of its chunks."""
+    label_deadline: Seconds = 30.0
+    """A whole document from upstream."""
+    service_points_deadline: Seconds = 5.0
+    portal_freshness: Seconds = 300.0
+    """Portal settings are asked again after this."""
+
+    @model_validator(mode="after")
+    def _lease_outlives_deadline(self) -> Self:
+        if self.create_lease <= self.create_deadline:
+            raise ValueError("BFF_CREATE_LEASE must be longer than BFF_CREATE_DEADLINE")
+        return self
+
+
+def load_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: a value is missing or wrong, or a `BFF_` variable is unknown (a typo would otherwise go unseen).
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise SettingsError(f"{unknown[0]}: unknown setting")
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        name = PREFIX + str(first["loc"][0]).upper() + ": " if first["loc"] else ""
+        raise SettingsError(name + first["msg"].removeprefix("Value error, ")) from None
