@@ -1,0 +1,31 @@
+"""One real stack for the whole run: a Valkey, the sandbox upstream, a BFF; each a process of its own."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from tests.support.processes import Bff, Valkey, running_bff, running_valkey
+from tests.support.sandbox import SandboxProcess, running_sandbox
+
+
+@pytest_asyncio.fixture(scope="session")
+async def valkey() -> AsyncIterator[Valkey]:
+    """The store that tests share; those that harm it start one of their own."""
+    async with running_valkey() as process:
+        yield process
+
+
+@pytest_asyncio.fixture(scope="session")
+async def sandbox() -> AsyncIterator[SandboxProcess]:
+    """The upstream that tests share; fresh order numbers keep them apart."""
+    async with running_sandbox() as process:
+        yield process
+
+
+@pytest_asyncio.fixture(scope="session")
+async def bff(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
+    """The service with short deadlines, so that an upstream that hangs is given up soon."""
+    async with running_bff(
+        valkey.url, sandbox, lookup_deadline=1, create_deadline=2, create_lease=4, poll_deadline=3
+    ) as process:
+        yield process

