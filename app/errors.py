@@ -18,6 +18,7 @@ BffError
 │   ├── BrandNotFound
 │   ├── ParcelNotFound              unknown order or wrong postal code: one and the same
 │   ├── ReturnNotFound
+│   ├── CustomsDeclarationNotFound
 │   └── ServicePointNotFound
 ├── Conflict                        right question, wrong moment
 │   ├── LabelNotReady
@@ -144,6 +145,10 @@ class ReturnNotFound(NotFound):
 
 class ServicePointNotFound(NotFound):
     """No such service point."""
+
+
+class CustomsDeclarationNotFound(NotFound):
+    """The return has no customs declaration that we may fetch."""
 
 
 class Conflict(BffError):

@@ -2,17 +2,23 @@
 
 import asyncio
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from app import enrichment, incoming
 from app.cache import PortalCache
 from app.claims import Event, location_of
+from app.documents import Delivery, Documents
 from app.errors import (
     BadUpstream,
     BffError,
     ClaimLost,
+    CustomsDeclarationNotFound,
     InvalidRequest,
+    LabelNotReady,
+    NoLabel,
     NotReturnableOnline,
     ReturnOutcomeUnknown,
     ReturnRefused,
@@ -20,8 +26,9 @@ from app.errors import (
     ServicePointUnavailable,
     UpstreamRejected,
 )
-from app.labels import next_poll_at
+from app.labels import Labels
 from app.models import (
+    FINAL_STATES,
     NewReturn,
     NewSession,
     Return,
@@ -53,6 +60,8 @@ class Flows:
     portals: PortalCache
     sessions: SessionStore
     returns: Returns
+    labels: Labels
+    documents: Documents
 
     async def look_up(self, brand: str, wanted: NewSession) -> tuple[SessionId, Session, upstream.PortalSettings]:
         """A new session for the parcel, and its shop's settings; both are asked for side by side.
@@ -103,7 +112,7 @@ class Flows:
         point = await self._service_point(session, body)
         new_return = incoming.new_return(body, data.parcel.id, data, point)
         ordered = {product.id: product.quantity for product in data.products}
-        record = _record(body, data, point)
+        record = _record(session.brand, body, data, point)
         attempt = await self.returns.claim(session.scope, key, fingerprint, record, ordered)
         return await self._post(session, attempt, new_return)
 
@@ -125,10 +134,42 @@ class Flows:
         except BffError:
             await self.returns.settle(attempt, Event.NOT_TAKEN, _refused)
             raise
-        found = await self.returns.settle(attempt, Event.ACCEPTED, partial(_created, created))
+        found = await self.returns.settle(attempt, Event.ACCEPTED, partial(self._created, created))
         if found is None or found.record.first_answer is None:
             raise ClaimLost("the return vanished from the store")
+        self.labels.watch_in_background(session.scope, found)
         return found.record.first_answer
+
+    @asynccontextmanager
+    async def label(self, session: Session, return_id: str) -> AsyncIterator[Delivery]:
+        """The label.
+
+        Raises:
+            LabelNotReady, NoLabel: there is nothing to fetch now, or ever.
+        """
+        found = await self.labels.current(session.scope, return_id)
+        token = found.record.download_token
+        if token is None:
+            if found.record.state in FINAL_STATES:
+                raise NoLabel(f"the return is {found.record.state}")
+            raise LabelNotReady("still pending", retry_after=found.public().retry_after)
+        source = partial(self.sendcloud.open_label, session.brand, token)
+        async with self.documents.open(session.scope, return_id, source) as delivery:
+            yield delivery
+
+    @asynccontextmanager
+    async def customs_declaration(self, session: Session, return_id: str) -> AsyncIterator[Delivery]:
+        """The customs declaration.
+
+        Raises:
+            CustomsDeclarationNotFound: the upstream named none that we may fetch.
+        """
+        found = await self.labels.current(session.scope, return_id)
+        if found.record.customs_path is None:
+            raise CustomsDeclarationNotFound(f"the return is {found.record.state}")
+        source = partial(self.sendcloud.open_customs, found.record.customs_path)
+        async with self.documents.open(session.scope, return_id + "-customs", source) as delivery:
+            yield delivery
 
     async def _service_point(self, session: Session, body: NewReturn) -> upstream.ServicePoint | None:
         if body.delivery.service_point is None:
@@ -143,6 +184,24 @@ class Flows:
         if point.carrier not in ({body.delivery.carrier} if body.delivery.carrier else offered):
             raise ServicePointUnavailable("of another carrier")
         return point
+
+    def _created(self, created: upstream.CreatedReturn, found: Found) -> ReturnRecord:
+        """The record once upstream took the return; polled unless no label will ever come (in store, design 3.3)."""
+        state = ReturnState.LABEL_PENDING
+        if created.payment_url:
+            state = ReturnState.AWAITING_PAYMENT
+        elif found.record.delivery.option == "in_store":
+            state = ReturnState.NO_LABEL_NEEDED
+        polled = created.poller_token is not None and state is not ReturnState.NO_LABEL_NEEDED
+        record = found.became(
+            state,
+            sendcloud_return_id=created.return_id,
+            parcels=tuple(ReturnParcel(id=parcel, tracking_number=None) for parcel in created.incoming_parcels),
+            payment_url=created.payment_url,
+            poller_token=created.poller_token,
+            next_poll_at=self.labels.first_look_at(found.now) if polled else None,
+        )
+        return record.model_copy(update={"first_answer": Found(record, found.version + 1, found.now).public()})
 
     def _scope(self, brand: str, parcel: upstream.Parcel) -> str:
         known = f"id:{parcel.id}" if parcel.id is not None else f"order:{parcel.order_number.strip().casefold()}"
@@ -159,7 +218,9 @@ def _expiries(outgoing: upstream.Outgoing) -> list[float]:
     return [float(expiry) for expiry in stated if expiry is not None]
 
 
-def _record(body: NewReturn, data: upstream.OutgoingData, point: upstream.ServicePoint | None) -> ReturnRecord:
+def _record(
+    brand: str, body: NewReturn, data: upstream.OutgoingData, point: upstream.ServicePoint | None
+) -> ReturnRecord:
     names = {product.id: product.name for product in data.products}
     items = [
         ReturnItem(
@@ -173,6 +234,7 @@ def _record(body: NewReturn, data: upstream.OutgoingData, point: upstream.Servic
     ]
     return ReturnRecord(
         id="rtn_" + secrets.token_urlsafe(RETURN_ID_BYTES),
+        brand=brand,
         created_at=0,
         updated_at=0,
         items=items,
@@ -182,28 +244,8 @@ def _record(body: NewReturn, data: upstream.OutgoingData, point: upstream.Servic
 
 
 def _unknown(found: Found) -> ReturnRecord:
-    return found.changed(state=ReturnState.OUTCOME_UNKNOWN)
+    return found.became(ReturnState.OUTCOME_UNKNOWN)
 
 
 def _refused(found: Found) -> ReturnRecord:
-    return found.changed(state=ReturnState.FAILED)
-
-
-def _created(created: upstream.CreatedReturn, found: Found) -> ReturnRecord:
-    """The record once upstream took the return; it is polled unless no label will ever come (in store, design 3.3)."""
-    state = ReturnState.LABEL_PENDING
-    if created.payment_url:
-        state = ReturnState.AWAITING_PAYMENT
-    elif found.record.delivery.option == "in_store":
-        state = ReturnState.NO_LABEL_NEEDED
-    polled = created.poller_token is not None and state is not ReturnState.NO_LABEL_NEEDED
-    record = found.changed(
-        state=state,
-        sendcloud_return_id=created.return_id,
-        parcels=tuple(ReturnParcel(id=parcel, tracking_number=None) for parcel in created.incoming_parcels),
-        payment_url=created.payment_url,
-        poller_token=created.poller_token,
-        next_poll_at=next_poll_at(0, found.now) if polled else None,
-    )
-    answer = Found(record, found.revision + 1, found.now).public()
-    return record.model_copy(update={"first_answer": answer})
+    return found.became(ReturnState.FAILED)

@@ -1,162 +1,246 @@
-"""Labels: who asks the upstream when, and documents that are checked on their way to the shopper."""
+"""Labels: one look at the upstream for everybody who waits, and news for all of them."""
 
 import asyncio
+import contextlib
 import random
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
-from app.errors import (
-    BadUpstream,
-    LabelNotReady,
-    NoLabel,
-    UpstreamError,
-    UpstreamRejected,
-    UpstreamUnauthorized,
-)
-from app.models import ReturnParcel, ReturnState
+from app.errors import BffError, ReturnNotFound, StoreUnavailable, UpstreamError
+from app.models import FINAL_STATES, ReturnParcel, ReturnState
 from app.returns import Found, ReturnRecord, Returns
-from app.sendcloud.client import Document, Sendcloud
+from app.sendcloud.client import Sendcloud
 from app.sendcloud.schemas import LabelFailed, LabelReady
-from app.sessions import Session
 from app.store import Store
 
-POLL_DELAYS_SECONDS = (1.0, 2.0, 3.0, 5.0, 8.0)
-POLL_JITTER = 0.2
+GROWTH = (1.0, 2.0, 3.0, 5.0, 8.0)
+"""Waits between looks, as multiples of the first one."""
+JITTER = 0.2
 BELIEVED_FAILURES = 2
-MAX_DOCUMENT_BYTES = 25 * 1024 * 1024
-MAGIC = b"%PDF-"
-END, END_WITHIN_BYTES = b"%%EOF", 1024
+RETRY_SECONDS = 1.0
+"""After trouble, and while another replica looks."""
+
+
+class Watch:
+    """One return that somebody on this replica waits for; `found` is the newest that is known here."""
+
+    def __init__(self, scope: str, found: Found) -> None:
+        self.scope = scope
+        self.found = found
+        self.waiting = 0
+        self.nudge = asyncio.Event()
+        """Look now: something changed, or somebody came or left."""
+        self._news = asyncio.Event()
+        self._ended = False
+
+    def tell(self, found: Found) -> None:
+        """Wakes everybody who waits if the shopper can see a difference."""
+        if found.record.revision > self.found.record.revision:
+            self.found = found
+            self._wake()
+
+    def end(self) -> None:
+        """Wakes everybody for the last time."""
+        self._ended = True
+        self._wake()
+
+    async def newer_than(self, revision: int) -> Found | None:
+        """The return once its revision is a later one; None once nothing more will come."""
+        while self.found.record.revision <= revision:
+            if self._ended:
+                return None
+            await self._news.wait()
+        return self.found
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+
+class Schedule(NamedTuple):
+    """When labels are looked at, in seconds."""
+
+    interval: float
+    """Before the first look; the looks grow apart to eight times that."""
+    lease: float
+    """After this, a replica that took a look upon itself counts as dead."""
+    budget: float
+    """How long a new label is looked at though nobody waits."""
+    label_ttl: int
+    """How long a label can be fetched."""
 
 
 class Labels:
-    """The labels of returns."""
+    """The labels of returns: looked at when due, by one replica at a time, for everybody."""
 
-    def __init__(self, store: Store, returns: Returns, sendcloud: Sendcloud, *, lease: float) -> None:
+    def __init__(self, store: Store, returns: Returns, sendcloud: Sendcloud, schedule: Schedule) -> None:
         self._store = store
         self._returns = returns
         self._sendcloud = sendcloud
-        self._lease = lease
+        self._schedule = schedule
+        self._watches: dict[str, Watch] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
 
-    async def current(self, session: Session, return_id: str) -> Found:
+    def first_look_at(self, now: float) -> float:
+        """When a new label is looked at for the first time (store's clock, seconds)."""
+        return self._next_look_at(0, now, None)
+
+    async def current(self, scope: str, return_id: str) -> Found:
         """The return, after one look at the upstream if that is due and nobody else is looking.
 
         Raises:
-            ReturnNotFound: the session's parcel has no such return.
+            ReturnNotFound: the parcel has no such return.
         """
-        found = await self._returns.get(session.scope, return_id)
-        if not _is_due(found):
+        found = await self._returns.get(scope, return_id)
+        if found.due_in != 0:
             return found
-        lease, owner = f"p:{{{session.scope}}}:r:{return_id}:lease", secrets.token_urlsafe(12)
-        if not await self._store.acquire(lease, owner, self._lease):
+        lease, owner = f"p:{{{scope}}}:r:{return_id}:lease", secrets.token_urlsafe(12)
+        if not await self._store.acquire(lease, owner, self._schedule.lease):
             return found
         try:
-            found = await self._returns.get(session.scope, return_id)
-            return await self._polled(session, found) if _is_due(found) else found
+            found = await self._returns.get(scope, return_id)
+            return await self._looked(scope, found) if found.due_in == 0 else found
         finally:
             await self._store.release(lease, owner)
 
-    @asynccontextmanager
-    async def document(self, session: Session, return_id: str) -> AsyncIterator["Pdf"]:
-        """The label, its first bytes checked and the rest still on its way.
+    async def awaited(self, scope: str, found: Found, seconds: float) -> Found:
+        """The return as soon as the shopper can see a difference, or as it stands after so many seconds."""
+        if found.record.state in FINAL_STATES:
+            return found
+        with self._watching(scope, found) as watch, contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await watch.newer_than(found.record.revision) or found
+        return await self._returns.get(scope, found.record.id)
 
-        Raises:
-            LabelNotReady, NoLabel: there is nothing to fetch now, or ever.
-            UpstreamError: the upstream does not hand out a PDF.
-        """
-        found = await self.current(session, return_id)
-        if found.record.state is not ReturnState.LABEL_READY or found.record.download_token is None:
-            if found.record.next_poll_at is None:
-                raise NoLabel(f"the return is {found.record.state}")
-            raise LabelNotReady("still pending", retry_after=found.public().retry_after)
+    async def settled(self, scope: str, found: Found, seconds: float) -> Found:
+        """The return as soon as its state is final, or as it stands after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), contextlib.aclosing(self.changes(scope, found)) as changes:
+                async for newer in changes:
+                    found = newer
+        return found
+
+    async def changes(self, scope: str, found: Found) -> AsyncGenerator[Found]:
+        """The return, and again whenever the shopper can see a difference, until its state is final or we shut down."""
+        with self._watching(scope, found) as watch:
+            newer: Found | None = found
+            while newer is not None:
+                yield newer
+                final = newer.record.state in FINAL_STATES
+                newer = None if final else await watch.newer_than(newer.record.revision)
+
+    def watch_in_background(self, scope: str, found: Found) -> None:
+        """Looks at the label for a while, whoever waits: most shoppers come back to one that is ready."""
+        self._start(self._in_background(scope, found))
+
+    async def listen(self) -> None:
+        """Passes on what any replica changed, until cancelled; after a broken connection all watches look anew."""
+        while True:
+            try:
+                async for return_id in self._store.listen():
+                    for watch in [self._watches.get(return_id)] if return_id else list(self._watches.values()):
+                        if watch:
+                            watch.nudge.set()
+            except StoreUnavailable:
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def drain(self) -> None:
+        """Lets everybody who waits go, with what is known."""
+        self._draining = True
+        for watch in list(self._watches.values()):
+            watch.nudge.set()
+            watch.end()
+
+    async def aclose(self) -> None:
+        """Ends every watch; a look under way is finished, not cancelled."""
+        self.drain()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @contextmanager
+    def _watching(self, scope: str, found: Found) -> Iterator[Watch]:
+        watch = self._watches.get(found.record.id)
+        if watch is None:
+            watch = self._watches[found.record.id] = Watch(scope, found)
+            self._start(self._watch(watch))
+        watch.tell(found)
+        watch.waiting += 1
         try:
-            async with self._sendcloud.open_label(session.brand, found.record.download_token) as document:
-                yield await Pdf.begin(document)
-        except (UpstreamUnauthorized, UpstreamRejected) as error:
-            # The label's own token was refused; the session's tokens are as good as before.
-            raise BadUpstream("the download is refused") from error
+            yield watch
+        finally:
+            watch.waiting -= 1
+            if not watch.waiting:
+                watch.nudge.set()
 
-    async def _polled(self, session: Session, found: Found) -> Found:
+    async def _watch(self, watch: Watch) -> None:
+        wait: float | None = 0.0
+        while wait is not None and watch.waiting and not self._draining:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await watch.nudge.wait()
+            watch.nudge.clear()
+            wait = await self._look(watch) if watch.waiting else None
+        del self._watches[watch.found.record.id]
+        watch.end()
+
+    async def _look(self, watch: Watch) -> float | None:
+        """Tells what one look brings; seconds until the next one, None if there is to be none."""
+        try:
+            found = await self.current(watch.scope, watch.found.record.id)
+        except ReturnNotFound:
+            return None
+        except BffError:
+            return RETRY_SECONDS
+        watch.tell(found)
+        if found.record.state in FINAL_STATES:
+            return None
+        return found.due_in or RETRY_SECONDS
+
+    async def _in_background(self, scope: str, found: Found) -> None:
+        await self.settled(scope, found, self._schedule.budget)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _looked(self, scope: str, found: Found) -> Found:
         started = asyncio.get_running_loop().time()
+        record = found.record
         try:
-            status = await self._sendcloud.poll_label(session.brand, found.record.poller_token or "")
+            status = await self._sendcloud.poll_label(record.brand, record.poller_token or "")
         except UpstreamError as error:
             # Nothing is known about the label now: the return stays as it is, and is asked about later.
-            return await self._returns.update(
-                session.scope,
-                found,
-                _asked_again(found, wait=error.retry_after, failed_polls=found.record.failed_polls),
-            )
+            return await self._returns.update(scope, found, self._again(found, record.failed_polls, error.retry_after))
         found = found._replace(now=found.now + asyncio.get_running_loop().time() - started)
         if isinstance(status, LabelReady):
-            return await self._returns.update(session.scope, found, _ready(found, status))
-        failed_polls = found.record.failed_polls + 1 if isinstance(status, LabelFailed) else 0
+            return await self._returns.update(scope, found, self._ready(found, status))
+        failed_polls = record.failed_polls + 1 if isinstance(status, LabelFailed) else 0
         if failed_polls == BELIEVED_FAILURES:
-            return await self._returns.announcement_failed(session.scope, found.record.id)
-        return await self._returns.update(session.scope, found, _asked_again(found, failed_polls=failed_polls))
+            return await self._returns.announcement_failed(scope, record.id)
+        return await self._returns.update(scope, found, self._again(found, failed_polls))
 
+    def _again(self, found: Found, failed_polls: int, wait: float | None = None) -> ReturnRecord:
+        polls = found.record.polls + 1
+        next_poll_at = self._next_look_at(polls, found.now, wait)
+        news = {"polls": polls, "failed_polls": failed_polls, "next_poll_at": next_poll_at}
+        return found.record.model_copy(update=news)
 
-class Pdf:
-    """A PDF on its way; iterating it raises BadUpstream before an incomplete or oversized one could end cleanly."""
+    def _next_look_at(self, polls: int, now: float, wait: float | None) -> float:
+        """Later each time, jittered, and not before the upstream wants us."""
+        pause = self._schedule.interval * GROWTH[min(polls, len(GROWTH) - 1)]
+        jittered = pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  spreads load, guards nothing
+        return now + max(jittered, wait or 0)
 
-    def __init__(self, length: int | None, head: bytes, rest: AsyncIterator[bytes]) -> None:
-        self.length = length
-        """Bytes, where the upstream announced them."""
-        self._head = head
-        self._rest = rest
-
-    @classmethod
-    async def begin(cls, document: Document) -> "Pdf":
-        """The document as a PDF.
-
-        Raises:
-            BadUpstream: it does not start like one, or announces more than 25 MiB.
-        """
-        chunks = aiter(document)
-        head = b""
-        while len(head) < len(MAGIC) and (chunk := await anext(chunks, b"")):
-            head += chunk
-        if not head.startswith(MAGIC):
-            raise BadUpstream("the document is no PDF")
-        if (document.length or 0) > MAX_DOCUMENT_BYTES:
-            raise BadUpstream("the document is too large")
-        return cls(document.length, head, chunks)
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self._head
-        size, tail = len(self._head), self._head[-END_WITHIN_BYTES:]
-        async for chunk in self._rest:
-            size += len(chunk)
-            if size > MAX_DOCUMENT_BYTES:
-                raise BadUpstream("the document is too large")
-            tail = (tail + chunk)[-END_WITHIN_BYTES:]
-            yield chunk
-        if self.length is None and END not in tail:
-            raise BadUpstream("the document is cut off")
-
-
-def next_poll_at(polls: int, now: float, wait: float | None = None) -> float:
-    """When to ask next (store's clock, seconds): later each time, jittered, and not before the upstream wants us."""
-    delay = POLL_DELAYS_SECONDS[min(polls, len(POLL_DELAYS_SECONDS) - 1)]
-    jittered = delay * random.uniform(1 - POLL_JITTER, 1 + POLL_JITTER)  # noqa: S311  spreads load, guards nothing
-    return now + max(jittered, wait or 0)
-
-
-def _is_due(found: Found) -> bool:
-    return found.record.next_poll_at is not None and found.record.next_poll_at <= found.now
-
-
-def _asked_again(found: Found, *, wait: float | None = None, failed_polls: int = 0) -> ReturnRecord:
-    polls = found.record.polls + 1
-    return found.changed(polls=polls, failed_polls=failed_polls, next_poll_at=next_poll_at(polls, found.now, wait))
-
-
-def _ready(found: Found, status: LabelReady) -> ReturnRecord:
-    numbers = dict(zip(status.parcels, status.tracking_numbers, strict=False))
-    return found.changed(
-        state=ReturnState.LABEL_READY,
-        parcels=tuple(ReturnParcel(id=parcel, tracking_number=numbers.get(parcel)) for parcel in status.parcels),
-        download_token=status.download_token,
-        customs_path=status.customs_path,
-        next_poll_at=None,
-    )
+    def _ready(self, found: Found, status: LabelReady) -> ReturnRecord:
+        numbers = dict(zip(status.parcels, status.tracking_numbers, strict=False))
+        return found.became(
+            ReturnState.LABEL_READY,
+            parcels=tuple(ReturnParcel(id=parcel, tracking_number=numbers.get(parcel)) for parcel in status.parcels),
+            download_token=status.download_token,
+            customs_path=status.customs_path,
+            label_expires_at=found.now + self._schedule.label_ttl,
+            next_poll_at=None,
+        )

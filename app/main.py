@@ -1,5 +1,6 @@
 """The composition root of the service."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,8 +11,9 @@ from app.api import operations, portal, returns, service_points, sessions
 from app.api.problems import handle_errors, problem_response
 from app.cache import PortalCache
 from app.dependencies import Services
+from app.documents import Documents
 from app.flows import Flows
-from app.labels import Labels
+from app.labels import Labels, Schedule
 from app.middleware import Guard, RequestLog
 from app.models import Problem
 from app.returns import Returns
@@ -22,7 +24,8 @@ from app.sessions import SessionStore
 from app.settings import Settings
 from app.store import Store
 
-POLL_LEASE_MARGIN_SECONDS = 2.0
+MARGIN_SECONDS = 2.0
+"""Beyond its deadline, before a call of another replica counts as dead."""
 REQUEST_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Prefer", "Last-Event-ID", "If-None-Match"]
 RESPONSE_HEADERS = [
     "Location",
@@ -92,12 +95,21 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     kept_returns = Returns(
         store, keyring, return_ttl=settings.return_ttl, claim_ttl=settings.claim_ttl, lease=settings.create_lease
     )
-    lease = settings.poll_deadline + POLL_LEASE_MARGIN_SECONDS
-    labels = Labels(store, kept_returns, sendcloud, lease=lease)
-    flows = Flows(settings.session_ttl, store, keyring, sendcloud, portals, session_store, kept_returns)
+    silence = settings.poll_deadline + MARGIN_SECONDS
+    schedule = Schedule(settings.poll_interval, silence, settings.label_budget, settings.return_ttl)
+    labels = Labels(store, kept_returns, sendcloud, schedule)
+    documents = Documents(store, keyring, total_bytes=settings.kept_labels, silence=silence)
+    flows = Flows(
+        settings.session_ttl, store, keyring, sendcloud, portals, session_store, kept_returns, labels, documents
+    )
+    listening = asyncio.create_task(labels.listen())
     try:
         yield Services(settings, store, sendcloud, portals, session_store, kept_returns, labels, flows)
     finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await labels.aclose()
+        await documents.aclose()
         await kept_returns.aclose()
         await sendcloud.aclose()
         await store.aclose()

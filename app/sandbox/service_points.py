@@ -1,0 +1,80 @@
+"""The service points host: S1 to S4 of upstream.md section 8."""
+
+import math
+
+from starlette.responses import JSONResponse
+
+from app.sandbox.answers import Answer, Refused
+from app.sandbox.brands import Brand, Json, brand_named
+from app.sandbox.points import is_available, measured, point_with, points_of
+from app.sandbox.portal import Call
+from app.sandbox.tokens import redeem
+
+MAX_LATITUDE, MAX_LONGITUDE = 90, 180
+MIN_RADIUS, MAX_RADIUS = 100, 50_000
+"""Metres; that another radius is refused with 400 is our own choice."""
+
+
+async def search(call: Call) -> Answer:
+    """S1: a bare array, unsorted."""
+    brand = _brand_of_token(call)
+    latitude, longitude = _place(call, brand)
+    country, radius = call.query("country").upper(), _radius(call)
+    if not country:
+        raise Refused(400, "invalid", 'country: "This field is required."')
+    found = [
+        point
+        for point in (measured(point, latitude, longitude) for point in points_of(brand))
+        if point["country"] == country and _is_wanted(call, point) and (radius is None or point["distance"] <= radius)
+    ]
+    return JSONResponse(found)
+
+
+async def one(call: Call) -> Answer:
+    """S2, with the distance from the customer."""
+    brand = _brand_of_token(call)
+    return JSONResponse(measured(point_with(brand, int(call.path["id"])), *_place(call, brand)))
+
+
+async def availability(call: Call) -> Answer:
+    """S3: a bare boolean."""
+    return JSONResponse(is_available(point_with(_brand_of_token(call), int(call.path["id"]))))
+
+
+async def carriers(call: Call) -> Answer:
+    """S4."""
+    return JSONResponse(_brand_of_token(call).carrier_codes())
+
+
+def _brand_of_token(call: Call) -> Brand:
+    call.note(call.query("access_token"))
+    return brand_named(str(redeem("service_points", call.query("access_token"))["brand"]))
+
+
+def _is_wanted(call: Call, point: Json) -> bool:
+    """Whether carrier and general_shop_type, each a comma list, let the point through."""
+    asked = {"carrier": call.query("carrier"), "general_shop_type": call.query("general_shop_type")}
+    return all(not values or point.get(name) in values.split(",") for name, values in asked.items())
+
+
+def _place(call: Call, brand: Brand) -> tuple[float, float]:
+    """The reference point asked for, else the brand's customer (our choice)."""
+    customer = brand.settings["customer"]
+    try:
+        latitude = float(call.query("latitude") or customer["latitude"])
+        longitude = float(call.query("longitude") or customer["longitude"])
+    except ValueError:
+        latitude = longitude = math.nan
+    # Written so that it refuses nan too, which is a number to Python and no place to anybody.
+    if not (abs(latitude) <= MAX_LATITUDE and abs(longitude) <= MAX_LONGITUDE):
+        raise Refused(400, "invalid", 'latitude, longitude: "A valid number is required."')
+    return latitude, longitude
+
+
+def _radius(call: Call) -> int | None:
+    radius = call.query("radius")
+    if not radius:
+        return None
+    if not radius.isdecimal() or not MIN_RADIUS <= int(radius) <= MAX_RADIUS:
+        raise Refused(400, "invalid", 'radius: "Between 100 and 50000 is needed."')
+    return int(radius)

@@ -1,0 +1,91 @@
+"""How the bodies of answers are read: strictly as JSON, leniently as models, and of URLs only what can do no harm."""
+
+import json
+from typing import TypeVar
+
+from pydantic import StrictBool, TypeAdapter, ValidationError
+
+from app.errors import BadUpstream
+from app.sendcloud.schemas import (
+    CreatedReturn,
+    LabelAnnounced,
+    LabelReady,
+    LenientList,
+    Outgoing,
+    PortalSettings,
+    ReturnAccepted,
+    ServicePoint,
+)
+from app.sendcloud.tokens import customs_path, https_url, token_of
+
+T = TypeVar("T")
+
+MAX_JSON_BYTES = 1024 * 1024
+
+SETTINGS: TypeAdapter[PortalSettings] = TypeAdapter(PortalSettings)
+OUTGOING: TypeAdapter[Outgoing] = TypeAdapter(Outgoing)
+_ACCEPTED: TypeAdapter[ReturnAccepted] = TypeAdapter(ReturnAccepted)
+_ANNOUNCED: TypeAdapter[LabelAnnounced] = TypeAdapter(LabelAnnounced)
+SERVICE_POINTS: TypeAdapter[list[ServicePoint]] = TypeAdapter(LenientList[ServicePoint])
+SERVICE_POINT: TypeAdapter[ServicePoint] = TypeAdapter(ServicePoint)
+AVAILABILITY: TypeAdapter[bool] = TypeAdapter(StrictBool)
+
+
+def read(adapter: TypeAdapter[T], body: bytes) -> T:
+    """The model in a body. Raises `BadUpstream` with the place of the first misfit and none of its text."""
+    try:
+        return adapter.validate_python(document(body))
+    except ValidationError as error:
+        where = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        # `from None`: the cause would carry the upstream's text into tracebacks.
+        raise BadUpstream(f"{where['type']} at {'.'.join(map(str, where['loc']))}") from None
+
+
+def document(body: bytes) -> object:
+    """The JSON in a body, read strictly: UTF-8 without BOM, no NaN, no member twice, bounded size and depth."""
+    if len(body) > MAX_JSON_BYTES:
+        raise BadUpstream("an answer of more than 1 MiB")
+    try:
+        text = body.decode()
+        parsed: object = json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant)
+        if "\\u" in text:
+            # Half a surrogate pair is a string that nobody can send on.
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise BadUpstream("an answer that is not JSON") from None
+    return parsed
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member twice")
+    return members
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def created(panel_url: str, brand: str, delivery_option: str, body: bytes) -> CreatedReturn:
+    """The answer to E4. A poller URL may be missing only where no label is made (in_store)."""
+    accepted = read(_ACCEPTED, body)
+    pollable = accepted.poller_url not in (None, "") or delivery_option != "in_store"
+    return CreatedReturn(
+        return_id=accepted.return_id,
+        incoming_parcels=accepted.incoming_parcels,
+        poller_token=token_of(accepted.poller_url, panel_url, brand, "polling") if pollable else None,
+        payment_url=https_url(accepted.payment_url),
+    )
+
+
+def label(panel_url: str, brand: str, body: bytes) -> LabelReady:
+    """The 200 answer to E5."""
+    announced = read(_ANNOUNCED, body)
+    return LabelReady(
+        download_token=token_of(announced.download_url, panel_url, brand, "download"),
+        return_id=announced.return_id,
+        parcels=announced.parcels,
+        tracking_numbers=announced.tracking_numbers,
+        customs_path=customs_path(announced.customs_declaration_url, panel_url, brand),
+    )

@@ -1,0 +1,234 @@
+"""The wire rules of the Return Portal and Service Points APIs without I/O: requests out, answers in (upstream.md)."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from functools import partial
+from typing import Generic, Literal, NamedTuple, TypeVar
+from urllib.parse import quote, urlencode
+
+from app.errors import (
+    BadUpstream,
+    BffError,
+    BrandNotFound,
+    ParcelNotFound,
+    ServicePointNotFound,
+    UpstreamRejected,
+    UpstreamUnauthorized,
+    UpstreamUnavailable,
+)
+from app.sendcloud import answers
+from app.sendcloud.schemas import (
+    CreatedReturn,
+    LabelFailed,
+    LabelPending,
+    LabelStatus,
+    NewReturn,
+    Outgoing,
+    PortalSettings,
+    ServicePoint,
+    ServicePointQuery,
+)
+from app.sendcloud.tokens import portal_url
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+MAX_RETRY_AFTER = 60
+"""Seconds; what the upstream asks for beyond is cut."""
+
+
+class Call(StrEnum):
+    """The upstream calls, by what they ask for."""
+
+    SETTINGS = "settings"
+    OUTGOING = "outgoing"
+    INCOMING = "incoming"
+    POLLING = "polling"
+    DOWNLOAD = "download"
+    CUSTOMS = "customs"
+    SERVICE_POINTS = "service_points"
+    SERVICE_POINT = "service_point"
+    AVAILABILITY = "availability"
+
+
+@dataclass(frozen=True)
+class Request(Generic[T_co]):
+    """One call, ready to be sent, and how to read each status that is an answer and no refusal."""
+
+    call: Call
+    method: Literal["GET", "POST"]
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False, default=None)
+    answers: Mapping[int, Callable[[bytes], T_co]] = field(repr=False, default_factory=dict)
+
+
+# Requests
+
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",  # a compressed answer could be any size once unpacked
+    "User-Agent": "return-portal-bff",
+}
+_DOCUMENT_HEADERS = _HEADERS | {"Accept": "application/pdf"}
+
+
+def settings(panel_url: str, brand: str, language: str | None = None) -> Request[PortalSettings]:
+    """E1. `language` is a tag like `en-GB` (upstream.md C15)."""
+    url = portal_url(panel_url, brand) + (f"?{urlencode({'language': language})}" if language else "")
+    return Request(Call.SETTINGS, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.SETTINGS)})
+
+
+def outgoing(panel_url: str, brand: str, identifier: str, postal_code: str) -> Request[Outgoing]:
+    """E2. `identifier` is a tracking number or an order number."""
+    query = urlencode({"postal_code": postal_code, "identifier": identifier}, quote_via=quote)
+    url = f"{portal_url(panel_url, brand)}/outgoing?{query}"
+    return Request(Call.OUTGOING, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.OUTGOING)})
+
+
+def incoming(panel_url: str, brand: str, access_token: str, new_return: NewReturn) -> Request[CreatedReturn]:
+    """E4, the one unsafe call. The documented status is inferred to be 200, so any 2xx is an answer."""
+    return Request(
+        Call.INCOMING,
+        "POST",
+        f"{portal_url(panel_url, brand)}/incoming",
+        _HEADERS | {"Authorization": f"Bearer {access_token}", "Content-Type": "application/json"},
+        new_return.model_dump_json(exclude_none=True).encode(),
+        dict.fromkeys(range(200, 300), partial(answers.created, panel_url, brand, new_return.delivery_option)),
+    )
+
+
+def polling(panel_url: str, brand: str, token: str) -> Request[LabelStatus]:
+    """E5. 500 is an answer here: the announcement failed (P-POL)."""
+    return Request(
+        Call.POLLING,
+        "GET",
+        f"{portal_url(panel_url, brand)}/label/polling?{urlencode({'token': token})}",
+        _HEADERS,
+        answers={
+            200: partial(answers.label, panel_url, brand),
+            202: lambda _: LabelPending(),
+            500: lambda _: LabelFailed(),
+        },
+    )
+
+
+def download(panel_url: str, brand: str, token: str) -> Request[None]:
+    """E6. The answer is streamed, never decoded."""
+    url = f"{portal_url(panel_url, brand)}/label/download?{urlencode({'token': token})}"
+    return Request(Call.DOWNLOAD, "GET", url, _DOCUMENT_HEADERS)
+
+
+def customs(panel_url: str, path: str) -> Request[None]:
+    """The customs declaration at a path that `customs_path` accepted; streamed as well."""
+    return Request(Call.CUSTOMS, "GET", panel_url + path, _DOCUMENT_HEADERS)
+
+
+def service_points(base_url: str, token: str, query: ServicePointQuery) -> Request[list[ServicePoint]]:
+    """S1. The token goes into the query, as the Return Portal's guide says."""
+    asked = {
+        "country": query.country,
+        "latitude": None if query.latitude is None else f"{query.latitude:.6f}",
+        "longitude": None if query.longitude is None else f"{query.longitude:.6f}",
+        "radius": query.radius,
+        "carrier": ",".join(query.carriers) or None,
+        "access_token": token,
+    }
+    url = f"{base_url}/service-points?{urlencode({name: value for name, value in asked.items() if value is not None})}"
+    return Request(
+        Call.SERVICE_POINTS, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.SERVICE_POINTS)}
+    )
+
+
+def service_point(base_url: str, token: str, service_point_id: int) -> Request[ServicePoint]:
+    """S2."""
+    url = f"{base_url}/service-points/{service_point_id}?{urlencode({'access_token': token})}"
+    return Request(
+        Call.SERVICE_POINT, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.SERVICE_POINT)}
+    )
+
+
+def availability(base_url: str, token: str, service_point_id: int) -> Request[bool]:
+    """S3. The answer is a bare boolean."""
+    url = f"{base_url}/service-points/{service_point_id}/check-availability?{urlencode({'access_token': token})}"
+    return Request(Call.AVAILABILITY, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.AVAILABILITY)})
+
+
+# Answers
+
+
+def decode(request: Request[T], status: int, headers: Mapping[str, str], body: bytes) -> T:
+    """What the upstream answered. Raises the error that the table of refusals names, `BadUpstream` for nonsense.
+
+    `headers` has lower-case names or ignores case.
+    """
+    answer = request.answers.get(status)
+    if answer is None:
+        raise refusal(request.call, status, headers, body)
+    return answer(body)
+
+
+class _Refusal(NamedTuple):
+    calls: frozenset[Call]
+    statuses: range
+    code: str | None
+    error: type[BffError]
+
+
+_ALL = frozenset(Call)
+_WITHOUT_TOKEN = frozenset({Call.SETTINGS, Call.OUTGOING})
+_ONE_POINT = frozenset({Call.SERVICE_POINT, Call.AVAILABILITY})
+
+# The first row that fits decides, so the most specific stand first.
+_REFUSALS = (
+    _Refusal(frozenset({Call.OUTGOING}), range(400, 401), "order_not_found", ParcelNotFound),
+    _Refusal(frozenset({Call.OUTGOING}), range(400, 401), "invalid_postal_code", ParcelNotFound),
+    _Refusal(frozenset({Call.OUTGOING}), range(404, 405), None, ParcelNotFound),
+    _Refusal(frozenset({Call.SETTINGS}), range(404, 405), None, BrandNotFound),
+    _Refusal(_ONE_POINT, range(404, 405), None, ServicePointNotFound),
+    _Refusal(_WITHOUT_TOKEN, range(401, 402), None, BadUpstream),
+    _Refusal(_WITHOUT_TOKEN, range(403, 404), None, BadUpstream),
+    _Refusal(_ALL, range(401, 402), None, UpstreamUnauthorized),
+    _Refusal(_ALL, range(403, 404), None, UpstreamUnauthorized),
+    _Refusal(_ALL, range(429, 430), None, UpstreamUnavailable),
+    _Refusal(_ALL, range(400, 500), None, UpstreamRejected),
+    _Refusal(_ALL, range(1000), None, BadUpstream),
+)
+
+
+def refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> BffError:
+    """The error for a status that is no answer to this call; of the body only an error code is read."""
+    code = _error_code(body)
+    row = next(row for row in _REFUSALS if call in row.calls and status in row.statuses and row.code in {None, code})
+    return row.error(
+        f"{call} answered {status} ({code or 'no code'})",
+        retry_after=_retry_after(headers) if row.error is UpstreamUnavailable else None,
+    )
+
+
+def _error_code(body: bytes) -> str | None:
+    """The code of any of the error envelopes (upstream.md section 9), if it is a slug or an integer."""
+    try:
+        envelope = answers.document(body)
+    except BadUpstream:
+        return None
+    match envelope:
+        case {"error": {"code": str() | int() as code}} | {"errors": [{"code": str() | int() as code}, *_]}:
+            return str(code) if re.fullmatch(r"[a-z0-9_]{1,64}", str(code)) else None
+        case _:
+            return None
+
+
+def _retry_after(headers: Mapping[str, str]) -> int | None:
+    """Seconds, counted from the upstream's own clock where it names a date; undocumented (upstream.md C10)."""
+    value = headers.get("retry-after", "")
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return min(int(value), MAX_RETRY_AFTER)
+    try:
+        seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return max(0, min(int(seconds), MAX_RETRY_AFTER))

@@ -1,0 +1,65 @@
+"""What may be taken from tokens and from URLs that the upstream names: as little as possible, never a host to call."""
+
+import re
+from typing import Literal
+from urllib.parse import quote
+
+import jwt
+
+from app.errors import BadUpstream
+
+MAX_TOKEN_CHARS = 8192
+
+_JWT_CHARS = r"(?P<token>[A-Za-z0-9_.\-]{1,4096})"
+# No percent sign, no segment that starts with a dot: there is nothing left that two parsers could read differently.
+_SEGMENTS = r"(?:[A-Za-z0-9_~\-][A-Za-z0-9_.~\-]*/)*[A-Za-z0-9_~\-][A-Za-z0-9_.~\-]*/?"
+_QUERY = r"(?:\?[A-Za-z0-9_.~=&\-]{1,4096})?"
+_HTTPS = re.compile(r"https://[A-Za-z0-9][A-Za-z0-9.\-]*(?::[0-9]{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]*)?")
+_MAX_URL_CHARS = 8192
+
+
+def portal_url(panel_url: str, brand: str) -> str:
+    """The base of everything that belongs to a brand's return portal."""
+    return f"{panel_url}/brand/{quote(brand, safe='')}/return-portal"
+
+
+def token_of(url: object, panel_url: str, brand: str, kind: Literal["polling", "download"]) -> str:
+    """The token inside a poller or download URL. Raises `BadUpstream` unless the URL is exactly ours (P-POL, P-DL)."""
+    pattern = rf"{re.escape(portal_url(panel_url, brand))}/label/{kind}/?\?token={_JWT_CHARS}"
+    match = re.fullmatch(pattern, url) if isinstance(url, str) else None
+    if match is None:
+        raise BadUpstream(f"a {kind} URL that is not of this brand's portal")
+    return match["token"]
+
+
+def customs_path(url: object, panel_url: str, brand: str) -> str | None:
+    """The path of a customs declaration below the panel base, None where the URL leads out of the brand's portal.
+
+    No real one is known (upstream.md section 7), so any plain path is accepted.
+    """
+    if not isinstance(url, str) or len(url) > _MAX_URL_CHARS:
+        return None
+    if not re.fullmatch(rf"{re.escape(portal_url(panel_url, brand))}/{_SEGMENTS}{_QUERY}", url):
+        return None
+    return url.removeprefix(panel_url)
+
+
+def https_url(url: object) -> str | None:
+    """The URL where it is plain https and can be passed on to a browser, else None."""
+    if isinstance(url, str) and len(url) <= _MAX_URL_CHARS and _HTTPS.fullmatch(url):
+        return url
+    return None
+
+
+def token_expiry(token: str) -> int | None:
+    """Unix seconds from the `exp` claim, unverified: a hint and no more; None without one. Raises `BadUpstream`."""
+    if len(token) > MAX_TOKEN_CHARS:
+        raise BadUpstream("a token of more than 8 KiB")
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise BadUpstream("a token that cannot be read") from None
+    expiry = claims.get("exp")
+    if expiry is not None and type(expiry) is not int:
+        raise BadUpstream("a token whose exp is no integer")
+    return expiry
