@@ -2,10 +2,14 @@
 
 import asyncio
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+
+from app.models import FINAL_STATES
 
 POSTAL_CODES = {"demo": "5611 AA", "mode-paris": "75004", "buecherei": "10115", "guide": "5617 BC"}
 JOURNEY_SECONDS = 40.0
@@ -49,16 +53,22 @@ class Shopper:
         return await self.http.post("/v1/returns", json=body or self.body(), headers=sent)
 
     async def settled(self, path: str) -> dict[str, Any]:
-        """The return once nothing more is to be polled, asked for as often as Retry-After allows."""
+        """The return once its state is final, waited for as a front end does."""
         deadline = asyncio.get_running_loop().time() + JOURNEY_SECONDS
         while asyncio.get_running_loop().time() < deadline:
-            response = await self.get(path)
+            response = await self.get(path, Prefer="wait=10")
             assert response.status_code == httpx.codes.OK, response.text
-            if "retry-after" not in response.headers:
-                settled: dict[str, Any] = response.json()
+            settled: dict[str, Any] = response.json()
+            if settled["state"] in FINAL_STATES:
                 return settled
-            await asyncio.sleep(int(response.headers["retry-after"]))
         raise AssertionError("the return never settled")
+
+    @asynccontextmanager
+    async def events(self, path: str, **headers: str) -> AsyncIterator[AsyncIterator[dict[str, str]]]:
+        """The events of a return as they come, each as its fields."""
+        async with self.http.stream("GET", f"{path}/events", headers=self.headers | headers) as response:
+            assert response.headers["content-type"].startswith("text/event-stream"), response.status_code
+            yield _events(response)
 
 
 async def look_up(
@@ -80,3 +90,14 @@ async def shopper(http: httpx.AsyncClient, order: str, *, brand: str = "demo", d
     if delivery == "body":
         return Shopper(http, screen, {"Authorization": f"Bearer {screen['session_token']}"})
     return Shopper(http, screen, {"Cookie": response.headers["set-cookie"].partition(";")[0]})
+
+
+async def _events(response: httpx.Response) -> AsyncIterator[dict[str, str]]:
+    fields: dict[str, str] = {}
+    async for line in response.aiter_lines():
+        if line and not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif not line and "data" in fields:
+            yield fields
+            fields = {}

@@ -1,0 +1,265 @@
+"""Every magic order prefix of the sandbox does through the public API what docs/sandbox.md says."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from app.sandbox.scenarios import SCENARIOS
+from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
+from tests.support.sandbox import SandboxProcess
+from tests.support.shopper import Shopper, key, look_up, shopper
+
+SESSION_TTL = 1200
+tested: set[str] = set()
+
+
+def magic(names: str, *rows: Any) -> pytest.MarkDecorator:
+    """Parametrizes a test with rows that begin with a prefix, and remembers that these prefixes are tested."""
+    tested.update(row if isinstance(row, str) else row[0] for row in rows)
+    return pytest.mark.parametrize(names, rows)
+
+
+@pytest_asyncio.fixture(scope="module", name="bff")
+async def hurried_bff(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
+    """A service that looks at labels ten times as often and gives up what takes longer than the slow orders do."""
+    deadlines = {"lookup_deadline": 2.5, "create_deadline": 2.5, "create_lease": 4, "poll_deadline": 2.5}
+    async with running_bff(valkey.url, sandbox, session_ttl=SESSION_TTL, poll_interval=0.1, **deadlines) as process:
+        yield process
+
+
+async def reaches(someone: Shopper, path: str, state: str) -> dict[str, Any]:
+    """The return once it is in this state."""
+    answers: list[dict[str, Any]] = []
+
+    async def is_there() -> bool:
+        answers.append((await someone.get(path)).json())
+        return bool(answers[-1]["state"] == state)
+
+    await eventually(is_there, 30, lambda: f"seen: {[answer['state'] for answer in answers]}")
+    return answers[-1]
+
+
+async def labelled(bff: Bff, prefix: str) -> tuple[Shopper, str]:
+    """A shopper with a return that has a label, and where the label is."""
+    someone = await shopper(bff.http, fresh(prefix))
+    created = await someone.create()
+    settled = await reaches(someone, created.headers["location"], "label_ready")
+    return someone, settled["label"]["href"]
+
+
+def told(response: httpx.Response) -> tuple[int, str]:
+    """Status and problem code."""
+    return response.status_code, response.json()["code"]
+
+
+def test_no_prefix_is_left_out() -> None:
+    """Every prefix of the sandbox's table is played by a test of this module."""
+    assert tested == SCENARIOS.keys()
+
+
+@magic("prefix", "LABEL", "INSTANT", "SLOW", "SLOWLABEL", "FLAKY", "POLL429")
+async def test_the_label_comes_sooner_or_later(bff: Bff, prefix: str) -> None:
+    """Slow answers, many looks, one failed look and a busy upstream all end with the label."""
+    someone = await shopper(bff.http, fresh(prefix))
+    created = await someone.create()
+    assert (created.status_code, created.json()["state"]) == (202, "label_pending")
+    await reaches(someone, created.headers["location"], "label_ready")
+
+
+@magic(
+    "prefix, option, changes, state, parcels",
+    ("COLLI", "drop_off_point", {"parcels": 3}, "label_ready", 3),
+    ("LABELLESS", "drop_off_labelless", {}, "label_ready", 1),
+    ("STORE", "in_store", {}, "no_label_needed", 1),
+)
+async def test_ways_back(  # noqa: PLR0913, PLR0917 - a row of the table
+    bff: Bff, prefix: str, option: str, changes: dict[str, Any], state: str, parcels: int
+) -> None:
+    """Several parcels and labelless returns end with a document, returns in store without one."""
+    someone = await shopper(bff.http, fresh(prefix))
+    created = await someone.create(someone.body(option, **changes))
+    settled = await reaches(someone, created.headers["location"], state)
+    assert len(settled["parcels"]) == parcels
+
+
+@magic("prefix", "ITEMS")
+async def test_items_are_counted(bff: Bff, prefix: str) -> None:
+    """What returns hold is no longer there to be returned, and what the shop does not take back is refused."""
+    someone = await shopper(bff.http, fresh(prefix))
+    assert [item["remaining"] for item in someone.screen["items"]] == [1, 3, 2, 0]
+    _, several, _, kept = (item["id"] for item in someone.screen["items"])
+    refused = await someone.create(someone.body(items=[{"id": kept, "quantity": 1}], reason=11))
+    assert [error["code"] for error in refused.json()["errors"]] == ["not-returnable"]
+    created = await someone.create(someone.body(items=[{"id": several, "quantity": 2}], reason=11))
+    assert created.status_code == 202
+    assert [item["remaining"] for item in (await someone.get("/v1/session")).json()["items"]] == [1, 1, 2, 0]
+
+
+@magic("prefix", "INTL")
+async def test_international(bff: Bff, prefix: str) -> None:
+    """A return across a customs border carries customs information and ends with a declaration to fetch."""
+    someone = await shopper(bff.http, fresh(prefix))
+    body = someone.body("pickup", customs={"invoice_number": "INV-1"})
+    location = (await someone.create(body)).headers["location"]
+    settled = await reaches(someone, location, "label_ready")
+    assert settled["customs_declaration"] == f"{location}/customs-declaration"
+
+
+@magic("prefix", "UNSHIPPED")
+async def test_never_shipped(bff: Bff, prefix: str) -> None:
+    """An order without a parcel cannot be returned here: the actions say so, and Location names the hosted portal."""
+    someone = await shopper(bff.http, fresh(prefix))
+    action = next(each for each in someone.screen["actions"] if each["name"] == "create_return")
+    assert (action["allowed"], action["why_not"]) == (False, "not-returnable-online")
+    refused = await someone.create()
+    assert told(refused) == (409, "not-returnable-online")
+    assert refused.headers["location"] == "https://demo.shipping-portal.com/rp/"
+
+
+@magic("prefix", "PAID")
+async def test_paid_first(bff: Bff, sandbox: SandboxProcess, prefix: str) -> None:
+    """A return that has to be paid says where, has no label until then, and gets one afterwards."""
+    order = fresh(prefix)
+    someone = await shopper(bff.http, order)
+    created = await someone.create()
+    assert created.json()["state"] == "awaiting_payment"
+    assert created.json()["payment_url"].startswith("https://payments.example/checkout/")
+    assert told(await someone.get(created.headers["location"] + "/label")) == (409, "label-not-ready")
+    await sandbox.pay(order)
+    await reaches(someone, created.headers["location"], "label_ready")
+
+
+@magic("prefix", "FAIL")
+async def test_failed_announcement(bff: Bff, prefix: str) -> None:
+    """A failed announcement ends the return without a label and gives its units back."""
+    someone = await shopper(bff.http, fresh(prefix))
+    location = (await someone.create()).headers["location"]
+    assert (await someone.create()).headers["location"] == location
+    await reaches(someone, location, "failed")
+    assert told(await someone.get(f"{location}/label")) == (409, "no-label")
+    assert (await someone.create()).status_code == 202
+
+
+@magic("prefix, seconds", ("NOEXP", SESSION_TTL), ("SHORT", 45))
+async def test_session_lifetime(bff: Bff, valkey: Valkey, prefix: str, seconds: int) -> None:
+    """A session lives as long as the setting says, and never longer than the upstream's tokens."""
+    screen = (await shopper(bff.http, fresh(prefix))).screen
+    left = datetime.fromisoformat(screen["expires_at"]) - datetime.now(UTC)
+    kept = await valkey.client.pttl(f"s:{{{screen['session_token'][4:26]}}}")
+    assert seconds - 5 < left.total_seconds() <= seconds
+    assert seconds - 5 < kept / 1000 <= seconds
+
+
+@magic("prefix", "EXPIRED")
+async def test_expired_tokens(bff: Bff, valkey: Valkey, prefix: str) -> None:
+    """Tokens that have expired already start no session."""
+    before = await valkey.client.keys("s:*")
+    assert told(await look_up(bff.http, fresh(prefix))) == (502, "bad-upstream")
+    assert await valkey.client.keys("s:*") == before
+
+
+@magic("prefix", "REFUSE")
+async def test_refused(bff: Bff, prefix: str) -> None:
+    """What the upstream refuses is a failed return, told again to the same key."""
+    someone, used = await shopper(bff.http, fresh(prefix)), key()
+    first, again = [await someone.create(idempotency_key=used) for _ in range(2)]
+    assert told(first) == told(again) == (422, "return-refused")
+    assert first.headers["location"] == again.headers["location"]
+    assert (await someone.get(first.headers["location"])).json()["state"] == "failed"
+
+
+@magic("prefix", "CREATE429")
+async def test_busy_upstream_at_creation(bff: Bff, sandbox: SandboxProcess, prefix: str) -> None:
+    """A creation that the upstream has no time for leaves no trace: the same key tries again."""
+    order = fresh(prefix)
+    someone, used = await shopper(bff.http, order), key()
+    tries = [await someone.create(idempotency_key=used) for _ in range(2)]
+    assert [told(each) for each in tries] == [(503, "upstream-unavailable")] * 2
+    assert [entry["created"] for entry in await sandbox.ledger(kind="incoming", order=order)] == [False, False]
+    assert (await someone.get("/v1/session")).json()["items"][0]["remaining"] == 1
+
+
+@pytest.mark.parametrize(("suffix", "seconds"), [("-", "2"), ("-R", "7")])
+async def test_busy_upstream_says_when(bff: Bff, suffix: str, seconds: str) -> None:
+    """Retry-After is what the upstream says, or else our own guess, at the lookup and at the creation."""
+    lookup = await look_up(bff.http, fresh("LOOKUP429").replace("-", suffix))
+    creation = await (await shopper(bff.http, fresh("CREATE429").replace("-", suffix))).create()
+    assert [each.headers["retry-after"] for each in (lookup, creation)] == [seconds] * 2
+
+
+@magic(
+    "prefix, status, code",
+    ("LOOKUP429", 503, "upstream-unavailable"),
+    ("LOOKUP500", 502, "bad-upstream"),
+    ("LOOKUPHTML", 502, "bad-upstream"),
+    ("LOOKUPHANG", 504, "upstream-timeout"),
+    ("LOOKUPBAD", 502, "bad-upstream"),
+    ("LOOKUPERRORS", 502, "upstream-refused"),
+    ("LOOKUPREDIRECT", 502, "bad-upstream"),
+)
+async def test_failed_lookup(bff: Bff, sandbox: SandboxProcess, prefix: str, status: int, code: str) -> None:
+    """A lookup that fails is never taken for an unknown order, is not repeated, and starts no session."""
+    order = fresh(prefix)
+    response = await look_up(bff.http, order, delivery="cookie")
+    assert told(response) == (status, code)
+    assert "set-cookie" not in response.headers
+    assert len(await sandbox.ledger(kind="outgoing", order=order)) == 1
+
+
+@magic("prefix", "CREATEHANG", "CREATEFIN", "CREATERESET", "CREATEHALF", "CREATE500", "CREATEHTML", "CREATEFOREIGN")
+async def test_lost_answer(bff: Bff, sandbox: SandboxProcess, prefix: str) -> None:
+    """A creation whose answer is lost is never sent again, whoever asks, and everybody is told where it stands."""
+    order, used = fresh(prefix), key()
+    someone = await shopper(bff.http, order)
+    answers = [await someone.create(idempotency_key=each) for each in (used, used, key())]
+    assert [told(each) for each in answers] == [(504, "return-outcome-unknown")] * 2 + [(409, "units-claimed")]
+    [location] = {each.headers["location"] for each in answers}
+    assert (await someone.get(location)).json()["state"] == "outcome_unknown"
+    assert told(await someone.get(f"{location}/label")) == (409, "no-label")
+    assert len(await sandbox.ledger(kind="incoming", order=order)) == 1
+
+
+@magic("prefix", "POLLFOREIGN", "POLLHTML")
+async def test_unusable_look(bff: Bff, sandbox: SandboxProcess, prefix: str) -> None:
+    """A look that shows nonsense, a download on another host included, changes nothing and is repeated."""
+    order = fresh(prefix)
+    someone = await shopper(bff.http, order)
+    location = (await someone.create()).headers["location"]
+
+    async def was_repeated() -> bool:
+        assert (await someone.get(location)).json()["state"] == "label_pending"
+        return len(await sandbox.ledger(kind="polling", order=order)) > 1
+
+    await eventually(was_repeated, 10)
+    assert told(await someone.get(f"{location}/label")) == (409, "label-not-ready")
+    assert await sandbox.ledger(kind="download", order=order) == []
+
+
+@magic("prefix, size", ("PDFNOLENGTH", None), ("PDFONCE", None), ("PDF2M", 2_000_000), ("PDF20M", 20_000_000))
+async def test_whole_label(bff: Bff, prefix: str, size: int | None) -> None:
+    """Big labels and those of unknown length arrive whole."""
+    someone, label = await labelled(bff, prefix)
+    response = await someone.get(label)
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/pdf")
+    assert response.content.startswith(b"%PDF-")
+    assert response.content.endswith(b"%%EOF\n")
+    assert len(response.content) == size or size is None
+
+
+@magic("prefix", "PDFHTML", "PDFEMPTY", "PDF30M")
+async def test_label_that_is_none(bff: Bff, prefix: str) -> None:
+    """A web page, nothing at all, or more than 25 MiB is a problem and no label."""
+    someone, label = await labelled(bff, prefix)
+    assert told(await someone.get(label)) == (502, "bad-upstream")
+
+
+@magic("prefix", "PDFTRUNCATED", "PDFCUT")
+async def test_part_of_a_label(bff: Bff, prefix: str) -> None:
+    """A label that breaks off, or ends cleanly too early, ends with a cut connection and is never taken for whole."""
+    someone, label = await labelled(bff, prefix)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await someone.get(label)

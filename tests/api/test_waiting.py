@@ -1,0 +1,71 @@
+"""The three ways to wait for a label: held request, events, plain polling."""
+
+import asyncio
+import json
+
+from tests.support.processes import Bff, fresh
+from tests.support.sandbox import SandboxProcess
+from tests.support.shopper import shopper
+
+
+async def test_a_held_request_answers_when_the_state_changes(bff: Bff) -> None:
+    """`Prefer: wait` holds the answer until the shopper can see a difference, and says that it was applied."""
+    someone = await shopper(bff.http, fresh("SLOWLABEL"))
+    created = (await someone.create()).json()
+    response = await someone.get(f"/v1/returns/{created['id']}", Prefer="wait=30")
+    assert response.headers["preference-applied"] == "wait=30"
+    assert response.json()["state"] == "label_ready"
+    assert response.json()["revision"] > created["revision"]
+
+
+async def test_a_held_request_answers_at_the_latest_when_its_time_is_up(bff: Bff) -> None:
+    """A return that does not change is answered as it stands once the wait is over."""
+    someone = await shopper(bff.http, fresh("PAID"))
+    created = (await someone.create()).json()
+    response = await asyncio.wait_for(someone.get(f"/v1/returns/{created['id']}", Prefer="wait=1"), 3)
+    assert response.json()["state"] == "awaiting_payment"
+
+
+async def test_a_label_can_be_waited_for(bff: Bff) -> None:
+    """`Prefer: wait` on the label gives the PDF of a return that was still pending when it was asked for."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    path = (await someone.create()).headers["location"]
+    response = await someone.get(f"{path}/label", Prefer="wait=30")
+    assert response.status_code == 200
+    assert response.content.startswith(b"%PDF-")
+
+
+async def test_events_tell_each_state_once_and_end_with_the_final_one(bff: Bff) -> None:
+    """The event stream begins with the state now, names each revision once and closes after the final state."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    path = (await someone.create()).headers["location"]
+    async with someone.events(path) as events:
+        seen = [event async for event in events]
+    assert [json.loads(event["data"])["state"] for event in seen] == ["label_pending", "label_ready"]
+    assert len({event["id"] for event in seen}) == len(seen)
+
+
+async def test_events_resume_after_what_was_seen(bff: Bff) -> None:
+    """A client that reconnects with Last-Event-ID sees only what is new, and 204 once it has seen the final state."""
+    someone = await shopper(bff.http, fresh("SLOWLABEL"))
+    path = (await someone.create()).headers["location"]
+    async with someone.events(path) as events:
+        first = await anext(events)
+    async with someone.events(path, **{"Last-Event-ID": first["id"]}) as events:
+        rest = [event async for event in events]
+    assert [json.loads(event["data"])["state"] for event in rest] == ["label_ready"]
+    again = await someone.get(f"{path}/events", **{"Last-Event-ID": rest[-1]["id"]})
+    assert again.status_code == 204
+
+
+async def test_a_second_download_needs_no_upstream(bff: Bff, sandbox: SandboxProcess) -> None:
+    """Parallel first downloads cost one upstream download, later ones none."""
+    order = fresh("PDF2M")
+    someone = await shopper(bff.http, order)
+    path = (await someone.create()).headers["location"]
+    await someone.settled(path)
+    first = await asyncio.gather(*(someone.get(f"{path}/label") for _ in range(8)))
+    later = await someone.get(f"{path}/label")
+    assert {response.content for response in first} == {later.content}
+    assert len(later.content) == 2_000_000
+    assert len(await sandbox.ledger(kind="download", order=order)) == 1

@@ -1,0 +1,100 @@
+"""Made-up answers of the upstream and a shopper's choice that fits them; keywords replace single members."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from app.models import NewReturn
+from app.sendcloud.schemas import Outgoing, PortalSettings, ServicePoint
+
+UNCHANGED: Mapping[str, object] = MappingProxyType({})
+
+
+def product(**changes: object) -> dict[str, object]:
+    """A line of the order: two returnable shirts."""
+    return {"id": "shirt", "name": "Blue shirt M", "price": "29.95", "quantity": 2, "returnable": True, **changes}
+
+
+def service_point(**changes: object) -> ServicePoint:
+    """A drop-off point of PostNL."""
+    sample = {
+        "id": 20000001,
+        "code": "217000",
+        "name": "Boekhandel De Linde",
+        "street": "Markt",
+        "house_number": "1",
+        "postal_code": "5611AB",
+        "city": "EINDHOVEN",
+        "country": "NL",
+        "carrier": "postnl",
+        "latitude": "51.441000",
+        "longitude": "5.475000",
+        "distance": 381,
+        "formatted_opening_times": {"0": ["10:00 - 18:00"]},
+    }
+    return ServicePoint.model_validate({**sample, **changes})
+
+
+def outgoing(parcel: Mapping[str, object] = UNCHANGED, **data: object) -> Outgoing:
+    """A parcel of two colli with shirts and a gift card that stays; `data` replaces what stands beside the parcel."""
+    sample_parcel = {
+        "id": 133700001,
+        "name": "Sam Jansen",
+        "company_name": "Jansen Fietsen",
+        "address": "Kerkstraat 12",
+        "address_2": "Achterhuis",
+        "address_divided": {"street": "Kerkstraat", "house_number": "12"},
+        "house_number": "12",
+        "postal_code": "5611 AA",
+        "city": "Eindhoven",
+        "to_state": "NL-NB",
+        "country": {"iso_2": "NL"},
+        "email": "sam@example.com",
+        "telephone": "+31600000000",
+        "tracking_number": "3STEST000000001",
+        "order_number": "A-1001",
+        "collo_count": 2,
+        "carrier": {"code": "postnl"},
+    }
+    sample_data = {
+        "parcel": {**sample_parcel, **parcel},
+        "products": [product(), product(id="card", name="Gift card", price="25.00", quantity=1, returnable=False)],
+        "carriers": [{"code": "postnl", "name": "PostNL"}, {"code": "dhl", "name": "DHL"}],
+        "service_point": service_point(),
+        "labelless_service_point": service_point(id=20000002),
+        "shop_distances": [{"id": 7, "distance": 91200.4}],
+    }
+    return Outgoing.model_validate(
+        {"data": {**sample_data, **data}, "access_token": "access", "service_points_token": "points"}
+    )
+
+
+def portal_settings(
+    *, stores: bool = True, brand: Mapping[str, object] = UNCHANGED, **portal: object
+) -> PortalSettings:
+    """A shop that offers everything there is; `portal` replaces members of its portal."""
+    sample_portal = {
+        "brand": {"id": 501, "name": "My Shop", "domain": "my-shop", **brand},
+        "reasons": [{"id": 11, "description": "Changed my mind"}, {"id": 22, "description": "Does not fit"}],
+        "languages": ["en-GB", "nl-NL"],
+        "refund_options": [
+            {"code": "money", "label": "Money back"},
+            {"code": "exchange", "label": "Exchange", "require_message": True},
+        ],
+        "return_fee": "4.95",
+        "delivery_options": ["drop_off_point", "drop_off_labelless", "in_store", "pickup"],
+    }
+    store = {"id": 7, "company_name": "My Shop Utrecht", "address_1": "Domplein", "house_number": "1"}
+    return PortalSettings.model_validate(
+        {"portal": {**sample_portal, **portal}, "return_locations": [store] if stores else []}
+    )
+
+
+def body(**changes: object) -> NewReturn:
+    """One shirt back for money, dropped off at the nearest point."""
+    sample = {
+        "items": [{"id": "shirt", "quantity": 1}],
+        "reason": 11,
+        "refund": {"type": "money"},
+        "delivery": {"option": "drop_off_point", "service_point": 20000001},
+    }
+    return NewReturn.model_validate({**sample, **changes})
