@@ -84,6 +84,16 @@ class Labels:
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
 
+    @property
+    def watched(self) -> int:
+        """How many returns this replica watches."""
+        return len(self._watches)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for them, our own background watches included."""
+        return sum(watch.waiting for watch in self._watches.values())
+
     def first_look_at(self, now: float) -> float:
         """When a new label is looked at for the first time (store's clock, seconds)."""
         return self._next_look_at(0, now, None)

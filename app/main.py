@@ -16,6 +16,7 @@ from app.flows import Flows
 from app.labels import Labels, Schedule
 from app.middleware import Guard, RequestLog
 from app.models import Problem
+from app.observability import STORE_CONNECTIONS, TASKS, WAITING, WATCHES
 from app.returns import Returns
 from app.sealing import Keyring
 from app.sendcloud.client import connect
@@ -68,6 +69,13 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+def let_go(app: FastAPI) -> None:
+    """Answers everybody who waits with what is known, before the process stops."""
+    services: Services | None = getattr(app.state, "services", None)
+    if services:
+        services.labels.drain()
+
+
 def api() -> FastAPI:
     """The routes and their description; needs no settings, no Redis and no network."""
     app = FastAPI(
@@ -103,6 +111,10 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
         settings.session_ttl, store, keyring, sendcloud, portals, session_store, kept_returns, labels, documents
     )
     listening = asyncio.create_task(labels.listen())
+    WATCHES.set_function(lambda: labels.watched)
+    WAITING.set_function(lambda: labels.waiting)
+    STORE_CONNECTIONS.set_function(lambda: store.connections_in_use)
+    TASKS.set_function(lambda: len(asyncio.all_tasks()))
     try:
         yield Services(settings, store, sendcloud, portals, session_store, kept_returns, labels, flows)
     finally:

@@ -4,12 +4,16 @@ import logging
 import sys
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from typing_extensions import override
 
 REGISTRY = CollectorRegistry()
 REQUESTS = Counter("bff_requests", "Requests answered.", ["route", "method", "status"], registry=REGISTRY)
 LATENCY = Histogram("bff_request_seconds", "Time to the end of the answer.", ["route", "method"], registry=REGISTRY)
+WATCHES = Gauge("bff_watches", "Returns watched by this replica.", registry=REGISTRY)
+WAITING = Gauge("bff_waiting", "Requests that wait for a return to change.", registry=REGISTRY)
+STORE_CONNECTIONS = Gauge("bff_store_connections_in_use", "Connections to Redis in use.", registry=REGISTRY)
+TASKS = Gauge("bff_tasks", "Tasks on the event loop.", registry=REGISTRY)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("bff")

@@ -165,7 +165,10 @@ class Returns:
         return_id = self._used_for(_loaded(claims), used, fingerprint, now)
         if return_id is None:
             return None
-        found = await self.get(scope, return_id)
+        try:
+            found = await self.get(scope, return_id)
+        except ReturnNotFound:
+            return None
         if found.record.first_answer is None:
             raise _without_answer(found)
         return found.record.first_answer

@@ -92,8 +92,9 @@ class Change:
 class Store:
     """Redis as this service uses it; every method raises StoreUnavailable when the answer cannot be known."""
 
-    def __init__(self, client: Redis) -> None:
-        self._client = client
+    def __init__(self, pool: BlockingConnectionPool) -> None:
+        self._pool = pool
+        self._client = client = Redis(connection_pool=pool)
         self._read = client.register_script(_READ)
         self._commit = client.register_script(_COMMIT)
         self._release = client.register_script(_RELEASE)
@@ -110,7 +111,13 @@ class Store:
             socket_connect_timeout=TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
-        return cls(Redis(connection_pool=pool))
+        return cls(pool)
+
+    @property
+    def connections_in_use(self) -> int:
+        """How many connections are lent out now, the listening one included."""
+        _, (in_use, _) = self._pool.get_connection_count()
+        return in_use
 
     async def aclose(self) -> None:
         """Closes every connection."""

@@ -98,7 +98,7 @@ def trickle(data: bytes, pause: float) -> Behaviour:
     async def behave(writer: asyncio.StreamWriter) -> None:
         for byte in data:
             writer.write(bytes([byte]))
-            await writer.drain()
+            await writer.drain()  # raises once the client has gone
             await asyncio.sleep(pause)
 
     return behave

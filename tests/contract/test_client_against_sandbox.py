@@ -1,0 +1,375 @@
+"""The client and the sandbox agree: requests fit openapi/sendcloud.yaml, and every answer is understood."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import httpx
+import pytest
+import pytest_asyncio
+import yaml
+from jsonschema import Draft202012Validator
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+from typing_extensions import override
+
+from app.errors import (
+    BadUpstream,
+    BffError,
+    ParcelNotFound,
+    ReturnOutcomeUnknown,
+    ServicePointNotFound,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnauthorized,
+    UpstreamUnavailable,
+)
+from app.sendcloud.client import Sendcloud
+from app.sendcloud.lanes import Deadlines
+from app.sendcloud.schemas import (
+    CreatedReturn,
+    Image,
+    IncomingParcel,
+    LabelFailed,
+    LabelPending,
+    LabelReady,
+    LabelStatus,
+    NewReturn,
+    Outgoing,
+    Refund,
+    RefundType,
+    ReturnedProduct,
+    SelectedFunctionalities,
+    ServicePointChoice,
+    ServicePointQuery,
+)
+from app.sendcloud.tokens import token_expiry
+from tests.support.sandbox import POSTAL_CODES, SandboxProcess, running_sandbox
+
+DESCRIPTION: dict[str, Any] = yaml.safe_load(Path("openapi/sendcloud.yaml").read_text("utf-8"))
+REGISTRY: Registry[Any] = Registry().with_resource("urn:sendcloud", DRAFT202012.create_resource(DESCRIPTION))
+DEADLINES = Deadlines(lookup=4, create=4, poll=4)
+
+
+class Recorder(httpx.AsyncBaseTransport):
+    """A real transport that keeps what it was given to send."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+        self.requests: list[httpx.Request] = []
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return await self._inner.handle_async_request(request)
+
+    @override
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="module", name="sandbox")
+async def _sandbox() -> AsyncIterator[SandboxProcess]:
+    async with running_sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="module", name="transport")
+async def _transport() -> AsyncIterator[Recorder]:
+    async with Recorder(httpx.AsyncHTTPTransport(trust_env=False)) as transport:
+        yield transport
+
+
+@pytest.fixture(name="sendcloud")
+def _sendcloud(sandbox: SandboxProcess, transport: Recorder) -> Sendcloud:
+    urls = (sandbox.panel_url, sandbox.service_points_url)
+    return Sendcloud(*urls, reads=transport, creates=transport, deadlines=DEADLINES)
+
+
+def new_return(outgoing: Outgoing, **changes: object) -> NewReturn:
+    """One unit of the first product, sent back in the ordinary way."""
+    parcel, product = outgoing.data.parcel, outgoing.data.products[0]
+    assert parcel.id is not None
+    assert parcel.address_divided is not None
+    point = outgoing.data.service_point
+    ordinary = NewReturn(
+        reason=11,
+        outgoing_parcel=parcel.id,
+        refund=Refund(refund_type=RefundType(code="money")),
+        delivery_option="drop_off_point",
+        products=[
+            ReturnedProduct(
+                product_id=product.id,
+                quantity=1,
+                description=product.name,
+                value=float(product.price),
+                return_reason=11,
+            )
+        ],
+        incoming_parcel=IncomingParcel(
+            from_name=parcel.name,
+            from_company_name=parcel.company_name,
+            from_address_1=parcel.address_divided.street,
+            from_house_number=parcel.house_number,
+            from_city=parcel.city,
+            from_postal_code=parcel.postal_code,
+            from_country=parcel.country.iso_2,
+            from_email=parcel.email,
+            from_telephone=parcel.telephone,
+        ),
+        service_point=ServicePointChoice(id=point.id if point else 20000001),
+        selected_functionalities=SelectedFunctionalities(first_mile="dropoff"),
+        selected_carrier_code=outgoing.data.carriers[0].code,
+    )
+    return ordinary.model_copy(update=changes)
+
+
+async def looked_up(sendcloud: Sendcloud, order: str) -> Outgoing:
+    """The order as its customer finds it."""
+    return await sendcloud.outgoing("demo", order, POSTAL_CODES["demo"])
+
+
+async def create(sendcloud: Sendcloud, order: str, **changes: object) -> CreatedReturn:
+    """Look an order up and return it."""
+
+    async def hook() -> None:
+        """Record nothing."""
+
+    outgoing = await looked_up(sendcloud, order)
+    return await sendcloud.create_return("demo", outgoing.access_token, new_return(outgoing, **changes), hook)
+
+
+async def statuses(sendcloud: Sendcloud, created: CreatedReturn, times: int) -> list[LabelStatus]:
+    """What so many polls say."""
+    assert created.poller_token is not None
+    return [await sendcloud.poll_label("demo", created.poller_token) for _ in range(times)]
+
+
+async def label_of(sendcloud: Sendcloud, order: str) -> LabelReady:
+    """The label of an order that has it at once."""
+    [ready] = await statuses(sendcloud, await create(sendcloud, order), 1)
+    assert isinstance(ready, LabelReady)
+    return ready
+
+
+@pytest.mark.parametrize("brand", POSTAL_CODES)
+async def test_every_brand_of_the_sandbox_is_understood(sendcloud: Sendcloud, brand: str) -> None:
+    """Settings and lookup of each, with and without a language."""
+    settings = await sendcloud.portal_settings(brand, "de-DE")
+    assert settings.portal.brand.domain == brand
+    assert settings.portal.reasons
+    assert (await sendcloud.portal_settings(brand)).portal.delivery_options
+    outgoing = await sendcloud.outgoing(brand, "ITEMS-1", POSTAL_CODES[brand])
+    assert outgoing.data.products
+    assert token_expiry(outgoing.access_token)
+
+
+async def test_a_return_goes_all_the_way(sendcloud: Sendcloud) -> None:
+    """Lookup, creation, three polls, label."""
+    created = await create(sendcloud, "LABEL-1")
+    *pending, ready = await statuses(sendcloud, created, 3)
+    assert pending == [LabelPending(), LabelPending()]
+    assert isinstance(ready, LabelReady)
+    assert (ready.return_id, ready.parcels) == (created.return_id, created.incoming_parcels)
+    async with sendcloud.open_label("demo", ready.download_token) as document:
+        pdf = b"".join([chunk async for chunk in document])
+        assert (document.length, pdf[:5]) == (len(pdf), b"%PDF-")
+
+
+async def test_service_points_are_found(sendcloud: Sendcloud) -> None:
+    """Search, one point, and whether it takes parcels."""
+    outgoing = await looked_up(sendcloud, "LABEL-2")
+    token, place = outgoing.service_points_token, outgoing.data.parcel.to_coordinates
+    assert place is not None
+    query = ServicePointQuery(country="NL", latitude=place.latitude, longitude=place.longitude, radius=5000)
+    found = await sendcloud.service_points(token, query)
+    only = await sendcloud.service_points(token, query.model_copy(update={"carriers": (found[0].carrier,)}))
+    assert found[0].formatted_opening_times
+    assert {point.carrier for point in only} == {found[0].carrier}
+    assert (await sendcloud.service_point(token, found[0].id)).name == found[0].name
+    assert await sendcloud.service_point_available(token, found[0].id) in {True, False}
+    with pytest.raises(ServicePointNotFound):
+        await sendcloud.service_point(token, 1)
+
+
+async def test_an_order_from_overseas_has_a_customs_declaration(sendcloud: Sendcloud) -> None:
+    """Its URL is accepted and can be opened."""
+    customs = {"customs_invoice_nr": "R-1", "export_type": "private"}
+    created = await create(sendcloud, "INTL-1", customs_information=customs)
+    *_, ready = await statuses(sendcloud, created, 3)
+    assert isinstance(ready, LabelReady)
+    assert ready.customs_path is not None
+    async with sendcloud.open_customs(ready.customs_path) as document:
+        assert (await anext(aiter(document))).startswith(b"%PDF-")
+
+
+async def test_an_order_never_shipped_has_no_parcel_id(sendcloud: Sendcloud) -> None:
+    """Nor a number of colli."""
+    parcel = (await looked_up(sendcloud, "UNSHIPPED-1")).data.parcel
+    assert (parcel.id, parcel.collo_count) == (None, None)
+
+
+async def test_a_paid_return_names_where_to_pay(sendcloud: Sendcloud) -> None:
+    """And stays pending."""
+    created = await create(sendcloud, "PAID-1")
+    assert created.payment_url is not None
+    assert created.payment_url.startswith("https://")
+    assert await statuses(sendcloud, created, 2) == [LabelPending(), LabelPending()]
+
+
+async def test_a_failed_announcement_is_a_value(sendcloud: Sendcloud) -> None:
+    """As is everything a poll can say."""
+    assert await statuses(sendcloud, await create(sendcloud, "FAIL-1"), 3) == [
+        LabelPending(),
+        LabelFailed(),
+        LabelFailed(),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("order", "error"),
+    [
+        ("NOSUCH-1", ParcelNotFound),
+        ("LOOKUP429-R1", UpstreamUnavailable),
+        ("LOOKUP500-1", BadUpstream),
+        ("LOOKUPHTML-1", BadUpstream),
+        ("LOOKUPBAD-1", BadUpstream),
+        ("LOOKUPERRORS-1", UpstreamRejected),
+        ("LOOKUPREDIRECT-1", BadUpstream),
+        ("LOOKUPHANG-1", UpstreamTimeout),
+    ],
+)
+async def test_failing_lookups_are_told_apart(sendcloud: Sendcloud, order: str, error: type[BffError]) -> None:
+    """Every way in which the sandbox refuses or breaks a lookup."""
+    with pytest.raises(BffError) as caught:
+        await looked_up(sendcloud, order)
+    assert caught.type is error
+    assert caught.value.retry_after == (7 if error is UpstreamUnavailable else None)
+
+
+@pytest.mark.parametrize(
+    ("order", "error"),
+    [
+        ("REFUSE-1", UpstreamRejected),
+        ("EXPIRED-1", UpstreamUnauthorized),
+        ("CREATE429-1", UpstreamUnavailable),
+        ("CREATEHANG-1", ReturnOutcomeUnknown),
+        ("CREATEFIN-1", ReturnOutcomeUnknown),
+        ("CREATERESET-1", ReturnOutcomeUnknown),
+        ("CREATEHALF-1", ReturnOutcomeUnknown),
+        ("CREATE500-1", ReturnOutcomeUnknown),
+        ("CREATEHTML-1", ReturnOutcomeUnknown),
+        ("CREATEFOREIGN-1", ReturnOutcomeUnknown),
+    ],
+)
+async def test_failing_creations_are_told_apart(
+    sendcloud: Sendcloud, sandbox: SandboxProcess, order: str, error: type[BffError]
+) -> None:
+    """Refused or unknown; either way exactly one request arrived."""
+    with pytest.raises(BffError) as caught:
+        await create(sendcloud, order)
+    assert caught.type is error
+    assert len([seen for seen in await sandbox.ledger(order=order) if seen["method"] == "POST"]) == 1
+
+
+@pytest.mark.parametrize("order", ["POLLFOREIGN-1", "POLLHTML-1"])
+async def test_polls_that_answer_nonsense_are_a_bad_upstream(sendcloud: Sendcloud, order: str) -> None:
+    """A foreign download URL is never followed."""
+    created = await create(sendcloud, order)
+    with pytest.raises(BadUpstream):
+        await statuses(sendcloud, created, 1)
+
+
+async def test_a_truncated_label_fails(sendcloud: Sendcloud) -> None:
+    """The client notices where a length was announced; the rest is the reader's to check."""
+    ready = await label_of(sendcloud, "PDFTRUNCATED-1")
+    with pytest.raises(BadUpstream):
+        async with sendcloud.open_label("demo", ready.download_token) as document:
+            _ = [chunk async for chunk in document]
+
+
+async def test_a_label_without_length_arrives(sendcloud: Sendcloud) -> None:
+    """It ends with the connection."""
+    ready = await label_of(sendcloud, "PDFNOLENGTH-1")
+    async with sendcloud.open_label("demo", ready.download_token) as document:
+        assert document.length is None
+        assert b"%%EOF" in b"".join([chunk async for chunk in document])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"delivery_option": "in_store", "service_point": None, "selected_functionalities": None},
+        {"delivery_option": "pickup", "selected_functionalities": SelectedFunctionalities(first_mile="pickup")},
+        {"delivery_option": "drop_off_labelless", "message": "Thank you"},
+        {"images": [Image(filename="https://cdn.example/a.webp", product_id="1234", description="front")]},
+        {"customs_information": {"customs_invoice_nr": "R-1", "export_type": "private"}},
+    ],
+    ids=["in store", "pickup", "labelless", "images", "customs"],
+)
+async def test_every_form_of_a_new_return_fits_the_description(
+    sendcloud: Sendcloud, transport: Recorder, changes: dict[str, object]
+) -> None:
+    """Whatever the sandbox makes of it, the body is the documented one."""
+    transport.requests.clear()
+    with suppress(UpstreamRejected):
+        await create(sendcloud, "LABEL-3", **changes)
+    _fits(transport.requests[-1])
+
+
+async def test_all_requests_fit_the_description(sendcloud: Sendcloud, transport: Recorder) -> None:
+    """A journey over every endpoint, held against openapi/sendcloud.yaml request by request."""
+    transport.requests.clear()
+    await test_every_brand_of_the_sandbox_is_understood(sendcloud, "demo")
+    await test_a_return_goes_all_the_way(sendcloud)
+    await test_service_points_are_found(sendcloud)
+    await test_an_order_from_overseas_has_a_customs_declaration(sendcloud)
+    seen = {_fits(request) for request in transport.requests}
+    assert seen == set(DESCRIPTION["paths"]) - {"/brand/{brand_domain}/return-portal/uploads", "/carriers"}
+
+
+def _fits(request: httpx.Request) -> str:
+    """The path template of a request whose parameters, security and body are as described."""
+    path = request.url.path.removeprefix("/api/v2")
+    [template] = [str(known) for known in DESCRIPTION["paths"] if re.fullmatch(re.sub(r"{\w+}", "[^/]+", known), path)]
+    operation = DESCRIPTION["paths"][template][request.method.lower()]
+    parameters = [
+        *map(_resolved, DESCRIPTION["paths"][template].get("parameters", []) + operation.get("parameters", []))
+    ]
+    asked = dict(parse_qsl(request.url.query.decode(), keep_blank_values=True, strict_parsing=bool(request.url.query)))
+    for scheme in operation["security"]:
+        _secured(scheme, request, asked)
+    known = {parameter["name"]: parameter for parameter in parameters if parameter["in"] == "query"}
+    assert asked.keys() <= known.keys()
+    assert {name for name, parameter in known.items() if parameter.get("required")} <= asked.keys()
+    for name, value in asked.items():
+        schema = known[name]["schema"]
+        _validate(schema, int(value) if schema["type"] == "integer" else value)
+    if "requestBody" in operation:
+        _validate({"$ref": "urn:sendcloud#/components/schemas/IncomingRequest"}, json.loads(request.content))
+    else:
+        assert request.content == b""
+    return template
+
+
+def _secured(scheme: dict[str, Any], request: httpx.Request, asked: dict[str, str]) -> None:
+    """The token is where it belongs; it is taken out of the query."""
+    if "accessToken" in scheme:
+        assert request.headers["Authorization"].startswith("Bearer ")
+    if "servicePointsToken" in scheme:
+        assert asked.pop("access_token")
+
+
+def _resolved(parameter: dict[str, Any]) -> dict[str, Any]:
+    resolved: dict[str, Any] = parameter
+    if "$ref" in parameter:
+        resolved = DESCRIPTION["components"]["parameters"][parameter["$ref"].rpartition("/")[2]]
+    return resolved
+
+
+def _validate(schema: dict[str, Any], value: object) -> None:
+    Draft202012Validator(schema, registry=REGISTRY).validate(value)

@@ -1,0 +1,257 @@
+"""The reads on real sockets: deadlines that hold, exact counts, and documents that are whole or fail."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from app.errors import BadUpstream, BffError, UpstreamRejected, UpstreamTimeout, UpstreamUnavailable
+from app.sendcloud.client import Sendcloud, connect
+from app.sendcloud.lanes import Deadlines
+from app.sendcloud.schemas import LabelPending
+from tests.support.raw_server import (
+    Behaviour,
+    answer,
+    closed_port,
+    deaf_server,
+    fin,
+    raw_server,
+    rst,
+    saying,
+    self_signed,
+    silence,
+    trickle,
+)
+
+DEADLINES = Deadlines(lookup=0.4, poll=0.4, service_points=0.4, label_gap=0.2, label_total=0.5)
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/pdf\r\n"
+
+
+@asynccontextmanager
+async def client(port: int, scheme: str = "http") -> AsyncIterator[Sendcloud]:
+    """The client as `connect` makes it."""
+    url = f"{scheme}://localhost:{port}" if scheme == "https" else f"{scheme}://127.0.0.1:{port}"
+    sendcloud = connect(url, url, DEADLINES)
+    try:
+        yield sendcloud
+    finally:
+        await sendcloud.aclose()
+
+
+async def download(sendcloud: Sendcloud) -> bytes:
+    """A whole label."""
+    async with sendcloud.open_label("my-shop", "a.b.c") as document:
+        return b"".join([chunk async for chunk in document])
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        silence,
+        trickle(HEAD + b"x-filler: " + b"x" * 200, 0.03),
+        trickle(b"HTTP/1.1 100 Continue\r\n\r\n" * 20, 0.002),
+        trickle(HEAD + b"content-length: 200\r\n\r\n" + b"x" * 200, 0.005),
+    ],
+    ids=["silence", "trickling header", "interim answers", "trickling body"],
+)
+async def test_a_late_answer_ends_at_the_deadline(behaviour: Behaviour) -> None:
+    """However the upstream dawdles, the caller hears of it in time."""
+    async with raw_server(behaviour) as server, client(server.port) as sendcloud:
+        start = time.monotonic()
+        with pytest.raises(UpstreamTimeout):
+            await sendcloud.poll_label("my-shop", "a.b.c")
+        assert 0.35 < time.monotonic() - start < 0.6
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error", "least", "most"),
+    [
+        (silence, UpstreamTimeout, 0.15, 0.35),
+        (saying(HEAD + b"content-length: 9\r\n\r\n%PDF"), UpstreamTimeout, 0.15, 0.35),
+        (trickle(HEAD + b"content-length: 99\r\n\r\n" + b"x" * 99, 0.02), UpstreamTimeout, 0.45, 0.7),
+        (fin(HEAD + b"content-length: 9\r\n\r\n%PDF"), BadUpstream, 0, 0.15),
+        (fin(HEAD + b"transfer-encoding: chunked\r\n\r\n4\r\n%PDF\r\n"), BadUpstream, 0, 0.15),
+    ],
+    ids=["no first byte", "a gap", "too long in all", "truncated", "truncated between chunks"],
+)
+async def test_a_document_is_whole_or_fails(
+    behaviour: Behaviour, error: type[BffError], least: float, most: float
+) -> None:
+    """Silence and duration have limits of their own, and a truncated document is never taken for a whole one."""
+    async with raw_server(behaviour) as server, client(server.port) as sendcloud:
+        start = time.monotonic()
+        with pytest.raises(error):
+            await download(sendcloud)
+        assert least <= time.monotonic() - start < most
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "length"),
+    [
+        (answer(200, b"%PDF-1.7"), 8),
+        (saying(HEAD + b"transfer-encoding: chunked\r\n\r\n8\r\n%PDF-1.7\r\n0\r\n\r\n"), None),
+        (fin(HEAD + b"\r\n%PDF-1.7"), None),
+    ],
+    ids=["announced", "chunked", "until the end"],
+)
+async def test_a_document_tells_its_length_where_it_was_announced(behaviour: Behaviour, length: int | None) -> None:
+    """Where the upstream announces nothing, the reader has to look for the end itself."""
+    async with (
+        raw_server(behaviour) as server,
+        client(server.port) as sendcloud,
+        sendcloud.open_label("my-shop", "a.b.c") as document,
+    ):
+        assert document.length == length
+        assert b"".join([chunk async for chunk in document]) == b"%PDF-1.7"
+
+
+async def test_an_abandoned_document_leaves_a_healthy_client() -> None:
+    """Who stops reading frees the place, and the next download works."""
+    body = b"%PDF" + bytes(4 * 1024 * 1024)
+    async with raw_server(answer(200, body)) as server, client(server.port) as sendcloud:
+        for _ in range(70):
+            async with sendcloud.open_label("my-shop", "a.b.c") as document:
+                assert (await anext(aiter(document)))[:4] == b"%PDF"
+        assert await download(sendcloud) == body
+
+
+async def test_the_readers_own_errors_pass_through() -> None:
+    """What goes wrong in the body of `async with` is not the upstream's doing."""
+    async with raw_server(answer(200, b"%PDF")) as server, client(server.port) as sendcloud:
+        with pytest.raises(BrokenPipeError):
+            async with sendcloud.open_label("my-shop", "a.b.c"):
+                raise BrokenPipeError
+
+
+async def test_connections_are_kept_and_every_call_is_sent_once() -> None:
+    """Twenty polls one after another need one connection and arrive twenty times."""
+    async with raw_server(answer(202)) as server, client(server.port) as sendcloud:
+        for _ in range(20):
+            assert await sendcloud.poll_label("my-shop", "a.b.c") == LabelPending()
+        assert (len(server.requests), server.connections) == (20, 1)
+
+
+@pytest.mark.parametrize("end", [fin(), rst], ids=["FIN", "RST"])
+async def test_a_read_that_is_lost_is_not_repeated_silently(end: Behaviour) -> None:
+    """A kept connection that dies with a request on it is an error, not a second request."""
+    polls = 0
+
+    async def once(writer: asyncio.StreamWriter) -> None:
+        nonlocal polls
+        polls += 1
+        await (answer(202) if polls == 1 else end)(writer)
+
+    async with raw_server(once) as server, client(server.port) as sendcloud:
+        await sendcloud.poll_label("my-shop", "a.b.c")
+        with pytest.raises(BadUpstream):
+            await sendcloud.poll_label("my-shop", "a.b.c")
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_lead_nowhere(status: int) -> None:
+    """A redirect is nonsense, and the place it names sees no connection."""
+    async with raw_server(silence) as elsewhere:
+        to = f"location: http://127.0.0.1:{elsewhere.port}/\r\n"
+        async with raw_server(answer(status, headers=to)) as server, client(server.port) as sendcloud:
+            with pytest.raises(BadUpstream):
+                await sendcloud.portal_settings("my-shop")
+        assert elsewhere.connections == 0
+
+
+async def test_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proxies and certificate files of the environment do not reach the upstream calls."""
+    async with raw_server(silence) as proxy, raw_server(answer(202)) as server:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+        async with client(server.port) as sendcloud:
+            assert await sendcloud.poll_label("my-shop", "a.b.c") == LabelPending()
+        assert proxy.connections == 0
+
+
+async def test_cookies_of_the_upstream_are_not_sent_back() -> None:
+    """One shopper's answer leaves nothing behind for another's request."""
+    behaviour = answer(202, headers="set-cookie: who=sam\r\n")
+    async with raw_server(behaviour) as server, client(server.port) as sendcloud:
+        await sendcloud.poll_label("my-shop", "a.b.c")
+        await sendcloud.poll_label("my-shop", "a.b.c")
+        assert b"cookie" not in server.requests[1].lower()
+
+
+async def test_requests_are_plain_and_gets_have_no_body() -> None:
+    """No body and no length on a GET, no compression, and a name that tells who is asking."""
+    async with raw_server(answer(404)) as server, client(server.port) as sendcloud:
+        with pytest.raises(UpstreamRejected):
+            await sendcloud.poll_label("my-shop", "a.b.c")
+    head = server.requests[0].decode().lower()
+    assert head.startswith("get /brand/my-shop/return-portal/label/polling?token=a.b.c http/1.1\r\n")
+    assert "accept-encoding: identity\r\n" in head
+    assert "user-agent: return-portal-bff\r\n" in head
+    assert "content-length" not in head
+
+
+async def test_the_upstream_out_of_reach_is_unavailable() -> None:
+    """A refused connection says so and is no nonsense of the upstream."""
+    async with client(closed_port()) as sendcloud:
+        with pytest.raises(UpstreamUnavailable):
+            await sendcloud.portal_settings("my-shop")
+
+
+async def test_an_upstream_that_cannot_prove_its_name_is_nonsense() -> None:
+    """TLS failures are the upstream's fault, whoever plays it."""
+    async with (
+        raw_server(silence, tls=self_signed("localhost")[0]) as server,
+        client(server.port, "https") as sendcloud,
+    ):
+        with pytest.raises(BadUpstream):
+            await sendcloud.portal_settings("my-shop")
+    async with deaf_server(b"hello") as server, client(server.port, "https") as sendcloud:
+        with pytest.raises(BadUpstream):
+            await sendcloud.portal_settings("my-shop")
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"220 secret ESMTP\r\n\r\n", b"HTTP/1.1 200 OK\r\nsecret\r\n\r\n", b"\x00" * 64], ids=repr
+)
+async def test_what_is_no_http_is_nonsense_and_not_quoted(garbage: bytes) -> None:
+    """The parser quotes what it cannot read; that stays out of our errors."""
+    async with raw_server(saying(garbage)) as server, client(server.port) as sendcloud:
+        with pytest.raises(BadUpstream) as caught:
+            await sendcloud.portal_settings("my-shop")
+    assert caught.value.__suppress_context__
+    assert "secret" not in str(caught.value)
+
+
+async def test_deadlines_do_not_wear_the_client_out() -> None:
+    """After hundreds of calls that ran out of time, every further one works."""
+    seen = 0
+
+    async def moody(writer: asyncio.StreamWriter) -> None:
+        nonlocal seen
+        seen += 1
+        await (silence if seen <= 200 else answer(202))(writer)
+
+    async with raw_server(moody) as server, client(server.port) as sendcloud:
+        for _ in range(4):
+            late = await asyncio.gather(*[_poll(sendcloud) for _ in range(50)], return_exceptions=True)
+            assert {type(result) for result in late} == {UpstreamTimeout}
+        assert [await _poll(sendcloud) for _ in range(40)] == [LabelPending()] * 40
+
+
+async def test_cancelled_calls_do_not_wear_the_client_out() -> None:
+    """Nobody should cancel a call from outside; where it happens all the same, every further call works."""
+    async with raw_server(answer(202)) as server, client(server.port) as sendcloud:
+        for number in range(300):
+            call = asyncio.create_task(_poll(sendcloud))
+            for _ in range(number % 30):
+                await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+        assert [await _poll(sendcloud) for _ in range(40)] == [LabelPending()] * 40
+
+
+async def _poll(sendcloud: Sendcloud) -> object:
+    return await sendcloud.poll_label("my-shop", "a.b.c")

@@ -1,0 +1,25 @@
+"""Three replicas on one store and one upstream."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest_asyncio
+
+from tests.support.processes import Bff, Valkey, running_bff
+from tests.support.sandbox import SandboxProcess
+
+SETTINGS = {
+    "lookup_deadline": 5,
+    "create_deadline": 2,
+    "create_lease": 3,
+    "poll_deadline": 2,
+    "poll_interval": 0.2,
+    "label_budget": 1,
+}
+
+
+@pytest_asyncio.fixture(scope="session")
+async def fleet(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[list[Bff]]:
+    """Replicas that tests share; those that kill some start their own."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(running_bff(valkey.url, sandbox, **SETTINGS)) for _ in range(3)]

@@ -1,0 +1,52 @@
+"""A TCP proxy that can refuse, for what no upstream does by itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from tests.support.processes import LOCAL, free_port
+
+PIECE_BYTES = 64 * 1024
+
+
+@dataclass
+class Proxy:
+    """Passes bytes on to another port while it is open."""
+
+    target: int
+    port: int = field(default_factory=free_port)
+    _server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Accepts connections."""
+        self._server = await asyncio.start_server(self._pass, LOCAL, self.port)
+
+    async def close(self) -> None:
+        """Refuses connections; those that stand are left alone."""
+        if self._server:
+            self._server.close()
+            self._server = None
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_reader, to_writer = await asyncio.open_connection(LOCAL, self.target)
+        await asyncio.gather(_move(reader, to_writer), _move(to_reader, writer))
+
+
+async def _move(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while piece := await reader.read(PIECE_BYTES):
+            writer.write(piece)
+            await writer.drain()
+    writer.close()
+
+
+@asynccontextmanager
+async def running_proxy(target: int) -> AsyncIterator[Proxy]:
+    """An open proxy."""
+    proxy = Proxy(target)
+    await proxy.open()
+    try:
+        yield proxy
+    finally:
+        await proxy.close()

@@ -1,0 +1,368 @@
+"""How each answer of the upstream is read: `tests/samples/upstream/<call>-<status>[-<what>]` holds the bodies."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import (
+    BadUpstream,
+    BffError,
+    BrandNotFound,
+    ParcelNotFound,
+    ServicePointNotFound,
+    UpstreamRejected,
+    UpstreamUnauthorized,
+    UpstreamUnavailable,
+)
+from app.sendcloud import protocol
+from app.sendcloud.protocol import Call, Request
+from app.sendcloud.schemas import (
+    CreatedReturn,
+    IncomingParcel,
+    LabelFailed,
+    LabelPending,
+    LabelReady,
+    NewReturn,
+    Outgoing,
+    PortalSettings,
+    Refund,
+    RefundType,
+    ServicePoint,
+    ServicePointQuery,
+)
+
+SAMPLES = Path(__file__).parent.parent / "samples" / "upstream"
+PANEL = "https://panel.example/api/v2"
+POINTS = "https://points.example/api/v2"
+BRAND = "my-shop"
+NEW_RETURN = NewReturn(
+    reason=11,
+    outgoing_parcel=133700001,
+    refund=Refund(refund_type=RefundType(code="money")),
+    delivery_option="drop_off_point",
+    products=[],
+    incoming_parcel=IncomingParcel(
+        from_name="Sam Jansen",
+        from_company_name="",
+        from_address_1="Kerkstraat",
+        from_house_number="12",
+        from_city="Eindhoven",
+        from_postal_code="5611 AA",
+        from_country="NL",
+        from_email="sam@example.com",
+        from_telephone="",
+    ),
+)
+REQUESTS: Mapping[Call, Request[object]] = {
+    request.call: request
+    for request in (
+        protocol.settings(PANEL, BRAND),
+        protocol.outgoing(PANEL, BRAND, "A-1001", "5611 AA"),
+        protocol.incoming(PANEL, BRAND, "access", NEW_RETURN),
+        protocol.polling(PANEL, BRAND, "poll"),
+        protocol.download(PANEL, BRAND, "download"),
+        protocol.customs(PANEL, "/brand/my-shop/return-portal/customs/1"),
+        protocol.service_points(POINTS, "points", ServicePointQuery(country="NL")),
+        protocol.service_point(POINTS, "points", 1),
+        protocol.availability(POINTS, "points", 1),
+    )
+}
+ANSWERS: Mapping[str, type[object]] = {
+    "availability-200.json": bool,
+    "incoming-200.json": CreatedReturn,
+    "incoming-201-paid.json": CreatedReturn,
+    "outgoing-200.json": Outgoing,
+    "outgoing-200-bare.json": Outgoing,
+    "outgoing-200-never-shipped.json": Outgoing,
+    "polling-200.json": LabelReady,
+    "polling-200-no-customs.json": LabelReady,
+    "polling-202-empty.json": LabelPending,
+    "polling-500.html": LabelFailed,
+    "service_point-200.json": ServicePoint,
+    "service_points-200.json": list,
+    "service_points-200-one-malformed.json": list,
+    "settings-200.json": PortalSettings,
+    "settings-200-bare.json": PortalSettings,
+}
+REFUSALS: Mapping[str, type[BffError]] = {
+    "availability-404.json": ServicePointNotFound,
+    "customs-401.json": UpstreamUnauthorized,
+    "download-404.json": UpstreamRejected,
+    "incoming-400.json": UpstreamRejected,
+    "incoming-401.json": UpstreamUnauthorized,
+    "incoming-422-errors.json": UpstreamRejected,
+    "incoming-429-empty.json": UpstreamUnavailable,
+    "incoming-500-empty.json": BadUpstream,
+    "outgoing-400-invalid-postal-code.json": ParcelNotFound,
+    "outgoing-400-order-not-found.json": ParcelNotFound,
+    "outgoing-400-window-closed.json": UpstreamRejected,
+    "outgoing-401-empty.json": BadUpstream,
+    "outgoing-404.json": ParcelNotFound,
+    "outgoing-502.html": BadUpstream,
+    "polling-404-message.json": UpstreamRejected,
+    "polling-503-empty.json": BadUpstream,
+    "service_point-404.json": ServicePointNotFound,
+    "service_points-400.json": UpstreamRejected,
+    "service_points-403-empty.json": UpstreamUnauthorized,
+    "settings-403-empty.json": BadUpstream,
+    "settings-404.json": BrandNotFound,
+}
+
+
+def decode_sample(name: str) -> object:
+    """What the protocol makes of a sample."""
+    call, status, *_ = name.partition(".")[0].split("-")
+    return protocol.decode(REQUESTS[Call(call)], int(status), {}, (SAMPLES / name).read_bytes())
+
+
+def refusal(call: Call, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> BffError:
+    """The error for an answer that is none."""
+    return protocol.refusal(call, status, headers or {}, body)
+
+
+@pytest.mark.parametrize(("name", "model"), ANSWERS.items())
+def test_an_answer_becomes_its_model(name: str, model: type[object]) -> None:
+    """Every status that is an answer is decoded, loose ones included."""
+    assert isinstance(decode_sample(name), model)
+
+
+@pytest.mark.parametrize(("name", "error"), REFUSALS.items())
+def test_a_refusal_becomes_its_error(name: str, error: type[BffError]) -> None:
+    """Every other status raises exactly the class that the table names."""
+    with pytest.raises(BffError) as caught:
+        decode_sample(name)
+    assert caught.type is error
+
+
+def test_every_sample_is_in_a_table() -> None:
+    """No sample is forgotten."""
+    bodies = {path.name for path in SAMPLES.iterdir() if path.suffix in {".json", ".html"}}
+    assert bodies == ANSWERS.keys() | REFUSALS.keys()
+
+
+def test_a_settings_answer_keeps_the_upstreams_words() -> None:
+    """Ids may be strings, the fee is a decimal without currency, unknown fields are ignored."""
+    settings = decode_sample("settings-200.json")
+    assert isinstance(settings, PortalSettings)
+    assert [reason.id for reason in settings.portal.reasons] == [11, 22]
+    assert str(settings.portal.return_fee) == "4.95"
+    assert settings.return_locations[0].id == 7
+
+
+def test_an_outgoing_answer_tolerates_what_is_missing() -> None:
+    """Absent address lines are empty, integer product ids and prices are accepted."""
+    outgoing = decode_sample("outgoing-200-bare.json")
+    assert isinstance(outgoing, Outgoing)
+    assert outgoing.data.parcel.address_2 == ""
+    assert outgoing.data.products[0].id == "1234"
+    assert str(outgoing.data.products[0].price) == "29.95"
+
+
+def test_an_order_never_shipped_has_no_parcel_id() -> None:
+    """`parcel.id` and `collo_count` may be null, and the labelless point may be there alone."""
+    outgoing = decode_sample("outgoing-200-never-shipped.json")
+    assert isinstance(outgoing, Outgoing)
+    assert (outgoing.data.parcel.id, outgoing.data.parcel.collo_count) == (None, None)
+    assert outgoing.data.labelless_service_point is not None
+    assert outgoing.data.service_point is None
+
+
+def test_a_malformed_service_point_is_left_out() -> None:
+    """One unreadable point does not cost the others."""
+    points = decode_sample("service_points-200-one-malformed.json")
+    assert isinstance(points, list)
+    assert [point.id for point in points] == [20000001]
+
+
+def test_a_created_return_keeps_only_the_token_of_its_poller_url() -> None:
+    """The URL itself is dropped, and a payment URL is kept as given."""
+    created = decode_sample("incoming-201-paid.json")
+    assert isinstance(created, CreatedReturn)
+    assert created.poller_token is not None
+    assert created.poller_token.startswith("eyJ")
+    assert created.incoming_parcels == [133700901, 133700902]
+    assert created.payment_url == "https://payments.example/checkout/pm_000"
+
+
+@pytest.mark.parametrize("missing", [b"", b',"poller_url":null', b',"poller_url":""'])
+def test_only_a_return_in_store_may_come_without_a_poller_url(missing: bytes) -> None:
+    """Where a label is made, a missing poller URL is nonsense; in store there is nothing to poll."""
+    body = b'{"return":1' + missing + b"}"
+    in_store = NEW_RETURN.model_copy(update={"delivery_option": "in_store"})
+    assert protocol.decode(protocol.incoming(PANEL, BRAND, "t", in_store), 200, {}, body).poller_token is None
+    with pytest.raises(BadUpstream):
+        protocol.decode(protocol.incoming(PANEL, BRAND, "t", NEW_RETURN), 200, {}, body)
+
+
+@pytest.mark.parametrize("url", ["https://evil.example/poll?token=a.b.c", 7, {}, []])
+@pytest.mark.parametrize("option", ["drop_off_point", "in_store"])
+def test_a_foreign_poller_url_is_nonsense(url: object, option: str) -> None:
+    """No delivery option excuses a poller URL that is not ours."""
+    body = json.dumps({"return": 1, "poller_url": url}).encode()
+    request = protocol.incoming(PANEL, BRAND, "t", NEW_RETURN.model_copy(update={"delivery_option": option}))
+    with pytest.raises(BadUpstream):
+        protocol.decode(request, 200, {}, body)
+
+
+def test_a_label_is_told_by_its_token_and_its_customs_path() -> None:
+    """Of the URLs in a label answer, a token and a path below the panel remain."""
+    label = decode_sample("polling-200.json")
+    assert isinstance(label, LabelReady)
+    assert label.customs_path == "/brand/my-shop/return-portal/customs/4200001"
+    assert label.download_token.count(".") == 2
+
+
+def test_ids_in_a_label_answer_may_be_strings_and_numbers() -> None:
+    """Parcels become integers, tracking numbers strings."""
+    label = decode_sample("polling-200-no-customs.json")
+    assert isinstance(label, LabelReady)
+    assert (label.return_id, label.parcels, label.customs_path) == (4200001, [133700900, 133700901], None)
+    assert label.tracking_numbers == ["3STEST000000900", "900"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'"text"',
+        b"<html></html>",
+        b'{"portal":',
+        b'{"portal":{"brand":{"id":1,"name":"a","domain":"b"},"return_fee":NaN}}',
+        b'{"portal":{"brand":{"id":1,"name":"a","domain":"b"},"return_fee":"NaN"}}',
+        b'{"portal":{"brand":{"id":1,"name":"a","domain":"b"},"return_fee":Infinity}}',
+        b'{"portal":{"brand":{"id":1,"name":"a","domain":"b"},"return_fee":true}}',
+        b'{"portal":{"brand":{"id":1,"name":"a","domain":"b"}},"portal":{}}',
+        b'{"portal":{"brand":{"id":1,"id":2,"name":"a","domain":"b"}}}',
+        b'\xef\xbb\xbf{"portal":{"brand":{"id":1,"name":"a","domain":"b"}}}',
+        b'{"portal":{"brand":{"id":1,"name":"\xff","domain":"b"}}}',
+        b'{"portal":{"brand":{"id":1,"name":"\\ud800","domain":"b"}}}',
+        b'{"portal":{"brand":{"id":true,"name":"a","domain":"b"}}}',
+        b'{"portal":{"brand":{"id":1.5,"name":"a","domain":"b"}}}',
+        b'{"portal":{"brand":{"id":1,"name":null,"domain":"b"}}}',
+        b'{"portal":{"brand":{"id":1,"name":"a","domain":"b"},"reasons":{}}}',
+        b'{"portal":{"brand":{"id":' + b"9" * 5000 + b"}}}",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"portal":{"brand":{"id":1,"name":"a","domain":"b"}}}'.decode().encode("utf-16"),
+        b'{"x":"' + b"a" * 1024 * 1024 + b'"}',
+    ],
+    ids=lambda body: repr(body[:40]),
+)
+def test_nonsense_is_a_bad_upstream(body: bytes) -> None:
+    """Whatever does not read as the documented answer is refused, and none of it is repeated in the error."""
+    with pytest.raises(BadUpstream) as caught:
+        protocol.decode(REQUESTS[Call.SETTINGS], 200, {}, body)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('"access_token"', '"no_token"'),
+        ('"service_points_token"', '"no_token"'),
+        ("eyJhIjoxfQ.eyJhIjoxfQ.YWNj", ""),
+        ("eyJhIjoxfQ.eyJhIjoxfQ.YWNj", "two\\nlines"),
+        ('"quantity": 2', '"quantity": -1'),
+        ('"quantity": 2', '"quantity": "many"'),
+        ('"returnable": true', '"returnable": null'),
+        ('"price": "29.95"', '"price": "1e400"'),
+        ('"products": [', '"products": [null,'),
+        ('"parcel"', '"parcels"'),
+        ('"iso_2"', '"iso2"'),
+    ],
+)
+def test_a_parcel_without_its_essentials_is_a_bad_upstream(change: tuple[str, str]) -> None:
+    """Parcel, products and tokens have to be whole."""
+    sample = (SAMPLES / "outgoing-200.json").read_text()
+    assert change[0] in sample
+    with pytest.raises(BadUpstream):
+        protocol.decode(REQUESTS[Call.OUTGOING], 200, {}, sample.replace(*change).encode())
+
+
+@pytest.mark.parametrize("status", [100, 204, 206, 301, 302, 303, 304, 307, 308, 502, 503, 504, 599, 999])
+@pytest.mark.parametrize("call", Call)
+def test_unexpected_statuses_are_a_bad_upstream(call: Call, status: int) -> None:
+    """Redirects, other successes and gateway errors are nonsense for every call, a poll's 502 included."""
+    assert type(refusal(call, status)) is BadUpstream
+
+
+@pytest.mark.parametrize("call", set(Call) - {Call.POLLING})
+def test_a_500_is_an_answer_for_polls_alone(call: Call) -> None:
+    """Only a poll says with 500 that the announcement failed."""
+    with pytest.raises(BadUpstream):
+        protocol.decode(REQUESTS[call], 500, {}, b"")
+
+
+@pytest.mark.parametrize("call", set(Call) - {Call.SETTINGS, Call.OUTGOING})
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_token_is_told_apart(call: Call, status: int) -> None:
+    """401 and 403 say that the token is no good, where one was sent."""
+    assert type(refusal(call, status)) is UpstreamUnauthorized
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"error":{"code":"order_closed","message":"secret"}}', "order_closed"),
+        (b'{"error":{"code":409,"message":"secret"}}', "409"),
+        (b'{"errors":[{"code":"too_old","detail":"secret"}]}', "too_old"),
+        (b'{"errors":[{"detail":"secret"}]}', "no code"),
+        (b'{"errors":[]}', "no code"),
+        (b'{"error":{"code":"Secret text","message":"secret"}}', "no code"),
+        (b'{"error":{"code":"secret\\n","message":"secret"}}', "no code"),
+        (b'{"error":{"code":true,"message":"secret"}}', "no code"),
+        (b'{"error":{"code":"' + b"s" * 65 + b'"}}', "no code"),
+        (b'{"message":"secret"}', "no code"),
+        (b"{}", "no code"),
+        (b"", "no code"),
+        (b"<html>secret</html>", "no code"),
+    ],
+)
+def test_of_an_error_body_only_the_code_is_read(body: bytes, code: str) -> None:
+    """Both envelopes are understood; the upstream's prose never gets into our errors."""
+    assert str(refusal(Call.INCOMING, 409, body)) == f"incoming answered 409 ({code})"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "0"}, 0),
+        ({"retry-after": "61"}, 60),
+        ({"retry-after": "999999999"}, 60),
+        ({"retry-after": "9" * 5000}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "1.5"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "Mon, 01 Jan 2029 00:00:09 GMT", "date": "Mon, 01 Jan 2029 00:00:00 GMT"}, 9),
+        ({"retry-after": "Mon, 01 Jan 2029 00:00:00 GMT", "date": "Mon, 01 Jan 2029 00:00:09 GMT"}, 0),
+        ({"retry-after": "Mon, 01 Jan 2030 00:00:00 GMT", "date": "Mon, 01 Jan 2029 00:00:00 GMT"}, 60),
+        ({"retry-after": "Mon, 01 Jan 2029 00:00:09 GMT"}, None),
+        ({"retry-after": "Mon, 01 Jan 2029 00:00:09 -0000", "date": "Mon, 01 Jan 2029 00:00:00 GMT"}, None),
+    ],
+)
+def test_retry_after_is_seconds_up_to_a_minute(headers: dict[str, str], seconds: int | None) -> None:
+    """A date counts from the upstream's own clock; what cannot be read is absent."""
+    assert refusal(Call.OUTGOING, 429, headers=headers).retry_after == seconds
+
+
+def test_retry_after_is_read_on_429_alone() -> None:
+    """Other refusals carry no delay."""
+    assert refusal(Call.OUTGOING, 503, headers={"retry-after": "7"}).retry_after is None
+
+
+@given(body=st.binary() | st.text().map(str.encode), status=st.integers(100, 999), call=st.sampled_from(Call))
+def test_no_answer_escapes_the_error_tree(body: bytes, status: int, call: Call) -> None:
+    """Whatever arrives is decoded or raises one of our errors."""
+    with suppress(BffError):
+        protocol.decode(REQUESTS[call], status, {}, body)

@@ -1,0 +1,103 @@
+"""The requests as they go upstream."""
+
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from app.sendcloud import protocol
+from app.sendcloud.protocol import Call
+from app.sendcloud.schemas import ServicePointQuery
+from tests.unit.test_protocol_answers import NEW_RETURN, PANEL, POINTS, REQUESTS
+
+PORTAL = f"{PANEL}/brand/my-shop/return-portal"
+
+
+@pytest.mark.parametrize(
+    ("call", "url"),
+    [
+        (Call.SETTINGS, PORTAL),
+        (Call.OUTGOING, f"{PORTAL}/outgoing?postal_code=5611%20AA&identifier=A-1001"),
+        (Call.INCOMING, f"{PORTAL}/incoming"),
+        (Call.POLLING, f"{PORTAL}/label/polling?token=poll"),
+        (Call.DOWNLOAD, f"{PORTAL}/label/download?token=download"),
+        (Call.CUSTOMS, f"{PORTAL}/customs/1"),
+        (Call.SERVICE_POINTS, f"{POINTS}/service-points?country=NL&access_token=points"),
+        (Call.SERVICE_POINT, f"{POINTS}/service-points/1?access_token=points"),
+        (Call.AVAILABILITY, f"{POINTS}/service-points/1/check-availability?access_token=points"),
+    ],
+)
+def test_a_request_goes_to_its_documented_place(call: Call, url: str) -> None:
+    """Paths and parameters are those of the endpoint map (upstream.md section 1)."""
+    assert REQUESTS[call].url == url
+    assert REQUESTS[call].call is call
+
+
+def test_the_language_is_asked_for_where_it_is_known() -> None:
+    """As a tag like en-GB."""
+    assert protocol.settings(PANEL, "my-shop", "en-GB").url == f"{PORTAL}?language=en-GB"
+
+
+@pytest.mark.parametrize("call", set(Call) - {Call.INCOMING})
+def test_reads_have_no_body_and_accept_no_compression(call: Call) -> None:
+    """A GET with a body is answered 403, and a compressed answer could unpack to any size."""
+    request = REQUESTS[call]
+    assert (request.method, request.body) == ("GET", None)
+    assert request.headers["Accept-Encoding"] == "identity"
+    assert request.headers["User-Agent"] == "return-portal-bff"
+    assert "Authorization" not in request.headers
+
+
+def test_a_creation_carries_its_token_in_the_header_and_its_body_as_json() -> None:
+    """The one request that is no GET."""
+    request = protocol.incoming(PANEL, "my-shop", "access", NEW_RETURN)
+    assert (request.method, request.headers["Authorization"]) == ("POST", "Bearer access")
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.body is not None
+    assert json.loads(request.body)["outgoing_parcel"] == 133700001
+
+
+@pytest.mark.parametrize(
+    "text", ["A&identifier=B", "#1", "a b", "a+b", "100%", "é", "\r\nx: y", "日本", "?", "/../", "\x00"]
+)
+def test_what_shoppers_type_stays_in_its_parameter(text: str) -> None:
+    """Neither identifier nor postal code can add a parameter, a header or another path; httpx sends them unchanged."""
+    url = httpx.URL(protocol.outgoing(PANEL, "my-shop", text, text).url)
+    assert parse_qs(url.query.decode()) == {"identifier": [text], "postal_code": [text]}
+    assert url.path == "/api/v2/brand/my-shop/return-portal/outgoing"
+
+
+@pytest.mark.parametrize("brand", ["a/b", "a?b", "a#b", "../x", "a b", "é"])
+def test_a_brand_stays_one_segment(brand: str) -> None:
+    """Whatever the settings allow as a brand."""
+    path = urlsplit(protocol.settings(PANEL, brand).url).path
+    assert path.count("/") == 5
+
+
+def test_a_search_sends_what_was_asked_and_nothing_else() -> None:
+    """Carriers go as a comma list, and what is absent stays absent."""
+    query = ServicePointQuery(country="NL", latitude=51.4416, longitude=5.4697, radius=5000, carriers=("postnl", "dpd"))
+    asked = parse_qs(urlsplit(protocol.service_points(POINTS, "points", query).url).query)
+    assert asked == {
+        "country": ["NL"],
+        "latitude": ["51.441600"],
+        "longitude": ["5.469700"],
+        "radius": ["5000"],
+        "carrier": ["postnl,dpd"],
+        "access_token": ["points"],
+    }
+
+
+def test_coordinates_near_zero_are_plain_decimals() -> None:
+    """Greenwich and the equator are places too."""
+    query = ServicePointQuery(country="GB", latitude=0.0, longitude=0.00001)
+    assert "latitude=0.000000&longitude=0.000010&" in protocol.service_points(POINTS, "t", query).url
+
+
+def test_requests_show_neither_tokens_nor_addresses() -> None:
+    """`repr` tells the call and the method."""
+    secrets = ("poll", "points", "access", "A-1001", "5611", "Sam", "panel.example")
+    shown = " ".join(map(repr, REQUESTS.values()))
+    assert "Request(call=<Call.POLLING: 'polling'>, method='GET')" in shown
+    assert not [secret for secret in secrets if secret in shown.replace("polling", "").replace("service_points", "")]
