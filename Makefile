@@ -34,12 +34,11 @@ test: $(READY) ## all tests that need no Debian package, with branch coverage ov
 test-system: $(READY) ## the tests that need Debian packages; a missing part is a failure
 	$(BIN)/python -m pytest -m system
 
-check: $(READY) ## style, types, import contracts, test sentences, Dockerfile
+check: $(READY) ## style (a sentence for every test included), types, import contracts, Dockerfile
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/interrogate --quiet tests
 	$(BIN)/hadolint Dockerfile
 
 format: $(READY) ## put the code into its form

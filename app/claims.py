@@ -52,7 +52,6 @@ TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyTyp
         (Phase.DONE, Event.ANNOUNCEMENT_FAILED): Phase.FAILED,
         # The same news once more: it was stored, and the store's answer got lost.
         (None, Event.NOT_TAKEN): None,
-        (Phase.SENT, Event.FIRST_BYTE): Phase.SENT,
         (Phase.DONE, Event.ACCEPTED): Phase.DONE,
         (Phase.FAILED, Event.REFUSED): Phase.FAILED,
         (Phase.OUTCOME_UNKNOWN, Event.LOST): Phase.OUTCOME_UNKNOWN,

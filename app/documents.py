@@ -157,16 +157,17 @@ class Documents:
 
     async def _followed(self, scope: str, name: str, pump: str) -> Delivery:
         progress, head = await self._chunk(scope, name, pump, 0)
-        return Delivery(
-            progress.size if progress.phase == "done" else progress.length, self._rest(scope, name, pump, head)
-        )
+        length = progress.size if progress.phase == "done" else progress.length
+        return Delivery(length, self._rest(scope, name, progress, head))
 
-    async def _rest(self, scope: str, name: str, pump: str, chunk: bytes) -> AsyncIterator[bytes]:
+    async def _rest(self, scope: str, name: str, progress: Progress, chunk: bytes) -> AsyncIterator[bytes]:
         number = 0
         while chunk:
             yield chunk
             number += 1
-            _, chunk = await self._chunk(scope, name, pump, number)
+            if progress.phase == "done" and number == progress.chunks:
+                return
+            progress, chunk = await self._chunk(scope, name, progress.pump, number)
 
     async def _chunk(self, scope: str, name: str, pump: str, number: int) -> tuple[Progress, bytes]:
         """This chunk as soon as it is there, empty after the last one.

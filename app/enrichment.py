@@ -5,17 +5,19 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from urllib.parse import urlsplit
 
 from app import models
 from app.sendcloud import schemas as upstream
 
 TEXT_LENGTH = 500
+URL_LENGTH = 2000
 MAX_LANGUAGES = 20
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
-_ACCEPTED = re.compile(r"([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3})(?:\s*;\s*q=([01](?:\.[0-9]{0,3})?))?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]*)?", re.IGNORECASE)
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+_ACCEPTED = re.compile(r"([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3})(?:\s*;\s*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?")
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
-_INTERVAL = re.compile(r"([01]\d|2[0-3]):([0-5]\d) - ([01]\d|2[0-4]):([0-5]\d)")
+_INTERVAL = re.compile(r"((?:[01][0-9]|2[0-3]):[0-5][0-9]) - ((?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)")
 _KNOWN_OPTIONS: dict[str, models.DeliveryOptionCode] = {
     code: code for code in ("drop_off_point", "drop_off_labelless", "in_store", "pickup")
 }
@@ -28,7 +30,7 @@ def portal(settings: upstream.PortalSettings, language: str | None) -> models.Po
     return models.Portal(
         brand=brand(source),
         language=language,
-        languages=source.languages,
+        languages=[language for language in source.languages if _ACCEPTED.fullmatch(language)],
         helper_text=text(layout.helper_text) or None,
         background_image=web_url(layout.background_image or ""),
         reasons=reasons(source),
@@ -89,7 +91,8 @@ def spoken(wanted: Iterable[str], offered: list[str]) -> str | None:
 def accepted_languages(header: str) -> list[str]:
     """The tags of an Accept-Language header, best first; what is not a tag is left out."""
     found = [match for part in header.split(",")[:MAX_LANGUAGES] if (match := _ACCEPTED.fullmatch(part.strip()))]
-    return [match[1] for match in sorted(found, key=lambda match: -float(match[2] or 1))]
+    weighed = [(float(match[2] or 1), match[1]) for match in found]
+    return [tag for weight, tag in sorted(weighed, key=lambda each: -each[0]) if weight]
 
 
 def brand(source: upstream.Portal) -> models.PortalBrand:
@@ -120,6 +123,7 @@ def refund_options(source: upstream.Portal) -> list[models.RefundOption]:
     return [
         models.RefundOption(code=option.code, label=text(option.label), message_required=option.require_message)
         for option in source.refund_options
+        if code(option.code)
     ]
 
 
@@ -189,7 +193,7 @@ def parcel(data: upstream.OutgoingData) -> models.Parcel:
     return models.Parcel(
         order_number=text(source.order_number),
         tracking_number=text(source.tracking_number),
-        carrier=source.carrier.code if source.carrier else None,
+        carrier=code(source.carrier.code) if source.carrier else None,
         max_parcels=max(source.collo_count or 1, 1),
     )
 
@@ -262,7 +266,7 @@ def service_point(point: upstream.ServicePoint) -> models.ServicePoint:
         latitude=point.latitude,
         longitude=point.longitude,
         distance=None if point.distance is None else round(point.distance),
-        kind=point.general_shop_type,
+        kind=code(point.general_shop_type or ""),
         phone=text(point.phone) or None,
         open_tomorrow=bool(point.open_tomorrow),
         open_upcoming_week=bool(point.open_upcoming_week),
@@ -273,7 +277,7 @@ def service_point(point: upstream.ServicePoint) -> models.ServicePoint:
 def opening_hours(times: Mapping[str, list[str]]) -> list[models.OpeningHours]:
     """Opening intervals by ISO weekday; upstream counts from "0" = Monday (a client's reading, upstream.md S1)."""
     return [
-        models.OpeningHours(weekday=day + 1, opens=f"{match[1]}:{match[2]}", closes=f"{match[3]}:{match[4]}")
+        models.OpeningHours(weekday=day + 1, opens=match[1], closes=match[2])
         for day in range(7)
         for interval in times.get(str(day), [])
         if (match := _INTERVAL.fullmatch(interval))
@@ -292,11 +296,12 @@ def text(value: str) -> str:
 
 def web_url(value: str) -> str | None:
     """The URL if a browser may be sent there (https, or plain http), else None."""
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return None
-    return value if parts.scheme in {"https", "http"} and parts.hostname and not _CONTROL.search(value) else None
+    return value if len(value) <= URL_LENGTH and _URL.fullmatch(value) else None
+
+
+def code(value: str) -> str | None:
+    """A code of the upstream's, else None."""
+    return value if _CODE.fullmatch(value) else None
 
 
 def color(value: str) -> str | None:

@@ -111,9 +111,8 @@ class Flows:
             raise InvalidRequest("the body does not fit the parcel", errors=problems)
         point = await self._service_point(session, body)
         new_return = incoming.new_return(body, data.parcel.id, data, point)
-        ordered = {product.id: product.quantity for product in data.products}
         record = _record(session.brand, body, data, point)
-        attempt = await self.returns.claim(session.scope, key, fingerprint, record, ordered)
+        attempt = await self.returns.claim(session.scope, key, fingerprint, record, incoming.ordered(data))
         return await self._post(session, attempt, new_return)
 
     async def _post(self, session: Session, attempt: Attempt, new_return: upstream.NewReturn) -> Return:
@@ -141,20 +140,19 @@ class Flows:
         return found.record.first_answer
 
     @asynccontextmanager
-    async def label(self, session: Session, return_id: str) -> AsyncIterator[Delivery]:
-        """The label.
+    async def label(self, session: Session, found: Found) -> AsyncIterator[Delivery]:
+        """The label of a return.
 
         Raises:
             LabelNotReady, NoLabel: there is nothing to fetch now, or ever.
         """
-        found = await self.labels.current(session.scope, return_id)
         token = found.record.download_token
         if token is None:
             if found.record.state in FINAL_STATES:
                 raise NoLabel(f"the return is {found.record.state}")
-            raise LabelNotReady("still pending", retry_after=found.public().retry_after)
+            raise LabelNotReady("still pending", retry_after=found.retry_after)
         source = partial(self.sendcloud.open_label, session.brand, token)
-        async with self.documents.open(session.scope, return_id, source) as delivery:
+        async with self.documents.open(session.scope, found.record.id, source) as delivery:
             yield delivery
 
     @asynccontextmanager

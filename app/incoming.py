@@ -44,6 +44,14 @@ def units(body: NewReturn) -> Counter[str]:
     return wanted
 
 
+def ordered(data: upstream.OutgoingData) -> Counter[str]:
+    """How many units of each item were ordered; an item may stand on several lines."""
+    quantities: Counter[str] = Counter()
+    for product in data.products:
+        quantities[product.id] += product.quantity
+    return quantities
+
+
 def fingerprint(body: NewReturn) -> str:
     """The same text for bodies that ask for the same: order, repeated items and spelled-out defaults do not count."""
     items = sorted(line.model_dump_json() for line in lines(body))
@@ -60,14 +68,14 @@ def problems(body: NewReturn, data: upstream.OutgoingData, settings: upstream.Po
 
 def _items(body: NewReturn, data: upstream.OutgoingData, _settings: upstream.PortalSettings) -> Iterator[FieldProblem]:
     products = {product.id: product for product in data.products}
-    wanted = units(body)
+    wanted, left = units(body), ordered(data)
     for index, item in enumerate(body.items):
         product = products.get(item.id)
         if product is None:
             yield FieldProblem(f"#/items/{index}/id", "unknown-item", "The order has no such item.")
         elif not product.returnable:
             yield FieldProblem(f"#/items/{index}/id", "not-returnable", "The shop does not take this item back.")
-        elif wanted[item.id] > product.quantity:
+        elif wanted[item.id] > left[item.id]:
             yield FieldProblem(f"#/items/{index}/quantity", "too-many", "More units than were ordered.")
 
 
@@ -88,7 +96,7 @@ def _refund(body: NewReturn, _data: upstream.OutgoingData, settings: upstream.Po
     offered = {option.code: option for option in settings.portal.refund_options}
     if body.refund.type not in offered:
         yield FieldProblem("#/refund/type", "not-offered", "The shop does not offer this refund.")
-    elif offered[body.refund.type].require_message and not body.refund.message:
+    elif offered[body.refund.type].require_message and not (body.refund.message or "").strip():
         yield FieldProblem("#/refund", "missing", "This refund needs a message.")
 
 
@@ -104,7 +112,7 @@ def _delivery(
     for need in option.needs:
         if getattr(delivery, need) is None:
             yield FieldProblem("#/delivery", "missing", f"This way back needs a {need}.")
-    for name in delivery.model_fields_set - {"option"} - APPLICABLE[delivery.option]:
+    for name in sorted(delivery.model_fields_set - {"option"} - APPLICABLE[delivery.option]):
         if getattr(delivery, name) is not None:
             yield FieldProblem(f"#/delivery/{name}", "not-applicable", "This way back has no use for it.")
     if delivery.carrier is not None and delivery.carrier not in {carrier.code for carrier in data.carriers}:
@@ -166,7 +174,7 @@ def _incoming_parcel(sender: upstream.Parcel, collo_count: int) -> upstream.Inco
     return upstream.IncomingParcel(
         from_name=sender.name,
         from_company_name=sender.company_name,
-        from_address_1=street or sender.address,
+        from_address_1=street or sender.address.removesuffix(sender.house_number).strip(),
         from_address_2=sender.address_2,
         from_house_number=sender.house_number or number,
         from_city=sender.city,

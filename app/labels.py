@@ -6,6 +6,7 @@ import random
 import secrets
 from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 
 from app.errors import BffError, ReturnNotFound, StoreUnavailable, UpstreamError
@@ -224,7 +225,7 @@ class Labels:
         except UpstreamError as error:
             # Nothing is known about the label now: the return stays as it is, and is asked about later.
             return await self._returns.update(scope, found, self._again(found, record.failed_polls, error.retry_after))
-        found = found._replace(now=found.now + asyncio.get_running_loop().time() - started)
+        found = replace(found, now=found.now + asyncio.get_running_loop().time() - started)
         if isinstance(status, LabelReady):
             return await self._returns.update(scope, found, self._ready(found, status))
         failed_polls = record.failed_polls + 1 if isinstance(status, LabelFailed) else 0

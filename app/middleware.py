@@ -14,6 +14,7 @@ from app.observability import LATENCY, REQUESTS, log
 
 MAX_HEADER_BYTES = 32 * 1024
 MAX_BODY_BYTES = 64 * 1024
+METHODS = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 
 ProblemResponse = Callable[[Scope, BffError], Response]
@@ -89,7 +90,7 @@ def _check_sizes(scope: Scope) -> None:
     if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
         raise HeadersTooLarge
     announced = Headers(scope=scope).get("content-length", "0")
-    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+    if len(announced) > len(str(MAX_BODY_BYTES)) or (announced.isdecimal() and int(announced) > MAX_BODY_BYTES):
         raise BodyTooLarge
 
 
@@ -109,12 +110,13 @@ def _limited(receive: Receive) -> Receive:
 
 def _record(scope: Scope, request_id: str, status: int, seconds: float) -> None:
     route = getattr(scope.get("route"), "path", "unknown")
-    REQUESTS.labels(route, scope["method"], status).inc()
-    LATENCY.labels(route, scope["method"]).observe(seconds)
+    method = scope["method"] if scope["method"] in METHODS else "other"
+    REQUESTS.labels(route, method, status).inc()
+    LATENCY.labels(route, method).observe(seconds)
     log.info(
         "request",
         route=route,
-        method=scope["method"],
+        method=method,
         status=status,
         ms=round(seconds * 1000, 1),
         request_id=request_id,
@@ -124,4 +126,5 @@ def _record(scope: Scope, request_id: str, status: int, seconds: float) -> None:
 def _report(scope: Scope, error: Exception, *, begun: bool) -> None:
     # Neither the text nor the traceback of an error nobody foresaw: either may quote what must not leak.
     cause = error.__cause__ or error
-    log.error("failed", error=type(cause).__name__, answer_cut=begun, request_id=scope["state"]["request_id"])
+    tell = log.info if isinstance(error, BffError) else log.error
+    tell("failed", error=type(cause).__name__, answer_cut=begun, request_id=scope["state"]["request_id"])

@@ -4,11 +4,17 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _iso_date(value: object) -> object:
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
 
 DeliveryOptionCode = Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", examples=["nl-NL"])]
-Visible = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+Visible = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*$"
+IsoDate = Annotated[date, BeforeValidator(_iso_date)]
 
 
 class _Request(BaseModel):
@@ -56,7 +62,7 @@ class NewDelivery(_Request):
     service_point: int | None = None
     carrier: Annotated[str, Field(min_length=1, max_length=60)] | None = None
     store: int | None = None
-    pickup_date: Annotated[date, Field(strict=False)] | None = None
+    pickup_date: IsoDate | None = None
 
 
 class NewCustoms(_Request):
@@ -64,7 +70,7 @@ class NewCustoms(_Request):
 
     invoice_number: Annotated[str, Field(min_length=1, max_length=40, pattern=Visible)]
     export_type: Literal["private", "commercial_b2c", "commercial_b2b"] = "private"
-    invoice_date: Annotated[date, Field(strict=False)] | None = None
+    invoice_date: IsoDate | None = None
 
 
 class NewReturn(_Request):

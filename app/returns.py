@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import TypeAdapter
 
@@ -86,7 +87,8 @@ class KeyRecord(Quiet):
     return_id: str
 
 
-class Found(NamedTuple):
+@dataclass(frozen=True)
+class Found:
     """A return as read: what to compare when it is changed, and the store's clock then (seconds)."""
 
     record: ReturnRecord
@@ -102,6 +104,18 @@ class Found(NamedTuple):
     def due_in(self) -> float | None:
         """Seconds until the upstream is to be asked; None if it is not."""
         return None if self.record.next_poll_at is None else max(0.0, self.record.next_poll_at - self.now)
+
+    @property
+    def retry_after(self) -> int | None:
+        """Whole seconds until there can be news, at least one; None if there will be none."""
+        if self.record.state is ReturnState.CREATING:
+            return 1
+        return None if self.due_in is None else max(1, round(self.due_in))
+
+    @cached_property
+    def body(self) -> bytes:
+        """What the shopper sees of it as JSON, built once for all who wait."""
+        return self.public().model_dump_json().encode()
 
     def public(self) -> Return:
         """What the shopper sees of it."""
@@ -126,7 +140,7 @@ class Found(NamedTuple):
             ),
             customs_declaration=location_of(record.id) + "/customs-declaration" if record.customs_path else None,
             drop_off=record.drop_off,
-            retry_after=None if self.due_in is None else max(1, round(self.due_in)),
+            retry_after=self.retry_after,
             actions=[Action(name="download_label", method="GET", href=label_href, allowed=ready, why_not=why_not)],
         )
 

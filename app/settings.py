@@ -6,13 +6,16 @@ import ipaddress
 import os
 import re
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, Secret, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "BFF_"
 SECRET_KEY_BYTES = 32
+_HTTP_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?"
+)
+_REDIS_URL = re.compile(r"rediss?://([^\s/@?#]*@)?[A-Za-z0-9._-]+(:[0-9]{1,5})?(/[0-9]{0,4})?|unix:///[^\s?#]+")
 
 
 class SettingsError(Exception):
@@ -37,7 +40,7 @@ def _origin(value: str) -> str:
 
 def _key(value: object) -> bytes:
     try:
-        key = base64.b64decode(str(value), validate=True)
+        key = base64.b64decode(str(value).strip(), validate=True)
     except binascii.Error as error:
         raise ValueError("a key is base64") from error
     if len(key) != SECRET_KEY_BYTES:
@@ -50,10 +53,7 @@ def _keys(value: object) -> object:
 
 
 def _redis_url(value: object) -> object:
-    url = urlsplit(str(value))
-    pattern = r"/.+" if url.scheme == "unix" else r"(/[0-9]*)?"
-    complete = url.scheme == "unix" or (url.scheme in {"redis", "rediss"} and url.hostname and url.port != 0)
-    if not complete or not re.fullmatch(pattern, url.path):
+    if not _REDIS_URL.fullmatch(str(value)):
         raise ValueError("redis[s]://[user:password@]host[:port][/db] or unix:///path")
     return value
 
@@ -66,18 +66,17 @@ def _is_loopback(host: str) -> bool:
 
 
 def _upstream_url(value: str) -> str:
-    url = urlsplit(value)
-    if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment or url.username:
+    match = _HTTP_URL.fullmatch(value)
+    if match is None:
         raise ValueError("an absolute http(s) URL without user, query and fragment")
-    if url.scheme == "http" and not _is_loopback(url.hostname):
+    if match["scheme"] == "http" and not _is_loopback(match["host"].strip("[]")):
         raise ValueError("plain http is allowed on loopback only")
     return value.rstrip("/")
 
 
 def _public_url(value: str) -> str:
-    url = urlsplit(value)
-    if value and (url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment):
-        raise ValueError("an absolute http(s) URL without query and fragment")
+    if value and not _HTTP_URL.fullmatch(value):
+        raise ValueError("an absolute http(s) URL without user, query and fragment")
     return value.rstrip("/")
 
 

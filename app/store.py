@@ -13,7 +13,9 @@ from redis.exceptions import RedisError
 from app.errors import StoreUnavailable
 
 TIMEOUT_SECONDS = 0.25
-CONNECTIONS = 64
+CONNECTIONS = 32
+WAIT_FOR_CONNECTION_SECONDS = 2.0
+"""A burst waits for its turn; only the answer of the server is urgent."""
 RETRY_AFTER_SECONDS = 2
 CHANNEL = "returns"
 QUIET_SECONDS = 10.0
@@ -106,10 +108,12 @@ class Store:
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=CONNECTIONS,
-            timeout=TIMEOUT_SECONDS,
+            timeout=WAIT_FOR_CONNECTION_SECONDS,
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
+            protocol=2,  # spares new connections the HELLO; nothing here needs RESP3
+            driver_info=None,
         )
         return cls(pool)
 

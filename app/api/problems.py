@@ -1,15 +1,17 @@
 """The one table of problems, and how an error becomes a problem document (RFC 9457)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Scope
 
 from app import errors
@@ -19,6 +21,8 @@ from app.models import Problem, ProblemError
 from app.observability import log
 
 MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 50
+"""More is no help, and an answer must not be larger than the question."""
 RETRY_AFTER_SECONDS = 2
 """Where waiting helps and nobody said how long."""
 
@@ -257,7 +261,7 @@ _WAITING_HELPS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNA
 
 def kind_of(error_type: type[BffError]) -> Kind:
     """How this class of errors looks outside: its own row, or that of the nearest class above it."""
-    return next(KINDS[each] for each in error_type.__mro__ if each in KINDS)
+    return next((KINDS[each] for each in error_type.__mro__ if each in KINDS), KINDS[errors.InternalError])
 
 
 def problem_response(public_url: str) -> ProblemResponse:
@@ -300,21 +304,33 @@ def handle_errors(app: FastAPI, render: ProblemResponse) -> None:
         raise error
 
     async def of_routing(request: Request, error: Exception) -> Response:
+        # FastAPI wraps whatever ends the reading of a body.
+        if isinstance(error.__cause__, BffError):
+            return render(request.scope, error.__cause__)
         status = error.status_code if isinstance(error, HTTPException) else 0
-        headers = (error.headers if isinstance(error, HTTPException) else None) or {}
         response = render(request.scope, _STATUSES_OF_ROUTING.get(status, errors.InternalError)())
-        response.headers.update(headers)
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["Allow"] = ", ".join(_methods_of(app, request.scope))
         return response
 
     async def of_validation(request: Request, error: Exception) -> Response:
         found = error.errors() if isinstance(error, RequestValidationError) else []
         if any(each["type"] == "json_invalid" for each in found):
             return render(request.scope, errors.MalformedRequest())
-        return render(request.scope, errors.InvalidRequest(errors=[_field_problem(each) for each in found]))
+        listed = [_field_problem(each) for each in found[:MAX_ERRORS]]
+        return render(request.scope, errors.InvalidRequest(errors=listed))
 
     app.add_exception_handler(BffError, foreseen)
     app.add_exception_handler(HTTPException, of_routing)
     app.add_exception_handler(RequestValidationError, of_validation)
+
+
+def _methods_of(app: FastAPI, scope: Scope) -> Iterator[str]:
+    """Every method of this path; routing alone names those of the first route that has it."""
+    for method in ("DELETE", "GET", "POST"):
+        asked = {**scope, "method": method}
+        if any(route.matches(asked)[0] is Match.FULL for route in app.router.routes):
+            yield method
 
 
 def _field_problem(found: Mapping[str, Any]) -> FieldProblem:
@@ -329,7 +345,7 @@ def _field_problem(found: Mapping[str, Any]) -> FieldProblem:
 
 
 def _escaped(part: str | int) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1")
+    return quote(str(part).replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@")
 
 
 def responses(*error_types: type[BffError]) -> dict[int | str, dict[str, Any]]:

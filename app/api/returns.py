@@ -2,16 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
-from types import MappingProxyType
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request
 from starlette.responses import Response, StreamingResponse
 
 from app.api.problems import responses
-from app.api.waiting import WaitDep, preference_applied, while_connected
+from app.api.waiting import WaitDep, preference_applied, retry_after, while_connected
 from app.claims import location_of
 from app.dependencies import IdempotencyKeyDep, ServicesDep, SessionDep, json_body
 from app.documents import Delivery
@@ -73,7 +72,8 @@ async def create_return(
 ) -> Response:
     """Creates the return, once: repeating the call with the same key and body gives the first answer again."""
     answer = await services.flows.create_return(session, key, body)
-    return _json(answer, HTTPStatus.ACCEPTED, {"Location": location_of(answer.id)})
+    headers = {"Location": location_of(answer.id)} | retry_after(answer.retry_after)
+    return Response(answer.model_dump_json(), HTTPStatus.ACCEPTED, headers, media_type="application/json")
 
 
 @router.get(
@@ -89,7 +89,8 @@ async def get_return(
     found = await services.labels.current(session.scope, return_id)
     if wait:
         found = await while_connected(request, services.labels.awaited(session.scope, found, wait)) or found
-    return _json(found.public(), headers=preference_applied(wait))
+    headers = preference_applied(wait) | retry_after(found.retry_after)
+    return Response(found.body, headers=headers, media_type="application/json")
 
 
 @router.get(
@@ -122,10 +123,10 @@ async def label(
     return_id: str, request: Request, session: SessionDep, services: ServicesDep, wait: WaitDep
 ) -> AsyncIterator[Delivery]:
     """The label on its way; whatever it holds is given back when the answer is over."""
+    found = await services.labels.current(session.scope, return_id)
     if wait:
-        found = await services.labels.current(session.scope, return_id)
-        await while_connected(request, services.labels.settled(session.scope, found, wait))
-    async with services.flows.label(session, return_id) as delivery:
+        found = await while_connected(request, services.labels.settled(session.scope, found, wait)) or found
+    async with services.flows.label(session, found) as delivery:
         yield delivery
 
 
@@ -167,22 +168,22 @@ async def get_customs_declaration(
     return _pdf(delivery, f"{return_id}-customs.pdf", {})
 
 
-async def event_stream(changes: AsyncGenerator[Found], seen: int) -> AsyncIterator[str]:
+async def event_stream(changes: AsyncGenerator[Found], seen: int) -> AsyncIterator[bytes]:
     """Events in the wire form of WHATWG HTML section 9.2, with a comment now and then to keep the connection alive."""
-    yield f"retry: {RECONNECT_MS}\n\n"
+    yield b"retry: %d\n\n" % RECONNECT_MS
     async with contextlib.aclosing(changes):
         upcoming = asyncio.ensure_future(anext(changes, None))
         try:
             while True:
                 await asyncio.wait({upcoming}, timeout=KEEP_ALIVE_SECONDS)
                 if not upcoming.done():
-                    yield ": still here\n\n"
+                    yield b": still here\n\n"
                     continue
                 found = upcoming.result()
                 if found is None:
                     return
                 if found.record.revision > seen:
-                    yield f"id: {found.record.revision}\nevent: return\ndata: {found.public().model_dump_json()}\n\n"
+                    yield b"id: %d\nevent: return\ndata: %b\n\n" % (found.record.revision, found.body)
                 upcoming = asyncio.ensure_future(anext(changes, None))
         finally:
             upcoming.cancel()
@@ -197,10 +198,3 @@ def _pdf(delivery: Delivery, filename: str, headers: dict[str, str]) -> Streamin
     }
     length = {} if delivery.length is None else {"Content-Length": str(delivery.length)}
     return StreamingResponse(delivery.chunks, headers=guarded | length | headers, media_type="application/pdf")
-
-
-def _json(
-    answer: Return, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] = MappingProxyType({})
-) -> Response:
-    own = {} if answer.retry_after is None else {"Retry-After": str(answer.retry_after)}
-    return Response(answer.model_dump_json(), status, own | dict(headers), media_type="application/json")

@@ -31,6 +31,11 @@ def preference_applied(wait: int) -> dict[str, str]:
     return {"Vary": "Prefer"} | ({"Preference-Applied": f"wait={wait}"} if wait else {})
 
 
+def retry_after(seconds: int | None) -> dict[str, str]:
+    """The header that says when to ask again, if there is anything to ask for."""
+    return {} if seconds is None else {"Retry-After": str(seconds)}
+
+
 async def while_connected(request: Request, waiting: Coroutine[Any, Any, T]) -> T | None:
     """What is waited for, or None as soon as the caller is gone: FastAPI does not cancel handlers by itself."""
     work, gone = asyncio.create_task(waiting), asyncio.create_task(_disconnected(request))

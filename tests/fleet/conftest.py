@@ -13,7 +13,7 @@ SETTINGS = {
     "create_deadline": 2,
     "create_lease": 3,
     "poll_deadline": 2,
-    "poll_interval": 0.2,
+    "poll_interval": 0.1,
     "label_budget": 1,
 }
 

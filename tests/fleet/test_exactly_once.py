@@ -122,7 +122,7 @@ async def _is_listed(someone: Shopper, doomed: Doomed, path: str) -> bool:
 
 @pytest.mark.timeout(300)
 async def test_killed_workers_never_make_a_second_return(valkey: Valkey, sandbox: SandboxProcess) -> None:
-    """200 creates while workers die: one POST at most for each key and unit, every doubt is called one, none is lost."""
+    """200 creates while workers die: at most one POST per key and unit, every doubt is called one, none is lost."""
     doomed = Doomed(valkey, sandbox)
     try:
         for _ in range(3):

@@ -126,7 +126,7 @@ class Bff:
     """A running BFF and a client for it."""
 
     process: Process
-    url: str
+    port: int
     http: httpx.AsyncClient
 
 
@@ -156,7 +156,7 @@ async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) 
 
         variables = {f"BFF_{name.upper()}": str(value) for name, value in environment.items()}
         async with running([sys.executable, "-m", "app"], is_live, **variables) as process:
-            yield Bff(process, url, http)
+            yield Bff(process, port, http)
 
 
 def fresh(prefix: str) -> str:
