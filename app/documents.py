@@ -24,6 +24,8 @@ END, END_WITHIN_BYTES = b"%%EOF", 1024
 MAX_BYTES = 25 * 1024 * 1024
 MAX_KEPT_BYTES = 4 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
+PUMPS = 8
+"""Downloads into Redis at a time and replica: they are fast, and each costs some MB of buffers."""
 KEPT_SECONDS = 24 * 3600
 PASSING_SECONDS = 600
 """For what is not to be kept; even a slow reader is through by then."""
@@ -104,6 +106,7 @@ class Documents:
         self._total_bytes = total_bytes
         self._silence = silence
         self._pumps: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(PUMPS)
 
     @asynccontextmanager
     async def open(self, scope: str, name: str, source: Source) -> AsyncIterator[Delivery]:
@@ -132,24 +135,21 @@ class Documents:
         self, scope: str, name: str, source: Source, now: float, read: Versioned
     ) -> AsyncIterator[Delivery]:
         pump = Pump(self._store, self._keyring, scope, name, self._silence, now)
-        if not await pump.begin(read.revision):
-            _, (read,) = await self._store.read(_progress_key(name))
-            yield await self._followed(scope, name, Progress.model_validate_json(read.value).pump)
-            return
-        async with AsyncExitStack() as stack:
-            try:
-                pdf = await stack.enter_async_context(_opened(source))
-            except BffError:
-                await pump.end("failed")
-                raise
-            if not await self._is_keepable(pdf.length):
-                await pump.end("direct")
-                yield Delivery(pdf.length, aiter(pdf))
-                return
-            task = asyncio.create_task(pump.run(pdf, stack.pop_all()))
-            self._pumps.add(task)
-            task.add_done_callback(self._pumps.discard)
-        yield await self._followed(scope, name, pump.id)
+        async with AsyncExitStack() as held:
+            turn = await held.enter_async_context(AsyncExitStack())
+            await turn.enter_async_context(self._turns)
+            if await pump.begin(read.revision):
+                pdf = await held.enter_async_context(_opened_for(pump, source))
+                if not await self._is_keepable(pdf.length):
+                    await turn.aclose()
+                    await pump.end("direct")
+                    yield Delivery(pdf.length, aiter(pdf))
+                    return
+                task = asyncio.create_task(pump.run(pdf, held.pop_all()))
+                self._pumps.add(task)
+                task.add_done_callback(self._pumps.discard)
+        _, (read,) = await self._store.read(_progress_key(name))
+        yield await self._followed(scope, name, Progress.model_validate_json(read.value).pump)
 
     async def _is_keepable(self, length: int | None) -> bool:
         size = MAX_KEPT_BYTES if length is None else length
@@ -265,6 +265,18 @@ async def _opened(source: Source) -> AsyncIterator[Pdf]:
     except (UpstreamUnauthorized, UpstreamRejected) as error:
         # The document's own token was refused; the session's tokens are as good as before.
         raise BadUpstream("the download is refused") from error
+
+
+@asynccontextmanager
+async def _opened_for(pump: Pump, source: Source) -> AsyncIterator[Pdf]:
+    """The document, or the news to all who follow that there is none."""
+    async with AsyncExitStack() as connection:
+        try:
+            pdf = await connection.enter_async_context(_opened(source))
+        except BffError:
+            await pump.end("failed")
+            raise
+        yield pdf
 
 
 def _is_alive(progress: Progress, now: float) -> bool:

@@ -125,7 +125,7 @@ async def test_a_frozen_replica_costs_one_poll_at_most(valkey: Valkey, sandbox: 
 
 
 async def test_a_return_is_found_from_everywhere_it_belongs(fleet: list[Bff]) -> None:
-    """A second tab, a later lookup and another device find the return and its label; other parcels and brands do not."""
+    """A second tab, a later lookup and another device find the return and its label; other parcels and brands not."""
     order = fresh("LABEL")
     first = await shopper(fleet[0].http, order)
     path = (await first.create()).headers["location"]
