@@ -18,34 +18,33 @@ from app.sandbox.supervisor import Child, supervise
 LOCAL = "127.0.0.1"
 
 
-def welcome(port: int) -> str:
+def welcome(port: int, panel: int) -> str:
     """What the developer reads when everything answers: where to look, and a whole journey for curl."""
-    bff = f"http://localhost:{port}"
+    bff, sandbox = f"http://localhost:{port}", f"http://{LOCAL}:{panel}/_sandbox"
     return f"""
 The Return Portal BFF answers on {bff}, its API is described on {bff}/docs.
+The upstream behind it is the sandbox; {sandbox}/ledger shows every request that reached it,
+and an order of the prefix PAID is paid by: curl -X POST {sandbox}/paid/PAID-0001
 Ctrl-C stops everything.
 
 A whole return, from order number to label; paste it into another terminal:
 
-  curl -s -c jar -H 'Content-Type: application/json' {bff}/v1/brands/demo/sessions \\
-       -d '{{"identifier": "LABEL-0001", "postal_code": "5611 AA"}}'
+curl -s -c jar {bff}/v1/brands/demo/sessions -H 'Content-Type: application/json' \\
+     -d '{{"identifier": "LABEL-0001", "postal_code": "5611 AA"}}'
 
-  location=$(curl -s -i -b jar {bff}/v1/returns \\
-       -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first-return-1' \\
-       -d '{{"items": [{{"id": "1234", "quantity": 1, "reason": 22}}], "refund": {{"type": "money"}},
-            "delivery": {{"option": "drop_off_point", "service_point": 20000001}}}}' |
-       sed -n 's/^location: //p' | tr -d '\\r')
+curl -s -b jar -D head {bff}/v1/returns -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first-return-1' \\
+     -d '{{"items": [{{"id": "1234", "quantity": 1, "reason": 22}}], "refund": {{"type": "money"}},
+          "delivery": {{"option": "drop_off_point", "service_point": 20000001}}}}'
 
-  curl -s -b jar -H 'Prefer: wait=30' -o label.pdf {bff}$location/label
+curl -s -b jar -H 'Prefer: wait=55' -o label.pdf {bff}$(sed -n 's/^[Ll]ocation: *//p' head | tr -d '\\r')/label
 
-Other order numbers play other stories: see docs/sandbox.md.
+Other order numbers play other stories: see README.md and docs/sandbox.md.
 """
 
 
-def stack(port: int, directory: str) -> list[Child]:
-    """The three processes in the order they need each other; the BFF listens on `port`, the others on free ports."""
-    # Nobody needs to know these ports, and two stacks on one machine must not meet.
-    valkey, panel, service_points = _free_ports(3)
+def stack(port: int, panel: int, directory: str) -> list[Child]:
+    """The three processes in the order they need each other; the BFF listens on `port`, the sandbox on `panel`."""
+    valkey, service_points = _free_ports(2)
     bff = f"http://{LOCAL}:{port}"
     settings = {
         "BFF_BRANDS": ",".join(all_brands()),
@@ -119,7 +118,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     # Whatever the store writes, it writes where it is thrown away.
     with tempfile.TemporaryDirectory(prefix="return-portal-") as directory:
-        return asyncio.run(supervise(stack(port, directory), lambda: print(welcome(port), flush=True)))  # noqa: T201 - a command's output
+        # Free ports: two stacks on one machine must not meet.
+        (panel,) = _free_ports(1)
+        return asyncio.run(supervise(stack(port, panel, directory), lambda: print(welcome(port, panel), flush=True)))  # noqa: T201 - a command's output
 
 
 if __name__ == "__main__":

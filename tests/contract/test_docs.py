@@ -1,0 +1,36 @@
+"""The documents say what the code says."""
+
+import re
+from pathlib import Path
+
+from app.api.problems import KINDS
+from app.sandbox.scenarios import SCENARIOS
+from app.settings import Settings
+
+
+def _first_cells(document: str, chapter: str = "") -> set[str]:
+    text = Path(document).read_text()
+    if chapter:
+        text = text.partition(chapter)[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+`) \|", text, re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/configuration.md lists the settings of the code and no others."""
+    assert _first_cells("docs/configuration.md") == {f"BFF_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_every_problem_is_documented() -> None:
+    """docs/problems.md lists the problem codes of the code and no others."""
+    assert _first_cells("docs/problems.md") == {kind.code for kind in KINDS.values()}
+
+
+def test_every_magic_order_is_in_the_readme() -> None:
+    """The README lists the sandbox's order prefixes and no others."""
+    assert _first_cells("README.md", "## The sandbox's orders") == set(SCENARIOS)
+
+
+def test_the_readme_is_short() -> None:
+    """The README has at most 150 lines."""
+    assert len(Path("README.md").read_text().splitlines()) <= 150
