@@ -1,5 +1,6 @@
 """What the README promises a new user, done as written there: needs curl, git and make."""
 
+import contextlib
 import io
 import os
 import re
@@ -51,16 +52,25 @@ def served(clone: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate(timeout=30)
 
 
-def _left_over() -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)  # noqa: S607  ps from the PATH
-    return [line for line in listed.stdout.splitlines() if "app.sandbox" in line or "return-portal-bff/.venv" in line]
+def _running_in(directory: Path) -> list[str]:
+    """The command lines of all processes that work there or were started from there."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended while we looked
+            command = (process / "cmdline").read_text().replace("\0", " ")
+            if (process / "cwd").readlink() == directory or str(directory) in command:
+                found.append(command)
+    return found
 
 
 @pytest.mark.parametrize("time", ["the first time", "once more"])
-def test_the_journey_of_the_readme_ends_with_a_label(served: subprocess.Popen[str], tmp_path: Path, time: str) -> None:
+def test_the_journey_of_the_readme_ends_with_a_label(
+    served: subprocess.Popen[str], clone: Path, tmp_path: Path, time: str
+) -> None:
     """In a fresh clone `make run` serves, and the README's commands, pasted as they stand, store a label."""
     assert time
     assert served.poll() is None
+    assert len(_running_in(clone)) >= len(["make", "supervisor", "store", "upstream", "BFF"])
     journey = re.search(r"<!-- journey -->\n```bash\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
     assert journey
     subprocess.run(["bash", "-ec", journey[1]], cwd=tmp_path, check=True, timeout=60)  # noqa: S607  bash from the PATH
@@ -73,6 +83,6 @@ def test_the_journey_of_the_readme_ends_with_a_label(served: subprocess.Popen[st
     assert answer.json()["parcels"][0]["tracking_number"] in text
 
 
-def test_ctrl_c_leaves_no_process_behind() -> None:
+def test_ctrl_c_leaves_no_process_behind(clone: Path) -> None:
     """After Ctrl-C nothing of `make run` is left."""
-    assert _left_over() == []
+    assert _running_in(clone) == []
