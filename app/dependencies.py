@@ -83,6 +83,17 @@ def presented(request: Request) -> SessionId | None:
 PresentedDep = Annotated[SessionId | None, Depends(presented)]
 
 
+def replaced(request: Request) -> SessionId | None:
+    """The session that a new one takes the place of; one that is unusable is as good as none."""
+    try:
+        return presented(request)
+    except SessionExpired:
+        return None
+
+
+ReplacedDep = Annotated[SessionId | None, Depends(replaced)]
+
+
 def check_origin(request: Request, allowed_origins: list[str]) -> None:
     """Returns if no page of another site is behind this request; a call with neither header comes from no browser.
 
@@ -106,6 +117,17 @@ async def required_session_id(request: Request, session_id: PresentedDep, servic
 
 
 SessionIdDep = Annotated[SessionId, Depends(required_session_id)]
+
+
+async def ending_session_id(request: Request, services: ServicesDep) -> SessionId | None:
+    """The session id to end, None if what was presented is of no session."""
+    try:
+        return await required_session_id(request, presented(request), services)
+    except SessionExpired:
+        return None
+
+
+EndingDep = Annotated[SessionId | None, Depends(ending_session_id)]
 
 
 async def live_session(session_id: SessionIdDep, services: ServicesDep) -> AsyncIterator[Session]:

@@ -28,7 +28,6 @@ from app.errors import (
 )
 from app.labels import Labels
 from app.models import (
-    FINAL_STATES,
     NewReturn,
     NewSession,
     Return,
@@ -38,7 +37,8 @@ from app.models import (
     ReturnState,
     SessionAnswer,
 )
-from app.returns import Attempt, Found, ReturnRecord, Returns
+from app.records import Found, ReturnRecord
+from app.returns import Attempt, Returns
 from app.sealing import Keyring
 from app.sendcloud import schemas as upstream
 from app.sendcloud.client import Sendcloud
@@ -68,9 +68,10 @@ class Flows:
 
         Raises:
             ParcelNotFound: unknown order or wrong postal code.
+            StoreUnavailable: before any upstream call.
         """
-        now, outgoing, (settings, language) = await asyncio.gather(
-            self.store.now(),
+        now = await self.store.now()
+        outgoing, (settings, language) = await asyncio.gather(
             self.sendcloud.outgoing(brand, wanted.identifier, wanted.postal_code),
             self.portals.get(brand, [wanted.language] if wanted.language else []),
         )
@@ -78,7 +79,7 @@ class Flows:
             brand=brand,
             scope=self._scope(brand, outgoing.data.parcel),
             languages=[language] if language else [],
-            expires_at=min(now + self.session_ttl, *_expiries(outgoing)),
+            expires_at=min([now + self.session_ttl, *_expiries(outgoing)]),
             outgoing=outgoing,
         )
         if session.expires_at <= now:
@@ -148,7 +149,7 @@ class Flows:
         """
         token = found.record.download_token
         if token is None:
-            if found.record.state in FINAL_STATES:
+            if found.retry_after is None:
                 raise NoLabel(f"the return is {found.record.state}")
             raise LabelNotReady("still pending", retry_after=found.retry_after)
         source = partial(self.sendcloud.open_label, session.brand, token)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from app.errors import BffError, ReturnNotFound, StoreUnavailable, UpstreamError
 from app.models import FINAL_STATES, ReturnParcel, ReturnState
-from app.returns import Found, ReturnRecord, Returns
+from app.records import Found, ReturnRecord
+from app.returns import Returns
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.schemas import LabelFailed, LabelReady
 from app.store import Store

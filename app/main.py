@@ -8,14 +8,13 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app.api import operations, portal, returns, service_points, sessions
-from app.api.problems import handle_errors, problem_response
+from app.api.problems import describe_problems, handle_errors, problem_response
 from app.cache import PortalCache
 from app.dependencies import Services
 from app.documents import Documents
 from app.flows import Flows
 from app.labels import Labels, Schedule
 from app.middleware import Guard, RequestLog
-from app.models import Problem
 from app.observability import STORE_CONNECTIONS, TASKS, WAITING, WATCHES
 from app.returns import Returns
 from app.sealing import Keyring
@@ -85,10 +84,11 @@ def api() -> FastAPI:
         license_info={"name": "MIT"},
         telemetry={"tracing": False},
         redoc_url=None,
-        responses={"default": {"model": Problem, "description": "A problem document."}},
+        redirect_slashes=False,
     )
     for module in (portal, sessions, service_points, returns, operations):
         app.include_router(module.router)
+    describe_problems(app)
     return app
 
 

@@ -3,7 +3,8 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from app.api.problems import KINDS, responses
+from app.api.kinds import KINDS
+from app.api.problems import responses
 from app.dependencies import ServicesDep
 from app.errors import RouteNotFound, StoreUnavailable
 from app.models import Health, ProblemKind

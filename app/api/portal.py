@@ -38,6 +38,6 @@ async def get_portal(
         "Cache-Control": f"public, max-age={services.settings.portal_freshness:.0f}",
         "Vary": "Accept-Language",
     } | ({"Content-Language": spoken} if spoken else {})
-    if etag in if_none_match:
+    if etag in if_none_match or if_none_match.strip() == "*":
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")

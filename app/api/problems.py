@@ -1,10 +1,10 @@
-"""The one table of problems, and how an error becomes a problem document (RFC 9457)."""
+"""How an error becomes a problem document (RFC 9457)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
@@ -15,6 +15,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from app import errors
+from app.api.kinds import Kind, kind_of
 from app.errors import BffError, FieldProblem
 from app.middleware import ProblemResponse
 from app.models import Problem, ProblemError
@@ -27,241 +28,10 @@ RETRY_AFTER_SECONDS = 2
 """Where waiting helps and nobody said how long."""
 
 
-class Kind(NamedTuple):
-    """How one class of errors looks outside."""
-
-    code: str
-    status: HTTPStatus
-    title: str
-    detail: str
-    retryable: bool = False
-
-
-KINDS: Mapping[type[BffError], Kind] = MappingProxyType(
-    {
-        errors.InvalidRequest: Kind(
-            "invalid-request",
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "The request has wrong fields",
-            "Each entry of errors names a member and what is wrong with it.",
-        ),
-        errors.MalformedRequest: Kind(
-            "malformed-request",
-            HTTPStatus.BAD_REQUEST,
-            "The request cannot be read",
-            "The body has to be one JSON document in UTF-8.",
-        ),
-        errors.UnsupportedMediaType: Kind(
-            "unsupported-media-type",
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "The body has the wrong media type",
-            "Send the body as application/json.",
-        ),
-        errors.BodyTooLarge: Kind(
-            "body-too-large",
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "The body is too large",
-            "A body has at most 64 KiB.",
-        ),
-        errors.HeadersTooLarge: Kind(
-            "headers-too-large",
-            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "The headers are too large",
-            "All header fields together have at most 32 KiB.",
-        ),
-        errors.MethodNotAllowed: Kind(
-            "method-not-allowed",
-            HTTPStatus.METHOD_NOT_ALLOWED,
-            "The resource has no such method",
-            "The Allow header lists the methods it has.",
-        ),
-        errors.InternalError: Kind(
-            "internal-error",
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            "Something went wrong on our side",
-            "Quote the request_id when you report it.",
-        ),
-        errors.IdempotencyKeyInvalid: Kind(
-            "idempotency-key-invalid",
-            HTTPStatus.BAD_REQUEST,
-            "The Idempotency-Key is missing or malformed",
-            "Send a fresh random key of 16 to 255 visible ASCII characters with each new return.",
-        ),
-        errors.IdempotencyKeyReused: Kind(
-            "idempotency-key-reused",
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "The Idempotency-Key came with another body before",
-            "Repeat the first body, or use a fresh key for a new return.",
-        ),
-        errors.TwoCredentials: Kind(
-            "two-credentials",
-            HTTPStatus.BAD_REQUEST,
-            "Cookie and bearer token came together",
-            "Send one of the two.",
-        ),
-        errors.SessionRequired: Kind(
-            "session-required",
-            HTTPStatus.UNAUTHORIZED,
-            "The call needs a session",
-            "Look the parcel up first.",
-        ),
-        errors.SessionExpired: Kind(
-            "session-expired",
-            HTTPStatus.UNAUTHORIZED,
-            "The session is over",
-            "Look the parcel up again; its returns are still there.",
-        ),
-        errors.OriginNotAllowed: Kind(
-            "origin-not-allowed",
-            HTTPStatus.FORBIDDEN,
-            "The page that made this call is not allowed to",
-            "Call from the same origin, or have the origin listed.",
-        ),
-        errors.RouteNotFound: Kind(
-            "not-found",
-            HTTPStatus.NOT_FOUND,
-            "There is nothing here",
-            "The API description lists all paths.",
-        ),
-        errors.BrandNotFound: Kind(
-            "brand-not-found",
-            HTTPStatus.NOT_FOUND,
-            "No return portal of this name",
-            "Check the brand in the path.",
-        ),
-        errors.ParcelNotFound: Kind(
-            "parcel-not-found",
-            HTTPStatus.NOT_FOUND,
-            "No parcel matches",
-            "Check the order or tracking number and the postal code the parcel went to.",
-        ),
-        errors.ReturnNotFound: Kind(
-            "return-not-found",
-            HTTPStatus.NOT_FOUND,
-            "This parcel has no such return",
-            "The session lists the returns of its parcel.",
-        ),
-        errors.CustomsDeclarationNotFound: Kind(
-            "customs-declaration-not-found",
-            HTTPStatus.NOT_FOUND,
-            "The return has no customs declaration",
-            "It comes with the label, and only where customs asks for one.",
-        ),
-        errors.ServicePointNotFound: Kind(
-            "service-point-not-found",
-            HTTPStatus.NOT_FOUND,
-            "No such service point",
-            "Search again; points come and go.",
-        ),
-        errors.LabelNotReady: Kind(
-            "label-not-ready",
-            HTTPStatus.CONFLICT,
-            "The label is not ready yet",
-            "Ask again after Retry-After seconds.",
-            retryable=True,
-        ),
-        errors.NoLabel: Kind(
-            "no-label",
-            HTTPStatus.CONFLICT,
-            "This return has no label",
-            "Its state says why.",
-        ),
-        errors.NotReturnableOnline: Kind(
-            "not-returnable-online",
-            HTTPStatus.CONFLICT,
-            "This order cannot be returned here",
-            "Location names the shop's hosted return portal.",
-        ),
-        errors.ServicePointUnavailable: Kind(
-            "service-point-unavailable",
-            HTTPStatus.CONFLICT,
-            "The service point cannot take this parcel",
-            "Choose another one of the carrier you chose.",
-        ),
-        errors.ReturnInProgress: Kind(
-            "return-in-progress",
-            HTTPStatus.CONFLICT,
-            "The first request with this key still runs",
-            "Repeat the request after Retry-After seconds to get its answer.",
-            retryable=True,
-        ),
-        errors.UnitsClaimed: Kind(
-            "units-claimed",
-            HTTPStatus.CONFLICT,
-            "Another return holds these units",
-            "Location names that return.",
-        ),
-        errors.ClaimLost: Kind(
-            "claim-lost",
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "The request stalled before anything was sent",
-            "Repeat it with the same key.",
-            retryable=True,
-        ),
-        errors.ReturnRefused: Kind(
-            "return-refused",
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "The return was refused",
-            "Nothing was created and the units are free. Change the return and use a fresh key, or contact the shop.",
-        ),
-        errors.ReturnOutcomeUnknown: Kind(
-            "return-outcome-unknown",
-            HTTPStatus.GATEWAY_TIMEOUT,
-            "It is not known whether the return was created",
-            "Do not send it again: it will not be sent twice. Follow Location, watch for the confirmation e-mail, "
-            "and contact the shop if neither tells.",
-        ),
-        errors.StoreUnavailable: Kind(
-            "temporarily-unavailable",
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "The service cannot answer now",
-            "Nothing was lost. Repeat the request after Retry-After seconds.",
-            retryable=True,
-        ),
-        errors.BadUpstream: Kind(
-            "bad-upstream",
-            HTTPStatus.BAD_GATEWAY,
-            "The shipping service answered something unusable",
-            "Repeat the request later.",
-            retryable=True,
-        ),
-        errors.UpstreamTimeout: Kind(
-            "upstream-timeout",
-            HTTPStatus.GATEWAY_TIMEOUT,
-            "The shipping service did not answer in time",
-            "Repeat the request later.",
-            retryable=True,
-        ),
-        errors.UpstreamUnauthorized: Kind(
-            "session-expired",
-            HTTPStatus.UNAUTHORIZED,
-            "The session is over",
-            "Look the parcel up again; its returns are still there.",
-        ),
-        errors.UpstreamRejected: Kind(
-            "upstream-refused",
-            HTTPStatus.BAD_GATEWAY,
-            "The shipping service refused the request",
-            "Repeating it will not help.",
-        ),
-        errors.UpstreamUnavailable: Kind(
-            "upstream-unavailable",
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "The shipping service cannot be reached or is busy",
-            "Repeat the request after Retry-After seconds.",
-            retryable=True,
-        ),
-    }
-)
 _STATUSES_OF_ROUTING: Mapping[int, type[BffError]] = MappingProxyType(
     {404: errors.RouteNotFound, 405: errors.MethodNotAllowed, 400: errors.MalformedRequest}
 )
 _WAITING_HELPS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-
-
-def kind_of(error_type: type[BffError]) -> Kind:
-    """How this class of errors looks outside: its own row, or that of the nearest class above it."""
-    return next((KINDS[each] for each in error_type.__mro__ if each in KINDS), KINDS[errors.InternalError])
 
 
 def problem_response(public_url: str) -> ProblemResponse:
@@ -289,7 +59,11 @@ def _headers(kind: Kind, error: BffError) -> dict[str, str]:
     wait = error.retry_after
     if wait is None and kind.status in _WAITING_HELPS:
         wait = RETRY_AFTER_SECONDS
-    stated = {"Retry-After": None if wait is None else str(wait), "Location": error.location}
+    stated = {
+        "Retry-After": None if wait is None else str(wait),
+        "Location": error.location,
+        "WWW-Authenticate": "Bearer" if kind.status is HTTPStatus.UNAUTHORIZED else None,
+    }
     return {name: value for name, value in stated.items() if value is not None}
 
 
@@ -350,13 +124,23 @@ def _escaped(part: str | int) -> str:
 
 def responses(*error_types: type[BffError]) -> dict[int | str, dict[str, Any]]:
     """The problem answers of a route, for its OpenAPI description."""
-    described: dict[int | str, dict[str, Any]] = {}
+    described: dict[int | str, dict[str, Any]] = {"default": described_as("Any other problem.")}
     for kind in map(kind_of, error_types):
-        entry = described.setdefault(
-            int(kind.status), {"description": "", "content": {MEDIA_TYPE: {"schema": {"$ref": _SCHEMA}}}}
-        )
+        entry = described.setdefault(int(kind.status), described_as(""))
         entry["description"] = " ".join(filter(None, [entry["description"], f"`{kind.code}`"]))
     return described
 
 
-_SCHEMA = "#/components/schemas/Problem"
+def described_as(description: str) -> dict[str, Any]:
+    """A problem answer in the OpenAPI description."""
+    schema = {"$ref": _REFERENCE.format(model=Problem.__name__)}
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+def describe_problems(app: FastAPI) -> None:
+    """Adds the schema of problem documents, which FastAPI would only give to JSON answers."""
+    schema = Problem.model_json_schema(ref_template=_REFERENCE)
+    app.openapi()["components"]["schemas"] |= {**schema.pop("$defs"), Problem.__name__: schema}
+
+
+_REFERENCE = "#/components/schemas/{model}"

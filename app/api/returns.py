@@ -36,7 +36,7 @@ from app.errors import (
     UpstreamTimeout,
 )
 from app.models import FINAL_STATES, NewReturn, Return
-from app.returns import Found
+from app.records import Found
 
 router = APIRouter(tags=["returns"])
 

@@ -54,15 +54,16 @@ async def find_service_points(
     """Points of the parcel's carriers around a place, by default around the address the parcel went to."""
     data = session.outgoing.data
     home = data.parcel.to_coordinates
-    found = await services.sendcloud.service_points(
-        session.outgoing.service_points_token,
-        ServicePointQuery(
-            country=data.parcel.country.iso_2,
-            latitude=place.latitude if place.latitude is not None or home is None else home.latitude,
-            longitude=place.longitude if place.longitude is not None or home is None else home.longitude,
-            radius=radius,
-            carriers=tuple(each.code for each in data.carriers if carrier in {None, each.code}),
-        ),
+    carriers = tuple(each.code for each in data.carriers if carrier in {None, each.code})
+    query = ServicePointQuery(
+        country=data.parcel.country.iso_2,
+        latitude=place.latitude if place.latitude is not None or home is None else home.latitude,
+        longitude=place.longitude if place.longitude is not None or home is None else home.longitude,
+        radius=radius,
+        carriers=carriers,
     )
+    # Without a carrier in the query the upstream answers the points of all, and none of this parcel's fits here.
+    token = session.outgoing.service_points_token
+    found = await services.sendcloud.service_points(token, query) if carriers else []
     answer = ServicePoints(service_points=enrichment.service_points(found)[:limit], stale=False)
     return Response(answer.model_dump_json(), media_type="application/json")

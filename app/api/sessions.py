@@ -7,10 +7,10 @@ from app.api.problems import responses
 from app.dependencies import (
     COOKIE,
     BrandDep,
-    PresentedDep,
+    EndingDep,
+    ReplacedDep,
     ServicesDep,
     SessionDep,
-    SessionIdDep,
     check_origin,
     json_body,
 )
@@ -22,7 +22,9 @@ from app.errors import (
     OriginNotAllowed,
     ParcelNotFound,
     SessionExpired,
+    SessionRequired,
     StoreUnavailable,
+    TwoCredentials,
     UnsupportedMediaType,
     UpstreamTimeout,
 )
@@ -50,7 +52,7 @@ router = APIRouter(tags=["session"])
     ),
 )
 async def create_session(
-    request: Request, brand: BrandDep, wanted: NewSession, old: PresentedDep, services: ServicesDep
+    request: Request, brand: BrandDep, wanted: NewSession, old: ReplacedDep, services: ServicesDep
 ) -> Response:
     """Looks the parcel up and starts a session: a `__Host-` cookie, or a `session_token` in the body if asked for."""
     if wanted.in_cookie:
@@ -82,13 +84,15 @@ async def get_session(session: SessionDep, services: ServicesDep) -> Response:
     "/v1/session",
     operation_id="deleteSession",
     status_code=204,
-    responses=responses(SessionExpired, OriginNotAllowed, StoreUnavailable),
+    responses=responses(SessionRequired, TwoCredentials, OriginNotAllowed, StoreUnavailable),
 )
-async def delete_session(session_id: SessionIdDep, services: ServicesDep) -> Response:
+async def delete_session(request: Request, session_id: EndingDep, services: ServicesDep) -> Response:
     """Forgets the tokens and the personal data at once; returns and what they claim stay."""
-    await services.sessions.delete(session_id)
+    if session_id:
+        await services.sessions.delete(session_id)
     response = Response(status_code=204)
-    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+    if COOKIE in request.cookies:
+        response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
     return response
 
 

@@ -33,6 +33,11 @@ def blocked(_suffix: str) -> Answer:
     raise Refused(400, "return_refused", "This order is blocked.")
 
 
+def revoked(_suffix: str) -> Answer:
+    """The access token is good for nothing any more."""
+    raise Refused(401, "unauthorized", "This token was revoked.")
+
+
 def whole(pdf: Pdf) -> Answer:
     """The label as it should be, with its length."""
     headers = {"Content-Length": str(pdf.size)}
@@ -128,6 +133,7 @@ SCENARIOS = {
     "NOEXP": Scenario("both tokens never expire", token_lifetime=math.inf),
     "EXPIRED": Scenario("both tokens have expired already: 401", token_lifetime=-60),
     "SHORT": Scenario("both tokens expire in 45 seconds", token_lifetime=45),
+    "REVOKED": Scenario("the access token is refused when it is used: 401", refusal=revoked),
     "REFUSE": Scenario("creating is refused with 400", refusal=blocked),
     "CREATE429": Scenario("creating is rate-limited; suffix R...: with Retry-After", refusal=rate_limited),
     "LOOKUP429": Scenario("the lookup is rate-limited; suffix R...: with Retry-After", lookup=rate_limited),

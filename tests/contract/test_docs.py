@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from app.api.problems import KINDS
+from app.api.kinds import KINDS
 from app.sandbox.scenarios import SCENARIOS
 from app.settings import Settings
 

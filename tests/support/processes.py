@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 from redis.asyncio import Redis
@@ -60,7 +60,7 @@ async def running(
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BFF_")}
     with tempfile.TemporaryDirectory(prefix="bff-test-") as directory:
         output = Path(directory, "output")
-        with output.open("wb") as sink:
+        with _sink(output) as sink:
             handle = await asyncio.create_subprocess_exec(
                 *command, env=inherited | environment, cwd=Path.cwd(), stdout=sink, stderr=sink
             )
@@ -72,6 +72,10 @@ async def running(
             with contextlib.suppress(ProcessLookupError):
                 handle.send_signal(signal.SIGCONT)
             await process.stop()
+
+
+def _sink(output: Path) -> BinaryIO:
+    return output.open("wb")
 
 
 async def eventually(

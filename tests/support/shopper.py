@@ -71,6 +71,11 @@ class Shopper:
             yield _events(response)
 
 
+def told(response: httpx.Response) -> tuple[int, str]:
+    """Status and code of a problem."""
+    return response.status_code, response.json()["code"]
+
+
 async def look_up(
     http: httpx.AsyncClient, order: str, *, brand: str = "demo", delivery: str = "body", **changes: Any
 ) -> httpx.Response:

@@ -1,0 +1,128 @@
+"""What operators, tools and lost callers ask."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.api.kinds import KINDS
+from app.main import api
+from tests.support.processes import Bff
+from tests.support.shopper import told
+
+LIMIT_OF_HEADERS, LIMIT_OF_BODIES = 32 * 1024, 64 * 1024
+SESSIONS = "/v1/brands/demo/sessions"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+async def test_health(bff: Bff, path: str) -> None:
+    """A healthy process lives and is ready."""
+    response = await bff.http.get(path)
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+async def test_metrics(bff: Bff) -> None:
+    """Metrics name routes by template, so that no id and no order number becomes a label."""
+    secret_path = "/v1/returns/rtn_of-somebody"
+    await bff.http.get(secret_path)
+    response = await bff.http.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    assert 'bff_requests_total{method="GET",route="/v1/returns/{return_id}",status="401"}' in response.text
+    assert secret_path not in response.text
+
+
+async def test_description(bff: Bff) -> None:
+    """The service serves the description of itself, and a page that shows it."""
+    assert (await bff.http.get("/openapi.json")).json() == api().openapi()
+    assert (await bff.http.get("/docs")).headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("kind", set(KINDS.values()), ids=lambda kind: kind.code)
+async def test_problem_pages(bff: Bff, kind: tuple[str, int, str, str, bool]) -> None:
+    """Every problem code has a page that says what it means, whether to retry, and what helps."""
+    code, status, title, detail, retryable = kind
+    page = await bff.http.get(f"/problems/{code}")
+    assert page.json() == {"code": code, "status": status, "title": title, "detail": detail, "retryable": retryable}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/", 404, "not-found"),
+        ("GET", "/nope", 404, "not-found"),
+        ("GET", "/v1/brands/demo%2F..%2Fother/portal", 404, "not-found"),
+        ("GET", "/problems/no-such-code", 404, "not-found"),
+        ("PUT", "/v1/session", 405, "method-not-allowed"),
+        ("DELETE", "/livez", 405, "method-not-allowed"),
+        ("GET", SESSIONS, 405, "method-not-allowed"),
+    ],
+)
+async def test_lost_callers(bff: Bff, method: str, path: str, status: int, code: str) -> None:
+    """Whoever asks for what is not there gets a whole problem document with a type that can be followed."""
+    response = await bff.http.request(method, path)
+    problem = response.json()
+    assert told(response) == (status, code)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert ("allow" in response.headers) == (status == 405)
+    assert (problem["status"], problem["type"]) == (status, f"/problems/{code}")
+    assert (await bff.http.get(problem["type"])).status_code == 200
+    assert problem["request_id"] == response.headers["x-request-id"]
+
+
+async def test_large_body(bff: Bff) -> None:
+    """A body of more than 64 KiB is refused by its announced length."""
+    response = await bff.http.post(SESSIONS, content=b" " * (LIMIT_OF_BODIES + 1), headers=JSON)
+    assert told(response) == (413, "body-too-large")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert told(await bff.http.post(SESSIONS, content=b" " * LIMIT_OF_BODIES, headers=JSON)) == (
+        400,
+        "malformed-request",
+    )
+
+
+async def test_large_body_of_unknown_length(bff: Bff) -> None:
+    """A body of more than 64 KiB is refused as well if nobody announced its length."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(LIMIT_OF_BODIES // 1024 + 1):
+            yield b" " * 1024
+
+    response = await bff.http.post(SESSIONS, content=endless(), headers=JSON)
+    assert told(response) == (413, "body-too-large")
+
+
+async def test_large_headers(bff: Bff) -> None:
+    """Header fields of more than 32 KiB together are refused."""
+    response = await bff.http.get("/livez", headers={"X-Padding": "x" * LIMIT_OF_HEADERS})
+    assert told(response) == (431, "headers-too-large")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (await bff.http.get("/livez", headers={"X-Padding": "x" * (LIMIT_OF_HEADERS - 1024)})).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/livez", "/nope"])
+@pytest.mark.parametrize(
+    ("proposed", "echoed"),
+    [("order-17.attempt_2", True), ("x" * 64, True), ("short", False), ("x" * 65, False), ("with a blank", False)],
+)
+async def test_request_ids(bff: Bff, path: str, proposed: str, *, echoed: bool) -> None:
+    """A sound request id is kept through the gateway, any other is replaced."""
+    response = await bff.http.get(path, headers={"X-Request-Id": proposed})
+    assert (response.headers["x-request-id"] == proposed) == echoed
+    assert len(response.headers["x-request-id"]) > 7
+
+
+@pytest.mark.parametrize("path", ["/livez", "/nope", "/v1/brands/demo/portal"])
+async def test_headers_of_every_answer(bff: Bff, path: str) -> None:
+    """No answer is sniffed, and only what is public may be cached."""
+    response = await bff.http.get(path)
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["cache-control"] == (
+        "public, max-age=300" if path.endswith("portal") else "private, no-store"
+    )
+    assert "server" not in response.headers
+
+
+async def test_a_trailing_slash_is_another_path(bff: Bff) -> None:
+    """No path redirects, least of all to the host that the request names."""
+    response = await bff.http.get("/livez/", headers={"Host": "evil.example"})
+    assert told(response) == (404, "not-found")

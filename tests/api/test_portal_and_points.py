@@ -1,0 +1,188 @@
+"""The shop's portal for anybody, and the service points around a parcel."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.sandbox.brands import DATA
+from tests.support.processes import Bff, Valkey, fresh
+from tests.support.sandbox import SandboxProcess
+from tests.support.shopper import Shopper, shopper
+
+GUIDE_EXAMPLE = json.loads(Path(DATA.parent, "guide_service_point.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("brand", ["demo", "mode-paris", "buecherei", "guide"])
+async def test_merchants_own_settings_stay_inside(bff: Bff, brand: str) -> None:
+    """Reply-to and BCC addresses, the analytics id and the tracking features are nobody's business."""
+    response = await bff.http.get(f"/v1/brands/{brand}/portal")
+    assert response.status_code == 200
+    assert response.json()["brand"]["domain"] == brand
+    for word in ("notify", "reply", "bcc", "analytics", "G-00", "features", "overlay"):
+        assert word not in response.text
+
+
+async def test_portal_is_what_a_front_end_draws(bff: Bff) -> None:
+    """Colours, texts, reasons, refunds, ways back, stores and the fee are there, in types that need no guessing."""
+    portal = (await bff.http.get("/v1/brands/mode-paris/portal")).json()
+    assert portal["fee"] == {"amount": "4.95", "currency": None}
+    assert portal["languages"] == ["fr-FR", "es-ES"]
+    assert portal["delivery_options"] == ["drop_off_point", "in_store"]
+    assert [option["code"] for option in portal["refund_options"]] == ["money", "credit"]
+    assert [reason["id"] for reason in portal["reasons"]] == [22, 23, 21, 11, 3]
+    assert [store["id"] for store in portal["stores"]][:1] == [21]
+
+
+async def test_portal_may_be_cached_by_anybody(bff: Bff) -> None:
+    """The portal has public cache headers and a strong ETag that turns into a bodiless 304."""
+    first = await bff.http.get("/v1/brands/demo/portal")
+    assert first.headers["cache-control"] == "public, max-age=300"
+    assert "Accept-Language" in first.headers["vary"]
+    assert first.headers["etag"].startswith('"')
+    matching = {"If-None-Match": f'"other", {first.headers["etag"]}'}
+    second = await bff.http.get("/v1/brands/demo/portal", headers=matching)
+    assert (second.status_code, second.content) == (304, b"")
+    assert second.headers["etag"] == first.headers["etag"]
+
+
+async def test_other_texts_have_another_etag(bff: Bff) -> None:
+    """An ETag of one language does not match the portal in another one."""
+    dutch = await bff.http.get("/v1/brands/demo/portal", params={"language": "nl-NL"})
+    matching = {"If-None-Match": dutch.headers["etag"]}
+    german = await bff.http.get("/v1/brands/demo/portal", params={"language": "de-DE"}, headers=matching)
+    assert german.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "accepted", "spoken"),
+    [
+        ("nl-NL", "de-DE", "nl-NL"),
+        ("nl", "", "nl-NL"),
+        ("DE-at", "nl", "de-DE"),
+        ("", "de;q=0.5, nl-BE", "nl-NL"),
+        ("", "fr, de;q=0.1", "de-DE"),
+        ("sv", "nl-NL", None),
+        ("", "sv, *;q=0.5", None),
+        ("", "nl;q=0, sv", None),
+        ("", "not a language; at all", None),
+        ("", "", None),
+    ],
+)
+async def test_language(bff: Bff, query: str, accepted: str, spoken: str | None) -> None:
+    """The query beats Accept-Language; one that the shop does not speak gives the shop's own choice."""
+    params = {"language": query} if query else {}
+    response = await bff.http.get("/v1/brands/demo/portal", params=params, headers={"Accept-Language": accepted})
+    assert response.headers.get("content-language") == response.json()["language"] == spoken
+    texts = {"nl-NL": "Je bestelnummer", "de-DE": "Die Bestellnummer", None: "Your order number"}
+    assert response.json()["helper_text"].startswith(texts[spoken])
+
+
+async def test_portal_is_asked_once(bff: Bff, sandbox: SandboxProcess, valkey: Valkey) -> None:
+    """Within its freshness a portal in one language costs the upstream one call, however many ask for it."""
+    kept = await valkey.client.keys("c:*buecherei*")
+    assert await valkey.client.delete(*kept, "none") == len(kept)
+    before = len(await sandbox.ledger(kind="settings", brand="buecherei"))
+    for _ in range(3):
+        assert (await bff.http.get("/v1/brands/buecherei/portal")).status_code == 200
+    assert len(await sandbox.ledger(kind="settings", brand="buecherei")) == before + 1
+
+
+@pytest.mark.parametrize(("path", "status"), [("nobody/portal", 404), ("demo/portal?language=klingon!", 422)])
+async def test_portal_of_nobody(bff: Bff, path: str, status: int) -> None:
+    """An unknown brand has no portal, and what is no language tag is refused."""
+    assert (await bff.http.get(f"/v1/brands/{path}")).status_code == status
+
+
+async def points(someone: Shopper, **query: Any) -> list[dict[str, Any]]:
+    """The service points that this query finds."""
+    response = await someone.http.get("/v1/service-points", params=query, headers=someone.headers)
+    assert response.status_code == 200, response.text
+    assert response.json()["stale"] is False
+    found: list[dict[str, Any]] = response.json()["service_points"]
+    return found
+
+
+async def test_vendors_example_point(bff: Bff) -> None:
+    """The example of the vendor's own guide comes out whole, its opening hours by ISO weekday."""
+    someone = await shopper(bff.http, fresh("LABEL"), brand="guide")
+    [example] = [point for point in await points(someone) if point["id"] == GUIDE_EXAMPLE["id"]]
+    assert example["name"] == GUIDE_EXAMPLE["name"]
+    assert (example["latitude"], example["longitude"]) == (51.4467, 5.4611)
+    assert (example["open_tomorrow"], example["open_upcoming_week"]) == (False, True)
+    assert [(each["weekday"], each["opens"], each["closes"]) for each in example["opening_hours"]] == [
+        (1, "13:30", "17:15"),
+        (3, "09:00", "12:00"),
+        (4, "09:00", "12:00"),
+        (4, "13:30", "17:15"),
+        (5, "09:00", "12:00"),
+        (7, "09:00", "12:00"),
+    ]
+
+
+async def test_nearest_first(bff: Bff) -> None:
+    """Points come with their distance in metres from the parcel's address, nearest first."""
+    found = await points(await shopper(bff.http, fresh("LABEL")), radius=50_000)
+    distances = [point["distance"] for point in found]
+    assert len(found) > 5
+    assert distances == sorted(distances)
+    assert distances[0] < 1_000
+
+
+@pytest.mark.parametrize("brand", ["demo", "mode-paris", "buecherei"])
+async def test_only_the_shops_carriers(bff: Bff, brand: str) -> None:
+    """Points of carriers that do not bring this shop's parcels back are not shown."""
+    someone = await shopper(bff.http, fresh("LABEL"), brand=brand)
+    offered = {carrier["code"] for carrier in someone.screen["drop_off"]["carriers"]}
+    shown = {point["carrier"] for point in await points(someone, radius=50_000)}
+    assert shown
+    assert shown <= offered
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"radius": 1_000}, [20000001, 20000002, 20000003]),
+        ({"radius": 1_000, "carrier": "dhl"}, [20000003]),
+        ({"radius": 1_000, "limit": 1}, [20000001]),
+        ({"radius": 500, "latitude": 52.3389, "longitude": 4.873}, [20000012]),
+        ({"radius": 100, "latitude": 0, "longitude": 0}, []),
+    ],
+)
+async def test_search(bff: Bff, query: dict[str, Any], expected: list[int]) -> None:
+    """Radius, carrier, limit and another place narrow the search."""
+    found = await points(await shopper(bff.http, fresh("LABEL")), **query)
+    assert sorted(point["id"] for point in found) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ({"radius": 99}, "#/query/radius"),
+        ({"radius": 50_001}, "#/query/radius"),
+        ({"radius": "far"}, "#/query/radius"),
+        ({"limit": 0}, "#/query/limit"),
+        ({"limit": 101}, "#/query/limit"),
+        ({"carrier": "x" * 61}, "#/query/carrier"),
+        ({"latitude": 51.4}, "#/query"),
+        ({"longitude": 5.4}, "#/query"),
+        ({"latitude": 91, "longitude": 5}, "#/query/latitude"),
+        ({"latitude": 51, "longitude": "nan"}, "#/query/longitude"),
+        ({"latitude": "inf", "longitude": 5}, "#/query/latitude"),
+    ],
+)
+async def test_search_is_bounded(bff: Bff, sandbox: SandboxProcess, query: dict[str, Any], pointer: str) -> None:
+    """What cannot be searched for is named and never asked upstream."""
+    order = fresh("LABEL")
+    someone = await shopper(bff.http, order)
+    response = await bff.http.get("/v1/service-points", params=query, headers=someone.headers)
+    assert response.status_code == 422
+    assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
+    assert await sandbox.ledger(kind="service_points", order=order) == []
+
+
+async def test_a_carrier_that_does_not_take_the_parcel_has_no_points(bff: Bff) -> None:
+    """Asking for the points of a carrier that does not take this parcel gives none, not everybody's."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    assert await points(someone, carrier="mondial_relay", radius=50_000) == []

@@ -1,0 +1,355 @@
+"""Sessions over HTTP: how they start, travel, end, and whom they let in."""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.support.processes import Bff, Valkey, fresh, running_bff, running_valkey
+from tests.support.sandbox import SandboxProcess
+from tests.support.shopper import Shopper, look_up, shopper, told
+
+COOKIE = "__Host-return_session"
+SHOP = "https://shop.example"
+ELSEWHERE = "https://elsewhere.example"
+SAME_ID = {"X-Request-Id": "the-same-for-both"}
+"""Makes the answers to two requests comparable byte by byte."""
+
+
+@pytest_asyncio.fixture(scope="module", name="store")
+async def own_valkey() -> AsyncIterator[Valkey]:
+    """A store in which nobody else is busy."""
+    async with running_valkey() as process:
+        yield process
+
+
+@pytest_asyncio.fixture(scope="module", name="bff")
+async def bff_of_a_shop(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
+    """A service that one front end of another origin may call."""
+    async with running_bff(store.url, sandbox, allowed_origins=SHOP) as process:
+        yield process
+
+
+def credential(token: str, delivery: str) -> dict[str, str]:
+    """The header that presents this session id."""
+    return {"Authorization": f"Bearer {token}"} if delivery == "body" else {"Cookie": f"{COOKIE}={token}"}
+
+
+async def token_of(bff: Bff) -> str:
+    """The id of a new session."""
+    return str((await shopper(bff.http, fresh("LABEL"))).screen["session_token"])
+
+
+def key_in_store(token: str) -> str:
+    """The Redis key of the session with this id."""
+    return f"s:{{{token.removeprefix('rps_').partition('.')[0]}}}"
+
+
+async def is_alive(someone: Shopper) -> bool:
+    """Whether the session can still be resumed."""
+    return (await someone.get("/v1/session")).is_success
+
+
+@pytest.mark.parametrize("delivery", ["cookie", "body"])
+async def test_resuming(bff: Bff, delivery: str) -> None:
+    """A session resumes with what it started with, whichever way its id travels."""
+    someone = await shopper(bff.http, fresh("LABEL"), delivery=delivery)
+    resumed = await someone.get("/v1/session")
+    assert resumed.status_code == 200
+    assert resumed.json() == someone.screen | {"session_token": None}
+
+
+async def test_two_credentials(bff: Bff) -> None:
+    """Cookie and bearer together are refused, even if they name the same session."""
+    token = await token_of(bff)
+    both = credential(token, "cookie") | credential(token, "body")
+    assert told(await bff.http.get("/v1/session", headers=both)) == (400, "two-credentials")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/session"),
+        ("DELETE", "/v1/session"),
+        ("GET", "/v1/service-points"),
+        ("POST", "/v1/returns"),
+        ("GET", "/v1/returns/rtn_AAAAAAAAAAAAAAAAAAAAAA"),
+        ("GET", "/v1/returns/rtn_AAAAAAAAAAAAAAAAAAAAAA/label"),
+    ],
+)
+async def test_no_credential(bff: Bff, method: str, path: str) -> None:
+    """Every call about a parcel needs a session."""
+    response = await bff.http.request(method, path, json={} if method == "POST" else None)
+    assert told(response) == (401, "session-required")
+
+
+def malformed(token: str) -> Iterator[str]:
+    """Endless ids that differ from a real one in form alone."""
+    key, _, secret = token.removeprefix("rps_").partition(".")
+    second_spelling = secret[:-1] + chr(ord(secret[-1]) + 1)  # its last two bits mean nothing
+    shapes = (
+        f"rps_{key}.{secret[1:]}",
+        f"rps_{key}.{secret}A",
+        f"rps_{key[1:]}.{secret}",
+        f"rps_{key}.{second_spelling}",
+        f"RPS_{key}.{secret}",
+        f"{key}.{secret}",
+        f"rps_{key}{secret}",
+        f"rps_{key}.{secret[:-1]}*",
+        "rps_.",
+        "null",
+    )
+    return itertools.cycle(shapes)
+
+
+async def test_malformed_ids_never_reach_the_store(bff: Bff, store: Valkey) -> None:
+    """A thousand malformed ids are refused without a single command to the store."""
+    ids = malformed(await token_of(bff))
+    await store.client.config_resetstat()
+    for token, delivery in zip(ids, ["cookie", "body"] * 500, strict=False):
+        assert told(await bff.http.get("/v1/session", headers=credential(token, delivery))) == (401, "session-expired")
+    commands = set(await store.client.info("commandstats"))
+    assert commands <= {"cmdstat_config|resetstat", "cmdstat_info"}
+
+
+@pytest.mark.parametrize("delivery", ["cookie", "body"])
+async def test_unknown_id(bff: Bff, delivery: str) -> None:
+    """A well-formed id of no session is told that it is over."""
+    unknown = credential(f"rps_{'A' * 22}.{'A' * 43}", delivery)
+    assert told(await bff.http.get("/v1/session", headers=unknown)) == (401, "session-expired")
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 401), ("DELETE", 204)])
+async def test_wrong_secret(bff: Bff, store: Valkey, method: str, status: int) -> None:
+    """Whoever knows only the key half of an id can neither open nor end the session."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    token = someone.screen["session_token"]
+    forged = credential(token[:27] + "A" * 43, "body")
+    assert (await bff.http.request(method, "/v1/session", headers=forged)).status_code == status
+    assert await store.client.exists(key_in_store(token))
+    assert await is_alive(someone)
+
+
+@pytest.mark.parametrize("delivery", ["cookie", "body"])
+async def test_ending(bff: Bff, store: Valkey, delivery: str) -> None:
+    """Ending a session removes its record at once, and the cookie of those who have one."""
+    token = await token_of(bff)
+    ended = await bff.http.delete("/v1/session", headers=credential(token, delivery))
+    assert ended.status_code == 204
+    assert not await store.client.exists(key_in_store(token))
+    attributes = {f'{COOKIE}=""', "Max-Age=0", "Path=/", "Secure", "HttpOnly", "SameSite=strict"}
+    sent = set(ended.headers.get("set-cookie", "").split("; "))
+    assert attributes <= sent if delivery == "cookie" else sent == {""}
+    assert told(await bff.http.get("/v1/session", headers=credential(token, delivery))) == (401, "session-expired")
+
+
+@pytest.mark.parametrize("delivery", ["cookie", "body"])
+async def test_a_lookup_never_adopts_an_id(bff: Bff, store: Valkey, delivery: str) -> None:
+    """A lookup that comes with somebody's session id ends that session and hands out another id."""
+    planted = await token_of(bff)
+    wanted = {"identifier": fresh("LABEL"), "postal_code": "5611 AA", "token_delivery": "body"}
+    response = await bff.http.post("/v1/brands/demo/sessions", json=wanted, headers=credential(planted, delivery))
+    issued = response.json()["session_token"]
+    assert issued.partition(".")[0] != planted.partition(".")[0]
+    assert not await store.client.exists(key_in_store(planted))
+
+
+async def test_a_failed_lookup_ends_nothing(bff: Bff) -> None:
+    """A mistyped order number does not cost the session that was there."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    wanted = {"identifier": "LABEL-no-such", "postal_code": "5611 AA", "token_delivery": "body"}
+    response = await bff.http.post("/v1/brands/demo/sessions", json=wanted, headers=someone.headers)
+    assert told(response) == (404, "parcel-not-found")
+    assert await is_alive(someone)
+
+
+# Who may call: Sec-Fetch-Site, Origin, and whether a page with the cookie may come through.
+CALLERS = [
+    (None, None, True),
+    ("same-origin", None, True),
+    ("same-origin", ELSEWHERE, True),
+    ("same-site", None, False),
+    ("same-site", SHOP, True),
+    ("same-site", ELSEWHERE, False),
+    ("cross-site", None, False),
+    ("cross-site", SHOP, True),
+    ("cross-site", ELSEWHERE, False),
+    ("cross-site", "null", False),
+    ("none", None, False),
+    (None, SHOP, True),
+    (None, ELSEWHERE, False),
+    (None, "null", False),
+    (None, f"{SHOP}.elsewhere.example", False),
+    (None, SHOP.upper(), False),
+]
+
+
+def page(site: str | None, origin: str | None) -> dict[str, str]:
+    """The headers a browser adds for a page of this origin."""
+    stated = {"Sec-Fetch-Site": site, "Origin": origin}
+    return {name: value for name, value in stated.items() if value is not None}
+
+
+@pytest.mark.parametrize("delivery", ["cookie", "body"])
+@pytest.mark.parametrize(("site", "origin", "may"), CALLERS)
+async def test_pages_of_other_sites_cannot_look_up(
+    bff: Bff, delivery: str, site: str | None, origin: str | None, *, may: bool
+) -> None:
+    """Only our own pages and listed origins start a session in the cookie; anybody may start one in the body."""
+    wanted = {"identifier": fresh("LABEL"), "postal_code": "5611 AA", "token_delivery": delivery}
+    response = await bff.http.post("/v1/brands/demo/sessions", json=wanted, headers=page(site, origin))
+    assert response.status_code == (201 if may or delivery == "body" else 403)
+    assert ("set-cookie" in response.headers) == (may and delivery == "cookie")
+
+
+@pytest.mark.parametrize("delivery", ["cookie", "body"])
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("call", [("DELETE", "/v1/session", 204), ("POST", "/v1/returns", 422)])
+async def test_pages_of_other_sites_cannot_act(
+    bff: Bff, call: tuple[str, str, int], delivery: str, caller: tuple[str | None, str | None, bool]
+) -> None:
+    """Only our own pages and listed origins act with the cookie; the bearer token needs no such proof."""
+    (method, path, passed), (site, origin, may) = call, caller
+    headers = credential(await token_of(bff), delivery) | page(site, origin) | {"Idempotency-Key": "k" * 16}
+    response = await bff.http.request(method, path, headers=headers, json={} if method == "POST" else None)
+    assert response.status_code == (403 if delivery == "cookie" and not may else passed)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v1/brands/demo/portal", 200), ("/v1/session", 401), ("/nope", 404)])
+@pytest.mark.parametrize(("origin", "shown"), [(SHOP, SHOP), (ELSEWHERE, None)])
+async def test_cors(bff: Bff, path: str, status: int, origin: str, shown: str | None) -> None:
+    """Pages of a listed origin can read answers and errors with their useful headers; others can read nothing."""
+    response = await bff.http.get(path, headers={"Origin": origin})
+    assert response.status_code == status
+    assert response.headers.get("access-control-allow-origin") == shown
+    assert "Origin" in response.headers["vary"]
+    exposed = set(response.headers["access-control-expose-headers"].split(", "))
+    assert {"Location", "Retry-After", "ETag", "X-Request-Id"} <= exposed
+
+
+@pytest.mark.parametrize(("origin", "status"), [(SHOP, 200), (ELSEWHERE, 400)])
+async def test_preflight(bff: Bff, origin: str, status: int) -> None:
+    """A listed origin may send our headers with credentials; others are turned away before the call."""
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "idempotency-key, content-type"}
+    response = await bff.http.options("/v1/returns", headers={"Origin": origin} | asked)
+    assert response.status_code == status
+    assert (response.headers.get("access-control-allow-origin") == origin) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "text/json"],
+)
+async def test_forms_cannot_look_up(bff: Bff, media_type: str) -> None:
+    """What a form of another site can send is not read, even if it is JSON inside."""
+    response = await bff.http.post(
+        "/v1/brands/demo/sessions",
+        content=b'{"identifier": "LABEL-1", "postal_code": "5611 AA"}',
+        headers={"Content-Type": media_type},
+    )
+    assert told(response) == (415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"identifier": "A"', b"\xff\xfe", b"[}"])
+async def test_unreadable_body(bff: Bff, body: bytes) -> None:
+    """What is no JSON document is refused as such."""
+    response = await bff.http.post(
+        "/v1/brands/demo/sessions", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert response.status_code == (400 if body else 422)
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "code"),
+    [
+        ({"surprise": 1}, "#/surprise", "extra-forbidden"),
+        ({"identifier": ""}, "#/identifier", "string-too-short"),
+        ({"identifier": 7}, "#/identifier", "string-type"),
+        ({"identifier": "A\x00"}, "#/identifier", "string-pattern-mismatch"),
+        ({"postal_code": None}, "#/postal_code", "string-type"),
+        ({"language": "klingon!"}, "#/language", "string-pattern-mismatch"),
+        ({"token_delivery": "pigeon"}, "#/token_delivery", "literal-error"),
+    ],
+)
+async def test_wrong_fields(bff: Bff, changes: dict[str, Any], pointer: str, code: str) -> None:
+    """Each wrong member is named by a pointer and a code, and its value is not repeated."""
+    response = await look_up(bff.http, fresh("LABEL"), **changes)
+    assert told(response) == (422, "invalid-request")
+    assert [(error["pointer"], error["code"]) for error in response.json()["errors"]] == [(pointer, code)]
+    assert "pigeon" not in response.text
+
+
+async def test_missing_field(bff: Bff) -> None:
+    """A missing member is reported at its parent."""
+    response = await bff.http.post("/v1/brands/demo/sessions", json={"identifier": "LABEL-1"})
+    assert [(error["pointer"], error["code"]) for error in response.json()["errors"]] == [("#", "missing")]
+
+
+async def test_unknown_order_and_wrong_postal_code_look_alike(bff: Bff) -> None:
+    """Nobody can tell from the answer whether an order exists."""
+    known, unknown = {"identifier": fresh("LABEL"), "postal_code": "1234 ZZ"}, {"identifier": "NO-1"}
+    bodies = [{"postal_code": "5611 AA"} | each for each in (known, unknown, known | {"postal_code": "no digits"})]
+    answers = [await bff.http.post("/v1/brands/demo/sessions", json=each, headers=SAME_ID) for each in bodies]
+    assert told(answers[0]) == (404, "parcel-not-found")
+    assert len({answer.content for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("brand", ["nobody", "DEMO", "demo.example", "x" * 63])
+async def test_unknown_brand(bff: Bff, sandbox: SandboxProcess, brand: str) -> None:
+    """A brand that is not served here is not found, and the upstream is not asked about it."""
+    wanted = {"identifier": fresh("LABEL"), "postal_code": "5611 AA"}
+    assert told(await bff.http.post(f"/v1/brands/{brand}/sessions", json=wanted)) == (404, "brand-not-found")
+    assert await sandbox.ledger(brand=brand) == []
+
+
+@pytest.mark.parametrize("delivery", ["cookie", "body"])
+async def test_returns_belong_to_the_parcel(bff: Bff, delivery: str) -> None:
+    """Another session of the same order, by its tracking number, finds the returns and what they hold."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    location = (await someone.create()).headers["location"]
+    again = await shopper(bff.http, someone.screen["parcel"]["tracking_number"], delivery=delivery)
+    assert [f"/v1/returns/{each['id']}" for each in again.screen["returns"]] == [location]
+    assert [item["remaining"] for item in again.screen["items"]] == [0]
+    assert (await again.get(location)).json()["id"] == (await someone.get(location)).json()["id"]
+
+
+@pytest.mark.parametrize(("number", "brand"), [("another", "demo"), ("the same", "guide")])
+@pytest.mark.parametrize("rest", ["", "/label"])
+async def test_foreign_returns_look_like_none(bff: Bff, number: str, brand: str, rest: str) -> None:
+    """A return of another order, or of the same number in another shop, looks like one that never was."""
+    order = fresh("LABEL")
+    location = (await (await shopper(bff.http, order)).create()).headers["location"]
+    stranger = await shopper(bff.http, order if number == "the same" else fresh("LABEL"), brand=brand)
+    never = "/v1/returns/rtn_" + "A" * 22
+    foreign, absent = [await stranger.get(each + rest, **SAME_ID) for each in (location, never)]
+    assert told(foreign) == (404, "return-not-found")
+    assert foreign.text.replace(location, never) == absent.text
+
+
+async def test_a_lookup_ignores_an_unusable_cookie(bff: Bff) -> None:
+    """A malformed cookie, which no page can remove, does not keep the shopper from looking the parcel up again."""
+    response = await bff.http.post(
+        "/v1/brands/demo/sessions",
+        json={"identifier": fresh("LABEL"), "postal_code": "5611 AA"},
+        headers={"Cookie": "__Host-return_session=garbage"},
+    )
+    assert response.status_code == 201
+
+
+async def test_ending_clears_an_unusable_cookie(bff: Bff) -> None:
+    """Ending a session that is none clears its cookie all the same."""
+    response = await bff.http.delete("/v1/session", headers={"Cookie": "__Host-return_session=garbage"})
+    assert response.status_code == 204
+    assert "Max-Age=0" in response.headers["set-cookie"]
+
+
+async def test_an_upstream_that_refuses_the_tokens_ends_the_session(bff: Bff, store: Valkey) -> None:
+    """A session whose tokens the upstream does not take any more is over, and its record is deleted."""
+    someone = await shopper(bff.http, fresh("REVOKED"))
+    refused = await someone.create()
+    assert told(refused) == (401, "session-expired")
+    assert refused.headers["www-authenticate"] == "Bearer"
+    token = someone.screen["session_token"].partition(".")[0].removeprefix("rps_")
+    assert await store.client.exists(f"s:{{{token}}}") == 0

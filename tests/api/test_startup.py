@@ -1,0 +1,60 @@
+"""What stops the production entry before it serves anybody."""
+
+import base64
+import os
+import subprocess
+import sys
+from types import MappingProxyType
+
+import pytest
+
+from tests.support.processes import SECRET_KEY, free_port
+
+SOUND = MappingProxyType(
+    {
+        "BFF_BRANDS": "demo",
+        "BFF_REDIS_URL": "redis://:swordfish@127.0.0.1:1/0",
+        "BFF_SECRET_KEY": SECRET_KEY,
+    }
+)
+SHORT_KEY = base64.b64encode(b"s" * 31).decode()
+SECONDS = 20
+
+
+def start(**changes: str | None) -> subprocess.CompletedProcess[str]:
+    """`python -m app` with sound settings but for these; None leaves one out."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BFF_")}
+    wanted = SOUND | {"BFF_PORT": str(free_port())} | changes
+    settings = {name: value for name, value in wanted.items() if value is not None}
+    return subprocess.run(
+        [sys.executable, "-m", "app"],
+        env=inherited | settings,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BFF_BRANDS", None),
+        ("BFF_REDIS_URL", None),
+        ("BFF_REDIS_URL", "https://:swordfish@redis.example"),
+        ("BFF_SECRET_KEY", None),
+        ("BFF_SECRET_KEY", SHORT_KEY),
+        ("BFF_UPSTREAM_URL", "http://panel.example/api/v2"),
+        ("BFF_SANDBOX", "1"),
+        ("BFF_ALLOWED_ORIGINS", "https://shop.example/"),
+        ("BFF_ALLOWED_ORIGINS", "https://shop.example,*"),
+    ],
+)
+def test_unsafe_settings_stop_the_start(name: str, value: str | None) -> None:
+    """A setting that is missing, wrong or unknown ends the start with one line that names it and repeats no secret."""
+    refused = start(**{name: value})
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    [line] = refused.stderr.splitlines()
+    assert line.startswith(f"return-portal-bff: {name}")
+    assert not any(secret in line for secret in ("swordfish", SECRET_KEY, SHORT_KEY))

@@ -1,0 +1,97 @@
+"""The store dies, comes back empty, or freezes: the service says so at once and believes nothing else."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff, running_valkey
+from tests.support.sandbox import SandboxProcess
+from tests.support.shopper import Shopper, look_up, shopper
+
+AT_ONCE = 1.0
+"""Seconds until the service has to have answered."""
+
+
+@pytest_asyncio.fixture(name="store")
+async def mortal_valkey() -> AsyncIterator[Valkey]:
+    """A store to be harmed."""
+    async with running_valkey() as process:
+        yield process
+
+
+@pytest_asyncio.fixture(name="bff")
+async def bff_of_the_mortal(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
+    """A service that depends on it."""
+    async with running_bff(store.url, sandbox) as process:
+        yield process
+
+
+async def every_answer(someone: Shopper) -> dict[str, httpx.Response]:
+    """What each call that needs the store answers, each within a second."""
+    http, headers = someone.http, someone.headers
+    a_return = "/v1/returns/rtn_" + "A" * 22
+    wanted = {"identifier": "LABEL-1", "postal_code": "5611 AA"}
+    calls = {
+        "readiness": http.get("/readyz"),
+        "portal": http.get("/v1/brands/demo/portal"),
+        "lookup": http.post("/v1/brands/demo/sessions", json=wanted),
+        "resume": http.get("/v1/session", headers=headers),
+        "end": http.delete("/v1/session", headers=headers),
+        "points": http.get("/v1/service-points", headers=headers),
+        "create": http.post("/v1/returns", json=someone.body(), headers=headers | {"Idempotency-Key": "k" * 16}),
+        "return": http.get(a_return, headers=headers),
+        "label": http.get(f"{a_return}/label", headers=headers),
+    }
+    return {name: await asyncio.wait_for(call, AT_ONCE) for name, call in calls.items()}
+
+
+async def is_ready(bff: Bff) -> bool:
+    """Whether the service says that it is ready."""
+    return (await bff.http.get("/readyz")).is_success
+
+
+@pytest.mark.parametrize("trouble", [signal.SIGKILL, signal.SIGSTOP])
+async def test_every_call_says_so_at_once(bff: Bff, store: Valkey, trouble: signal.Signals) -> None:
+    """With a dead or frozen store every call is 503 with Retry-After within a second, and no cookie is touched."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    store.process.send(trouble)
+    for name, response in (await every_answer(someone)).items():
+        assert (name, response.status_code, response.json()["code"]) == (name, 503, "temporarily-unavailable")
+        assert int(response.headers["retry-after"]) > 0
+        assert "set-cookie" not in response.headers
+    assert (await bff.http.get("/livez")).status_code == 200
+
+
+async def test_a_store_that_comes_back_empty(bff: Bff, store: Valkey) -> None:
+    """After a restart the service works again at once, and sessions that are gone are told so."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    await store.process.stop(signal.SIGKILL)
+    assert not await is_ready(bff)
+    async with running_valkey(urlsplit(store.url).port):
+        assert await is_ready(bff)
+        resumed = await someone.get("/v1/session")
+        assert (resumed.status_code, resumed.json()["code"]) == (401, "session-expired")
+        assert (await (await shopper(bff.http, fresh("LABEL"))).create()).status_code == 202
+
+
+async def test_a_store_that_was_frozen(bff: Bff, store: Valkey) -> None:
+    """A store that only paused costs nobody the session, whatever was tried meanwhile."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    store.process.send(signal.SIGSTOP)
+    assert (await someone.get("/v1/session")).status_code == 503
+    store.process.send(signal.SIGCONT)
+    await eventually(lambda: is_ready(bff), 5)
+    assert (await someone.get("/v1/session")).status_code == 200
+
+
+async def test_a_lookup_without_the_store_asks_nobody(bff: Bff, store: Valkey, sandbox: SandboxProcess) -> None:
+    """A lookup that cannot be stored is refused before the upstream is asked."""
+    order = fresh("LABEL")
+    await store.process.stop(signal.SIGKILL)
+    assert (await look_up(bff.http, order)).status_code == 503
+    assert await sandbox.ledger(order=order) == []

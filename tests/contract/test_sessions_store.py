@@ -1,0 +1,110 @@
+"""Sessions in a real Valkey: sealed, mortal, and never confused with an unanswered question."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from app.errors import SessionExpired, StoreUnavailable
+from app.sessions import Session, SessionId, SessionStore
+from app.store import Store
+from tests.support.processes import Valkey, eventually
+from tests.support.raw_server import closed_port
+from tests.support.samples import outgoing
+
+SESSION = Session(brand="my-shop", scope="scope", languages=["en-GB"], expires_at=4_000_000_000.0, outgoing=outgoing())
+
+
+@pytest_asyncio.fixture(scope="module", name="sessions")
+async def connected_sessions(valkey: Valkey) -> AsyncIterator[SessionStore]:
+    """Sessions on the shared Valkey."""
+    store = Store.connect(valkey.url)
+    yield SessionStore(store)
+    await store.aclose()
+
+
+def name(session_id: SessionId) -> str:
+    """The Redis key of this session."""
+    return f"s:{{{session_id.key}}}"
+
+
+async def is_over(sessions: SessionStore, session_id: SessionId) -> bool:
+    """Whether the session is known to be absent."""
+    try:
+        await sessions.get(session_id)
+    except SessionExpired:
+        return True
+    return False
+
+
+async def test_a_session_is_found_by_its_id(sessions: SessionStore) -> None:
+    """What was created comes back whole, also by the text of its id."""
+    session_id = await sessions.create(SESSION, 60)
+    assert await sessions.get(session_id) == SESSION
+    assert await sessions.get(SessionId.parse(session_id.token)) == SESSION
+
+
+async def test_every_session_has_an_id_of_its_own(sessions: SessionStore) -> None:
+    """Equal sessions share neither key nor secret."""
+    first, second = await sessions.create(SESSION, 60), await sessions.create(SESSION, 60)
+    assert first.key != second.key
+    assert first.secret != second.secret
+
+
+async def test_the_record_is_sealed(sessions: SessionStore, valkey: Valkey) -> None:
+    """The store sees neither tokens nor personal data nor the secret, and lets go after the time it was given."""
+    session_id = await sessions.create(SESSION, 60)
+    sealed: Any = await valkey.client.get(name(session_id))
+    assert len(sealed) > 500
+    for word in (b"Jansen", b"access", b"my-shop", b"A-1001", session_id.secret, session_id.token.encode()):
+        assert word not in sealed
+    assert 55_000 < await valkey.client.pttl(name(session_id)) <= 60_000
+
+
+async def test_a_wrong_secret(sessions: SessionStore) -> None:
+    """Who knows the key alone can neither open nor delete the session."""
+    session_id = await sessions.create(SESSION, 60)
+    forged = replace(session_id, secret=b"f" * 32)
+    assert await is_over(sessions, forged)
+    await sessions.delete(forged)
+    assert await sessions.get(session_id) == SESSION
+
+
+async def test_a_record_in_the_wrong_place(sessions: SessionStore, valkey: Valkey) -> None:
+    """A record that was copied to another key opens with no secret."""
+    theirs, mine = await sessions.create(SESSION, 60), SessionId.new()
+    await valkey.client.copy(name(theirs), name(mine))
+    assert await is_over(sessions, replace(mine, secret=theirs.secret))
+
+
+async def test_deleting(sessions: SessionStore, valkey: Valkey) -> None:
+    """A deleted session leaves no key, and deleting it once more is fine."""
+    session_id = await sessions.create(SESSION, 60)
+    await sessions.delete(session_id)
+    await sessions.delete(session_id)
+    assert not await valkey.client.exists(name(session_id))
+    assert await is_over(sessions, session_id)
+
+
+async def test_expiry(sessions: SessionStore) -> None:
+    """A session is over when its time is."""
+    session_id = await sessions.create(SESSION, 0.05)
+    await eventually(lambda: is_over(sessions, session_id), 5)
+
+
+async def test_a_session_nobody_knows(sessions: SessionStore) -> None:
+    """An id that was never given out is known to be absent."""
+    with pytest.raises(SessionExpired):
+        await sessions.get(SessionId.new())
+
+
+async def test_store_away() -> None:
+    """Without the store no session is created, over or deleted: nothing is known."""
+    store = Store.connect(f"redis://127.0.0.1:{closed_port()}/0")
+    sessions = SessionStore(store)
+    for call in (sessions.create(SESSION, 60), sessions.get(SessionId.new()), sessions.delete(SessionId.new())):
+        with pytest.raises(StoreUnavailable):
+            await call
+    await store.aclose()

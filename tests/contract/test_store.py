@@ -1,0 +1,182 @@
+"""The store's promises on a real Valkey: compare-and-set, leases, time to live, and never a wrong "not there"."""
+
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import cast
+
+import pytest
+import pytest_asyncio
+
+from app.errors import StoreUnavailable
+from app.store import Change, Store, Versioned
+from tests.support.processes import Valkey, eventually, running_valkey
+from tests.support.raw_server import closed_port
+
+ABSENT = Versioned(0, b"")
+Call = Callable[[Store], Awaitable[object]]
+CALLS: dict[str, Call] = {
+    "ping": Store.ping,
+    "now": Store.now,
+    "get": lambda store: store.get("key"),
+    "put": lambda store: store.put("key", b"value", 60),
+    "delete": lambda store: store.delete("key"),
+    "acquire": lambda store: store.acquire("lease", "me", 60),
+    "release": lambda store: store.release("lease", "me"),
+    "spend": lambda store: store.spend("budget", 1, 10, 60),
+    "read": lambda store: store.read("record"),
+    "commit": lambda store: store.commit("operation", [Change("record", 0, b"value", 60)]),
+}
+
+
+@pytest_asyncio.fixture(scope="module", name="store")
+async def connected_store(valkey: Valkey) -> AsyncIterator[Store]:
+    """A store on the shared Valkey."""
+    store = Store.connect(valkey.url)
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture(name="name")
+def fresh_name() -> str:
+    """A hash tag of this test alone."""
+    return f"{{{secrets.token_hex(8)}}}"
+
+
+async def current(store: Store, key: str) -> Versioned:
+    """The record under this key."""
+    _, [record] = await store.read(key)
+    return record
+
+
+async def test_plain_values(store: Store, valkey: Valkey, name: str) -> None:
+    """What is put is there until it is deleted or its time is over; an absent key is known to be absent."""
+    assert await store.get(name) is None
+    await store.put(name, b"\x00value", 60)
+    assert await store.get(name) == b"\x00value"
+    assert 55_000 < await valkey.client.pttl(name) <= 60_000
+    await store.delete(name)
+    await store.delete(name)
+    assert await store.get(name) is None
+
+
+async def test_values_end(store: Store, name: str) -> None:
+    """A value put for a fraction of a second is gone after it."""
+    await store.put(name, b"value", 0.05)
+
+    async def is_gone() -> bool:
+        return await store.get(name) is None
+
+    await eventually(is_gone, 5)
+
+
+async def test_clock(store: Store, valkey: Valkey, name: str) -> None:
+    """The clock is the store's own, in seconds, and a read tells it too."""
+    seconds, _ = await valkey.client.time()
+    now, (read_at, _) = await store.now(), await store.read(name)
+    assert seconds <= now <= read_at + 0.001 < seconds + 10
+
+
+async def test_commit_and_read(store: Store, valkey: Valkey, name: str) -> None:
+    """All changes of a commit happen at once, each with its own time to live, and count up their revisions."""
+    first, second = f"{name}:1", f"{name}:2"
+    assert await store.commit("a", [Change(first, 0, b"one", 60), Change(second, 0, b"two", 600)])
+    assert await store.commit("b", [Change(first, 1, b"uno", 60)])
+    _, records = await store.read(first, second, f"{name}:3")
+    assert records == [Versioned(2, b"uno"), Versioned(1, b"two"), ABSENT]
+    assert 55_000 < await valkey.client.pttl(first) <= 60_000 < await valkey.client.pttl(second) <= 600_000
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 1), (2, 0), (1, 1), (0, 0)])
+async def test_lost_race(store: Store, name: str, first: int, second: int) -> None:
+    """If one record is not as it was read, nothing at all changes."""
+    kept, absent = f"{name}:kept", f"{name}:absent"
+    await store.commit("a", [Change(kept, 0, b"old", 60)])
+    changes = [Change(kept, first, b"new", 60), Change(absent, second, b"new", 60)]
+    assert not await store.commit("b", changes)
+    assert (await current(store, kept), await current(store, absent)) == (Versioned(1, b"old"), ABSENT)
+
+
+async def test_one_of_two_wins(store: Store, name: str) -> None:
+    """Of two changes to what both read, one is made."""
+    won = [await store.commit(operation, [Change(name, 0, operation.encode(), 60)]) for operation in ("a", "b")]
+    assert won == [True, False]
+    assert await current(store, name) == Versioned(1, b"a")
+
+
+async def test_repeated_commit(store: Store, name: str) -> None:
+    """A commit that is sent again, because its answer was lost, says yes again and changes nothing."""
+    changes = [Change(f"{name}:1", 0, b"one", 60), Change(f"{name}:2", 0, b"two", 60)]
+    assert [await store.commit("same", changes) for _ in range(3)] == [True] * 3
+    assert await current(store, f"{name}:1") == Versioned(1, b"one")
+
+
+async def test_commit_deletes(store: Store, name: str) -> None:
+    """A change without a value deletes the record, which then starts from the beginning."""
+    kept, gone = f"{name}:kept", f"{name}:gone"
+    await store.commit("a", [Change(kept, 0, b"one", 60), Change(gone, 0, b"two", 60)])
+    assert await store.commit("b", [Change(kept, 1, b"uno", 60), Change(gone, 1, None, 60)])
+    assert await current(store, gone) == ABSENT
+    assert await store.commit("c", [Change(gone, 0, b"again", 60)])
+
+
+async def test_lease(store: Store, name: str) -> None:
+    """A lease has one owner at a time; asking again changes nothing, and only the owner gives it back."""
+    assert await store.acquire(name, "me", 60)
+    assert await store.acquire(name, "me", 60)
+    assert not await store.acquire(name, "you", 60)
+    await store.release(name, "you")
+    assert not await store.acquire(name, "you", 60)
+    await store.release(name, "me")
+    assert await store.acquire(name, "you", 60)
+
+
+async def test_lease_ends(store: Store, name: str) -> None:
+    """A lease whose owner died is free after its time."""
+    await store.acquire(name, "dead", 0.05)
+    await eventually(lambda: store.acquire(name, "alive", 60), 5)
+
+
+async def test_asking_again_does_not_prolong_a_lease(store: Store, valkey: Valkey, name: str) -> None:
+    """An owner that asks again still has to be done in time."""
+    await store.acquire(name, "me", 60)
+    await store.acquire(name, "me", 600)
+    assert await valkey.client.pttl(name) <= 60_000
+
+
+async def test_news(store: Store, name: str) -> None:
+    """Listeners hear the news of what was committed, in its order, and nothing of a lost race."""
+    async with aclosing(cast("AsyncGenerator[str, None]", store.listen())) as news:
+        assert await anext(news) == ""
+        for operation, revision in [("first", 0), ("lost", 0), ("second", 1)]:
+            await store.commit(operation, [Change(name, revision, b"value", 60)], f"{name} {operation}")
+        mine = (text async for text in news if text.startswith(name))
+        assert [await anext(mine), await anext(mine)] == [f"{name} first", f"{name} second"]
+
+
+async def test_budget(store: Store, valkey: Valkey, name: str) -> None:
+    """What still fits under the limit is spent, what does not fit costs nothing, and an idle budget is forgotten."""
+    assert [await store.spend(name, amount, 10, 60) for amount in (6, 5, 4, 1)] == [True, False, True, False]
+    assert 60 < await valkey.client.ttl(name) <= 120
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+async def test_no_server(call: Call) -> None:
+    """Without a server nothing is known: every call says so, and when to ask again."""
+    store = Store.connect(f"redis://127.0.0.1:{closed_port()}/0")
+    with pytest.raises(StoreUnavailable) as caught:
+        await call(store)
+    assert caught.value.retry_after
+    await store.aclose()
+
+
+async def test_full_server(name: str) -> None:
+    """A server that has no room left makes nothing seem stored."""
+    async with running_valkey() as full:
+        await full.client.config_set("maxmemory", "1")
+        store = Store.connect(full.url)
+        for call in (CALLS["put"], CALLS["commit"]):
+            with pytest.raises(StoreUnavailable):
+                await call(store)
+        assert await store.get(name) is None
+        await store.aclose()
