@@ -14,7 +14,7 @@ from app.settings import Settings, SettingsError, load_settings
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than a gateway keeps its side, so that it never writes into a connection we just closed."""
-GRACE_SECONDS = 30
+GRACE_SECONDS = 50
 """For requests under way at shutdown; longer than the longest upstream deadline."""
 
 

@@ -1,39 +1,177 @@
-"""What the whole fleet asks the upstream once: portal settings per brand and language."""
+"""What the fleet asks the upstream once: one call at a time per key, renewed ahead, served stale when it fails."""
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+import secrets
+import struct
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pydantic import TypeAdapter
 
 from app.enrichment import spoken
+from app.errors import BffError, UpstreamError, UpstreamTimeout
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.schemas import PortalSettings
-from app.store import Store
+from app.store import Change, Store
 
-SCHEMA = 1
+STALE_SECONDS = 24 * 3600
+"""How long an answer is served while the upstream fails."""
+PAUSE_SECONDS = 0.02
+_TIME = struct.Struct(">d")
+
+Fetch = Callable[[], Awaitable[bytes]]
+
+
+class Cached(NamedTuple):
+    """An answer of the upstream; stale means older than it should be, because the upstream fails."""
+
+    value: bytes
+    stale: bool
+    now: float
+    """Seconds on the store's clock."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    value: bytes | None
+    age: float
+    revision: int
+    now: float
+
+
+class FleetCache:
+    """Answers by key in Redis. Keys and values hold nothing personal."""
+
+    def __init__(self, store: Store, *, patience: float) -> None:
+        self._store = store
+        self._patience = patience
+        self._running: dict[str, asyncio.Task[Cached]] = {}
+        self._renewing: set[asyncio.Task[None]] = set()
+
+    async def get(self, key: str, fetch: Fetch, freshness: float) -> Cached:
+        """The answer, at most `freshness` seconds old unless the upstream fails.
+
+        From half that age on it is asked for again while the old one is served, so that a busy key never waits.
+
+        Raises:
+            UpstreamError, NotFound: as `fetch` does, where nothing is kept.
+            StoreUnavailable: before any upstream call, which would go uncounted otherwise.
+        """
+        if key not in self._running:
+            task = self._running[key] = asyncio.create_task(self._get(key, fetch, freshness))
+            task.add_done_callback(lambda _: self._running.pop(key))
+        # A caller that is cancelled must not take the answer of the others along.
+        return await asyncio.shield(self._running[key])
+
+    async def aclose(self) -> None:
+        """Waits for what is under way."""
+        await asyncio.gather(*self._running.values(), *self._renewing, return_exceptions=True)
+
+    async def _get(self, key: str, fetch: Fetch, freshness: float) -> Cached:
+        deadline = asyncio.get_running_loop().time() + self._patience
+        while asyncio.get_running_loop().time() < deadline:
+            kept = await self._kept(key)
+            if kept.value is not None and kept.age < freshness / 2:
+                return Cached(kept.value, stale=False, now=kept.now)
+            owner = secrets.token_urlsafe(9)
+            if await self._store.acquire(_lock(key), owner, self._patience):
+                if kept.value is None or kept.age >= freshness:
+                    return await self._renewed(key, owner, kept, fetch)
+                self._renew_behind(self._renewed(key, owner, kept, fetch))
+            if kept.value is not None:
+                return Cached(kept.value, stale=kept.age >= freshness, now=kept.now)
+            await asyncio.sleep(PAUSE_SECONDS)
+        raise UpstreamTimeout("another replica has been asking for too long")
+
+    async def _renewed(self, key: str, owner: str, kept: _Kept, fetch: Fetch) -> Cached:
+        started = asyncio.get_running_loop().time()
+        try:
+            value = await fetch()
+        except UpstreamError:
+            if kept.value is not None:
+                # The lock stays until it runs out: nobody is made to wait for the next failure.
+                return Cached(kept.value, stale=True, now=kept.now)
+            await self._store.release(_lock(key), owner)
+            raise
+        except BffError:
+            await self._store.release(_lock(key), owner)
+            raise
+        now = kept.now + asyncio.get_running_loop().time() - started
+        await self._store.commit(owner, [Change(_name(key), kept.revision, _TIME.pack(now) + value, STALE_SECONDS)])
+        await self._store.release(_lock(key), owner)
+        return Cached(value, stale=False, now=now)
+
+    def _renew_behind(self, renewal: Coroutine[None, None, Cached]) -> None:
+        async def quietly() -> None:
+            with contextlib.suppress(BffError):
+                await renewal
+
+        task = asyncio.create_task(quietly())
+        self._renewing.add(task)
+        task.add_done_callback(self._renewing.discard)
+
+    async def _kept(self, key: str) -> _Kept:
+        now, (read,) = await self._store.read(_name(key))
+        if not read.revision:
+            return _Kept(None, 0, 0, now)
+        (written,) = _TIME.unpack_from(read.value)
+        return _Kept(read.value[_TIME.size :], now - written, read.revision, now)
+
+
+class Portal(NamedTuple):
+    """A shop's settings, the language they are in (None: the shop's own choice), and whether they are stale."""
+
+    settings: PortalSettings
+    language: str | None
+    stale: bool
+
+
+_LANGUAGES: TypeAdapter[list[str]] = TypeAdapter(list[str])
 
 
 class PortalCache:
-    """Portal settings, asked again after `freshness` seconds."""
+    """Portal settings by brand and language."""
 
-    def __init__(self, store: Store, sendcloud: Sendcloud, freshness: float) -> None:
+    def __init__(self, cache: FleetCache, store: Store, sendcloud: Sendcloud, freshness: float) -> None:
+        self._cache = cache
         self._store = store
         self._sendcloud = sendcloud
         self._freshness = freshness
 
-    async def get(self, brand: str, languages: Sequence[str]) -> tuple[PortalSettings, str | None]:
-        """The settings of a brand in the first of these languages it speaks, and which that is.
+    async def get(self, brand: str, languages: Sequence[str]) -> Portal:
+        """The settings of a brand in the first of these languages it speaks.
 
         Raises:
             BrandNotFound: the upstream has no portal for the brand.
-            StoreUnavailable: before any upstream call, which would go uncounted otherwise.
         """
-        settings = await self._in(brand, None)
-        language = spoken(languages, settings.portal.languages)
-        return (settings if language is None else await self._in(brand, language)), language
+        known = await self._store.get(_languages_key(brand))
+        if known is None:
+            # The first answer in any language tells which ones there are; nobody can make us ask in endless others.
+            first = await self._in(brand, languages[0] if languages else None)
+            language = spoken(languages, first.settings.portal.languages)
+            return first if first.language == language else await self._in(brand, language)
+        return await self._in(brand, spoken(languages, _LANGUAGES.validate_json(known)))
 
-    async def _in(self, brand: str, language: str | None) -> PortalSettings:
-        key = f"c:{{portal|{SCHEMA}|{brand}|{language or ''}}}"
-        kept = await self._store.get(key)
-        if kept is not None:
-            return PortalSettings.model_validate_json(kept)
-        settings = await self._sendcloud.portal_settings(brand, language)
-        await self._store.put(key, settings.model_dump_json().encode(), self._freshness)
-        return settings
+    async def _in(self, brand: str, language: str | None) -> Portal:
+        async def fetch() -> bytes:
+            settings = await self._sendcloud.portal_settings(brand, language)
+            offered = _LANGUAGES.dump_json(settings.portal.languages)
+            await self._store.put(_languages_key(brand), offered, STALE_SECONDS)
+            return settings.model_dump_json().encode()
+
+        cached = await self._cache.get(f"portal|{brand}|{language or ''}", fetch, self._freshness)
+        return Portal(PortalSettings.model_validate_json(cached.value), language, cached.stale)
+
+
+def _name(key: str) -> str:
+    return f"c:{{{key}}}"
+
+
+def _lock(key: str) -> str:
+    return f"c:{{{key}}}:lock"
+
+
+def _languages_key(brand: str) -> str:
+    return f"c:{{languages|{brand}}}"

@@ -55,9 +55,13 @@ TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyTyp
         (Phase.DONE, Event.ACCEPTED): Phase.DONE,
         (Phase.FAILED, Event.REFUSED): Phase.FAILED,
         (Phase.OUTCOME_UNKNOWN, Event.LOST): Phase.OUTCOME_UNKNOWN,
-        (Phase.FAILED, Event.ANNOUNCEMENT_FAILED): Phase.FAILED,
     }
 )
+
+
+AFTER_FIRST_BYTE = frozenset({Event.ACCEPTED, Event.REFUSED, Event.LOST})
+FAILED_KEPT_SECONDS = 24 * 3600
+"""As long as the idempotency key, so that its repetitions find the refusal."""
 
 
 class Claim(BaseModel):
@@ -73,25 +77,37 @@ class Claim(BaseModel):
 
 
 def without_the_dead(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
-    """The claims after every owner whose lease ended was declared dead."""
+    """The claims after every owner whose lease ended was declared dead, without refusals of long ago."""
     alive = dict(claims)
     for return_id, claim in claims.items():
-        if claim.lease_until <= now and (claim.phase, Event.OWNER_DEAD) in TRANSITIONS:
+        if claim.phase is Phase.FAILED and claim.lease_until + FAILED_KEPT_SECONDS <= now:
+            del alive[return_id]
+        elif claim.lease_until <= now and (claim.phase, Event.OWNER_DEAD) in TRANSITIONS:
             _put(alive, return_id, claim, TRANSITIONS[claim.phase, Event.OWNER_DEAD])
     return alive
 
 
-def advanced(
-    claims: Mapping[str, Claim], return_id: str, event: Event, *, owner: str | None, now: float
-) -> dict[str, Claim]:
-    """The claims after this event; only ANNOUNCEMENT_FAILED needs no owner.
+def announcement_failed(claims: Mapping[str, Claim], return_id: str, *, now: float) -> dict[str, Claim]:
+    """The claims after the label announcement failed for good: the units are free, whoever says so."""
+    alive = without_the_dead(claims, now)
+    if return_id in alive:
+        _put(alive, return_id, alive[return_id], TRANSITIONS[Phase.DONE, Event.ANNOUNCEMENT_FAILED])
+    return alive
+
+
+def advanced(claims: Mapping[str, Claim], return_id: str, event: Event, ours: Claim, *, now: float) -> dict[str, Claim]:
+    """The claims after this event of the owner of `ours`.
+
+    A claim that is gone though its first byte left was forgotten by the store: the owner, who knows, restores it.
 
     Raises:
         ClaimLost: the event is not possible where the claim stands, or another owner holds it.
     """
     alive = without_the_dead(claims, now)
+    if event in AFTER_FIRST_BYTE and return_id not in alive:
+        alive[return_id] = ours.model_copy(update={"phase": Phase.SENT})
     claim = alive.get(return_id)
-    if claim and event is not Event.ANNOUNCEMENT_FAILED and claim.owner != owner:
+    if claim and claim.owner != ours.owner:
         raise ClaimLost("another owner holds the claim")
     phase = claim.phase if claim else None
     if (phase, event) not in TRANSITIONS:

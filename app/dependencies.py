@@ -1,7 +1,8 @@
 """What handlers ask for in their signatures: the services, the session, and proof that the caller may ask."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Path, Request
@@ -19,13 +20,14 @@ from app.errors import (
 )
 from app.flows import Flows
 from app.labels import Labels
-from app.returns import Returns
+from app.points import ServicePoints
 from app.sendcloud.client import Sendcloud
 from app.sessions import Session, SessionId, SessionStore
 from app.settings import Settings
 from app.store import Store
 
 COOKIE = "__Host-return_session"
+UPLOADS_AT_ONCE = 4
 KEY_LENGTHS = range(16, 256)
 
 
@@ -38,9 +40,11 @@ class Services:
     sendcloud: Sendcloud
     portals: PortalCache
     sessions: SessionStore
-    returns: Returns
+    points: ServicePoints
     labels: Labels
     flows: Flows
+    upload_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS_AT_ONCE))
+    """Each holds up to 100 MB of the temporary directory."""
 
 
 def services(request: Request) -> Services:

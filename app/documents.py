@@ -12,11 +12,18 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import InitVar, dataclass, field
 from typing import Literal
 
-from app.errors import BadUpstream, BffError, StoreUnavailable, UpstreamRejected, UpstreamUnauthorized
+from app.errors import (
+    BadUpstream,
+    BffError,
+    StoreUnavailable,
+    UpstreamRejected,
+    UpstreamUnauthorized,
+    UpstreamUnavailable,
+)
 from app.sealing import Keyring
 from app.sendcloud.client import Document
 from app.sendcloud.schemas import Quiet
-from app.store import Change, Store, Versioned
+from app.store import Change, Store
 
 SCHEMA = 1
 MAGIC = b"%PDF-"
@@ -29,6 +36,10 @@ PUMPS = 8
 KEPT_SECONDS = 24 * 3600
 PASSING_SECONDS = 600
 """For what is not to be kept; even a slow reader is through by then."""
+DIRECT_READERS = 8
+DIRECT_SECONDS = 60.0
+"""Who reads from the upstream holds a connection there, so few do and not for long."""
+BUSY_SECONDS = 2
 SHORTEST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 0.2
 """Between two questions for the next chunk."""
@@ -82,6 +93,8 @@ class Delivery:
 
     length: int | None
     chunks: AsyncIterator[bytes]
+    seconds: float
+    """How long the reader may take; after that the connection is cut."""
 
 
 class Progress(Quiet):
@@ -91,7 +104,7 @@ class Progress(Quiet):
     alive_until: float
     """Seconds on the store's clock; a pump that is not heard of until then is dead."""
     phase: Literal["pumping", "done", "failed", "direct"] = "pumping"
-    """`direct`: too large to keep, every reader gets it from the upstream."""
+    """`direct`: not to be kept, every reader gets it from the upstream."""
     chunks: int = 0
     size: int = 0
     length: int | None = None
@@ -107,6 +120,7 @@ class Documents:
         self._silence = silence
         self._pumps: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(PUMPS)
+        self._direct_turns = asyncio.Semaphore(DIRECT_READERS)
 
     @asynccontextmanager
     async def open(self, scope: str, name: str, source: Source) -> AsyncIterator[Delivery]:
@@ -117,48 +131,73 @@ class Documents:
         """
         now, (read,) = await self._store.read(_progress_key(name))
         progress = Progress.model_validate_json(read.value) if read.revision else None
-        if progress and progress.phase == "direct":
-            async with _opened(source) as pdf:
-                yield Delivery(pdf.length, aiter(pdf))
-        elif progress and (progress.phase == "done" or _is_alive(progress, now)):
-            yield await self._followed(scope, name, progress.pump)
-        else:
-            async with self._pumped(scope, name, source, now, read) as delivery:
-                yield delivery
+        async with AsyncExitStack() as held:
+            own = None
+            if progress is None or not _can_be_followed(progress, now):
+                pump = Pump(self._store, self._keyring, scope, name, self._silence, now)
+                own = await self._begun(pump, source, read.revision, held)
+            shared = None if own else await self._followed(scope, name)
+            if shared:
+                yield shared
+                return
+            if own is None:
+                await held.enter_async_context(self._turn(self._direct_turns))
+                own = await held.enter_async_context(_opened(source))
+            yield Delivery(own.length, aiter(own), DIRECT_SECONDS)
 
     async def aclose(self) -> None:
         """Waits for the downloads under way; their deadlines are short."""
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
-    @asynccontextmanager
-    async def _pumped(
-        self, scope: str, name: str, source: Source, now: float, read: Versioned
-    ) -> AsyncIterator[Delivery]:
-        pump = Pump(self._store, self._keyring, scope, name, self._silence, now)
-        async with AsyncExitStack() as held:
-            turn = await held.enter_async_context(AsyncExitStack())
-            await turn.enter_async_context(self._turns)
-            if await pump.begin(read.revision):
-                pdf = await held.enter_async_context(_opened_for(pump, source))
-                if not await self._is_keepable(pdf.length):
-                    await turn.aclose()
-                    await pump.end("direct")
-                    yield Delivery(pdf.length, aiter(pdf))
-                    return
-                task = asyncio.create_task(pump.run(pdf, held.pop_all()))
+    async def _begun(self, pump: "Pump", source: Source, revision: int, held: AsyncExitStack) -> Pdf | None:
+        """Starts the download that all follow, unless somebody was faster; what is not to be kept is for us alone."""
+        async with AsyncExitStack() as ours:
+            turn = await ours.enter_async_context(AsyncExitStack())
+            await turn.enter_async_context(self._turn(self._turns))
+            if not await pump.begin(revision):
+                return None
+            pdf = await ours.enter_async_context(_opened_for(pump, source))
+            reserved = MAX_KEPT_BYTES if pdf.length is None else pdf.length
+            if reserved <= MAX_KEPT_BYTES and await self._spend(reserved):
+                ours.push_async_callback(self._settle_account, pump, reserved)
+                task = asyncio.create_task(pump.run(pdf, ours.pop_all()))
                 self._pumps.add(task)
                 task.add_done_callback(self._pumps.discard)
+                return None
+            await pump.end("direct")
+            await turn.aclose()
+            await ours.enter_async_context(self._turn(self._direct_turns))
+            await held.enter_async_context(ours.pop_all())
+            return pdf
+
+    async def _spend(self, size: int) -> bool:
+        return await self._store.spend("q:{kept}", size, self._total_bytes, KEPT_SECONDS)
+
+    async def _settle_account(self, pump: "Pump", reserved: int) -> None:
+        """Gives back what was reserved and is not kept."""
+        with contextlib.suppress(StoreUnavailable):
+            await self._spend(pump.kept_bytes - reserved)
+
+    @asynccontextmanager
+    async def _turn(self, turns: asyncio.Semaphore) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._silence):
+                await turns.acquire()
+        except TimeoutError:
+            raise UpstreamUnavailable("too many downloads at once", retry_after=BUSY_SECONDS) from None
+        try:
+            yield
+        finally:
+            turns.release()
+
+    async def _followed(self, scope: str, name: str) -> Delivery | None:
+        """The document as it comes into Redis; None if it does not."""
         _, (read,) = await self._store.read(_progress_key(name))
-        yield await self._followed(scope, name, Progress.model_validate_json(read.value).pump)
-
-    async def _is_keepable(self, length: int | None) -> bool:
-        size = MAX_KEPT_BYTES if length is None else length
-        return size <= MAX_KEPT_BYTES and await self._store.spend("q:{kept}", size, self._total_bytes, KEPT_SECONDS)
-
-    async def _followed(self, scope: str, name: str, pump: str) -> Delivery:
-        progress, head = await self._chunk(scope, name, pump, 0)
+        progress, head = await self._chunk(scope, name, Progress.model_validate_json(read.value).pump, 0)
+        if progress.phase == "direct":
+            return None
         length = progress.size if progress.phase == "done" else progress.length
-        return Delivery(length, self._rest(scope, name, progress, head))
+        return Delivery(length, self._rest(scope, name, progress, head), PASSING_SECONDS)
 
     async def _rest(self, scope: str, name: str, progress: Progress, chunk: bytes) -> AsyncIterator[bytes]:
         number = 0
@@ -170,10 +209,10 @@ class Documents:
             progress, chunk = await self._chunk(scope, name, progress.pump, number)
 
     async def _chunk(self, scope: str, name: str, pump: str, number: int) -> tuple[Progress, bytes]:
-        """This chunk as soon as it is there, empty after the last one.
+        """This chunk as soon as it is there; empty after the last one, and where the document does not come here.
 
         Raises:
-            BadUpstream: the download failed or died.
+            BadUpstream: the download failed or died, or a chunk is gone.
         """
         pause = SHORTEST_PAUSE_SECONDS
         while True:
@@ -183,7 +222,7 @@ class Documents:
                 raise BadUpstream("another download took over")
             if chunk.revision:
                 return progress, self._keyring.unseal(chunk.value, scope, _context(name, pump, number))
-            if progress.phase == "done":
+            if progress.phase == "direct" or (progress.phase == "done" and number == progress.chunks):
                 return progress, b""
             if not _is_alive(progress, now):
                 raise BadUpstream("the download broke off")
@@ -209,6 +248,11 @@ class Pump:
         self._progress = Progress(pump=self.id, alive_until=0)
         self._revision = 0
 
+    @property
+    def kept_bytes(self) -> int:
+        """How much of the document stays for a day."""
+        return self._progress.size if self._is_kept else 0
+
     async def begin(self, revision: int) -> bool:
         """Whether this download is the one; False means that another one was faster."""
         self._revision = revision
@@ -222,6 +266,7 @@ class Pump:
             try:
                 async for piece in pdf:
                     buffer += piece
+                    await self._show_life()
                     while len(buffer) >= CHUNK_BYTES:
                         await self._put(bytes(buffer[:CHUNK_BYTES]))
                         del buffer[:CHUNK_BYTES]
@@ -237,6 +282,11 @@ class Pump:
         with contextlib.suppress(StoreUnavailable):
             await self._store_progress()
 
+    async def _show_life(self) -> None:
+        """A slow upstream is not a dead one."""
+        if self._progress.alive_until - self._now() < self.silence / 2 and not await self._store_progress():
+            raise BadUpstream("taken for dead")
+
     async def _put(self, chunk: bytes) -> None:
         if not chunk:
             return
@@ -248,13 +298,18 @@ class Pump:
             raise BadUpstream("taken for dead")
 
     async def _store_progress(self, *chunks: Change) -> bool:
-        alive_until = self._clock + asyncio.get_running_loop().time() + self.silence
-        kept = self._progress.phase in {"done", "direct"} and self._progress.size <= MAX_KEPT_BYTES
-        value = self._progress.model_copy(update={"alive_until": alive_until}).model_dump_json().encode()
-        ttl = KEPT_SECONDS if kept else PASSING_SECONDS
-        change = Change(_progress_key(self.name), self._revision, value, ttl)
+        self._progress = self._progress.model_copy(update={"alive_until": self._now() + self.silence})
+        ttl = KEPT_SECONDS if self._is_kept else PASSING_SECONDS
+        change = Change(_progress_key(self.name), self._revision, self._progress.model_dump_json().encode(), ttl)
         self._revision += 1
         return await self.store.commit(secrets.token_urlsafe(9), [change, *chunks])
+
+    @property
+    def _is_kept(self) -> bool:
+        return self._progress.phase == "done" and self._progress.size <= MAX_KEPT_BYTES
+
+    def _now(self) -> float:
+        return self._clock + asyncio.get_running_loop().time()
 
 
 @asynccontextmanager
@@ -277,6 +332,10 @@ async def _opened_for(pump: Pump, source: Source) -> AsyncIterator[Pdf]:
             await pump.end("failed")
             raise
         yield pdf
+
+
+def _can_be_followed(progress: Progress, now: float) -> bool:
+    return progress.phase in {"done", "direct"} or _is_alive(progress, now)
 
 
 def _is_alive(progress: Progress, now: float) -> bool:

@@ -1,36 +1,38 @@
 """Upstream models in, public models out: masked, bounded, typed, and nothing that was not asked for."""
 
-import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from app import models
+from app.opening_hours import intervals, opening, time_zone
 from app.sendcloud import schemas as upstream
 
 TEXT_LENGTH = 500
+ID_LENGTH = 100
 URL_LENGTH = 2000
 MAX_LANGUAGES = 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]*)?", re.IGNORECASE)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _ACCEPTED = re.compile(r"([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3})(?:\s*;\s*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?")
+_TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
-_INTERVAL = re.compile(r"((?:[01][0-9]|2[0-3]):[0-5][0-9]) - ((?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)")
 _KNOWN_OPTIONS: dict[str, models.DeliveryOptionCode] = {
     code: code for code in ("drop_off_point", "drop_off_labelless", "in_store", "pickup")
 }
 
 
-def portal(settings: upstream.PortalSettings, language: str | None) -> models.Portal:
+def portal(settings: upstream.PortalSettings, language: str | None, *, stale: bool) -> models.Portal:
     """A shop's settings without what is the merchant's alone (reply-to and BCC addresses, analytics id)."""
     source = settings.portal
     layout = source.layout or upstream.Layout()
     return models.Portal(
         brand=brand(source),
         language=language,
-        languages=[language for language in source.languages if _ACCEPTED.fullmatch(language)],
+        languages=[language for language in source.languages if _TAG.fullmatch(language)],
         helper_text=text(layout.helper_text) or None,
         background_image=web_url(layout.background_image or ""),
         reasons=reasons(source),
@@ -38,28 +40,7 @@ def portal(settings: upstream.PortalSettings, language: str | None) -> models.Po
         delivery_options=delivery_codes(source),
         fee=money(source.return_fee),
         stores=[store(location, {}) for location in settings.return_locations],
-    )
-
-
-def first_screen(
-    data: upstream.OutgoingData,
-    settings: upstream.PortalSettings,
-    returns: list[models.Return],
-    held: Mapping[str, int],
-    expires_at: float,
-) -> models.SessionAnswer:
-    """Everything the first screen needs; `held` counts the units of each item that returns hold."""
-    left = items(data, held)
-    return models.SessionAnswer(
-        expires_at=datetime.fromtimestamp(expires_at, UTC),
-        brand=brand(settings.portal),
-        parcel=parcel(data),
-        ship_from=ship_from(data.parcel),
-        items=left,
-        options=options(settings, data),
-        drop_off=drop_off(data),
-        returns=returns,
-        actions=actions(data, left),
+        stale=stale,
     )
 
 
@@ -80,7 +61,7 @@ def actions(data: upstream.OutgoingData, left: list[models.Item]) -> list[models
 
 def spoken(wanted: Iterable[str], offered: list[str]) -> str | None:
     """The first wanted language that is offered, by tag or else by its first part; None is the shop's own choice."""
-    tags = {language.casefold(): language for language in reversed(offered)}
+    tags = {language.casefold(): language for language in reversed(offered) if _TAG.fullmatch(language)}
     parts = {tag.split("-")[0]: language for tag, language in tags.items()}
     for tag in map(str.casefold, wanted):
         if tag in tags or tag.split("-")[0] in parts:
@@ -100,7 +81,7 @@ def brand(source: upstream.Portal) -> models.PortalBrand:
     customization = source.brand.customization_settings or upstream.CustomizationSettings()
     footer = customization.footer or upstream.BrandFooter()
     return models.PortalBrand(
-        domain=source.brand.domain,
+        domain=text(source.brand.domain),
         name=text(source.brand.name),
         color=color(source.brand.color),
         secondary_color=color(source.brand.secondary_color),
@@ -180,7 +161,7 @@ def national_carrier(data: upstream.OutgoingData) -> models.NationalCarrier | No
     if data.national_carrier is None:
         return None
     return models.NationalCarrier(
-        code=data.national_carrier.code or None,
+        code=code(data.national_carrier.code),
         name=text(data.national_carrier.name),
         drop_off_finder=web_url(data.national_carrier.drop_off_finder),
         contact=web_url(data.national_carrier_contact),
@@ -205,7 +186,7 @@ def ship_from(source: upstream.Parcel) -> models.ShipFrom:
         street=masked(source.address),
         postal_code=text(source.postal_code),
         city=text(source.city),
-        country=source.country.iso_2,
+        country=code(source.country.iso_2) or "",
         email="@".join(masked(part) for part in source.email.split("@")),
         phone=masked(source.telephone),
     )
@@ -217,42 +198,52 @@ def masked(value: str) -> str:
 
 
 def items(data: upstream.OutgoingData, held: Mapping[str, int]) -> list[models.Item]:
-    """The items of the order with the units that no return holds; `held` counts units by item id."""
-    return [
-        models.Item(
-            id=product.id,
-            name=text(product.name),
-            image_url=web_url(product.image_url),
-            unit_price=money(product.price),
-            quantity=product.quantity,
-            returnable=product.returnable,
-            remaining=max(product.quantity - held.get(product.id, 0), 0) if product.returnable else 0,
-        )
-        for product in data.products
-    ]
+    """The items of the order with the units that no return holds; `held` counts units by item id.
+
+    An item may stand on several lines, then the first ones count as held. One whose id nobody could send is left out.
+    """
+    still_held, found = Counter(held), []
+    for product in data.products:
+        held_here = min(still_held[product.id], product.quantity)
+        still_held[product.id] -= held_here
+        if len(product.id) <= ID_LENGTH:
+            found.append(item(product, product.quantity - held_here))
+    return found
 
 
-def drop_off(data: upstream.OutgoingData) -> models.DropOff:
+def item(product: upstream.Product, left: int) -> models.Item:
+    """A line of the order of which so many units are left."""
+    return models.Item(
+        id=product.id,
+        name=text(product.name),
+        image_url=web_url(product.image_url),
+        unit_price=money(product.price),
+        quantity=product.quantity,
+        returnable=product.returnable,
+        remaining=left if product.returnable else 0,
+    )
+
+
+def drop_off(data: upstream.OutgoingData, now: float) -> models.DropOff:
     """Where the parcel can be handed in nearby, as the lookup named it."""
     return models.DropOff(
-        nearest=data.service_point and service_point(data.service_point),
-        nearest_labelless=data.labelless_service_point and service_point(data.labelless_service_point),
+        nearest=data.service_point and service_point(data.service_point, now),
+        nearest_labelless=data.labelless_service_point and service_point(data.labelless_service_point, now),
         carriers=[
             models.Carrier(
                 code=carrier.code, name=text(carrier.name), logo=web_url(carrier.logo.full if carrier.logo else "")
             )
             for carrier in data.carriers
+            if code(carrier.code)
         ],
     )
 
 
-def service_points(points: Iterable[upstream.ServicePoint]) -> list[models.ServicePoint]:
-    """Points, nearest first; those without a distance last."""
-    return sorted(map(service_point, points), key=lambda point: math.inf if point.distance is None else point.distance)
-
-
-def service_point(point: upstream.ServicePoint) -> models.ServicePoint:
-    """A drop-off point, bounded and typed; garbage among its opening hours is left out."""
+def service_point(point: upstream.ServicePoint, now: float) -> models.ServicePoint:
+    """A drop-off point, bounded and typed, open or not at this moment (seconds since the epoch)."""
+    hours = intervals(point.formatted_opening_times or {})
+    zone = time_zone(point.country, point.latitude, point.longitude)
+    opens = opening(hours, zone, moment(now)) if zone else None
     return models.ServicePoint(
         id=point.id,
         code=text(point.code),
@@ -270,18 +261,17 @@ def service_point(point: upstream.ServicePoint) -> models.ServicePoint:
         phone=text(point.phone) or None,
         open_tomorrow=bool(point.open_tomorrow),
         open_upcoming_week=bool(point.open_upcoming_week),
-        opening_hours=opening_hours(point.formatted_opening_times or {}),
+        time_zone=zone.key if zone else None,
+        opening_hours=hours,
+        open_now=opens and opens.open_now,
+        closes_at=opens and opens.closes_at,
+        next_open_at=opens and opens.next_open_at,
     )
 
 
-def opening_hours(times: Mapping[str, list[str]]) -> list[models.OpeningHours]:
-    """Opening intervals by ISO weekday; upstream counts from "0" = Monday (a client's reading, upstream.md S1)."""
-    return [
-        models.OpeningHours(weekday=day + 1, opens=match[1], closes=match[2])
-        for day in range(7)
-        for interval in times.get(str(day), [])
-        if (match := _INTERVAL.fullmatch(interval))
-    ]
+def moment(seconds: float) -> datetime:
+    """This moment since the epoch, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def money(amount: Decimal | None) -> models.Money | None:

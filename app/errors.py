@@ -5,6 +5,10 @@ BffError
 ├── MalformedRequest                it cannot be read at all
 ├── UnsupportedMediaType            the body is not what it has to be
 ├── BodyTooLarge, HeadersTooLarge   more than we read
+├── TooManyFiles, FileTooLarge      more than one upload takes
+├── NotAnImage                      what a file holds is no picture
+├── UploadTooSlow                   its body does not end in time
+├── UploadsBusy                     there is no room for one more upload now
 ├── MethodNotAllowed
 ├── InternalError                   a fault of ours
 ├── IdempotencyKeyInvalid           missing or not 16 to 255 visible ASCII characters
@@ -50,6 +54,8 @@ class FieldProblem:
     pointer: str
     code: str
     detail: str
+    missing: str = ""
+    """Pointer of the member that is not there; `pointer` names its parent then."""
 
 
 class BffError(Exception):
@@ -89,6 +95,26 @@ class BodyTooLarge(BffError):
 
 class HeadersTooLarge(BffError):
     """The request's headers have more bytes than we read."""
+
+
+class TooManyFiles(BffError):
+    """The upload has more files than one call takes."""
+
+
+class FileTooLarge(BffError):
+    """A file of the upload has more bytes than we take."""
+
+
+class NotAnImage(BffError):
+    """A file of the upload does not begin like any picture we take."""
+
+
+class UploadTooSlow(BffError):
+    """The body of the upload did not arrive in time."""
+
+
+class UploadsBusy(BffError):
+    """As many uploads as our disk has room for are under way."""
 
 
 class MethodNotAllowed(BffError):
@@ -169,6 +195,11 @@ class NotReturnableOnline(Conflict):
 
 class ServicePointUnavailable(Conflict):
     """The chosen service point is gone, or belongs to another carrier than the one chosen."""
+
+    def __init__(self, reason: str = "", *, alternatives: Sequence[object] = ()) -> None:
+        super().__init__(reason)
+        self.alternatives = alternatives
+        """Public service points that can take the parcel instead."""
 
 
 class ReturnInProgress(Conflict):

@@ -2,12 +2,12 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
-from app import enrichment, incoming
+from app import enrichment, incoming, uploads
 from app.cache import PortalCache
 from app.claims import Event, location_of
 from app.documents import Delivery, Documents
@@ -16,6 +16,7 @@ from app.errors import (
     BffError,
     ClaimLost,
     CustomsDeclarationNotFound,
+    FieldProblem,
     InvalidRequest,
     LabelNotReady,
     NoLabel,
@@ -30,23 +31,30 @@ from app.labels import Labels
 from app.models import (
     NewReturn,
     NewSession,
+    Preview,
+    ProblemError,
     Return,
     ReturnDelivery,
     ReturnItem,
     ReturnParcel,
     ReturnState,
+    ServicePoint,
     SessionAnswer,
 )
+from app.points import Place, Search, ServicePoints
 from app.records import Found, ReturnRecord
 from app.returns import Attempt, Returns
 from app.sealing import Keyring
 from app.sendcloud import schemas as upstream
 from app.sendcloud.client import Sendcloud
+from app.sendcloud.protocol import Picture
 from app.sendcloud.tokens import token_expiry
 from app.sessions import Session, SessionId, SessionStore
 from app.store import Store
 
 RETURN_ID_BYTES = 16
+ALTERNATIVES = 3
+ALTERNATIVES_WITHIN_METRES = 10_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,7 @@ class Flows:
     returns: Returns
     labels: Labels
     documents: Documents
+    points: ServicePoints
 
     async def look_up(self, brand: str, wanted: NewSession) -> tuple[SessionId, Session, upstream.PortalSettings]:
         """A new session for the parcel, and its shop's settings; both are asked for side by side.
@@ -71,29 +80,66 @@ class Flows:
             StoreUnavailable: before any upstream call.
         """
         now = await self.store.now()
-        outgoing, (settings, language) = await asyncio.gather(
+        outgoing, portal = await asyncio.gather(
             self.sendcloud.outgoing(brand, wanted.identifier, wanted.postal_code),
             self.portals.get(brand, [wanted.language] if wanted.language else []),
         )
         session = Session(
             brand=brand,
             scope=self._scope(brand, outgoing.data.parcel),
-            languages=[language] if language else [],
+            languages=[portal.language] if portal.language else [],
             expires_at=min([now + self.session_ttl, *_expiries(outgoing)]),
             outgoing=outgoing,
         )
         if session.expires_at <= now:
             raise BadUpstream("tokens that have expired already")
-        return await self.sessions.create(session, session.expires_at - now), session, settings
+        return await self.sessions.create(session, session.expires_at - now), session, portal.settings
 
     async def first_screen(self, session: Session, settings: upstream.PortalSettings) -> SessionAnswer:
         """Everything the first screen of this session needs."""
         data = session.outgoing.data
-        found, held = await self.returns.of_parcel(session.scope, [product.id for product in data.products])
-        returns = [each.public() for each in found]
-        return enrichment.first_screen(data, settings, returns, held, session.expires_at)
+        parcel = await self.returns.of_parcel(session.scope, [product.id for product in data.products])
+        items = enrichment.items(data, parcel.held)
+        return SessionAnswer(
+            expires_at=enrichment.moment(session.expires_at),
+            brand=enrichment.brand(settings.portal),
+            parcel=enrichment.parcel(data),
+            ship_from=enrichment.ship_from(data.parcel),
+            items=items,
+            options=enrichment.options(settings, data),
+            drop_off=enrichment.drop_off(data, parcel.now),
+            returns=[found.public() for found in parcel.returns],
+            actions=enrichment.actions(data, items),
+        )
 
-    async def create_return(self, session: Session, key: str, body: NewReturn) -> Return:
+    async def preview(self, session: Session, session_id: SessionId, body: NewReturn) -> Preview:
+        """Everything that would keep this return from being created, found without creating anything."""
+        data = session.outgoing.data
+        settings = (await self.portals.get(session.brand, session.languages)).settings
+        parcel = await self.returns.of_parcel(session.scope, [item.id for item in body.items])
+        problems = incoming.problems(body, data, settings, _files(session_id, body))
+        problems += incoming.held_units(body, data, parcel.held)
+        if data.parcel.id is None:
+            problems.append(FieldProblem("#", "not-returnable-online", "This order cannot be returned here."))
+        try:
+            await self._service_point(session, body)
+        except ServicePointUnavailable:
+            where = "#/delivery/service_point"
+            problems.append(FieldProblem(where, "unavailable", "The service point cannot take this parcel."))
+        return Preview(
+            valid=not problems,
+            problems=[ProblemError(**asdict(problem)) for problem in problems],
+            fee=enrichment.money(settings.portal.return_fee),
+            missing=[problem.missing for problem in problems if problem.missing]
+            + incoming.customs_hint(body, data, settings),
+        )
+
+    async def upload(self, session: Session, session_id: SessionId, pictures: Sequence[Picture]) -> list[str]:
+        """A handle for each picture, good in this session alone."""
+        stored = await self.sendcloud.upload(session.brand, session.outgoing.access_token, pictures)
+        return [uploads.handle(session_id, each.filename) for each in stored]
+
+    async def create_return(self, session: Session, session_id: SessionId, key: str, body: NewReturn) -> Return:
         """The return, created once however often the same key asks.
 
         Raises:
@@ -107,11 +153,12 @@ class Flows:
         data = session.outgoing.data
         if data.parcel.id is None:
             raise NotReturnableOnline("no parcel id", location=hosted_portal(session.brand))
-        settings, _ = await self.portals.get(session.brand, session.languages)
-        if problems := incoming.problems(body, data, settings):
+        settings = (await self.portals.get(session.brand, session.languages)).settings
+        files = _files(session_id, body)
+        if problems := incoming.problems(body, data, settings, files):
             raise InvalidRequest("the body does not fit the parcel", errors=problems)
         point = await self._service_point(session, body)
-        new_return = incoming.new_return(body, data.parcel.id, data, point)
+        new_return = incoming.new_return(body, data.parcel.id, data, point, files)
         record = _record(session.brand, body, data, point)
         attempt = await self.returns.claim(session.scope, key, fingerprint, record, incoming.ordered(data))
         return await self._post(session, attempt, new_return)
@@ -177,15 +224,27 @@ class Flows:
             point = await self.sendcloud.service_point(
                 session.outgoing.service_points_token, body.delivery.service_point
             )
-        except ServicePointNotFound as error:
-            raise ServicePointUnavailable("gone") from error
-        offered = {carrier.code for carrier in session.outgoing.data.carriers}
-        if point.carrier not in ({body.delivery.carrier} if body.delivery.carrier else offered):
-            raise ServicePointUnavailable("of another carrier")
+        except ServicePointNotFound:
+            point = None
+        offered = tuple(carrier.code for carrier in session.outgoing.data.carriers)
+        wanted = (body.delivery.carrier,) if body.delivery.carrier else offered
+        if point is None or point.carrier not in wanted:
+            raise ServicePointUnavailable("gone, or of another carrier", alternatives=await self._near(session, wanted))
         return point
+
+    async def _near(self, session: Session, carriers: tuple[str, ...]) -> list[ServicePoint]:
+        data = session.outgoing.data
+        if data.parcel.to_coordinates is None:
+            return []
+        place = Place(data.parcel.to_coordinates.latitude, data.parcel.to_coordinates.longitude)
+        search = Search(session.brand, data.parcel.country.iso_2, place, ALTERNATIVES_WITHIN_METRES, carriers)
+        found = await self.points.near(search, session.outgoing.service_points_token)
+        return [enrichment.service_point(point, found.now) for point in found.points[:ALTERNATIVES]]
 
     def _created(self, created: upstream.CreatedReturn, found: Found) -> ReturnRecord:
         """The record once upstream took the return; polled unless no label will ever come (in store, design 3.3)."""
+        if found.record.first_answer:  # it is stored already, and only the store's answer got lost
+            return found.record
         state = ReturnState.LABEL_PENDING
         if created.payment_url:
             state = ReturnState.AWAITING_PAYMENT
@@ -238,8 +297,12 @@ def _record(
         updated_at=0,
         items=items,
         delivery=ReturnDelivery.model_validate(body.delivery.model_dump()),
-        drop_off=enrichment.service_point(point) if point else None,
+        drop_off=point,
     )
+
+
+def _files(session_id: SessionId, body: NewReturn) -> dict[str, str]:
+    return uploads.opened(session_id, [photo.file for photo in body.photos or []])
 
 
 def _unknown(found: Found) -> ReturnRecord:

@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 from pydantic import JsonValue
 
 from app import enrichment
 from app.errors import FieldProblem
-from app.models import DeliveryOptionCode, NewCustoms, NewReturn, NewReturnItem
+from app.models import DeliveryOptionCode, NewContact, NewCustoms, NewReturn, NewReturnItem
 from app.sendcloud import schemas as upstream
 
 FIRST_MILE: dict[DeliveryOptionCode, str | None] = {
@@ -18,6 +20,9 @@ FIRST_MILE: dict[DeliveryOptionCode, str | None] = {
     "pickup": "pickup",
     "in_store": None,
 }
+EU = frozenset(re.findall("..", "ATBEBGCYCZDEDKEEESFIFRGRHRHUIEITLTLULVMCMTNLPLPTROSESISK"))
+"""Countries of one customs territory, ISO 3166 (Monaco belongs to it)."""
+NO_FILES: Mapping[str, str] = MappingProxyType({})
 APPLICABLE: dict[DeliveryOptionCode, frozenset[str]] = {
     "drop_off_point": frozenset({"service_point", "carrier"}),
     "drop_off_labelless": frozenset({"service_point", "carrier"}),
@@ -59,11 +64,26 @@ def fingerprint(body: NewReturn) -> str:
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
 
 
-def problems(body: NewReturn, data: upstream.OutgoingData, settings: upstream.PortalSettings) -> list[FieldProblem]:
-    """Everything that is wrong with the body for this parcel and this shop, all at once."""
+def problems(
+    body: NewReturn,
+    data: upstream.OutgoingData,
+    settings: upstream.PortalSettings,
+    files: Mapping[str, str] = NO_FILES,
+) -> list[FieldProblem]:
+    """Everything that is wrong with the body for this parcel, this shop and the session's `files`, all at once."""
     checks: tuple[Callable[[NewReturn, upstream.OutgoingData, upstream.PortalSettings], Iterator[FieldProblem]], ...]
     checks = (_items, _reasons, _refund, _delivery, _parcels)
-    return [problem for check in checks for problem in check(body, data, settings)]
+    return [problem for check in checks for problem in check(body, data, settings)] + list(_photos(body, files))
+
+
+def held_units(body: NewReturn, data: upstream.OutgoingData, held: Mapping[str, int]) -> list[FieldProblem]:
+    """The items of which other returns hold too many units; `held` counts units by item id."""
+    wanted, left = units(body), ordered(data)
+    return [
+        FieldProblem(f"#/items/{index}/quantity", "units-claimed", "Another return holds some of these units.")
+        for index, item in enumerate(body.items)
+        if wanted[item.id] <= left[item.id] < wanted[item.id] + held.get(item.id, 0)
+    ]
 
 
 def _items(body: NewReturn, data: upstream.OutgoingData, _settings: upstream.PortalSettings) -> Iterator[FieldProblem]:
@@ -87,7 +107,8 @@ def _reasons(
         yield FieldProblem("#/reason", "unknown-reason", "The shop does not offer this reason.")
     for index, item in enumerate(body.items):
         if item.reason is None and body.reason is None:
-            yield FieldProblem(f"#/items/{index}", "missing", "A reason is needed, here or for the whole return.")
+            where = f"#/items/{index}"
+            yield FieldProblem(where, "missing", "A reason is needed, here or for all.", f"{where}/reason")
         elif item.reason is not None and item.reason not in offered:
             yield FieldProblem(f"#/items/{index}/reason", "unknown-reason", "The shop does not offer this reason.")
 
@@ -97,7 +118,7 @@ def _refund(body: NewReturn, _data: upstream.OutgoingData, settings: upstream.Po
     if body.refund.type not in offered:
         yield FieldProblem("#/refund/type", "not-offered", "The shop does not offer this refund.")
     elif offered[body.refund.type].require_message and not (body.refund.message or "").strip():
-        yield FieldProblem("#/refund", "missing", "This refund needs a message.")
+        yield FieldProblem("#/refund", "missing", "This refund needs a message.", "#/refund/message")
 
 
 def _delivery(
@@ -111,7 +132,7 @@ def _delivery(
         return
     for need in option.needs:
         if getattr(delivery, need) is None:
-            yield FieldProblem("#/delivery", "missing", f"This way back needs a {need}.")
+            yield FieldProblem("#/delivery", "missing", f"This way back needs a {need}.", f"#/delivery/{need}")
     for name in sorted(delivery.model_fields_set - {"option"} - APPLICABLE[delivery.option]):
         if getattr(delivery, name) is not None:
             yield FieldProblem(f"#/delivery/{name}", "not-applicable", "This way back has no use for it.")
@@ -119,6 +140,15 @@ def _delivery(
         yield FieldProblem("#/delivery/carrier", "not-offered", "This carrier does not take the parcel.")
     if delivery.store is not None and delivery.store not in {place.id for place in settings.return_locations}:
         yield FieldProblem("#/delivery/store", "not-offered", "The shop has no such store.")
+
+
+def _photos(body: NewReturn, files: Mapping[str, str]) -> Iterator[FieldProblem]:
+    items = {item.id for item in body.items}
+    for index, photo in enumerate(body.photos or []):
+        if photo.file not in files:
+            yield FieldProblem(f"#/photos/{index}/file", "unknown-upload", "This session has uploaded no such file.")
+        if photo.item not in items:
+            yield FieldProblem(f"#/photos/{index}/item", "unknown-item", "The item is not among those that come back.")
 
 
 def _parcels(
@@ -129,9 +159,16 @@ def _parcels(
 
 
 def new_return(
-    body: NewReturn, parcel_id: int, data: upstream.OutgoingData, point: upstream.ServicePoint | None
+    body: NewReturn,
+    parcel_id: int,
+    data: upstream.OutgoingData,
+    point: upstream.ServicePoint | None,
+    files: Mapping[str, str] = NO_FILES,
 ) -> upstream.NewReturn:
-    """The upstream's request for a body without problems; sender, parcel and carrier come from the session."""
+    """The upstream's request for a body without problems; sender, parcel and carrier come from the session.
+
+    `files` has the upstream's file names by the handles that `photos` names.
+    """
     first_mile = FIRST_MILE[body.delivery.option]
     reasons = [reason for reason in [body.reason, *(item.reason for item in body.items)] if reason is not None]
     date = body.delivery.pickup_date
@@ -144,13 +181,23 @@ def new_return(
         ),
         delivery_option=body.delivery.option,
         products=_products(body, data),
-        incoming_parcel=_incoming_parcel(data.parcel, body.parcels),
+        incoming_parcel=_incoming_parcel(data.parcel, body.contact or NewContact(), body.parcels),
         service_point=upstream.ServicePointChoice(id=point.id) if point else None,
         selected_functionalities=upstream.SelectedFunctionalities(first_mile=first_mile) if first_mile else None,
         selected_carrier_code=body.delivery.carrier or (point.carrier if point else None),
         pickup_date=date.isoformat() if date else None,
+        images=_images(body, files),
         customs_information=_customs(body.customs) if body.customs else None,
     )
+
+
+def _images(body: NewReturn, files: Mapping[str, str]) -> list[upstream.Image] | None:
+    if not body.photos:
+        return None
+    return [
+        upstream.Image(filename=files[photo.file], product_id=photo.item, description=photo.description or "")
+        for photo in body.photos
+    ]
 
 
 def _products(body: NewReturn, data: upstream.OutgoingData) -> list[upstream.ReturnedProduct]:
@@ -168,23 +215,40 @@ def _products(body: NewReturn, data: upstream.OutgoingData) -> list[upstream.Ret
     ]
 
 
-def _incoming_parcel(sender: upstream.Parcel, collo_count: int) -> upstream.IncomingParcel:
+def _incoming_parcel(sender: upstream.Parcel, contact: NewContact, collo_count: int) -> upstream.IncomingParcel:
     street = sender.address_divided.street if sender.address_divided else ""
     number = sender.address_divided.house_number if sender.address_divided else ""
     return upstream.IncomingParcel(
-        from_name=sender.name,
-        from_company_name=sender.company_name,
-        from_address_1=street or sender.address.removesuffix(sender.house_number).strip(),
-        from_address_2=sender.address_2,
-        from_house_number=sender.house_number or number,
-        from_city=sender.city,
-        from_postal_code=sender.postal_code,
+        from_name=contact.name or sender.name,
+        from_company_name=contact.company_name or sender.company_name,
+        from_address_1=contact.street or street or _without_number(sender),
+        from_address_2=contact.address_2 or sender.address_2,
+        from_house_number=contact.house_number or sender.house_number or number,
+        from_city=contact.city or sender.city,
+        from_postal_code=contact.postal_code or sender.postal_code,
         from_country=sender.country.iso_2,
         from_country_state=sender.to_state,
-        from_email=sender.email,
-        from_telephone=sender.telephone,
+        from_email=contact.email or sender.email,
+        from_telephone=contact.phone or sender.telephone,
         collo_count=collo_count,
     )
+
+
+def _without_number(sender: upstream.Parcel) -> str:
+    """The street of an address that ends with its number, which is sent apart."""
+    return (
+        re.sub(rf"(?<=\S)\s+{re.escape(sender.house_number)}$", "", sender.address)
+        if sender.house_number
+        else sender.address
+    )
+
+
+def customs_hint(body: NewReturn, data: upstream.OutgoingData, settings: upstream.PortalSettings) -> list[str]:
+    """A pointer to `customs` where customs will probably ask; upstream does not say, so it is a hint and no problem."""
+    home = {place.country_name for place in settings.return_locations}
+    country = data.parcel.country
+    abroad = country.iso_2 not in EU and country.name not in home
+    return ["#/customs"] if abroad and body.customs is None else []
 
 
 def _customs(customs: NewCustoms) -> dict[str, JsonValue]:

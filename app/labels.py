@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
-from app.errors import BffError, ReturnNotFound, StoreUnavailable, UpstreamError
+from app.errors import ReturnNotFound, StoreUnavailable, UpstreamError
 from app.models import FINAL_STATES, ReturnParcel, ReturnState
+from app.observability import log
 from app.records import Found, ReturnRecord
 from app.returns import Returns
 from app.sendcloud.client import Sendcloud
@@ -156,7 +157,8 @@ class Labels:
                     for watch in [self._watches.get(return_id)] if return_id else list(self._watches.values()):
                         if watch:
                             watch.nudge.set()
-            except StoreUnavailable:
+            except StoreUnavailable as error:
+                log.warning("not listening", error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
 
     def drain(self) -> None:
@@ -188,14 +190,16 @@ class Labels:
 
     async def _watch(self, watch: Watch) -> None:
         wait: float | None = 0.0
-        while wait is not None and watch.waiting and not self._draining:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await watch.nudge.wait()
-            watch.nudge.clear()
-            wait = await self._look(watch) if watch.waiting else None
-        del self._watches[watch.found.record.id]
-        watch.end()
+        try:
+            while wait is not None and watch.waiting and not self._draining:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await watch.nudge.wait()
+                watch.nudge.clear()
+                wait = await self._look(watch) if watch.waiting else None
+        finally:
+            del self._watches[watch.found.record.id]
+            watch.end()
 
     async def _look(self, watch: Watch) -> float | None:
         """Tells what one look brings; seconds until the next one, None if there is to be none."""
@@ -203,7 +207,8 @@ class Labels:
             found = await self.current(watch.scope, watch.found.record.id)
         except ReturnNotFound:
             return None
-        except BffError:
+        except Exception as error:  # noqa: BLE001  one bad record must not end the watch of those who wait
+            log.warning("look failed", error=type(error).__name__)
             return RETRY_SECONDS
         watch.tell(found)
         if found.record.state in FINAL_STATES:

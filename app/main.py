@@ -7,15 +7,17 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import operations, portal, returns, service_points, sessions
+from app.api import operations, portal, returns, service_points, sessions, uploads
+from app.api.multipart import MAX_BYTES
 from app.api.problems import describe_problems, handle_errors, problem_response
-from app.cache import PortalCache
+from app.cache import FleetCache, PortalCache
 from app.dependencies import Services
 from app.documents import Documents
 from app.flows import Flows
 from app.labels import Labels, Schedule
 from app.middleware import Guard, RequestLog
 from app.observability import STORE_CONNECTIONS, TASKS, WAITING, WATCHES
+from app.points import ServicePoints
 from app.returns import Returns
 from app.sealing import Keyring
 from app.sendcloud.client import connect
@@ -55,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.lifespan_context = lifespan
     render = problem_response(settings.public_url)
     handle_errors(app, render)
-    app.add_middleware(Guard, problem=render)
+    app.add_middleware(Guard, problem=render, body_limits={uploads.PATH: MAX_BYTES})
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.allowed_origins,
@@ -86,7 +88,7 @@ def api() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for module in (portal, sessions, service_points, returns, operations):
+    for module in (portal, sessions, service_points, returns, uploads, operations):
         app.include_router(module.router)
     describe_problems(app)
     return app
@@ -98,7 +100,8 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     keyring = Keyring(settings.secret_key.get_secret_value())
     store = Store.connect(settings.redis_url.get_secret_value())
     sendcloud = connect(settings.upstream_url, settings.service_points_url, _deadlines(settings))
-    portals = PortalCache(store, sendcloud, settings.portal_freshness)
+    cache = FleetCache(store, patience=settings.lookup_deadline + MARGIN_SECONDS)
+    portals = PortalCache(cache, store, sendcloud, settings.portal_freshness)
     session_store = SessionStore(store)
     kept_returns = Returns(
         store, keyring, return_ttl=settings.return_ttl, claim_ttl=settings.claim_ttl, lease=settings.create_lease
@@ -107,8 +110,18 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     schedule = Schedule(settings.poll_interval, silence, settings.label_budget, settings.return_ttl)
     labels = Labels(store, kept_returns, sendcloud, schedule)
     documents = Documents(store, keyring, total_bytes=settings.kept_labels, silence=silence)
+    points = ServicePoints(cache, sendcloud)
     flows = Flows(
-        settings.session_ttl, store, keyring, sendcloud, portals, session_store, kept_returns, labels, documents
+        session_ttl=settings.session_ttl,
+        store=store,
+        keyring=keyring,
+        sendcloud=sendcloud,
+        portals=portals,
+        sessions=session_store,
+        returns=kept_returns,
+        labels=labels,
+        documents=documents,
+        points=points,
     )
     listening = asyncio.create_task(labels.listen())
     WATCHES.set_function(lambda: labels.watched)
@@ -116,10 +129,11 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     STORE_CONNECTIONS.set_function(lambda: store.connections_in_use)
     TASKS.set_function(lambda: len(asyncio.all_tasks()))
     try:
-        yield Services(settings, store, sendcloud, portals, session_store, kept_returns, labels, flows)
+        yield Services(settings, store, sendcloud, portals, session_store, points, labels, flows)
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+        await cache.aclose()
         await labels.aclose()
         await documents.aclose()
         await kept_returns.aclose()

@@ -3,7 +3,8 @@
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -58,11 +59,16 @@ class Guard:
 
     Once an answer has begun it cannot become an error: returning without ending it makes the server cut the
     connection, so nobody takes the part for the whole.
+
+    `body_limits` names the paths whose bodies may have other sizes (bytes) than all the rest.
     """
 
-    def __init__(self, app: ASGIApp, problem: ProblemResponse) -> None:
+    def __init__(
+        self, app: ASGIApp, problem: ProblemResponse, body_limits: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
         self._app = app
         self._problem = problem
+        self._body_limits = body_limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
@@ -77,8 +83,9 @@ class Guard:
             await send(message)
 
         try:
-            _check_sizes(scope)
-            await self._app(scope, _limited(receive), send_and_see)
+            body_limit = self._body_limits.get(scope["path"], MAX_BODY_BYTES)
+            _check_sizes(scope, body_limit)
+            await self._app(scope, _limited(receive, body_limit), send_and_see)
         except Exception as error:  # noqa: BLE001  the last net: whatever it is, the caller gets a problem document
             foreseen = error if isinstance(error, BffError) else InternalError()
             _report(scope, error, begun=begun)
@@ -86,22 +93,22 @@ class Guard:
                 await self._problem(scope, foreseen)(scope, receive, send)
 
 
-def _check_sizes(scope: Scope) -> None:
+def _check_sizes(scope: Scope, body_limit: int) -> None:
     if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
         raise HeadersTooLarge
     announced = Headers(scope=scope).get("content-length", "0")
-    if len(announced) > len(str(MAX_BODY_BYTES)) or (announced.isdecimal() and int(announced) > MAX_BODY_BYTES):
+    if len(announced) > len(str(body_limit)) or (announced.isdecimal() and int(announced) > body_limit):
         raise BodyTooLarge
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, body_limit: int) -> Receive:
     received = 0
 
     async def receive_some() -> Message:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MAX_BODY_BYTES:
+        if received > body_limit:
             raise BodyTooLarge
         return message
 

@@ -8,7 +8,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _iso_date(value: object) -> object:
-    return date.fromisoformat(value) if isinstance(value, str) else value
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        # Its own words would quote the value.
+        raise ValueError("an ISO 8601 date like 2026-05-31") from None
 
 
 DeliveryOptionCode = Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
@@ -65,12 +69,37 @@ class NewDelivery(_Request):
     pickup_date: IsoDate | None = None
 
 
+Correction = Annotated[str, Field(min_length=1, max_length=200, pattern=Visible)]
+
+
+class NewContact(_Request):
+    """Corrections of the address the parcel went to; what is not named stays. The country cannot change."""
+
+    name: Correction | None = None
+    company_name: Correction | None = None
+    street: Correction | None = None
+    house_number: Correction | None = None
+    address_2: Correction | None = None
+    postal_code: Correction | None = None
+    city: Correction | None = None
+    email: Annotated[str, Field(max_length=320, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$")] | None = None
+    phone: Correction | None = None
+
+
 class NewCustoms(_Request):
     """What customs wants to know about an international return."""
 
     invoice_number: Annotated[str, Field(min_length=1, max_length=40, pattern=Visible)]
     export_type: Literal["private", "commercial_b2c", "commercial_b2b"] = "private"
     invoice_date: IsoDate | None = None
+
+
+class NewPhoto(_Request):
+    """A picture of an item, by the handle that its upload got in this session."""
+
+    file: Annotated[str, Field(min_length=1, max_length=2000, examples=["up_AX3k0c1cXw"])]
+    item: Annotated[str, Field(min_length=1, max_length=100)]
+    description: Annotated[str, Field(max_length=500, pattern=Visible)] | None = None
 
 
 class NewReturn(_Request):
@@ -82,7 +111,9 @@ class NewReturn(_Request):
     refund: NewRefund
     delivery: NewDelivery
     parcels: Annotated[int, Field(ge=1, le=100)] = 1
+    contact: NewContact | None = None
     customs: NewCustoms | None = None
+    photos: Annotated[list[NewPhoto], Field(max_length=10)] | None = None
 
 
 class Money(_Answer):
@@ -134,7 +165,14 @@ class ServicePoint(_Answer):
     phone: str | None
     open_tomorrow: bool
     open_upcoming_week: bool
+    time_zone: str | None
+    """IANA name; None where it is not known, and then nobody can say whether the point is open."""
     opening_hours: list[OpeningHours]
+    open_now: bool | None
+    closes_at: datetime | None
+    """When it closes, while it is open and does close."""
+    next_open_at: datetime | None
+    """When it opens, while it is closed."""
 
 
 class ServicePoints(_Answer):
@@ -142,6 +180,12 @@ class ServicePoints(_Answer):
 
     service_points: list[ServicePoint]
     stale: bool
+
+
+class FreshServicePoint(ServicePoint):
+    """A point as it is now, and whether it takes parcels."""
+
+    available: bool
 
 
 class Store(_Answer):
@@ -202,6 +246,8 @@ class Portal(_Answer):
     delivery_options: list[DeliveryOptionCode]
     fee: Money | None
     stores: list[Store]
+    stale: bool
+    """The upstream fails, and this is older than it should be."""
 
 
 class Parcel(_Answer):
@@ -346,6 +392,19 @@ class Return(_Answer):
     actions: list[Action]
 
 
+class Upload(_Answer):
+    """A stored picture: `file` is what `photos` of a return names, `name` the form field it came in."""
+
+    file: str
+    name: str
+
+
+class Uploads(_Answer):
+    """What was stored, in the order it came; forgotten after 48 hours unless a return names it."""
+
+    uploads: list[Upload]
+
+
 class SessionAnswer(_Answer):
     """Everything the first screen needs."""
 
@@ -369,6 +428,15 @@ class ProblemError(_Answer):
     detail: str
 
 
+class Preview(_Answer):
+    """What creating this return would say; `missing` points at the members that are not there yet."""
+
+    valid: bool
+    problems: list[ProblemError]
+    fee: Money | None
+    missing: list[str]
+
+
 class Problem(_Answer):
     """RFC 9457 problem document; clients decide on `code`."""
 
@@ -381,6 +449,8 @@ class Problem(_Answer):
     retryable: bool
     request_id: str
     errors: list[ProblemError] = []
+    alternatives: list[ServicePoint] | None = None
+    """Other points of the same carrier, where the chosen one is not available."""
 
 
 class ProblemKind(_Answer):

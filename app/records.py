@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
 from app.claims import location_of
-from app.models import Action, Label, Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState, ServicePoint
-from app.sendcloud.schemas import Quiet
+from app.enrichment import moment, service_point
+from app.models import Action, Label, Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
+from app.sendcloud.schemas import Quiet, ServicePoint
 
 _LABEL: Mapping[ReturnState, Literal["pending", "ready", "not_needed", "unavailable"]] = MappingProxyType(
     {
@@ -37,6 +37,7 @@ class ReturnRecord(Quiet):
     items: list[ReturnItem]
     delivery: ReturnDelivery
     drop_off: ServicePoint | None
+    """The chosen point as upstream described it then."""
     sendcloud_return_id: int | None = None
     parcels: tuple[ReturnParcel, ...] = ()
     payment_url: str | None = None
@@ -69,7 +70,9 @@ class Found:
     now: float
 
     def became(self, state: ReturnState, **news: object) -> ReturnRecord:
-        """The record in another state, which the shopper sees as a new revision."""
+        """The record in another state, which the shopper sees as a new revision; the same news twice is no news."""
+        if state is self.record.state:
+            return self.record
         seen = {"state": state, "revision": self.record.revision + 1, "updated_at": self.now}
         return self.record.model_copy(update=seen | news)
 
@@ -99,8 +102,8 @@ class Found:
             id=record.id,
             state=record.state,
             revision=record.revision,
-            created_at=datetime.fromtimestamp(record.created_at, UTC),
-            updated_at=datetime.fromtimestamp(record.updated_at, UTC),
+            created_at=moment(record.created_at),
+            updated_at=moment(record.updated_at),
             items=record.items,
             delivery=record.delivery,
             sendcloud_return_id=record.sendcloud_return_id,
@@ -109,10 +112,10 @@ class Found:
             label=Label(
                 state=_LABEL[record.state],
                 href=label_href if ready else None,
-                expires_at=record.label_expires_at and datetime.fromtimestamp(record.label_expires_at, UTC),
+                expires_at=record.label_expires_at and moment(record.label_expires_at),
             ),
             customs_declaration=location_of(record.id) + "/customs-declaration" if record.customs_path else None,
-            drop_off=record.drop_off,
+            drop_off=record.drop_off and service_point(record.drop_off, self.now),
             retry_after=self.retry_after,
             actions=[Action(name="download_label", method="GET", href=label_href, allowed=ready, why_not=why_not)],
         )

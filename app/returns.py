@@ -5,11 +5,23 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
-from app.claims import Claim, Event, Phase, advanced, claimed, location_of, units_held, without_the_dead
+from app.claims import (
+    AFTER_FIRST_BYTE,
+    Claim,
+    Event,
+    Phase,
+    advanced,
+    announcement_failed,
+    claimed,
+    location_of,
+    units_held,
+    without_the_dead,
+)
 from app.errors import (
     BffError,
     IdempotencyKeyReused,
@@ -42,11 +54,24 @@ RecordChange = Callable[[Found], ReturnRecord]
 
 @dataclass(frozen=True)
 class Attempt:
-    """One request's right to post a return."""
+    """One request's right to post a return, and all that is needed to store it again should the store forget it."""
 
     scope: str
-    return_id: str
-    owner: str
+    record: ReturnRecord
+    claim: Claim
+
+    @property
+    def return_id(self) -> str:
+        """The return it is about."""
+        return self.record.id
+
+
+class ParcelReturns(NamedTuple):
+    """The returns of a parcel, oldest first, the units they hold by item id, and the store's clock (seconds)."""
+
+    returns: list[Found]
+    held: Mapping[str, int]
+    now: float
 
 
 class Returns:
@@ -67,7 +92,7 @@ class Returns:
             IdempotencyKeyReused, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as the first request stands.
         """
         now, (claims, used) = await self._store.read(_claims_key(scope), self._used_key(scope, key))
-        return_id = self._used_for(_loaded(claims), used, fingerprint, now)
+        return_id = self._used_for(scope, (claims, used), fingerprint, now)
         if return_id is None:
             return None
         try:
@@ -87,28 +112,29 @@ class Returns:
             UnitsClaimed: another return holds its units.
             ReturnInProgress: the key was taken a moment ago.
         """
-        attempt = Attempt(scope, record.id, secrets.token_urlsafe(12))
+        owner = secrets.token_urlsafe(12)
         units: Counter[str] = Counter()
         for item in record.items:
             units[self._line(scope, item.id)] += item.quantity
         limits = {self._line(scope, item_id): quantity for item_id, quantity in ordered.items()}
         for _ in range(RACES):
             now, (claims, used) = await self._store.read(_claims_key(scope), self._used_key(scope, key))
-            taken_for = self._used_for(_loaded(claims), used, fingerprint, now)
+            taken_for = self._used_for(scope, (claims, used), fingerprint, now)
             if taken_for:
                 raise ReturnInProgress("the key was just taken", location=location_of(taken_for), retry_after=1)
-            claim = Claim(phase=Phase.INTENT, owner=attempt.owner, lease_until=now + self._lease, units=units)
+            claim = Claim(phase=Phase.INTENT, owner=owner, lease_until=now + self._lease, units=units)
+            begun = record.model_copy(update={"created_at": now, "updated_at": now})
             wanted = claimed(_loaded(claims), record.id, claim, limits, now=now)
-            use = KeyRecord(fingerprint=fingerprint, return_id=record.id).model_dump_json().encode()
+            use = KeyRecord(fingerprint=self._sealed(scope, fingerprint), return_id=record.id)
             if await self._store.commit(
-                attempt.owner,
+                owner,
                 [
                     self._claims_change(scope, claims, wanted),
-                    Change(self._used_key(scope, key), used.revision, use, KEY_TTL_SECONDS),
-                    self._record_change(scope, record.model_copy(update={"created_at": now, "updated_at": now}), 0),
+                    Change(self._used_key(scope, key), used.revision, use.model_dump_json().encode(), KEY_TTL_SECONDS),
+                    self._record_change(scope, Found(begun, 0, now)),
                 ],
             ):
-                return attempt
+                return Attempt(scope, begun, claim)
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
     async def first_byte(self, attempt: Attempt) -> None:
@@ -152,8 +178,8 @@ class Returns:
             raise ReturnNotFound("nothing was ever sent")
         return buried
 
-    async def of_parcel(self, scope: str, item_ids: Iterable[str]) -> tuple[list[Found], dict[str, int]]:
-        """Every return of the parcel, oldest first, and how many units of each item are held."""
+    async def of_parcel(self, scope: str, item_ids: Iterable[str]) -> ParcelReturns:
+        """Every return of the parcel, and how many units of these items they hold."""
         _, (claims,) = await self._store.read(_claims_key(scope))
         return_ids = list(_loaded(claims))
         names = [_record_key(scope, return_id) for return_id in return_ids]
@@ -167,13 +193,15 @@ class Returns:
                 found.append(await self.get(scope, return_id) if orphan else Found(record, kept.revision, now))
         held = units_held(alive)
         by_age = sorted(found, key=lambda each: each.record.created_at)
-        return by_age, {item_id: held[self._line(scope, item_id)] for item_id in item_ids}
+        by_item = {item_id: held[self._line(scope, item_id)] for item_id in item_ids}
+        return ParcelReturns(by_age, by_item, now)
 
     async def update(self, scope: str, found: Found, record: ReturnRecord) -> Found:
         """The return with news about its label; what somebody else stored meanwhile wins."""
         operation = secrets.token_urlsafe(12)
-        if await self._store.commit(operation, [self._record_change(scope, record, found.version)], record.id):
-            return Found(record, found.version + 1, found.now)
+        after = replace(found, record=record)
+        if await self._store.commit(operation, [self._record_change(scope, after)], record.id):
+            return replace(after, version=found.version + 1)
         return await self.get(scope, record.id)
 
     async def announcement_failed(self, scope: str, return_id: str) -> Found:
@@ -185,7 +213,7 @@ class Returns:
         found = await self._change(
             scope,
             return_id,
-            lambda claims, now: advanced(claims, return_id, Event.ANNOUNCEMENT_FAILED, owner=None, now=now),
+            lambda claims, now: announcement_failed(claims, return_id, now=now),
             lambda found: found.became(ReturnState.FAILED, next_poll_at=None),
         )
         if found is None:
@@ -193,7 +221,9 @@ class Returns:
         return found
 
     async def aclose(self) -> None:
-        """Stops storing outcomes; those not stored become unknown when their lease ends."""
+        """Stores the outcomes still open if the store takes them soon; others become unknown when their lease ends."""
+        if self._settling:
+            await asyncio.wait(self._settling, timeout=SETTLE_SECONDS)
         for task in self._settling:
             task.cancel()
         await asyncio.gather(*self._settling, return_exceptions=True)
@@ -209,8 +239,9 @@ class Returns:
         return await self._change(
             attempt.scope,
             attempt.return_id,
-            lambda claims, now: advanced(claims, attempt.return_id, event, owner=attempt.owner, now=now),
+            lambda claims, now: advanced(claims, attempt.return_id, event, attempt.claim, now=now),
             change,
+            forgotten=attempt.record if event in AFTER_FIRST_BYTE else None,
         )
 
     async def _change(
@@ -219,31 +250,33 @@ class Returns:
         return_id: str,
         next_claims: Callable[[Mapping[str, Claim], float], dict[str, Claim]],
         next_record: RecordChange,
+        forgotten: ReturnRecord | None = None,
     ) -> Found | None:
+        """The return after claims and record changed together; None, and no record, if its claim is gone."""
         operation = secrets.token_urlsafe(12)
         for _ in range(RACES):
             now, (claims, kept) = await self._store.read(_claims_key(scope), _record_key(scope, return_id))
             after = next_claims(_loaded(claims), now)
-            changes = [self._claims_change(scope, claims, after)]
-            if return_id not in after or not kept.revision:
-                changes.append(Change(_record_key(scope, return_id), kept.revision, None, self._return_ttl))
-                if await self._store.commit(operation, changes, return_id):
-                    return None
-                continue
-            record = next_record(Found(self._opened(scope, return_id, kept), kept.revision, now))
-            changes.append(self._record_change(scope, record, kept.revision))
-            if await self._store.commit(operation, changes, return_id):
-                return Found(record, kept.revision + 1, now)
+            record = self._opened(scope, return_id, kept) if kept.revision else forgotten
+            found = None
+            change = Change(_record_key(scope, return_id), kept.revision, None, self._return_ttl)
+            if return_id in after and record:
+                before = Found(record, kept.revision, now)
+                found = replace(before, record=next_record(before))
+                change = self._record_change(scope, found)
+            if await self._store.commit(operation, [self._claims_change(scope, claims, after), change], return_id):
+                return found and replace(found, version=kept.revision + 1)
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
-    def _used_for(self, claims: Mapping[str, Claim], used: Versioned, fingerprint: str, now: float) -> str | None:
+    def _used_for(self, scope: str, pair: tuple[Versioned, Versioned], fingerprint: str, now: float) -> str | None:
         """The return the key was used for; None also if nothing ever came of it."""
+        claims, used = pair
         if not used.revision:
             return None
         use = KeyRecord.model_validate_json(used.value)
-        if use.return_id not in without_the_dead(claims, now):
+        if use.return_id not in without_the_dead(_loaded(claims), now):
             return None
-        if use.fingerprint != fingerprint:
+        if use.fingerprint != self._sealed(scope, fingerprint):
             raise IdempotencyKeyReused("the key came with another body")
         return use.return_id
 
@@ -251,15 +284,21 @@ class Returns:
         plaintext = self._keyring.unseal(kept.value, scope, _context(return_id))
         return ReturnRecord.model_validate_json(plaintext)
 
-    def _record_change(self, scope: str, record: ReturnRecord, revision: int) -> Change:
-        sealed = self._keyring.seal(record.model_dump_json().encode(), scope, _context(record.id))
-        return Change(_record_key(scope, record.id), revision, sealed, self._return_ttl)
+    def _record_change(self, scope: str, found: Found) -> Change:
+        """The record to store; it lives on from the last change the shopper could see, not from the last look at it."""
+        sealed = self._keyring.seal(found.record.model_dump_json().encode(), scope, _context(found.record.id))
+        left = self._return_ttl - int(found.now - found.record.updated_at)
+        return Change(_record_key(scope, found.record.id), found.version, sealed, max(1, left))
 
     def _claims_change(self, scope: str, read: Versioned, claims: dict[str, Claim]) -> Change:
         return Change(_claims_key(scope), read.revision, _CLAIMS.dump_json(claims), self._claim_ttl)
 
     def _used_key(self, scope: str, key: str) -> str:
         return f"p:{{{scope}}}:key:{self._keyring.name('key', scope, key)}"
+
+    def _sealed(self, scope: str, fingerprint: str) -> str:
+        # Bodies are short: without the key their hash would tell a reader of the store what they say.
+        return self._keyring.name("body", scope, fingerprint)
 
     def _line(self, scope: str, item_id: str) -> str:
         return self._keyring.name("line", scope, item_id)
@@ -282,7 +321,9 @@ def _is_orphan(record: ReturnRecord, claim: Claim | None) -> bool:
 
 
 def _outcome_unknown(found: Found) -> ReturnRecord:
-    return found.became(ReturnState.OUTCOME_UNKNOWN)
+    # Its owner may have told the outcome since we looked.
+    orphaned = found.record.state is ReturnState.CREATING
+    return found.became(ReturnState.OUTCOME_UNKNOWN) if orphaned else found.record
 
 
 def _loaded(claims: Versioned) -> dict[str, Claim]:

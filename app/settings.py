@@ -7,15 +7,26 @@ import os
 import re
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, Secret, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BeforeValidator,
+    Field,
+    Secret,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "BFF_"
 SECRET_KEY_BYTES = 32
+_ANY_HTTP_URL = TypeAdapter(AnyHttpUrl)
 _HTTP_URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?"
 )
-_REDIS_URL = re.compile(r"rediss?://([^\s/@?#]*@)?[A-Za-z0-9._-]+(:[0-9]{1,5})?(/[0-9]{0,4})?|unix:///[^\s?#]+")
+_PORT = r"(:(?!0)(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+_REDIS_URL = re.compile(rf"rediss?://([^\s/@?#\[\]]*@)?[A-Za-z0-9._-]+{_PORT}(/[0-9]{{0,4}})?|unix:///[^\s?#]+")
 
 
 class SettingsError(Exception):
@@ -67,6 +78,10 @@ def _is_loopback(host: str) -> bool:
 
 def _upstream_url(value: str) -> str:
     match = _HTTP_URL.fullmatch(value)
+    try:
+        _ANY_HTTP_URL.validate_python(value)
+    except ValidationError:
+        match = None
     if match is None:
         raise ValueError("an absolute http(s) URL without user, query and fragment")
     if match["scheme"] == "http" and not _is_loopback(match["host"].strip("[]")):
@@ -111,10 +126,10 @@ class Settings(BaseSettings):
 
     session_ttl: Lifetime = 3600
     """A session lives this long, or as long as the upstream token if that is shorter."""
-    return_ttl: Lifetime = 14 * 86400
-    """A return can be read this long after its last change."""
+    return_ttl: Annotated[int, Field(ge=86400, le=183 * 86400)] = 14 * 86400
+    """A return can be read this long after its last change; not less than its idempotency key is kept."""
     claim_ttl: Lifetime = 30 * 86400
-    """Units stay claimed this long after the last change to their parcel."""
+    """Units stay claimed this long after the last change to their parcel; at least twice as long as a return lives."""
 
     lookup_deadline: Seconds = 8.0
     """Portal settings and parcel lookup."""
@@ -137,9 +152,11 @@ class Settings(BaseSettings):
     """Portal settings are asked again after this."""
 
     @model_validator(mode="after")
-    def _lease_outlives_deadline(self) -> Self:
+    def _lifetimes_fit(self) -> Self:
         if self.create_lease <= self.create_deadline:
             raise ValueError("BFF_CREATE_LEASE must be longer than BFF_CREATE_DEADLINE")
+        if self.claim_ttl < 2 * self.return_ttl:
+            raise ValueError("BFF_CLAIM_TTL must be at least twice BFF_RETURN_TTL")
         return self
 
 

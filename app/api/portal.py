@@ -14,6 +14,9 @@ from app.models import Language, Portal
 
 router = APIRouter(tags=["portal"])
 
+MAX_AGE_SECONDS = 60
+"""Short: this age comes on top of our own."""
+
 
 @router.get(
     "/v1/brands/{brand}/portal",
@@ -30,14 +33,14 @@ async def get_portal(
 ) -> Response:
     """The shop's colours, texts, reasons, refunds and ways back, in a language it speaks."""
     wanted = [language] if language else enrichment.accepted_languages(accept_language)
-    settings, spoken = await services.portals.get(brand, wanted)
-    body = enrichment.portal(settings, spoken).model_dump_json().encode()
+    portal = await services.portals.get(brand, wanted)
+    body = enrichment.portal(portal.settings, portal.language, stale=portal.stale).model_dump_json().encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {
         "ETag": etag,
-        "Cache-Control": f"public, max-age={services.settings.portal_freshness:.0f}",
+        "Cache-Control": f"public, max-age={MAX_AGE_SECONDS}, stale-while-revalidate=240, stale-if-error=86400",
         "Vary": "Accept-Language",
-    } | ({"Content-Language": spoken} if spoken else {})
+    } | ({"Content-Language": portal.language} if portal.language else {})
     if etag in if_none_match or if_none_match.strip() == "*":
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")

@@ -48,9 +48,11 @@ def problem_response(public_url: str) -> ProblemResponse:
             code=kind.code,
             retryable=kind.retryable,
             request_id=scope["state"]["request_id"],
-            errors=[ProblemError(**asdict(each)) for each in error.errors],
+            errors=[ProblemError(**asdict(each)) for each in error.errors[:MAX_ERRORS]],
+            alternatives=getattr(error, "alternatives", None),
         )
-        return Response(problem.model_dump_json(), kind.status, _headers(kind, error), media_type=MEDIA_TYPE)
+        body = problem.model_dump_json(exclude_none=True)
+        return Response(body, kind.status, _headers(kind, error), media_type=MEDIA_TYPE)
 
     return render
 
@@ -91,8 +93,7 @@ def handle_errors(app: FastAPI, render: ProblemResponse) -> None:
         found = error.errors() if isinstance(error, RequestValidationError) else []
         if any(each["type"] == "json_invalid" for each in found):
             return render(request.scope, errors.MalformedRequest())
-        listed = [_field_problem(each) for each in found[:MAX_ERRORS]]
-        return render(request.scope, errors.InvalidRequest(errors=listed))
+        return render(request.scope, errors.InvalidRequest(errors=[_field_problem(each) for each in found]))
 
     app.add_exception_handler(BffError, foreseen)
     app.add_exception_handler(HTTPException, of_routing)

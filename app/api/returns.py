@@ -2,17 +2,20 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
 
 from app.api.problems import responses
 from app.api.waiting import WaitDep, preference_applied, retry_after, while_connected
 from app.claims import location_of
-from app.dependencies import IdempotencyKeyDep, ServicesDep, SessionDep, json_body
+from app.dependencies import IdempotencyKeyDep, ServicesDep, SessionDep, SessionIdDep, json_body
 from app.documents import Delivery
 from app.errors import (
     BadUpstream,
@@ -35,7 +38,7 @@ from app.errors import (
     UnsupportedMediaType,
     UpstreamTimeout,
 )
-from app.models import FINAL_STATES, NewReturn, Return
+from app.models import FINAL_STATES, NewReturn, Preview, Return
 from app.records import Found
 
 router = APIRouter(tags=["returns"])
@@ -68,12 +71,35 @@ KEEP_ALIVE_SECONDS = 15.0
     ),
 )
 async def create_return(
-    session: SessionDep, key: IdempotencyKeyDep, body: NewReturn, services: ServicesDep
+    session: SessionDep, session_id: SessionIdDep, key: IdempotencyKeyDep, body: NewReturn, services: ServicesDep
 ) -> Response:
     """Creates the return, once: repeating the call with the same key and body gives the first answer again."""
-    answer = await services.flows.create_return(session, key, body)
+    answer = await services.flows.create_return(session, session_id, key, body)
     headers = {"Location": location_of(answer.id)} | retry_after(answer.retry_after)
     return Response(answer.model_dump_json(), HTTPStatus.ACCEPTED, headers, media_type="application/json")
+
+
+@router.post(
+    "/v1/returns/preview",
+    operation_id="previewReturn",
+    response_model=Preview,
+    dependencies=[Depends(json_body)],
+    responses=responses(
+        SessionExpired,
+        OriginNotAllowed,
+        UnsupportedMediaType,
+        InvalidRequest,
+        BadUpstream,
+        StoreUnavailable,
+        UpstreamTimeout,
+    ),
+)
+async def preview_return(
+    session: SessionDep, session_id: SessionIdDep, body: NewReturn, services: ServicesDep
+) -> Response:
+    """Everything that would keep this return from being created, at once; nothing is created."""
+    preview = await services.flows.preview(session, session_id, body)
+    return Response(preview.model_dump_json(), media_type="application/json")
 
 
 @router.get(
@@ -111,7 +137,7 @@ async def watch_return(
 ) -> Response:
     """The return as Server-Sent Events: its state now unless it was seen, then each change until a final one."""
     found = await services.labels.current(session.scope, return_id)
-    seen = int(last_event_id) if last_event_id.isdecimal() else 0
+    seen = int(last_event_id) if re.fullmatch("[0-9]{1,9}", last_event_id) else 0
     if found.record.state in FINAL_STATES and found.record.revision <= seen:
         return Response(status_code=204)
     changes = services.labels.changes(session.scope, found)
@@ -168,6 +194,19 @@ async def get_customs_declaration(
     return _pdf(delivery, f"{return_id}-customs.pdf", {})
 
 
+class Bounded(StreamingResponse):
+    """A document that is cut off when its reader takes too long."""
+
+    def __init__(self, delivery: Delivery, headers: dict[str, str]) -> None:
+        super().__init__(delivery.chunks, headers=headers, media_type="application/pdf")
+        self._seconds = delivery.seconds
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with asyncio.timeout(self._seconds):
+            await super().__call__(scope, receive, send)
+
+
 async def event_stream(changes: AsyncGenerator[Found], seen: int) -> AsyncIterator[bytes]:
     """Events in the wire form of WHATWG HTML section 9.2, with a comment now and then to keep the connection alive."""
     yield b"retry: %d\n\n" % RECONNECT_MS
@@ -197,4 +236,4 @@ def _pdf(delivery: Delivery, filename: str, headers: dict[str, str]) -> Streamin
         "Cross-Origin-Resource-Policy": "same-origin",
     }
     length = {} if delivery.length is None else {"Content-Length": str(delivery.length)}
-    return StreamingResponse(delivery.chunks, headers=guarded | length | headers, media_type="application/pdf")
+    return Bounded(delivery, headers=guarded | length | headers)

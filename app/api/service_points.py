@@ -1,40 +1,82 @@
-"""Call 4: where the parcel can be handed in."""
+"""Calls 4 and 5: where the parcel can be handed in."""
 
+import asyncio
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import Field
 from starlette.responses import Response
 
 from app import enrichment
 from app.api.problems import responses
 from app.dependencies import ServicesDep, SessionDep
-from app.errors import BadUpstream, FieldProblem, InvalidRequest, SessionExpired, StoreUnavailable, UpstreamTimeout
-from app.models import ServicePoints
-from app.sendcloud.schemas import ServicePointQuery
+from app.errors import (
+    BadUpstream,
+    FieldProblem,
+    InvalidRequest,
+    ServicePointNotFound,
+    SessionExpired,
+    StoreUnavailable,
+    UpstreamTimeout,
+)
+from app.models import FreshServicePoint, ServicePoint, ServicePoints
+from app.points import Place, Search
+from app.sessions import Session
 
 router = APIRouter(tags=["service points"])
 
-
-class Place(NamedTuple):
-    """A point on the map in degrees; both or none."""
-
-    latitude: float | None
-    longitude: float | None
+Latitude = Annotated[
+    float | None, Query(ge=-90, le=90, allow_inf_nan=False, description="With longitude; the parcel's by default.")
+]
+Longitude = Annotated[float | None, Query(ge=-180, le=180, allow_inf_nan=False)]
 
 
-def asked_place(
-    latitude: Annotated[float | None, Query(ge=-90, le=90, allow_inf_nan=False)] = None,
-    longitude: Annotated[float | None, Query(ge=-180, le=180, allow_inf_nan=False)] = None,
-) -> Place:
-    """The place in the query.
+def asked_search(
+    session: SessionDep,
+    latitude: Latitude = None,
+    longitude: Longitude = None,
+    radius: Annotated[int, Query(ge=100, le=50_000, description="Metres.")] = 5_000,
+    carrier: Annotated[str | None, Query(max_length=60, description="One of the parcel's carriers.")] = None,
+) -> Search:
+    """What the query searches for, around the parcel's address unless it names a place.
 
     Raises:
-        InvalidRequest: one coordinate without the other.
+        InvalidRequest: one coordinate without the other, or no place at all.
     """
-    if (latitude is None) != (longitude is None):
+    data, home = session.outgoing.data, session.outgoing.data.parcel.to_coordinates
+    if latitude is not None and longitude is not None:
+        place = Place(latitude, longitude)
+    elif home is not None and latitude is None and longitude is None:
+        place = Place(home.latitude, home.longitude)
+    else:
         missing = "latitude" if latitude is None else "longitude"
         raise InvalidRequest(errors=[FieldProblem("#/query", "missing", f"{missing} is missing.")])
-    return Place(latitude, longitude)
+    carriers = tuple(each.code for each in data.carriers if carrier in {None, each.code})
+    return Search(session.brand, data.parcel.country.iso_2, place, radius, carriers)
+
+
+class Filter(NamedTuple):
+    """Which of the points found are wanted."""
+
+    labelless: bool
+    open_now: bool
+    limit: int
+
+    def picks(self, points: list[ServicePoint], session: Session) -> list[ServicePoint]:
+        """Those wanted; of labelless points upstream names one, the nearest, and says of no other whether it is one."""
+        known = session.outgoing.data.labelless_service_point
+        wanted = [point for point in points if not self.labelless or (known and point.id == known.id)]
+        return [point for point in wanted if not self.open_now or point.open_now][: self.limit]
+
+
+def asked_filter(
+    *,
+    labelless: Annotated[bool, Query(description="Only points known to take parcels without a label.")] = False,
+    open_now: Annotated[bool, Query(description="Only points known to be open.")] = False,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> Filter:
+    """The filters in the query."""
+    return Filter(labelless, open_now, limit)
 
 
 @router.get(
@@ -46,24 +88,33 @@ def asked_place(
 async def find_service_points(
     session: SessionDep,
     services: ServicesDep,
-    place: Annotated[Place, Depends(asked_place)],
-    radius: Annotated[int, Query(ge=100, le=50_000, description="Metres.")] = 5_000,
-    carrier: Annotated[str | None, Query(max_length=60, description="One of the parcel's carriers.")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    search: Annotated[Search, Depends(asked_search)],
+    wanted: Annotated[Filter, Depends(asked_filter)],
 ) -> Response:
-    """Points of the parcel's carriers around a place, by default around the address the parcel went to."""
-    data = session.outgoing.data
-    home = data.parcel.to_coordinates
-    carriers = tuple(each.code for each in data.carriers if carrier in {None, each.code})
-    query = ServicePointQuery(
-        country=data.parcel.country.iso_2,
-        latitude=place.latitude if place.latitude is not None or home is None else home.latitude,
-        longitude=place.longitude if place.longitude is not None or home is None else home.longitude,
-        radius=radius,
-        carriers=carriers,
-    )
-    # Without a carrier in the query the upstream answers the points of all, and none of this parcel's fits here.
+    """Points of the parcel's carriers, nearest first, with opening hours in their own time zone."""
+    found = await services.points.near(search, session.outgoing.service_points_token)
+    points = [enrichment.service_point(point, found.now) for point in found.points]
+    answer = ServicePoints(service_points=wanted.picks(points, session), stale=found.stale)
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
+@router.get(
+    "/v1/service-points/{service_point_id}",
+    operation_id="getServicePoint",
+    response_model=FreshServicePoint,
+    responses=responses(
+        SessionExpired, ServicePointNotFound, InvalidRequest, BadUpstream, StoreUnavailable, UpstreamTimeout
+    ),
+)
+async def get_service_point(
+    service_point_id: Annotated[int, Field(ge=1, le=2**53)], session: SessionDep, services: ServicesDep
+) -> Response:
+    """One point as it is now, and whether it takes parcels."""
     token = session.outgoing.service_points_token
-    found = await services.sendcloud.service_points(token, query) if carriers else []
-    answer = ServicePoints(service_points=enrichment.service_points(found)[:limit], stale=False)
+    point, available, now = await asyncio.gather(
+        services.sendcloud.service_point(token, service_point_id),
+        services.sendcloud.service_point_available(token, service_point_id),
+        services.store.now(),
+    )
+    answer = FreshServicePoint(**dict(enrichment.service_point(point, now)), available=available)
     return Response(answer.model_dump_json(), media_type="application/json")

@@ -55,7 +55,7 @@ async def create_session(
     request: Request, brand: BrandDep, wanted: NewSession, old: ReplacedDep, services: ServicesDep
 ) -> Response:
     """Looks the parcel up and starts a session: a `__Host-` cookie, or a `session_token` in the body if asked for."""
-    if wanted.in_cookie:
+    if wanted.in_cookie or COOKIE in request.cookies:
         check_origin(request, services.settings.allowed_origins)
     session_id, session, settings = await services.flows.look_up(brand, wanted)
     if old:
@@ -76,8 +76,8 @@ async def create_session(
 )
 async def get_session(session: SessionDep, services: ServicesDep) -> Response:
     """Everything the first screen needs, again."""
-    settings, _ = await services.portals.get(session.brand, session.languages)
-    return _json(await services.flows.first_screen(session, settings))
+    portal = await services.portals.get(session.brand, session.languages)
+    return _json(await services.flows.first_screen(session, portal.settings))
 
 
 @router.delete(

@@ -12,7 +12,7 @@ from app.sandbox.brands import Brand, Json, brand_named
 from app.sandbox.ledger import Entry, Ledger, Return
 from app.sandbox.orders import Order, find_order, order_known_as
 from app.sandbox.pdf import Pdf, draw
-from app.sandbox.scenarios import rate_limited, whole
+from app.sandbox.scenarios import rate_limited, revoked, whole
 from app.sandbox.tokens import Use, issue, peek, redeem
 
 SWITCH = {"": False, "0": False, "false": False, "1": True, "true": True}
@@ -87,6 +87,8 @@ async def outgoing(call: Call) -> Answer:
 async def upload(call: Call) -> Answer:
     """E3."""
     order = await _order_of_bearer(call)
+    if order.scenario.refusal is revoked:
+        return revoked(order.suffix)
     files = uploads.take(call.request.headers.get("Content-Type", ""), await call.request.body())
     call.ledger.files[order.brand.domain].update(stored["filename"] for stored in files)
     return JSONResponse(files, 201)

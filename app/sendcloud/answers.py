@@ -1,6 +1,7 @@
 """How the bodies of answers are read: strictly as JSON, leniently as models, and of URLs only what can do no harm."""
 
 import json
+from collections.abc import Sequence
 from typing import TypeVar
 
 from pydantic import StrictBool, TypeAdapter, ValidationError
@@ -15,6 +16,7 @@ from app.sendcloud.schemas import (
     PortalSettings,
     ReturnAccepted,
     ServicePoint,
+    Upload,
 )
 from app.sendcloud.tokens import customs_path, https_url, token_of
 
@@ -24,6 +26,7 @@ MAX_JSON_BYTES = 1024 * 1024
 
 SETTINGS: TypeAdapter[PortalSettings] = TypeAdapter(PortalSettings)
 OUTGOING: TypeAdapter[Outgoing] = TypeAdapter(Outgoing)
+_STORED: TypeAdapter[list[Upload]] = TypeAdapter(list[Upload])
 _ACCEPTED: TypeAdapter[ReturnAccepted] = TypeAdapter(ReturnAccepted)
 _ANNOUNCED: TypeAdapter[LabelAnnounced] = TypeAdapter(LabelAnnounced)
 SERVICE_POINTS: TypeAdapter[list[ServicePoint]] = TypeAdapter(LenientList[ServicePoint])
@@ -65,6 +68,14 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def uploaded(names: Sequence[str], body: bytes) -> list[Upload]:
+    """The answer to E3 in the order in which the fields were sent, whatever order it came in."""
+    stored = {upload.name: upload for upload in read(_STORED, body)}
+    if not stored.keys() >= set(names):
+        raise BadUpstream("a file that was sent and not stored")
+    return [stored[name] for name in names]
 
 
 def created(panel_url: str, brand: str, delivery_option: str, body: bytes) -> CreatedReturn:

@@ -29,6 +29,7 @@ class Deadlines(NamedTuple):
     label_gap: float = 5
     """The longest silence in a document, before its first byte too."""
     label_total: float = 30
+    upload: float = 60
 
 
 class Within(float):
@@ -86,6 +87,7 @@ def lanes(deadlines: Deadlines) -> Mapping[Call, Lane]:
     return {
         Call.SETTINGS: lookup,
         Call.OUTGOING: lookup,
+        Call.UPLOADS: Lane(deadlines.upload),
         Call.INCOMING: Lane(deadlines.create),
         Call.POLLING: Lane(deadlines.poll),
         Call.DOWNLOAD: label,

@@ -1,7 +1,8 @@
 """The wire rules of the Return Portal and Service Points APIs without I/O: requests out, answers in (upstream.md)."""
 
 import re
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -30,6 +31,7 @@ from app.sendcloud.schemas import (
     PortalSettings,
     ServicePoint,
     ServicePointQuery,
+    Upload,
 )
 from app.sendcloud.tokens import portal_url
 
@@ -45,6 +47,7 @@ class Call(StrEnum):
 
     SETTINGS = "settings"
     OUTGOING = "outgoing"
+    UPLOADS = "uploads"
     INCOMING = "incoming"
     POLLING = "polling"
     DOWNLOAD = "download"
@@ -62,8 +65,17 @@ class Request(Generic[T_co]):
     method: Literal["GET", "POST"]
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes | None = field(repr=False, default=None)
+    body: bytes | AsyncIterable[bytes] | None = field(repr=False, default=None)
     answers: Mapping[int, Callable[[bytes], T_co]] = field(repr=False, default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image on its way up: its media type, its length in bytes, and the bytes themselves, to be read once."""
+
+    media_type: str
+    size: int
+    content: AsyncIterable[bytes] = field(repr=False)
 
 
 # Requests
@@ -89,8 +101,50 @@ def outgoing(panel_url: str, brand: str, identifier: str, postal_code: str) -> R
     return Request(Call.OUTGOING, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.OUTGOING)})
 
 
+def uploads(panel_url: str, brand: str, access_token: str, pictures: Sequence[Picture]) -> Request[list[Upload]]:
+    """E3. The answer has the pictures' order.
+
+    The field names are free (P-UP), so they are ours: nothing that a shopper typed gets into the framing.
+    """
+    boundary = secrets.token_hex(16)
+    names = [f"photo-{number}" for number in range(len(pictures))]
+    parts = [(_head(boundary, name, each.media_type), each) for name, each in zip(names, pictures, strict=True)]
+    end = f"--{boundary}--\r\n".encode()
+    length = sum(len(head) + picture.size + len(_LINE) for head, picture in parts)
+    return Request(
+        Call.UPLOADS,
+        "POST",
+        f"{portal_url(panel_url, brand)}/uploads",
+        _HEADERS
+        | {
+            "Authorization": f"Bearer {access_token}",
+            "Content-Type": f"multipart/form-data; boundary={boundary}",
+            "Content-Length": str(length + len(end)),
+        },
+        _form(parts, end),
+        {201: partial(answers.uploaded, names)},
+    )
+
+
+_LINE = b"\r\n"
+
+
+def _head(boundary: str, name: str, media_type: str) -> bytes:
+    disposition = f'form-data; name="{name}"; filename="{name}.{media_type.removeprefix("image/")}"'
+    return f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {media_type}\r\n\r\n".encode()
+
+
+async def _form(parts: Sequence[tuple[bytes, Picture]], end: bytes) -> AsyncIterator[bytes]:
+    for head, picture in parts:
+        yield head
+        async for chunk in picture.content:
+            yield chunk
+        yield _LINE
+    yield end
+
+
 def incoming(panel_url: str, brand: str, access_token: str, new_return: NewReturn) -> Request[CreatedReturn]:
-    """E4, the one unsafe call. The documented status is inferred to be 200, so any 2xx is an answer."""
+    """E4, the one call that must not be repeated. The status is inferred to be 200, so any 2xx is an answer."""
     return Request(
         Call.INCOMING,
         "POST",
@@ -229,6 +283,6 @@ def _retry_after(headers: Mapping[str, str]) -> int | None:
         return min(int(value), MAX_RETRY_AFTER)
     try:
         seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return max(0, min(int(seconds), MAX_RETRY_AFTER))

@@ -331,6 +331,17 @@ class ServicePointQuery(Quiet):
     carriers: tuple[str, ...] = ()
 
 
+# E3, file upload (upstream.md section 5)
+
+
+class Upload(Quiet):
+    """A stored file: `filename` is what E4 takes, `name` the form field it came in; it lives 48 hours unless used."""
+
+    filename: Annotated[str, Field(min_length=1, max_length=1024)]
+    name: str
+    path: str
+
+
 # E4, create a return (upstream.md section 6)
 
 

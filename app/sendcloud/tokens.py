@@ -8,6 +8,7 @@ import jwt
 
 from app.errors import BadUpstream
 
+MAX_EXPIRY = 2**53
 MAX_TOKEN_CHARS = 8192
 
 _JWT_CHARS = r"(?P<token>[A-Za-z0-9_.\-]{1,4096})"
@@ -60,6 +61,6 @@ def token_expiry(token: str) -> int | None:
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise BadUpstream("a token that cannot be read") from None
     expiry = claims.get("exp")
-    if expiry is not None and type(expiry) is not int:
+    if expiry is not None and (type(expiry) is not int or abs(expiry) > MAX_EXPIRY):
         raise BadUpstream("a token whose exp is no integer")
     return expiry

@@ -1,0 +1,223 @@
+"""Pictures out of multipart/form-data while it arrives: limits hold at once, and little of it is ever in memory."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile
+
+from fastapi import Request
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
+
+from app.errors import (
+    BffError,
+    FieldProblem,
+    FileTooLarge,
+    InvalidRequest,
+    MalformedRequest,
+    NotAnImage,
+    TooManyFiles,
+    UnsupportedMediaType,
+    UploadTooSlow,
+)
+from app.sendcloud.protocol import Picture
+
+MAX_BYTES = 100 * 1024 * 1024
+"""A whole body: ten of the largest files and what is around them."""
+MAX_FILES = 10
+TOO_LARGE_BYTES = 10_000_000
+"""A file has to be smaller."""
+MAX_NAME_CHARS = 200
+RECEIVE_SECONDS = 120.0
+"""For the whole body, as long as one upload may keep others from the disk."""
+IN_MEMORY_BYTES = 64 * 1024
+CHUNK_BYTES = 64 * 1024
+HEAD_BYTES = 12
+SIGNATURES = (
+    ("image/jpeg", re.compile(rb"\xff\xd8\xff")),
+    ("image/png", re.compile(rb"\x89PNG\r\n\x1a\n")),
+    ("image/gif", re.compile(rb"GIF8[79]a")),
+    ("image/webp", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
+    ("image/heic", re.compile(rb".{4}ftyp(?:heic|heix|mif1)", re.DOTALL)),
+)
+
+
+@dataclass
+class File:
+    """A picture on our disk, and the name of the form field it came in."""
+
+    name: str
+    content: SpooledTemporaryFile[bytes] = field(repr=False)
+    size: int = 0
+    media_type: str = ""
+    """From the first bytes, never from what the caller says."""
+
+    def picture(self) -> Picture:
+        """What goes upstream."""
+        return Picture(self.media_type, self.size, self._chunks())
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while chunk := await asyncio.to_thread(self.content.read, CHUNK_BYTES):
+            yield chunk
+
+
+class Form:
+    """The files of a form that is fed to it as it comes; whatever it does not take is raised there and then."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self._files: list[File] = []
+        self._spools = ExitStack()
+        self._header = bytearray()
+        self._value = bytearray()
+        self._disposition = b""
+        self._ended = False
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin_part,
+                "on_header_begin": self._begin_header,
+                "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
+                "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._begin_file,
+                "on_part_data": self._write,
+                "on_part_end": self._end_file,
+                "on_end": self._end,
+            },
+        )
+
+    def feed(self, data: bytes) -> None:
+        """Takes the next bytes of the form; it writes to the disk, so it belongs into a thread.
+
+        Raises:
+            MalformedRequest, InvalidRequest, TooManyFiles, FileTooLarge, NotAnImage: the form is not to our taste.
+        """
+        try:
+            self._parser.write(data)
+        except FormParserError:
+            # `from None`: the parser quotes what it could not read.
+            raise MalformedRequest("no well-formed multipart body") from None
+
+    def files(self) -> list[File]:
+        """The files, ready to be read.
+
+        Raises:
+            MalformedRequest: the form has not come to its end.
+            InvalidRequest: there is none.
+        """
+        if not self._ended:
+            raise MalformedRequest("a multipart body without an end")
+        if not self._files:
+            raise InvalidRequest(errors=[FieldProblem("#", "missing", "A file is needed.")])
+        return self._files
+
+    def close(self) -> None:
+        """Gives the disk back."""
+        self._spools.close()
+
+    def _begin_part(self) -> None:
+        self._disposition = b""
+
+    def _begin_header(self) -> None:
+        self._header.clear()
+        self._value.clear()
+
+    def _end_header(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = bytes(self._value)
+
+    def _begin_file(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        if b"filename" not in options:
+            problem = FieldProblem(f"#/{len(self._files)}", "not-a-file", "Only files can be uploaded.")
+            raise InvalidRequest(errors=[problem])
+        if len(self._files) == MAX_FILES:
+            raise TooManyFiles
+        spool = self._spools.enter_context(SpooledTemporaryFile(IN_MEMORY_BYTES))  # noqa: SIM115  by close()
+        self._files.append(File(_name(options), spool))
+
+    def _write(self, data: bytes, start: int, end: int) -> None:
+        file = self._files[-1]
+        file.size += end - start
+        if file.size >= TOO_LARGE_BYTES:
+            raise self._refused(FileTooLarge, "too-large", "The file has 10 MB or more.")
+        file.content.write(data[start:end])
+        if not file.media_type and file.size >= HEAD_BYTES:
+            self._sniff(file)
+
+    def _end_file(self) -> None:
+        file = self._files[-1]
+        if not file.media_type:
+            self._sniff(file)
+        file.content.seek(0)
+
+    def _sniff(self, file: File) -> None:
+        file.content.seek(0)
+        head = file.content.read(HEAD_BYTES)
+        file.content.seek(file.size)
+        file.media_type = next((name for name, signature in SIGNATURES if signature.match(head)), "")
+        if not file.media_type:
+            raise self._refused(NotAnImage, "not-an-image", "The file does not begin like a picture.")
+
+    def _refused(self, error: type[BffError], code: str, detail: str) -> BffError:
+        return error(errors=[FieldProblem(f"#/{len(self._files) - 1}", code, detail)])
+
+    def _end(self) -> None:
+        self._ended = True
+
+
+@asynccontextmanager
+async def received(request: Request, seconds: float = RECEIVE_SECONDS) -> AsyncIterator[list[File]]:
+    """The pictures in the body of this request; the disk has them until the context ends.
+
+    Raises:
+        UnsupportedMediaType: it is no form.
+        UploadTooSlow: it did not end within so many seconds.
+        MalformedRequest, InvalidRequest, TooManyFiles, FileTooLarge, NotAnImage: as soon as that is known.
+    """
+    form = Form(_boundary(request))
+    try:
+        async for chunk in _body(request, seconds):
+            await asyncio.to_thread(form.feed, chunk)
+        yield form.files()
+    finally:
+        form.close()
+
+
+def _boundary(request: Request) -> bytes:
+    media_type, options = parse_options_header(request.headers.get("content-type"))
+    if media_type != b"multipart/form-data":
+        raise UnsupportedMediaType
+    boundary = options.get(b"boundary", b"")
+    # RFC 2046, 5.1.1
+    if not re.fullmatch(rb"[ -~]{1,70}", boundary):
+        raise MalformedRequest("no usable boundary")
+    return boundary
+
+
+async def _body(request: Request, seconds: float) -> AsyncIterator[bytes]:
+    deadline = asyncio.get_running_loop().time() + seconds
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await request.receive()
+        except TimeoutError:
+            raise UploadTooSlow from None
+        if message["type"] == "http.disconnect":
+            raise MalformedRequest("the caller left")
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
+
+
+def _name(options: dict[bytes, bytes]) -> str:
+    try:
+        name = options.get(b"name", b"").decode()
+    except UnicodeDecodeError:
+        raise MalformedRequest("a field name that is not UTF-8") from None
+    if not 1 <= len(name) <= MAX_NAME_CHARS:
+        raise MalformedRequest("a field without a name, or with a long one")
+    return name

@@ -1,0 +1,75 @@
+"""Call 12: pictures for a return."""
+
+from fastapi import APIRouter, Request
+
+from app.api.multipart import received
+from app.api.problems import responses
+from app.dependencies import ServicesDep, SessionDep, SessionIdDep
+from app.errors import (
+    BadUpstream,
+    BodyTooLarge,
+    FileTooLarge,
+    InvalidRequest,
+    MalformedRequest,
+    NotAnImage,
+    OriginNotAllowed,
+    SessionExpired,
+    StoreUnavailable,
+    TooManyFiles,
+    UnsupportedMediaType,
+    UploadsBusy,
+    UploadTooSlow,
+    UpstreamTimeout,
+)
+from app.models import Upload, Uploads
+
+router = APIRouter(tags=["returns"])
+
+PATH = "/v1/uploads"
+RETRY_AFTER_SECONDS = 5
+FORM = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "description": "Up to 10 JPEG, PNG, WebP, GIF or HEIC files, each under 10 MB, under any field names.",
+                "additionalProperties": {"type": "string", "contentMediaType": "application/octet-stream"},
+            }
+        }
+    },
+}
+
+
+@router.post(
+    PATH,
+    operation_id="uploadPhotos",
+    status_code=201,
+    openapi_extra={"requestBody": FORM},
+    responses=responses(
+        MalformedRequest,
+        SessionExpired,
+        OriginNotAllowed,
+        UploadTooSlow,
+        BodyTooLarge,
+        FileTooLarge,
+        TooManyFiles,
+        UnsupportedMediaType,
+        NotAnImage,
+        InvalidRequest,
+        BadUpstream,
+        StoreUnavailable,
+        UploadsBusy,
+        UpstreamTimeout,
+    ),
+)
+async def upload_photos(
+    request: Request, session: SessionDep, session_id: SessionIdDep, services: ServicesDep
+) -> Uploads:
+    """Stores pictures and gives the handles by which `photos` of a return in this session names them."""
+    if services.upload_slots.locked():
+        raise UploadsBusy(retry_after=RETRY_AFTER_SECONDS)
+    async with services.upload_slots, received(request) as files:
+        handles = await services.flows.upload(session, session_id, [file.picture() for file in files])
+        names = [file.name for file in files]
+    return Uploads(uploads=[Upload(file=handle, name=name) for handle, name in zip(handles, names, strict=True)])
