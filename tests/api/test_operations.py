@@ -116,9 +116,8 @@ async def test_headers_of_every_answer(bff: Bff, path: str) -> None:
     """No answer is sniffed, and only what is public may be cached."""
     response = await bff.http.get(path)
     assert response.headers["x-content-type-options"] == "nosniff"
-    assert response.headers["cache-control"] == (
-        "public, max-age=300" if path.endswith("portal") else "private, no-store"
-    )
+    public = "public, max-age=60, stale-while-revalidate=240, stale-if-error=86400"
+    assert response.headers["cache-control"] == (public if path.endswith("portal") else "private, no-store")
     assert "server" not in response.headers
 
 
