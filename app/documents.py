@@ -6,11 +6,9 @@ pace. Every reader, the first one included, follows the chunks at its own pace, 
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import InitVar, dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 from app.errors import (
     BadUpstream,
@@ -20,22 +18,24 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
+from app.pump import (
+    KEPT_SECONDS,
+    MAX_KEPT_BYTES,
+    PASSING_SECONDS,
+    Pdf,
+    Progress,
+    Pump,
+    chunk_key,
+    context,
+    is_alive,
+    progress_key,
+)
 from app.sealing import Keyring
 from app.sendcloud.client import Document
-from app.sendcloud.schemas import Quiet
-from app.store import Change, Store
+from app.store import Store
 
-SCHEMA = 1
-MAGIC = b"%PDF-"
-END, END_WITHIN_BYTES = b"%%EOF", 1024
-MAX_BYTES = 25 * 1024 * 1024
-MAX_KEPT_BYTES = 4 * 1024 * 1024
-CHUNK_BYTES = 64 * 1024
 PUMPS = 8
 """Downloads into Redis at a time and replica: they are fast, and each costs some MB of buffers."""
-KEPT_SECONDS = 24 * 3600
-PASSING_SECONDS = 600
-"""For what is not to be kept; even a slow reader is through by then."""
 DIRECT_READERS = 8
 DIRECT_SECONDS = 60.0
 """Who reads from the upstream holds a connection there, so few do and not for long."""
@@ -48,45 +48,6 @@ Source = Callable[[], AbstractAsyncContextManager[Document]]
 """Opens the document at the upstream."""
 
 
-class Pdf:
-    """A PDF on its way; iterating it raises BadUpstream before an incomplete or oversized one could end cleanly."""
-
-    def __init__(self, length: int | None, head: bytes, rest: AsyncIterator[bytes]) -> None:
-        self.length = length
-        """Bytes, where they are known."""
-        self._head = head
-        self._rest = rest
-
-    @classmethod
-    async def begin(cls, document: Document) -> "Pdf":
-        """The document as a PDF.
-
-        Raises:
-            BadUpstream: it does not start like one, or announces more than 25 MiB.
-        """
-        chunks = aiter(document)
-        head = b""
-        while len(head) < len(MAGIC) and (chunk := await anext(chunks, b"")):
-            head += chunk
-        if not head.startswith(MAGIC):
-            raise BadUpstream("the document is no PDF")
-        if (document.length or 0) > MAX_BYTES:
-            raise BadUpstream("the document is too large")
-        return cls(document.length, head, chunks)
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self._head
-        size, tail = len(self._head), self._head[-END_WITHIN_BYTES:]
-        async for chunk in self._rest:
-            size += len(chunk)
-            if size > MAX_BYTES:
-                raise BadUpstream("the document is too large")
-            tail = (tail + chunk)[-END_WITHIN_BYTES:]
-            yield chunk
-        if self.length is None and END not in tail:
-            raise BadUpstream("the document is cut off")
-
-
 @dataclass(frozen=True)
 class Delivery:
     """A document for one reader: its length in bytes where that is known, and its bytes at the reader's pace."""
@@ -95,19 +56,6 @@ class Delivery:
     chunks: AsyncIterator[bytes]
     seconds: float
     """How long the reader may take; after that the connection is cut."""
-
-
-class Progress(Quiet):
-    """How far a document is in Redis. `pump` names the one download that its chunks belong to."""
-
-    pump: str
-    alive_until: float
-    """Seconds on the store's clock; a pump that is not heard of until then is dead."""
-    phase: Literal["pumping", "done", "failed", "direct"] = "pumping"
-    """`direct`: not to be kept, every reader gets it from the upstream."""
-    chunks: int = 0
-    size: int = 0
-    length: int | None = None
 
 
 class Documents:
@@ -129,7 +77,7 @@ class Documents:
         Raises:
             UpstreamError: there is no PDF to be had.
         """
-        now, (read,) = await self._store.read(_progress_key(name))
+        now, (read,) = await self._store.read(progress_key(name))
         progress = Progress.model_validate_json(read.value) if read.revision else None
         async with AsyncExitStack() as held:
             own = None
@@ -192,7 +140,7 @@ class Documents:
 
     async def _followed(self, scope: str, name: str) -> Delivery | None:
         """The document as it comes into Redis; None if it does not."""
-        _, (read,) = await self._store.read(_progress_key(name))
+        _, (read,) = await self._store.read(progress_key(name))
         progress, head = await self._chunk(scope, name, Progress.model_validate_json(read.value).pump, 0)
         if progress.phase == "direct":
             return None
@@ -216,100 +164,18 @@ class Documents:
         """
         pause = SHORTEST_PAUSE_SECONDS
         while True:
-            now, (read, chunk) = await self._store.read(_progress_key(name), _chunk_key(name, pump, number))
+            now, (read, chunk) = await self._store.read(progress_key(name), chunk_key(name, pump, number))
             progress = Progress.model_validate_json(read.value) if read.revision else None
             if progress is None or progress.pump != pump:
                 raise BadUpstream("another download took over")
             if chunk.revision:
-                return progress, self._keyring.unseal(chunk.value, scope, _context(name, pump, number))
+                return progress, self._keyring.unseal(chunk.value, scope, context(name, pump, number))
             if progress.phase == "direct" or (progress.phase == "done" and number == progress.chunks):
                 return progress, b""
-            if not _is_alive(progress, now):
+            if not is_alive(progress, now):
                 raise BadUpstream("the download broke off")
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-
-
-@dataclass
-class Pump:
-    """One download into Redis, at the upstream's pace, whoever reads."""
-
-    store: Store
-    keyring: Keyring
-    scope: str
-    name: str
-    silence: float
-    """Seconds after which a download that is not heard of counts as dead."""
-    now: InitVar[float]
-    id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
-
-    def __post_init__(self, now: float) -> None:
-        self._clock = now - asyncio.get_running_loop().time()
-        self._progress = Progress(pump=self.id, alive_until=0)
-        self._revision = 0
-
-    @property
-    def kept_bytes(self) -> int:
-        """How much of the document stays for a day."""
-        return self._progress.size if self._is_kept else 0
-
-    async def begin(self, revision: int) -> bool:
-        """Whether this download is the one; False means that another one was faster."""
-        self._revision = revision
-        return await self._store_progress()
-
-    async def run(self, pdf: Pdf, connection: AsyncExitStack) -> None:
-        """Moves the whole document; `connection` is given back at the end."""
-        self._progress = self._progress.model_copy(update={"length": pdf.length})
-        buffer = bytearray()
-        async with connection:
-            try:
-                async for piece in pdf:
-                    buffer += piece
-                    await self._show_life()
-                    while len(buffer) >= CHUNK_BYTES:
-                        await self._put(bytes(buffer[:CHUNK_BYTES]))
-                        del buffer[:CHUNK_BYTES]
-                await self._put(bytes(buffer))
-            except BffError:
-                await self.end("failed")
-            else:
-                await self.end("done")
-
-    async def end(self, phase: Literal["done", "failed", "direct"]) -> None:
-        """Tells all readers how it ended."""
-        self._progress = self._progress.model_copy(update={"phase": phase})
-        with contextlib.suppress(StoreUnavailable):
-            await self._store_progress()
-
-    async def _show_life(self) -> None:
-        """A slow upstream is not a dead one."""
-        if self._progress.alive_until - self._now() < self.silence / 2 and not await self._store_progress():
-            raise BadUpstream("taken for dead")
-
-    async def _put(self, chunk: bytes) -> None:
-        if not chunk:
-            return
-        number, size = self._progress.chunks, self._progress.size + len(chunk)
-        sealed = self.keyring.seal(chunk, self.scope, _context(self.name, self.id, number))
-        ttl = KEPT_SECONDS if size <= MAX_KEPT_BYTES else PASSING_SECONDS
-        self._progress = self._progress.model_copy(update={"chunks": number + 1, "size": size})
-        if not await self._store_progress(Change(_chunk_key(self.name, self.id, number), 0, sealed, ttl)):
-            raise BadUpstream("taken for dead")
-
-    async def _store_progress(self, *chunks: Change) -> bool:
-        self._progress = self._progress.model_copy(update={"alive_until": self._now() + self.silence})
-        ttl = KEPT_SECONDS if self._is_kept else PASSING_SECONDS
-        change = Change(_progress_key(self.name), self._revision, self._progress.model_dump_json().encode(), ttl)
-        self._revision += 1
-        return await self.store.commit(secrets.token_urlsafe(9), [change, *chunks])
-
-    @property
-    def _is_kept(self) -> bool:
-        return self._progress.phase == "done" and self._progress.size <= MAX_KEPT_BYTES
-
-    def _now(self) -> float:
-        return self._clock + asyncio.get_running_loop().time()
 
 
 @asynccontextmanager
@@ -335,20 +201,4 @@ async def _opened_for(pump: Pump, source: Source) -> AsyncIterator[Pdf]:
 
 
 def _can_be_followed(progress: Progress, now: float) -> bool:
-    return progress.phase in {"done", "direct"} or _is_alive(progress, now)
-
-
-def _is_alive(progress: Progress, now: float) -> bool:
-    return progress.phase == "pumping" and progress.alive_until > now
-
-
-def _progress_key(name: str) -> str:
-    return f"l:{{{name}}}"
-
-
-def _chunk_key(name: str, pump: str, number: int) -> str:
-    return f"l:{{{name}}}:{pump}:{number}"
-
-
-def _context(name: str, pump: str, number: int) -> str:
-    return f"document|{name}|{pump}|{number}|{SCHEMA}"
+    return progress.phase in {"done", "direct"} or is_alive(progress, now)

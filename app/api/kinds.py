@@ -68,7 +68,6 @@ KINDS: Mapping[type[BffError], Kind] = MappingProxyType(
             HTTPStatus.REQUEST_TIMEOUT,
             "The upload took too long",
             "Send fewer or smaller files at once.",
-            retryable=True,
         ),
         errors.UploadsBusy: Kind(
             "uploads-busy",
