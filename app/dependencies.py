@@ -8,6 +8,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Header, Path, Request
 
 from app.cache import PortalCache
+from app.creation import Creation
 from app.errors import (
     BrandNotFound,
     IdempotencyKeyInvalid,
@@ -43,6 +44,7 @@ class Services:
     points: ServicePoints
     labels: Labels
     flows: Flows
+    creation: Creation
     upload_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS_AT_ONCE))
     """Each holds up to 100 MB of the temporary directory."""
 

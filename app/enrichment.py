@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 from app import models
 from app.opening_hours import intervals, opening, time_zone
@@ -15,11 +16,22 @@ ID_LENGTH = 100
 URL_LENGTH = 2000
 MAX_LANGUAGES = 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+_MARKUP = re.compile(r"<[/!?a-zA-Z][^<>]*>?")
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]*)?", re.IGNORECASE)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _ACCEPTED = re.compile(r"([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3})(?:\s*;\s*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?")
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
+_NEEDS_AND_ACCEPTS: Mapping[
+    models.DeliveryOptionCode, tuple[Sequence[models.DeliveryMember], Sequence[models.DeliveryMember]]
+] = MappingProxyType(
+    {
+        "drop_off_point": (["service_point"], ["carrier"]),
+        "drop_off_labelless": ([], ["service_point", "carrier"]),
+        "pickup": ([], ["carrier", "pickup_date"]),
+        "in_store": (["store"], []),
+    }
+)
 _KNOWN_OPTIONS: dict[str, models.DeliveryOptionCode] = {
     code: code for code in ("drop_off_point", "drop_off_labelless", "in_store", "pickup")
 }
@@ -135,9 +147,9 @@ def delivery_option(
     lacks_carriers = code != "in_store" and not data.carriers
     lacks_labelless = code == "drop_off_labelless" and data.labelless_service_point is None
     why_not = "no-store" if lacks_stores else "no-carrier" if lacks_carriers or lacks_labelless else None
-    needs: dict[str, list[str]] = {"drop_off_point": ["service_point"], "in_store": ["store"]}
-    return models.DeliveryOption.model_validate(
-        {"code": code, "needs": needs.get(code, []), "possible": why_not is None, "why_not": why_not}
+    needs, accepts = _NEEDS_AND_ACCEPTS[code]
+    return models.DeliveryOption(
+        code=code, needs=list(needs), accepts=list(accepts), possible=why_not is None, why_not=why_not
     )
 
 
@@ -280,8 +292,9 @@ def money(amount: Decimal | None) -> models.Money | None:
 
 
 def text(value: str) -> str:
-    """Upstream text without control and direction characters, trimmed to a bounded length."""
-    return _CONTROL.sub(" ", value).strip()[:TEXT_LENGTH]
+    """Upstream text without markup, control and direction characters, trimmed to a bounded length."""
+    plain = _CONTROL.sub(" ", _MARKUP.sub(" ", value[: 4 * TEXT_LENGTH]))
+    return plain.strip()[:TEXT_LENGTH]
 
 
 def web_url(value: str) -> str | None:

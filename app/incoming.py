@@ -23,22 +23,14 @@ FIRST_MILE: dict[DeliveryOptionCode, str | None] = {
 EU = frozenset(re.findall("..", "ATBEBGCYCZDEDKEEESFIFRGRHRHUIEITLTLULVMCMTNLPLPTROSESISK"))
 """Countries of one customs territory, ISO 3166 (Monaco belongs to it)."""
 NO_FILES: Mapping[str, str] = MappingProxyType({})
-APPLICABLE: dict[DeliveryOptionCode, frozenset[str]] = {
-    "drop_off_point": frozenset({"service_point", "carrier"}),
-    "drop_off_labelless": frozenset({"service_point", "carrier"}),
-    "pickup": frozenset({"carrier", "pickup_date"}),
-    "in_store": frozenset({"store"}),
-}
 
 
 def lines(body: NewReturn) -> list[NewReturnItem]:
-    """The items with those of the same id, reason and comment summed into one."""
-    summed: dict[tuple[str, int | None, str | None], NewReturnItem] = {}
+    """The items with those that differ in quantity alone summed into one."""
+    summed: Counter[NewReturnItem] = Counter()
     for item in body.items:
-        like = (item.id, item.reason, item.comment)
-        quantity = item.quantity + (summed[like].quantity if like in summed else 0)
-        summed[like] = item.model_copy(update={"quantity": quantity})
-    return list(summed.values())
+        summed[item.model_copy(update={"quantity": 1})] += item.quantity
+    return [item.model_copy(update={"quantity": quantity}) for item, quantity in summed.items()]
 
 
 def units(body: NewReturn) -> Counter[str]:
@@ -133,7 +125,7 @@ def _delivery(
     for need in option.needs:
         if getattr(delivery, need) is None:
             yield FieldProblem("#/delivery", "missing", f"This way back needs a {need}.", f"#/delivery/{need}")
-    for name in sorted(delivery.model_fields_set - {"option"} - APPLICABLE[delivery.option]):
+    for name in sorted(delivery.model_fields_set - {"option", *option.needs, *option.accepts}):
         if getattr(delivery, name) is not None:
             yield FieldProblem(f"#/delivery/{name}", "not-applicable", "This way back has no use for it.")
     if delivery.carrier is not None and delivery.carrier not in {carrier.code for carrier in data.carriers}:
@@ -210,6 +202,9 @@ def _products(body: NewReturn, data: upstream.OutgoingData) -> list[upstream.Ret
             value=float(products[line.id].price),
             return_reason=line.reason,
             return_message=line.comment,
+            hs_code=line.hs_code,
+            origin_country=line.origin_country,
+            weight=line.weight,
         )
         for line in lines(body)
     ]
@@ -252,8 +247,5 @@ def customs_hint(body: NewReturn, data: upstream.OutgoingData, settings: upstrea
 
 
 def _customs(customs: NewCustoms) -> dict[str, JsonValue]:
-    stated: dict[str, JsonValue] = {
-        "customs_invoice_nr": customs.invoice_number,
-        "export_type": customs.export_type,
-    }
-    return stated | ({"invoice_date": customs.invoice_date.isoformat()} if customs.invoice_date else {})
+    stated = customs.model_dump(mode="json", exclude_none=True)
+    return {"customs_invoice_nr": stated.pop("invoice_number"), **stated}

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -11,6 +11,7 @@ from app.api import operations, portal, returns, service_points, sessions, uploa
 from app.api.multipart import MAX_BYTES
 from app.api.problems import describe_problems, handle_errors, problem_response
 from app.cache import FleetCache, PortalCache
+from app.creation import Creation
 from app.dependencies import Services
 from app.documents import Documents
 from app.flows import Flows
@@ -102,43 +103,40 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     sendcloud = connect(settings.upstream_url, settings.service_points_url, _deadlines(settings))
     cache = FleetCache(store, patience=settings.lookup_deadline + MARGIN_SECONDS)
     portals = PortalCache(cache, store, sendcloud, settings.portal_freshness)
-    session_store = SessionStore(store)
-    kept_returns = Returns(
-        store, keyring, return_ttl=settings.return_ttl, claim_ttl=settings.claim_ttl, lease=settings.create_lease
-    )
+    sessions_kept = SessionStore(store)
+    points = ServicePoints(cache, sendcloud)
+    returns_kept = Returns(store, keyring, settings.return_ttl, settings.claim_ttl, settings.create_lease)
     silence = settings.poll_deadline + MARGIN_SECONDS
     schedule = Schedule(settings.poll_interval, silence, settings.label_budget, settings.return_ttl)
-    labels = Labels(store, kept_returns, sendcloud, schedule)
+    labels = Labels(store, returns_kept, sendcloud, schedule)
     documents = Documents(store, keyring, total_bytes=settings.kept_labels, silence=silence)
-    points = ServicePoints(cache, sendcloud)
-    flows = Flows(
-        session_ttl=settings.session_ttl,
-        store=store,
-        keyring=keyring,
-        sendcloud=sendcloud,
-        portals=portals,
-        sessions=session_store,
-        returns=kept_returns,
-        labels=labels,
-        documents=documents,
-        points=points,
+    lookups = Flows(
+        settings.session_ttl, store, keyring, sendcloud, portals, sessions_kept, returns_kept, labels, documents
     )
-    listening = asyncio.create_task(labels.listen())
+    creation = Creation(sendcloud, portals, points, returns_kept, labels)
+    async with AsyncExitStack() as closing:
+        for part in (store, sendcloud, returns_kept, documents, labels, cache):
+            closing.push_async_callback(part.aclose)
+        await closing.enter_async_context(_listening(labels))
+        _show(labels, store)
+        yield Services(settings, store, sendcloud, portals, sessions_kept, points, labels, lookups, creation)
+
+
+@asynccontextmanager
+async def _listening(labels: Labels) -> AsyncIterator[None]:
+    task = asyncio.create_task(labels.listen())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _show(labels: Labels, store: Store) -> None:
     WATCHES.set_function(lambda: labels.watched)
     WAITING.set_function(lambda: labels.waiting)
     STORE_CONNECTIONS.set_function(lambda: store.connections_in_use)
     TASKS.set_function(lambda: len(asyncio.all_tasks()))
-    try:
-        yield Services(settings, store, sendcloud, portals, session_store, points, labels, flows)
-    finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
-        await cache.aclose()
-        await labels.aclose()
-        await documents.aclose()
-        await kept_returns.aclose()
-        await sendcloud.aclose()
-        await store.aclose()
 
 
 def _deadlines(settings: Settings) -> Deadlines:

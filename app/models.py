@@ -15,9 +15,11 @@ def _iso_date(value: object) -> object:
         raise ValueError("an ISO 8601 date like 2026-05-31") from None
 
 
+DeliveryMember = Literal["service_point", "carrier", "store", "pickup_date"]
 DeliveryOptionCode = Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", examples=["nl-NL"])]
 Visible = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*$"
+Amount = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$", examples=["4.95"])]
 IsoDate = Annotated[date, BeforeValidator(_iso_date)]
 
 
@@ -50,6 +52,10 @@ class NewReturnItem(_Request):
     quantity: Annotated[int, Field(ge=1, le=9999)]
     reason: int | None = None
     comment: Annotated[str, Field(max_length=500, pattern=Visible)] | None = None
+    hs_code: Annotated[str, Field(pattern=r"^[0-9]{4,12}$")] | None = None
+    """Tariff number, for international returns; so are the next two."""
+    origin_country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    weight: Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,3})?$", description="Kilograms.")] | None = None
 
 
 class NewRefund(_Request):
@@ -92,6 +98,11 @@ class NewCustoms(_Request):
     invoice_number: Annotated[str, Field(min_length=1, max_length=40, pattern=Visible)]
     export_type: Literal["private", "commercial_b2c", "commercial_b2b"] = "private"
     invoice_date: IsoDate | None = None
+    freight_costs: Amount | None = None
+    insurance_costs: Amount | None = None
+    other_costs: Amount | None = None
+    discount_granted: Amount | None = None
+    general_notes: Annotated[str, Field(max_length=500, pattern=Visible)] | None = None
 
 
 class NewPhoto(_Request):
@@ -213,7 +224,8 @@ class DeliveryOption(_Answer):
     """One way to send the parcel, and what the body of a return then has to name."""
 
     code: DeliveryOptionCode
-    needs: list[Literal["service_point", "store"]]
+    needs: list[DeliveryMember]
+    accepts: list[DeliveryMember]
     possible: bool
     why_not: str | None
 

@@ -77,7 +77,7 @@ class ParcelReturns(NamedTuple):
 class Returns:
     """Returns by parcel scope; whoever is not of that parcel finds none."""
 
-    def __init__(self, store: Store, keyring: Keyring, *, return_ttl: int, claim_ttl: int, lease: float) -> None:
+    def __init__(self, store: Store, keyring: Keyring, return_ttl: int, claim_ttl: int, lease: float) -> None:
         self._store = store
         self._keyring = keyring
         self._return_ttl = return_ttl

@@ -74,7 +74,7 @@ async def create_return(
     session: SessionDep, session_id: SessionIdDep, key: IdempotencyKeyDep, body: NewReturn, services: ServicesDep
 ) -> Response:
     """Creates the return, once: repeating the call with the same key and body gives the first answer again."""
-    answer = await services.flows.create_return(session, session_id, key, body)
+    answer = await services.creation.create(session, session_id, key, body)
     headers = {"Location": location_of(answer.id)} | retry_after(answer.retry_after)
     return Response(answer.model_dump_json(), HTTPStatus.ACCEPTED, headers, media_type="application/json")
 
@@ -98,7 +98,7 @@ async def preview_return(
     session: SessionDep, session_id: SessionIdDep, body: NewReturn, services: ServicesDep
 ) -> Response:
     """Everything that would keep this return from being created, at once; nothing is created."""
-    preview = await services.flows.preview(session, session_id, body)
+    preview = await services.creation.preview(session, session_id, body)
     return Response(preview.model_dump_json(), media_type="application/json")
 
 

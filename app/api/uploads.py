@@ -70,6 +70,6 @@ async def upload_photos(
     if services.upload_slots.locked():
         raise UploadsBusy(retry_after=RETRY_AFTER_SECONDS)
     async with services.upload_slots, received(request) as files:
-        handles = await services.flows.upload(session, session_id, [file.picture() for file in files])
+        handles = await services.creation.upload(session, session_id, [file.picture() for file in files])
         names = [file.name for file in files]
     return Uploads(uploads=[Upload(file=handle, name=name) for handle, name in zip(handles, names, strict=True)])

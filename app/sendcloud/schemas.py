@@ -367,6 +367,9 @@ class ReturnedProduct(Quiet):
     value: float
     return_reason: int | None = None
     return_message: str | None = None
+    hs_code: str | None = None
+    origin_country: str | None = None
+    weight: str | None = None
 
 
 class IncomingParcel(Quiet):

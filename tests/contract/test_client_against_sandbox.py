@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -30,6 +31,7 @@ from app.errors import (
 )
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.lanes import Deadlines
+from app.sendcloud.protocol import Picture
 from app.sendcloud.schemas import (
     CreatedReturn,
     Image,
@@ -207,6 +209,41 @@ async def test_an_order_from_overseas_has_a_customs_declaration(sendcloud: Sendc
         assert (await anext(aiter(document))).startswith(b"%PDF-")
 
 
+async def content_of(data: bytes) -> AsyncIterator[bytes]:
+    """These bytes, as a file gives them."""
+    yield data
+
+
+def picture(data: bytes) -> Picture:
+    """A picture of these bytes."""
+    return Picture("image/png", len(data), content_of(data))
+
+
+async def test_stored_pictures_can_be_named_in_a_return(sendcloud: Sendcloud) -> None:
+    """E3 gives each picture a file name in the pictures' order, and E4 takes those."""
+    outgoing = await looked_up(sendcloud, "LABEL-4")
+    contents = [b"\x89PNG\r\n\x1a\n" + bytes(100_000) + bytes([number]) for number in range(10)]
+    stored = await sendcloud.upload("demo", outgoing.access_token, [picture(content) for content in contents])
+    assert [each.filename for each in stored] == [f"{sha256(content).hexdigest()[:32]}.webp" for content in contents]
+    images = [Image(filename=each.filename, product_id="1234", description="") for each in stored]
+    assert (await create(sendcloud, "LABEL-4", images=images)).poller_token
+
+
+@pytest.mark.parametrize(
+    ("order", "content", "error"),
+    [("LABEL-5", b"<html>", UpstreamRejected), ("EXPIRED-5", b"GIF89a", UpstreamUnauthorized)],
+    ids=["no picture", "expired token"],
+)
+async def test_failing_uploads_are_told_apart(
+    sendcloud: Sendcloud, order: str, content: bytes, error: type[BffError]
+) -> None:
+    """Refused, or not allowed."""
+    outgoing = await looked_up(sendcloud, order)
+    with pytest.raises(BffError) as caught:
+        await sendcloud.upload("demo", outgoing.access_token, [picture(content)])
+    assert caught.type is error
+
+
 async def test_an_order_never_shipped_has_no_parcel_id(sendcloud: Sendcloud) -> None:
     """Nor a number of colli."""
     parcel = (await looked_up(sendcloud, "UNSHIPPED-1")).data.parcel
@@ -328,8 +365,9 @@ async def test_all_requests_fit_the_description(sendcloud: Sendcloud, transport:
     await test_a_return_goes_all_the_way(sendcloud)
     await test_service_points_are_found(sendcloud)
     await test_an_order_from_overseas_has_a_customs_declaration(sendcloud)
+    await test_stored_pictures_can_be_named_in_a_return(sendcloud)
     seen = {_fits(request) for request in transport.requests}
-    assert seen == set(DESCRIPTION["paths"]) - {"/brand/{brand_domain}/return-portal/uploads", "/carriers"}
+    assert seen == set(DESCRIPTION["paths"]) - {"/carriers"}
 
 
 def _fits(request: httpx.Request) -> str:
@@ -349,9 +387,11 @@ def _fits(request: httpx.Request) -> str:
     for name, value in asked.items():
         schema = known[name]["schema"]
         _validate(schema, int(value) if schema["type"] == "integer" else value)
-    if "requestBody" in operation:
+    [media_type] = operation.get("requestBody", {"content": {"": ""}})["content"]
+    assert request.headers.get("Content-Type", "").partition(";")[0] == media_type
+    if media_type == "application/json":
         _validate({"$ref": "urn:sendcloud#/components/schemas/IncomingRequest"}, json.loads(request.content))
-    else:
+    elif not media_type:
         assert request.content == b""
     return template
 

@@ -26,6 +26,7 @@ STABLE = {
     "findServicePoints": "GET /v1/service-points",
     "createReturn": "POST /v1/returns",
     "getReturn": "GET /v1/returns/{return_id}",
+    "uploadPhotos": "POST /v1/uploads",
     "watchReturn": "GET /v1/returns/{return_id}/events",
     "getLabel": "GET /v1/returns/{return_id}/label",
     "getCustomsDeclaration": "GET /v1/returns/{return_id}/customs-declaration",
@@ -75,7 +76,9 @@ def test_every_operation_is_described(operation_id: str) -> None:
     assert OPERATIONS[operation_id][2]["description"].endswith(".")
 
 
-@pytest.mark.parametrize("name", ["NewSession", "NewReturn", "NewReturnItem", "NewRefund", "NewDelivery", "NewCustoms"])
+@pytest.mark.parametrize(
+    "name", ["NewSession", "NewReturn", "NewReturnItem", "NewRefund", "NewDelivery", "NewCustoms", "NewPhoto"]
+)
 def test_request_models_are_closed(name: str) -> None:
     """Request bodies take no member that is not described."""
     assert DESCRIPTION["components"]["schemas"][name]["additionalProperties"] is False

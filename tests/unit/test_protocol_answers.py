@@ -63,6 +63,7 @@ REQUESTS: Mapping[Call, Request[object]] = {
     for request in (
         protocol.settings(PANEL, BRAND),
         protocol.outgoing(PANEL, BRAND, "A-1001", "5611 AA"),
+        protocol.uploads(PANEL, BRAND, "access", []),
         protocol.incoming(PANEL, BRAND, "access", NEW_RETURN),
         protocol.polling(PANEL, BRAND, "poll"),
         protocol.download(PANEL, BRAND, "download"),

@@ -19,6 +19,7 @@ PORTAL = f"{PANEL}/brand/my-shop/return-portal"
     [
         (Call.SETTINGS, PORTAL),
         (Call.OUTGOING, f"{PORTAL}/outgoing?postal_code=5611%20AA&identifier=A-1001"),
+        (Call.UPLOADS, f"{PORTAL}/uploads"),
         (Call.INCOMING, f"{PORTAL}/incoming"),
         (Call.POLLING, f"{PORTAL}/label/polling?token=poll"),
         (Call.DOWNLOAD, f"{PORTAL}/label/download?token=download"),
@@ -39,7 +40,7 @@ def test_the_language_is_asked_for_where_it_is_known() -> None:
     assert protocol.settings(PANEL, "my-shop", "en-GB").url == f"{PORTAL}?language=en-GB"
 
 
-@pytest.mark.parametrize("call", set(Call) - {Call.INCOMING})
+@pytest.mark.parametrize("call", set(Call) - {Call.UPLOADS, Call.INCOMING})
 def test_reads_have_no_body_and_accept_no_compression(call: Call) -> None:
     """A GET with a body is answered 403, and a compressed answer could unpack to any size."""
     request = REQUESTS[call]
@@ -50,11 +51,11 @@ def test_reads_have_no_body_and_accept_no_compression(call: Call) -> None:
 
 
 def test_a_creation_carries_its_token_in_the_header_and_its_body_as_json() -> None:
-    """The one request that is no GET."""
+    """The request that must not be repeated."""
     request = protocol.incoming(PANEL, "my-shop", "access", NEW_RETURN)
     assert (request.method, request.headers["Authorization"]) == ("POST", "Bearer access")
     assert request.headers["Content-Type"] == "application/json"
-    assert request.body is not None
+    assert isinstance(request.body, bytes)
     assert json.loads(request.body)["outgoing_parcel"] == 133700001
 
 

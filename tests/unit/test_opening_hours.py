@@ -1,0 +1,334 @@
+"""When a service point is open, in its own time zone."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.models import OpeningHours
+from app.observability import REGISTRY
+from app.opening_hours import Opening, intervals, opening, time_zone
+
+DAY = 24 * 60
+EVERY_DAY = {str(day): ["00:00 - 24:00"] for day in range(7)}
+WEEKDAYS = {str(day): ["09:00 - 12:30", "13:30 - 18:00"] for day in range(5)}
+NIGHTS = {"4": ["18:00 - 02:00"], "5": ["18:00 - 02:00"]}
+BUT_FOR_AN_HOUR = EVERY_DAY | {"6": ["00:00 - 02:00", "03:00 - 24:00"]}
+GARBAGE = [
+    "",
+    "closed",
+    "9:00 - 17:00",
+    "09:00-17:00",
+    "09:00 - 17:00 ",
+    "09:00 - 17:00\n",
+    "09:60 - 17:00",
+    "24:00 - 02:00",
+    "09:00 - 24:01",
+    "09:00 - 25:00",
+    "\u0660\u0669:00 - 17:00",
+    "09:00 \N{EN DASH} 17:00",
+    "00:00 - 00:00",
+    "09:00 - 09:00",
+]
+CLOCK_CHANGES = [
+    ("Europe/Amsterdam", "2026-03-29T01:00Z"),
+    ("Europe/Amsterdam", "2026-10-25T01:00Z"),
+    ("Europe/London", "2026-03-29T01:00Z"),
+    ("Europe/London", "2026-10-25T01:00Z"),
+    ("Atlantic/Canary", "2026-03-29T01:00Z"),
+    ("Atlantic/Canary", "2026-10-25T01:00Z"),
+    ("Atlantic/Azores", "2026-03-29T01:00Z"),
+    ("Atlantic/Azores", "2026-10-25T01:00Z"),
+    ("America/Chicago", "2026-03-08T08:00Z"),
+    ("America/Chicago", "2026-11-01T07:00Z"),
+    ("Pacific/Chatham", "2026-09-26T14:00Z"),
+    ("Pacific/Chatham", "2026-04-04T14:00Z"),
+    ("Australia/Lord_Howe", "2026-10-03T15:30Z"),
+    ("Australia/Lord_Howe", "2026-04-04T15:00Z"),
+    ("America/Santiago", "2026-09-06T04:00Z"),
+    ("America/Santiago", "2026-04-05T03:00Z"),
+]
+
+
+def spoken(zone: str, times: Mapping[str, list[str]], now: str) -> tuple[bool, str | None, str | None]:
+    """The answer with its moments in ISO 8601."""
+    found = opening(intervals(times), ZoneInfo(zone), datetime.fromisoformat(now))
+    return found.open_now, iso(found.closes_at), iso(found.next_open_at)
+
+
+def iso(moment: datetime | None) -> str | None:
+    """The moment up to the minute, with its offset from UTC."""
+    return None if moment is None else moment.isoformat(timespec="minutes")
+
+
+def dropped() -> float:
+    """How many opening hours were left out so far."""
+    return REGISTRY.get_sample_value("bff_opening_hours_dropped_total") or 0
+
+
+@pytest.mark.parametrize(
+    ("country", "latitude", "longitude", "zone"),
+    [
+        ("NL", 52.37, 4.90, "Europe/Amsterdam"),
+        ("nl", 52.37, 4.90, "Europe/Amsterdam"),
+        ("GB", 54.60, -5.93, "Europe/London"),
+        ("IE", 53.35, -6.26, "Europe/Dublin"),
+        ("CH", 46.20, 6.15, "Europe/Zurich"),
+        ("NO", 69.65, 18.96, "Europe/Oslo"),
+        ("DE", 47.66, 9.18, "Europe/Berlin"),
+        ("FR", 48.86, 2.35, "Europe/Paris"),
+        ("FR", 41.92, 8.74, "Europe/Paris"),
+        ("ES", 40.42, -3.70, "Europe/Madrid"),
+        ("ES", 36.72, -4.42, "Europe/Madrid"),
+        ("ES", 39.57, 2.65, "Europe/Madrid"),
+        ("ES", 28.12, -15.43, "Atlantic/Canary"),
+        ("ES", 27.81, -17.92, "Atlantic/Canary"),
+        ("PT", 41.15, -8.61, "Europe/Lisbon"),
+        ("PT", 37.02, -7.93, "Europe/Lisbon"),
+        ("PT", 32.65, -16.91, "Atlantic/Madeira"),
+        ("PT", 37.74, -25.67, "Atlantic/Azores"),
+        ("PT", 39.45, -31.13, "Atlantic/Azores"),
+        ("UA", 46.48, 30.73, "Europe/Kyiv"),
+        ("UA", 47.10, 37.55, "Europe/Kyiv"),
+        ("BR", -8.11, -35.01, "America/Recife"),
+        ("NZ", -36.85, 174.76, "Pacific/Auckland"),
+        ("NZ", -43.95, -176.56, "Pacific/Chatham"),
+        ("US", 40.71, -74.01, "America/New_York"),
+        ("US", 32.78, -96.80, "America/Chicago"),
+        ("US", 39.74, -104.99, "America/Denver"),
+        ("US", 33.45, -112.07, "America/Phoenix"),
+        ("US", 47.61, -122.33, "America/Los_Angeles"),
+        ("US", 52.0, 179.5, "America/Adak"),
+        ("CA", 49.28, -123.12, "America/Vancouver"),
+        ("CA", 46.81, -71.21, "America/Toronto"),
+        ("AU", -27.47, 153.03, "Australia/Brisbane"),
+        ("AU", -31.95, 115.86, "Australia/Perth"),
+        ("BR", -23.55, -46.63, "America/Sao_Paulo"),
+        ("BR", -3.12, -60.02, "America/Manaus"),
+    ],
+)
+def test_time_zone(country: str, latitude: float, longitude: float, zone: str) -> None:
+    """A point is in the zone of the nearest known city of its country, islands included."""
+    assert time_zone(country, latitude, longitude) == ZoneInfo(zone)
+
+
+@pytest.mark.parametrize(("country", "zone"), [("NL", "Europe/Amsterdam"), ("DE", "Europe/Berlin")])
+def test_country_of_one_zone(country: str, zone: str) -> None:
+    """A country that keeps one time needs no place."""
+    assert time_zone(country, None, None) == time_zone(country, 52.0, None) == ZoneInfo(zone)
+
+
+@pytest.mark.parametrize(
+    ("country", "latitude", "longitude"),
+    [
+        ("", None, None),
+        ("XX", 52.0, 5.0),
+        ("Netherlands", 52.0, 5.0),
+        ("ES", None, None),
+        ("PT", 38.7, None),
+        ("US", None, -74.0),
+        ("ES", 0.0, 0.0),
+        ("FR", -20.88, 55.45),
+        ("NL", 4.90, 52.37),
+        ("RU", 55.76, 37.62),
+        ("NL", float("nan"), 5.0),
+        ("NL", 52.0, float("inf")),
+        ("US", float("-inf"), float("nan")),
+    ],
+)
+def test_no_guess(country: str, latitude: float | None, longitude: float | None) -> None:
+    """An unknown country, a missing or impossible place and a country that is hard to tell give no zone."""
+    assert time_zone(country, latitude, longitude) is None
+
+
+@given(st.text(), st.none() | st.floats(), st.none() | st.floats())
+def test_any_place(country: str, latitude: float | None, longitude: float | None) -> None:
+    """No country and no place is an error."""
+    assert isinstance(time_zone(country, latitude, longitude), ZoneInfo | None)
+
+
+def test_intervals() -> None:
+    """Hours come by ISO weekday and time, whatever the order upstream."""
+    times = {"6": ["18:00 - 02:00"], "0": ["13:30 - 17:15", "09:00 - 12:00"], "1": [], "2": ["00:00 - 24:00"]}
+    assert intervals(times) == [
+        OpeningHours(weekday=1, opens="09:00", closes="12:00"),
+        OpeningHours(weekday=1, opens="13:30", closes="17:15"),
+        OpeningHours(weekday=3, opens="00:00", closes="24:00"),
+        OpeningHours(weekday=7, opens="18:00", closes="02:00"),
+    ]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_garbage(garbage: str) -> None:
+    """What is no interval, or an empty one, is left out and counted, and its neighbours stay."""
+    before = dropped()
+    assert intervals({"0": ["09:00 - 17:00", garbage]}) == [OpeningHours(weekday=1, opens="09:00", closes="17:00")]
+    assert dropped() == before + 1
+
+
+@pytest.mark.parametrize("day", ["7", "-1", "00", "monday", "", "\u0663"])
+def test_no_such_day(day: str) -> None:
+    """Hours of a day that is none are left out and counted."""
+    before = dropped()
+    assert intervals({day: ["09:00 - 17:00", "18:00 - 19:00"]}) == []
+    assert dropped() == before + 2
+
+
+@given(st.dictionaries(st.text() | st.sampled_from("0123456"), st.lists(st.text() | st.sampled_from(GARBAGE))))
+def test_any_text(times: dict[str, list[str]]) -> None:
+    """No text is an error, and each is either an interval or counted."""
+    before = dropped()
+    found = intervals(times)
+    assert len(found) + dropped() - before == sum(map(len, times.values()))
+    assert opening(found, ZoneInfo("Europe/Amsterdam"), datetime(2026, 7, 6, tzinfo=UTC)).open_now in {True, False}
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "closes_at", "next_open_at"),
+    [
+        ("Europe/Amsterdam", "2026-07-06T10:59:59Z", None, "2026-07-06T13:30+02:00"),
+        ("Europe/Amsterdam", "2026-07-06T06:59:59Z", None, "2026-07-06T09:00+02:00"),
+        ("Europe/Amsterdam", "2026-07-06T07:00Z", "2026-07-06T12:30+02:00", None),
+        ("Europe/Amsterdam", "2026-07-06T10:29:59Z", "2026-07-06T12:30+02:00", None),
+        ("Europe/Amsterdam", "2026-07-06T10:30Z", None, "2026-07-06T13:30+02:00"),
+        ("Europe/Amsterdam", "2026-07-06T16:00Z", None, "2026-07-07T09:00+02:00"),
+        ("Europe/Amsterdam", "2026-07-10T16:00Z", None, "2026-07-13T09:00+02:00"),
+        ("Europe/London", "2026-07-06T16:30Z", "2026-07-06T18:00+01:00", None),
+        ("Atlantic/Canary", "2026-07-06T16:30Z", "2026-07-06T18:00+01:00", None),
+        ("Atlantic/Azores", "2026-07-06T08:59Z", None, "2026-07-06T09:00+00:00"),
+        ("Atlantic/Azores", "2026-12-31T18:59Z", "2026-12-31T18:00-01:00", None),
+        ("Pacific/Auckland", "2026-07-05T21:00Z", "2026-07-06T12:30+12:00", None),
+        ("Pacific/Chatham", "2026-07-05T20:15Z", "2026-07-06T12:30+12:45", None),
+        ("Pacific/Chatham", "2026-07-05T20:14Z", None, "2026-07-06T09:00+12:45"),
+    ],
+)
+def test_shop_hours(zone: str, now: str, closes_at: str | None, next_open_at: str | None) -> None:
+    """A shop with a lunch break opens and closes by its own clock, wherever who asks may be."""
+    assert spoken(zone, WEEKDAYS, now) == (closes_at is not None, closes_at, next_open_at)
+
+
+@pytest.mark.parametrize(
+    ("times", "now", "closes_at", "next_open_at"),
+    [
+        (NIGHTS, "2026-07-10T23:59+02:00", "2026-07-11T02:00+02:00", None),
+        (NIGHTS, "2026-07-11T01:59+02:00", "2026-07-11T02:00+02:00", None),
+        (NIGHTS, "2026-07-11T02:00+02:00", None, "2026-07-11T18:00+02:00"),
+        (NIGHTS, "2026-07-12T02:00+02:00", None, "2026-07-17T18:00+02:00"),
+        ({"6": ["22:00 - 03:00"]}, "2026-07-06T02:59+02:00", "2026-07-06T03:00+02:00", None),
+        ({"0": ["18:00 - 00:00"]}, "2026-07-06T23:59+02:00", "2026-07-07T00:00+02:00", None),
+        ({"0": ["18:00 - 24:00"]}, "2026-07-06T23:59+02:00", "2026-07-07T00:00+02:00", None),
+        ({"0": ["18:00 - 24:00"], "1": ["00:00 - 02:00"]}, "2026-07-06T20:00+02:00", "2026-07-07T02:00+02:00", None),
+        ({"6": ["18:00 - 24:00"], "0": ["00:00 - 02:00"]}, "2026-07-05T20:00+02:00", "2026-07-06T02:00+02:00", None),
+        ({"0": ["09:00 - 12:00", "12:00 - 15:00"]}, "2026-07-06T11:00+02:00", "2026-07-06T15:00+02:00", None),
+        ({"0": ["09:00 - 18:00", "10:00 - 12:00"]}, "2026-07-06T11:00+02:00", "2026-07-06T18:00+02:00", None),
+        ({"0": ["09:00 - 14:00", "12:00 - 18:00"]}, "2026-07-06T10:00+02:00", "2026-07-06T18:00+02:00", None),
+        ({"0": ["10:00 - 09:00"]}, "2026-07-06T09:30+02:00", None, "2026-07-06T10:00+02:00"),
+        ({"0": ["10:00 - 09:00"]}, "2026-07-07T08:30+02:00", "2026-07-07T09:00+02:00", None),
+        ({"0": ["09:00 - 10:00"]}, "2026-07-06T10:00+02:00", None, "2026-07-13T09:00+02:00"),
+    ],
+)
+def test_stretches(times: dict[str, list[str]], now: str, closes_at: str | None, next_open_at: str | None) -> None:
+    """Hours that pass midnight, touch or overlap are one stretch."""
+    assert spoken("Europe/Amsterdam", times, now) == (closes_at is not None, closes_at, next_open_at)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Amsterdam", "Atlantic/Azores"])
+@pytest.mark.parametrize("now", ["2026-03-28T12:00Z", "2026-07-06T12:00Z", "2026-10-25T01:00Z"])
+def test_always_and_never(zone: str, now: str) -> None:
+    """A point that never closes has no closing time, and one without hours no opening time."""
+    assert spoken(zone, EVERY_DAY, now) == (True, None, None)
+    assert spoken(zone, {"0": [], "6": []}, now) == (False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("zone", "times", "now", "closes_at", "next_open_at"),
+    [
+        ("Europe/Amsterdam", ["01:00 - 05:00"], "2026-03-29T01:30+01:00", "2026-03-29T05:00+02:00", None),
+        ("Europe/Amsterdam", ["01:00 - 02:30"], "2026-03-29T01:30+01:00", "2026-03-29T03:00+02:00", None),
+        ("Europe/Amsterdam", ["02:30 - 05:00"], "2026-03-29T01:59+01:00", None, "2026-03-29T03:00+02:00"),
+        ("Europe/Amsterdam", ["02:15 - 02:45"], "2026-03-28T12:00+01:00", None, "2026-04-05T02:15+02:00"),
+        ("Europe/London", ["00:30 - 03:00"], "2026-03-29T00:59+00:00", "2026-03-29T03:00+01:00", None),
+        ("Atlantic/Canary", ["01:30 - 03:00"], "2026-03-29T00:30+00:00", None, "2026-03-29T02:00+01:00"),
+        ("Atlantic/Azores", ["00:00 - 02:00"], "2026-03-28T23:59-01:00", None, "2026-03-29T01:00+00:00"),
+        ("Pacific/Chatham", ["02:00 - 04:00"], "2026-09-27T02:44+12:45", "2026-09-27T04:00+13:45", None),
+    ],
+)
+def test_skipped_hour(zone: str, times: list[str], now: str, closes_at: str | None, next_open_at: str | None) -> None:
+    """In spring the skipped hour is not there: a point opens or closes at the jump, or not at all that day."""
+    assert spoken(zone, {"6": times}, now) == (closes_at is not None, closes_at, next_open_at)
+
+
+@pytest.mark.parametrize(
+    ("zone", "times", "now", "closes_at", "next_open_at"),
+    [
+        ("Europe/Amsterdam", ["01:00 - 05:00"], "2026-10-25T01:30+02:00", "2026-10-25T05:00+01:00", None),
+        ("Europe/Amsterdam", ["02:00 - 03:00"], "2026-10-25T02:30+02:00", "2026-10-25T03:00+01:00", None),
+        ("Europe/Amsterdam", ["02:15 - 02:45"], "2026-10-25T02:20+02:00", "2026-10-25T02:45+02:00", None),
+        ("Europe/Amsterdam", ["02:15 - 02:45"], "2026-10-25T02:50+02:00", None, "2026-10-25T02:15+01:00"),
+        ("Europe/Amsterdam", ["02:15 - 02:45"], "2026-10-25T02:20+01:00", "2026-10-25T02:45+01:00", None),
+        ("Europe/Amsterdam", ["01:00 - 02:30"], "2026-10-25T02:40+02:00", None, "2026-10-25T02:00+01:00"),
+        ("Europe/London", ["01:00 - 03:00"], "2026-10-25T01:30+01:00", "2026-10-25T03:00+00:00", None),
+        ("Atlantic/Canary", ["01:30 - 03:00"], "2026-10-25T01:30+01:00", "2026-10-25T01:00+00:00", None),
+        ("Atlantic/Azores", ["00:30 - 02:00"], "2026-10-25T00:59+00:00", "2026-10-25T00:00-01:00", None),
+        ("Pacific/Chatham", ["02:45 - 04:00"], "2026-04-05T03:44+13:45", "2026-04-05T04:00+12:45", None),
+    ],
+)
+def test_repeated_hour(zone: str, times: list[str], now: str, closes_at: str | None, next_open_at: str | None) -> None:
+    """In autumn the repeated hour counts twice: a point can open and close in both of them."""
+    assert spoken(zone, {"6": times}, now) == (closes_at is not None, closes_at, next_open_at)
+
+
+def test_two_weeks_ahead() -> None:
+    """The only closed hour of the week is found beyond the Sunday that skips it."""
+    closes_at = "2026-04-05T02:00+02:00"
+    assert spoken("Europe/Amsterdam", BUT_FOR_AN_HOUR, "2026-03-22T03:00+01:00") == (True, closes_at, None)
+
+
+CLOCK = st.integers(0, DAY - 1) | st.integers(0, 5 * 60) | st.sampled_from(range(0, DAY, 60))
+HOURS = st.builds(
+    lambda opens, closes: f"{opens // 60:02}:{opens % 60:02} - {closes // 60:02}:{closes % 60:02}",
+    CLOCK,
+    CLOCK | st.just(DAY),
+)
+WEEKS = st.dictionaries(st.sampled_from("0123456"), st.lists(HOURS | st.just("00:00 - 24:00"), max_size=3))
+NEAR = st.integers(0, 14 * DAY) | st.integers(7 * DAY - 300, 7 * DAY + 300)
+
+
+@cache
+def shown(zone: str, change: str) -> tuple[datetime, Sequence[int]]:
+    """The moment a week before the change, and the minute of the week that the wall shows in each minute after it."""
+    first = datetime.fromisoformat(change) - timedelta(days=7)
+    local = ((first + timedelta(minutes=minute)).astimezone(ZoneInfo(zone)) for minute in range(30 * DAY))
+    return first, [wall.weekday() * DAY + wall.hour * 60 + wall.minute for wall in local]
+
+
+def open_minutes(hours: Sequence[OpeningHours]) -> set[int]:
+    """The minutes of the week, from Monday 00:00, in which the point is open."""
+    found = set[int]()
+    for each in hours:
+        opens, closes = (
+            60 * int(hour) + int(minute) for hour, minute in (each.opens.split(":"), each.closes.split(":"))
+        )
+        first = (each.weekday - 1) * DAY + opens
+        found.update(minute % (7 * DAY) for minute in range(first, first + ((closes - opens) % DAY or DAY)))
+    return found
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(CLOCK_CHANGES), WEEKS, NEAR, st.integers(0, 59))
+def test_agrees_with_the_wall(where: tuple[str, str], times: dict[str, list[str]], minute: int, second: int) -> None:
+    """Around a change of the clock the answer is what looking at the wall minute by minute would say."""
+    first, wall = shown(*where)
+    hours = intervals(times)
+    week = open_minutes(hours)
+    is_open = wall[minute] in week
+    changed = next((later for later in range(minute, minute + 15 * DAY) if (wall[later] in week) != is_open), None)
+    moment = None if changed is None else first + timedelta(minutes=changed)
+    now = first + timedelta(minutes=minute, seconds=second)
+    open_now, *moments = opening(hours, ZoneInfo(where[0]), now)
+    found = Opening(open_now, *(each and each.astimezone(UTC) for each in moments))
+    assert found == (Opening(True, moment, None) if is_open else Opening(False, None, moment))

@@ -1,0 +1,95 @@
+"""Handles of pictures: good in the session that uploaded them, and nothing anywhere else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app import incoming
+from app.sessions import SessionId
+from app.uploads import handle, opened
+from tests.support.samples import body, outgoing, portal_settings
+
+FILENAME = "1dca0000000000000000000000000000.webp"
+SESSION = SessionId.new()
+PHOTO = {"file": "up_known", "item": "shirt"}
+FILES = {"up_known": FILENAME}
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1))
+def test_a_handle_opens_in_its_session(filename: str) -> None:
+    """It gives the upstream's file name back, whatever that is."""
+    made = handle(SESSION, filename)
+    assert opened(SESSION, [made]) == {made: filename}
+
+
+def test_a_handle_tells_nothing() -> None:
+    """Two handles of one file differ, and neither shows its name."""
+    first, second = handle(SESSION, FILENAME), handle(SESSION, FILENAME)
+    assert first != second
+    assert FILENAME[:8] not in first
+    assert first.startswith("up_")
+
+
+def test_a_handle_of_another_session() -> None:
+    """Neither another session nor one with only one half of the id in common opens it."""
+    made, other = handle(SESSION, FILENAME), SessionId.new()
+    for stranger in (other, SessionId(SESSION.key, other.secret), SessionId(other.key, SESSION.secret)):
+        assert opened(stranger, [made]) == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "up_", "up_A", "up_AAAA", "up_é", "up_\x00", FILENAME, "up_" + "A" * 2000, "../../etc/passwd"]
+)
+def test_what_is_no_handle(text: str) -> None:
+    """It is left out, and the others are opened all the same."""
+    made = handle(SESSION, FILENAME)
+    assert opened(SESSION, [text, made]) == {made: FILENAME}
+
+
+@given(st.data())
+def test_a_changed_handle(data: st.DataObject) -> None:
+    """No character can be replaced by one that means something else."""
+    made = handle(SESSION, FILENAME)
+    position = data.draw(st.integers(len("up_"), len(made) - 2))
+    changed = made[:position] + ("A" if made[position] != "A" else "B") + made[position + 1 :]
+    assert opened(SESSION, [changed]) == {}
+
+
+@pytest.mark.parametrize(
+    ("photos", "problems"),
+    [
+        (None, []),
+        ([], []),
+        ([PHOTO], []),
+        ([PHOTO, PHOTO | {"description": "The hole"}], []),
+        ([PHOTO, PHOTO | {"item": "card"}], [("#/photos/1/item", "unknown-item")]),
+        ([PHOTO | {"file": "up_other"}], [("#/photos/0/file", "unknown-upload")]),
+        (
+            [{"file": "up_other", "item": "card"}],
+            [("#/photos/0/file", "unknown-upload"), ("#/photos/0/item", "unknown-item")],
+        ),
+    ],
+)
+def test_photos_of_a_return(photos: list[dict[str, str]] | None, problems: list[tuple[str, str]]) -> None:
+    """Each names a file of the session and one of the items that come back; all misfits are told at once."""
+    found = incoming.problems(body(photos=photos), outgoing().data, portal_settings(), FILES)
+    assert [(problem.pointer, problem.code) for problem in found] == problems
+
+
+def test_photos_go_upstream() -> None:
+    """With the upstream's own file name, the item and the description, which may be empty; none at all is no list."""
+    photos = [PHOTO, PHOTO | {"description": "The hole"}]
+    data = outgoing().data
+    sent = incoming.new_return(body(photos=photos), 1, data, None, FILES).model_dump(exclude_none=True)
+    assert sent["images"] == [
+        {"filename": FILENAME, "product_id": "shirt", "description": ""},
+        {"filename": FILENAME, "product_id": "shirt", "description": "The hole"},
+    ]
+    assert incoming.new_return(body(photos=[]), 1, data, None).images is None
+
+
+def test_photos_count_for_an_idempotency_key() -> None:
+    """The same body with other photos is another body."""
+    with_photo = body(photos=[PHOTO])
+    assert incoming.fingerprint(with_photo) == incoming.fingerprint(body(photos=[PHOTO]))
+    assert incoming.fingerprint(with_photo) != incoming.fingerprint(body())
