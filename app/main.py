@@ -104,7 +104,7 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     cache = FleetCache(store, patience=settings.lookup_deadline + MARGIN_SECONDS)
     portals = PortalCache(cache, store, sendcloud, settings.portal_freshness)
     sessions_kept = SessionStore(store)
-    points = ServicePoints(cache, sendcloud)
+    points = ServicePoints(cache, sendcloud, settings.points_freshness)
     returns_kept = Returns(store, keyring, settings.return_ttl, settings.claim_ttl, settings.create_lease)
     silence = settings.poll_deadline + MARGIN_SECONDS
     schedule = Schedule(settings.poll_interval, silence, settings.label_budget, settings.return_ttl)

@@ -11,7 +11,6 @@ from app.errors import UpstreamUnauthorized
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.schemas import ServicePoint, ServicePointQuery
 
-FRESH_SECONDS = 600.0
 GRID_DEGREES = 0.01
 GRID_METRES = 800
 """More than any place is away from the grid point it is rounded to."""
@@ -50,9 +49,10 @@ class Nearby(NamedTuple):
 class ServicePoints:
     """Searches that the fleet shares by brand, carriers, country and rounded place; never by who asks."""
 
-    def __init__(self, cache: FleetCache, sendcloud: Sendcloud) -> None:
+    def __init__(self, cache: FleetCache, sendcloud: Sendcloud, freshness: float) -> None:
         self._cache = cache
         self._sendcloud = sendcloud
+        self._freshness = freshness
 
     async def near(self, search: Search, token: str) -> Nearby:
         """The points of these carriers within the radius; `token` is spent only if nobody asked lately."""
@@ -84,7 +84,7 @@ class ServicePoints:
                 return _POINTS.dump_json(await self._sendcloud.service_points(token, query))
 
             try:
-                return await self._cache.get(key, fetch, FRESH_SECONDS)
+                return await self._cache.get(key, fetch, self._freshness)
             except UpstreamUnauthorized:
                 if asked:
                     raise

@@ -149,7 +149,9 @@ class Settings(BaseSettings):
     """A whole document from upstream."""
     service_points_deadline: Seconds = 5.0
     portal_freshness: Seconds = 300.0
-    """Portal settings are asked again after this."""
+    """Portal settings are never older than this unless the upstream fails."""
+    points_freshness: Seconds = 600.0
+    """Searches for service points likewise."""
 
     @model_validator(mode="after")
     def _lifetimes_fit(self) -> Self:

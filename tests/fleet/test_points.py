@@ -1,6 +1,7 @@
 """Service points are searched once for everybody around, and measured for each."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import httpx
@@ -55,16 +56,24 @@ async def test_the_radius_is_exact_though_the_search_is_wider(fleet: list[Bff]) 
 
 
 async def test_points_that_are_known_stay_when_the_upstream_goes() -> None:
-    """A search that was made before is answered while the upstream is away."""
-    async with running_valkey() as store, running_sandbox() as upstream, running_bff(store.url, upstream) as bff:
+    """A search that was made before is answered while the upstream is away, marked stale, and is fresh again later."""
+    async with (
+        running_valkey() as store,
+        running_sandbox() as upstream,
+        running_bff(store.url, upstream, points_freshness=0.2, lookup_deadline=1) as bff,
+    ):
         someone = await shopper(bff.http, fresh("LABEL"))
-        before = await _search(someone)
+        before = [point["id"] for point in (await _search(someone))["service_points"]]
+
+        async def found(*, stale: bool) -> bool:
+            answer = await _search(someone)
+            assert [point["id"] for point in answer["service_points"]] == before
+            return bool(answer["stale"]) is stale
+
         await upstream.fault("down")
-
-        async def same() -> bool:
-            return (await _search(someone))["service_points"] == before["service_points"]
-
-        await eventually(same, 2)
+        await eventually(partial(found, stale=True), 5)
+        await upstream.fault("none")
+        await eventually(partial(found, stale=False), 10)
 
 
 async def test_open_points_say_until_when(fleet: list[Bff]) -> None:
