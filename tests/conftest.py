@@ -1,11 +1,17 @@
 """One real stack for the whole run: a Valkey, the sandbox upstream, a BFF; each a process of its own."""
 
+import os
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
+from hypothesis import settings
 
 from tests.support.processes import Bff, Valkey, running_bff, running_valkey
 from tests.support.sandbox import SandboxProcess, running_sandbox
+
+# No deadline: the machine may be busy. In CI the same examples every time, so that a failure is the change's own.
+settings.register_profile("bff", deadline=None, max_examples=60, derandomize="CI" in os.environ)
+settings.load_profile("bff")
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -1,9 +1,11 @@
 """Made-up answers of the upstream and a shopper's choice that fits them; keywords replace single members."""
 
+import secrets
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from app.models import NewReturn
+from app.models import NewReturn, ReturnDelivery
+from app.records import ReturnRecord
 from app.sendcloud.schemas import Outgoing, PortalSettings, ServicePoint
 
 UNCHANGED: Mapping[str, object] = MappingProxyType({})
@@ -98,3 +100,17 @@ def body(**changes: object) -> NewReturn:
         "delivery": {"option": "drop_off_point", "service_point": 20000001},
     }
     return NewReturn.model_validate({**sample, **changes})
+
+
+def return_record(**changes: object) -> ReturnRecord:
+    """A return of nothing in particular under a fresh id, just begun."""
+    sample = {
+        "id": "rtn_" + secrets.token_urlsafe(16),
+        "brand": "my-shop",
+        "created_at": 0,
+        "updated_at": 0,
+        "items": [],
+        "delivery": ReturnDelivery(option="pickup", service_point=None, carrier=None, store=None, pickup_date=None),
+        "drop_off": None,
+    }
+    return ReturnRecord.model_validate({**sample, **changes})

@@ -1,0 +1,238 @@
+"""Returns on a real Valkey: how long they are kept, and what becomes of news that the store lost or did not take."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+import pytest
+import pytest_asyncio
+
+from app.claims import Event
+from app.errors import ClaimLost, ReturnNotFound, StoreUnavailable, UnitsClaimed
+from app.models import ReturnItem, ReturnState
+from app.records import Found, ReturnRecord
+from app.returns import Attempt, RecordChange, Returns
+from app.sealing import Keyring
+from app.store import Store
+from tests.support.processes import Valkey, eventually, running_valkey
+from tests.support.samples import return_record
+
+RETURN_TTL, CLAIM_TTL, LEASE = 600, 1200, 60.0
+ORDERED = {"shirt": 1}
+PAUSE_MS = 800
+"""Longer than the store waits for an answer."""
+
+
+def accepted(found: Found) -> ReturnRecord:
+    """The record after upstream took the return, with the answer to repeat."""
+    record = found.became(ReturnState.LABEL_PENDING, poller_token="poller", next_poll_at=found.now)
+    return record.model_copy(update={"first_answer": Found(record, found.version + 1, found.now).public()})
+
+
+def outcome_unknown(found: Found) -> ReturnRecord:
+    """The record after nobody knows what became of the return."""
+    return found.became(ReturnState.OUTCOME_UNKNOWN)
+
+
+def refused(found: Found) -> ReturnRecord:
+    """The record after upstream refused the return."""
+    return found.became(ReturnState.FAILED)
+
+
+@dataclass
+class Parcel:
+    """The returns of one parcel, and the server they are kept on."""
+
+    returns: Returns
+    valkey: Valkey
+    scope: str
+
+    async def claimed(self) -> Attempt:
+        """The right to post the only shirt."""
+        items = [ReturnItem(id="shirt", name="Shirt", quantity=1, reason=1, comment=None)]
+        return await self.returns.claim(self.scope, "key", "swordfish", return_record(items=items), ORDERED)
+
+    async def posted(self) -> Attempt:
+        """A return whose POST is on its way."""
+        attempt = await self.claimed()
+        await self.returns.first_byte(attempt)
+        return attempt
+
+    async def created(self) -> Found:
+        """A return whose label is to come."""
+        found = await self.returns.settle(await self.posted(), Event.ACCEPTED, accepted)
+        assert found
+        return found
+
+    async def keys(self, kind: str = "") -> list[str]:
+        """The keys of this parcel that are of this kind."""
+        found: list[bytes] = await self.valkey.client.keys(f"p:{{{self.scope}}}:{kind}*")  # type: ignore[assignment]  # nothing is decoded here
+        return [name.decode() for name in found]
+
+    async def seconds_left(self, kind: str) -> int:
+        """How long the one key of this kind is kept."""
+        (name,) = await self.keys(kind)
+        seconds: int = await self.valkey.client.ttl(name)
+        return seconds
+
+
+@pytest_asyncio.fixture(name="parcel")
+async def parcel_on_shared_valkey(valkey: Valkey) -> AsyncIterator[Parcel]:
+    """A parcel of this test alone."""
+    store = Store.connect(valkey.url)
+    yield Parcel(returns_on(store), valkey, secrets.token_hex(8))
+    await store.aclose()
+
+
+@pytest_asyncio.fixture(name="lone")
+async def parcel_on_its_own_valkey() -> AsyncIterator[Parcel]:
+    """A parcel on a server that the test may stop."""
+    async with running_valkey() as server:
+        store = Store.connect(server.url)
+        yield Parcel(returns_on(store), server, secrets.token_hex(8))
+        await store.aclose()
+
+
+def returns_on(store: Store) -> Returns:
+    """Returns with ordinary lifetimes."""
+    return Returns(store, Keyring([b"k" * 32]), return_ttl=RETURN_TTL, claim_ttl=CLAIM_TTL, lease=LEASE)
+
+
+async def test_lifetimes(parcel: Parcel) -> None:
+    """A new return, its claim and its key are kept for their own times."""
+    await parcel.created()
+    kept = [await parcel.seconds_left(kind) for kind in ("r:", "claim", "key:")]
+    assert kept == [pytest.approx(seconds, abs=5) for seconds in (RETURN_TTL, CLAIM_TTL, 24 * 3600)]
+
+
+@pytest.mark.parametrize(("age", "left"), [(0, RETURN_TTL), (200, 400), (599, 1), (5000, 1)])
+async def test_looks_do_not_prolong_a_return(parcel: Parcel, age: float, left: int) -> None:
+    """A return is kept from the last change the shopper could see on, however often its label is looked at."""
+    found = await parcel.created()
+    looked = found.record.model_copy(update={"updated_at": found.now - age, "polls": 1})
+    await parcel.returns.update(parcel.scope, found, looked)
+    assert await parcel.seconds_left("r:") == pytest.approx(left, abs=2)
+
+
+async def test_what_somebody_else_stored_wins(parcel: Parcel) -> None:
+    """Of two who looked at the same label, the slower one gets what the faster one stored."""
+    before = await parcel.created()
+    first = await parcel.returns.update(parcel.scope, before, before.became(ReturnState.LABEL_READY))
+    second = await parcel.returns.update(parcel.scope, before, before.record.model_copy(update={"polls": 7}))
+    assert second.record == first.record
+    assert (first.version, second.version) == (before.version + 1, before.version + 1)
+
+
+def test_the_same_state_is_no_news() -> None:
+    """Becoming what it is already changes nothing of a return, not even its revision."""
+    found = Found(return_record(), 1, 5.0)
+    assert found.became(ReturnState.CREATING, payment_url="https://pay.example") is found.record
+    later = found.became(ReturnState.LABEL_PENDING)
+    assert (later.revision, later.updated_at) == (2, 5.0)
+
+
+async def test_the_clock_of_a_parcel(parcel: Parcel) -> None:
+    """A parcel without returns is known too, at a moment of the store's clock."""
+    seconds, _ = await parcel.valkey.client.time()
+    found = await parcel.returns.of_parcel(parcel.scope, ["shirt", "hat"])
+    assert (found.returns, found.held) == ([], {"shirt": 0, "hat": 0})
+    assert seconds <= found.now < seconds + 10
+
+
+@pytest.mark.parametrize(
+    ("event", "change", "state"),
+    [
+        (Event.ACCEPTED, accepted, ReturnState.LABEL_PENDING),
+        (Event.REFUSED, refused, ReturnState.FAILED),
+        (Event.LOST, outcome_unknown, ReturnState.OUTCOME_UNKNOWN),
+    ],
+)
+async def test_a_store_that_forgot_is_told_again(
+    parcel: Parcel, event: Event, change: RecordChange, state: ReturnState
+) -> None:
+    """News of a POST that left restores claim and return from what the owner knows, should the store have lost both."""
+    attempt = await parcel.posted()
+    await parcel.valkey.client.delete(*await parcel.keys("r:"), *await parcel.keys("claim"))
+    assert await parcel.returns.settle(attempt, event, change)
+    found = await parcel.returns.get(parcel.scope, attempt.return_id)
+    assert (found.record.state, found.record.items) == (state, attempt.record.items)
+
+
+async def test_restored_units_and_answer(parcel: Parcel) -> None:
+    """A restored return holds its units again, and its key gives its answer."""
+    attempt = await parcel.posted()
+    await parcel.valkey.client.delete(*await parcel.keys("r:"), *await parcel.keys("claim"))
+    found = await parcel.returns.settle(attempt, Event.ACCEPTED, accepted)
+    assert found
+    assert await parcel.returns.repeated(parcel.scope, "key", "swordfish") == found.record.first_answer
+    with pytest.raises(UnitsClaimed):
+        await parcel.returns.claim(parcel.scope, "other key", "swordfish", attempt.record, ORDERED)
+
+
+async def test_a_forgotten_claim_may_not_post(parcel: Parcel) -> None:
+    """A request whose claim the store lost before its first byte must not post: the units may be somebody else's."""
+    attempt = await parcel.claimed()
+    await parcel.valkey.client.delete(*await parcel.keys())
+    with pytest.raises(ClaimLost):
+        await parcel.returns.first_byte(attempt)
+    assert await parcel.returns.settle(attempt, Event.NOT_TAKEN, refused) is None
+    with pytest.raises(ReturnNotFound):
+        await parcel.returns.get(parcel.scope, attempt.return_id)
+
+
+async def test_an_outcome_waits_for_the_store(lone: Parcel) -> None:
+    """An outcome that the store does not take at once is stored as soon as it does."""
+    attempt = await lone.posted()
+    await lone.valkey.client.client_pause(PAUSE_MS)
+    found = await lone.returns.settle(attempt, Event.ACCEPTED, accepted)
+    assert found
+    assert (await lone.returns.get(lone.scope, attempt.return_id)).record == found.record
+
+
+async def test_an_outcome_outlives_its_request(lone: Parcel) -> None:
+    """An outcome that nobody waits for any more is stored all the same."""
+    attempt = await lone.posted()
+    await lone.valkey.client.client_pause(PAUSE_MS)
+    request = asyncio.create_task(lone.returns.settle(attempt, Event.ACCEPTED, accepted))
+    await asyncio.sleep(0)
+    request.cancel()
+
+    async def is_stored() -> bool:
+        try:
+            found = await lone.returns.get(lone.scope, attempt.return_id)
+        except StoreUnavailable:
+            return False
+        return found.record.state is ReturnState.LABEL_PENDING
+
+    await eventually(is_stored, 5)
+
+
+async def test_open_outcomes_are_stored_before_the_end(lone: Parcel) -> None:
+    """A replica that stops waits for its open outcomes, as long as the store is about to take them."""
+    attempt = await lone.posted()
+    await lone.valkey.client.client_pause(PAUSE_MS)
+    request = asyncio.create_task(lone.returns.settle(attempt, Event.ACCEPTED, accepted))
+    await asyncio.sleep(0)
+    await lone.returns.aclose()
+    assert await request
+    assert (await lone.returns.get(lone.scope, attempt.return_id)).record.state is ReturnState.LABEL_PENDING
+
+
+async def test_nothing_of_a_return_is_readable_in_the_store(parcel: Parcel) -> None:
+    """Neither tokens, items nor fingerprints stand in the store as they are."""
+    await parcel.created()
+    kept = str([await parcel.valkey.client.hgetall(name) for name in await parcel.keys()])
+    assert "done" in kept
+    for secret in ("poller", "shirt", "Shirt", "swordfish"):
+        assert secret not in kept
+
+
+async def test_another_parcel_cannot_open_a_return(parcel: Parcel) -> None:
+    """A record moved under another parcel's name does not open: its parcel is part of its seal."""
+    found = await parcel.created()
+    thief = replace(parcel, scope=secrets.token_hex(8))
+    (name,) = await parcel.keys("r:")
+    await parcel.valkey.client.copy(name, f"p:{{{thief.scope}}}:r:{found.record.id}")
+    with pytest.raises(StoreUnavailable):
+        await thief.returns.get(thief.scope, found.record.id)

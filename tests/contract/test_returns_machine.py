@@ -1,0 +1,390 @@
+"""Returns on a real Valkey against a model in plain Python: any sequence of requests, deaths and late answers."""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Coroutine, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+from typing_extensions import override
+
+from app.claims import AFTER_FIRST_BYTE, Event, Phase
+from app.errors import (
+    BffError,
+    ClaimLost,
+    IdempotencyKeyReused,
+    ReturnInProgress,
+    ReturnNotFound,
+    ReturnOutcomeUnknown,
+    ReturnRefused,
+    UnitsClaimed,
+)
+from app.models import Return, ReturnItem, ReturnState
+from app.records import Found, ReturnRecord
+from app.returns import Attempt, RecordChange, Returns
+from app.sealing import Keyring
+from app.store import Store
+from tests.support.processes import Valkey, eventually
+from tests.support.samples import return_record
+
+T = TypeVar("T")
+
+ORDERED: Mapping[str, int] = {"shirt": 3, "hat": 1}
+BODIES: Mapping[str, list[tuple[str, int]]] = {
+    "a shirt": [("shirt", 1)],
+    "two shirts on two lines": [("shirt", 1), ("shirt", 1)],
+    "a hat and two shirts": [("hat", 1), ("shirt", 2)],
+    "two hats, of which one was ordered": [("hat", 2)],
+}
+OUTCOMES: Mapping[Event, tuple[frozenset[Phase | None], Phase | None]] = {
+    Event.NOT_TAKEN: (frozenset({None, Phase.INTENT, Phase.SENT, Phase.OUTCOME_UNKNOWN}), None),
+    Event.ACCEPTED: (frozenset({Phase.SENT, Phase.OUTCOME_UNKNOWN, Phase.DONE}), Phase.DONE),
+    Event.REFUSED: (frozenset({Phase.SENT, Phase.OUTCOME_UNKNOWN, Phase.FAILED}), Phase.FAILED),
+    Event.LOST: (frozenset({Phase.SENT, Phase.OUTCOME_UNKNOWN}), Phase.OUTCOME_UNKNOWN),
+}
+"""Where the owner's news is possible, and where it leads."""
+STATES: Mapping[Phase, ReturnState] = {
+    Phase.INTENT: ReturnState.CREATING,
+    Phase.SENT: ReturnState.CREATING,
+    Phase.DONE: ReturnState.LABEL_PENDING,
+    Phase.FAILED: ReturnState.FAILED,
+    Phase.OUTCOME_UNKNOWN: ReturnState.OUTCOME_UNKNOWN,
+}
+WITHOUT_ANSWER: Mapping[Phase, type[BffError]] = {
+    Phase.INTENT: ReturnInProgress,
+    Phase.SENT: ReturnInProgress,
+    Phase.FAILED: ReturnRefused,
+    Phase.OUTCOME_UNKNOWN: ReturnOutcomeUnknown,
+}
+LONG, SHORT, NONE = 600.0, 0.03, 0.0
+"""Leases in seconds: that of a request that lives on, and those of requests that die."""
+
+parcels = st.sampled_from(["one", "other"])
+keys = st.sampled_from(["key-1", "key-2", "key-3"])
+bodies = st.sampled_from(sorted(BODIES))
+
+
+def accepted(found: Found) -> ReturnRecord:
+    """The record after upstream took the return, with the answer to repeat; the same news once more is none."""
+    if found.record.first_answer:
+        return found.record
+    record = found.became(ReturnState.LABEL_PENDING, poller_token="poller", next_poll_at=found.now + LONG)
+    return record.model_copy(update={"first_answer": Found(record, found.version + 1, found.now).public()})
+
+
+CHANGES: Mapping[Event, RecordChange] = {
+    Event.NOT_TAKEN: lambda found: found.became(ReturnState.FAILED),
+    Event.ACCEPTED: accepted,
+    Event.REFUSED: lambda found: found.became(ReturnState.FAILED),
+    Event.LOST: lambda found: found.became(ReturnState.OUTCOME_UNKNOWN),
+}
+
+
+def units(body: str) -> Counter[str]:
+    """How many units of each item this body asks for."""
+    wanted: Counter[str] = Counter()
+    for item_id, quantity in BODIES[body]:
+        wanted[item_id] += quantity
+    return wanted
+
+
+def record_of(body: str) -> ReturnRecord:
+    """A fresh return of these units."""
+    lines = BODIES[body]
+    items = [ReturnItem(id=item, name=item, quantity=count, reason=1, comment=None) for item, count in lines]
+    return return_record(items=items)
+
+
+@dataclass(eq=False)
+class Request:
+    """A creating request whose claim was stored, and where the model has it."""
+
+    attempt: Attempt
+    key: str
+    body: str
+    phase: Phase | None = Phase.INTENT
+    posted: bool = False
+    answer: Return | None = None
+
+
+class Bench:
+    """Returns with any lease on one store, called from outside its event loop."""
+
+    def __init__(self, url: str, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self.store = Store.connect(url)
+        self._keyring = Keyring([b"k" * 32])
+        self.returns = self.with_lease(LONG)
+
+    def with_lease(self, lease: float) -> Returns:
+        """A replica whose requests count as dead after so many seconds."""
+        return Returns(self.store, self._keyring, return_ttl=600, claim_ttl=600, lease=lease)
+
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        """What the call answers."""
+        return self._runner.run(call)
+
+    def told(self, call: Coroutine[Any, Any, T]) -> T | type[BffError]:
+        """What the call answers, or the class of the error it raises."""
+        try:
+            return self.run(call)
+        except BffError as error:
+            return type(error)
+
+    async def outlive(self, lease: float) -> None:
+        """Returns when every lease of this length that was given so far has ended on the store's clock."""
+        end = await self.store.now() + lease + 0.001
+
+        async def is_over() -> bool:
+            return await self.store.now() >= end
+
+        await eventually(is_over, 5)
+
+
+class Parcels(RuleBasedStateMachine):
+    """Requests for two parcels that share their keys; what the model expects is what Returns answers."""
+
+    requests: Bundle[Request] = Bundle("requests")
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__()
+        self.bench = bench
+        self.returns = bench.returns
+        self.told = bench.told
+        self.scopes = {name: f"{name}-{secrets.token_hex(8)}" for name in ("one", "other")}
+        self.known: list[Request] = []
+
+    @rule(target=requests, parcel=parcels, key=keys, body=bodies)
+    def claim(self, parcel: str, key: str, body: str) -> Any:
+        """A request claims its units, unless its key is in use or the units are not free."""
+        scope = self.scopes[parcel]
+        expected = self.refusal(scope, key, body)
+        claimed = self.told(self.returns.claim(scope, key, body, record_of(body), ORDERED))
+        if not isinstance(claimed, Attempt):
+            assert claimed is expected
+            return multiple()
+        assert expected is None
+        return self.remember(claimed, key, body)
+
+    @rule(target=requests, parcel=parcels, key=keys, body=bodies)
+    def claim_twice_at_once(self, parcel: str, key: str, body: str) -> Any:
+        """Of two requests with one key at the same moment at most one gets the claim."""
+        scope = self.scopes[parcel]
+        expected = self.refusal(scope, key, body)
+        calls = [self.returns.claim(scope, key, body, record_of(body), ORDERED) for _ in range(2)]
+        answers = self.bench.run(_all_of(calls))
+        claimed = [answer for answer in answers if isinstance(answer, Attempt)]
+        refused = [type(answer) for answer in answers if isinstance(answer, BffError)]
+        if expected is not None:
+            assert refused == [expected] * 2
+            return multiple()
+        assert refused == [ReturnInProgress]
+        return self.remember(claimed[0], key, body)
+
+    @rule(target=requests, parcel=parcels, key=keys, body=bodies, lease=st.sampled_from([NONE, SHORT]))
+    def claim_and_die(self, parcel: str, key: str, body: str, lease: float) -> Any:
+        """A request dies before or after its first byte: its units are free again, or their fate is unknown."""
+        scope = self.scopes[parcel]
+        if self.refusal(scope, key, body) is not None:
+            return multiple()
+        mortal = self.bench.with_lease(lease)
+        request = self.remember(self.bench.run(mortal.claim(scope, key, body, record_of(body), ORDERED)), key, body)
+        request.posted = self.told(mortal.first_byte(request.attempt)) is None
+        assert not (request.posted and lease is NONE)
+        self.bench.run(self.bench.outlive(lease))
+        request.phase = Phase.OUTCOME_UNKNOWN if request.posted else None
+        return request
+
+    @rule(request=requests)
+    def first_byte(self, request: Request) -> None:
+        """A request may post once, and only with a claim of its own that is still standing."""
+        may_post = request.phase is Phase.INTENT
+        assert self.told(self.returns.first_byte(request.attempt)) is (None if may_post else ClaimLost)
+        if may_post:
+            request.posted, request.phase = True, Phase.SENT
+
+    @rule(request=requests, event=st.sampled_from(sorted(OUTCOMES)))
+    def settle(self, request: Request, event: Event) -> None:
+        """The owner's news is stored where it is possible, however late it comes; who never posted has none."""
+        if request.phase is None and event in AFTER_FIRST_BYTE:
+            return
+        possible, after = OUTCOMES[event]
+        found = self.told(self.returns.settle(request.attempt, event, CHANGES[event]))
+        if request.phase not in possible:
+            assert found is ClaimLost
+            return
+        request.phase = after
+        if isinstance(found, Found):
+            request.answer = found.record.first_answer
+        self.look(request)
+
+    @rule(request=requests, event=st.sampled_from(sorted(OUTCOMES)))
+    def post(self, request: Request, event: Event) -> None:
+        """A request posts and hears at once what became of it."""
+        self.first_byte(request)
+        self.settle(request, event)
+
+    @rule(request=requests, event=st.sampled_from(sorted(OUTCOMES)))
+    def settle_for_somebody_else(self, request: Request, event: Event) -> None:
+        """Whoever does not own a claim cannot change it."""
+        if request.phase is None and event in AFTER_FIRST_BYTE:
+            return
+        claim = request.attempt.claim.model_copy(update={"owner": "stranger"})
+        stranger = replace(request.attempt, claim=claim)
+        found = self.told(self.returns.settle(stranger, event, CHANGES[event]))
+        assert found is (None if request.phase is None and event is Event.NOT_TAKEN else ClaimLost)
+
+    @rule(request=requests)
+    def fail_announcement(self, request: Request) -> None:
+        """A label that will never come frees the units of a return that exists."""
+        if request.phase not in {None, Phase.DONE, Phase.FAILED}:
+            return
+        found = self.told(self.returns.announcement_failed(request.attempt.scope, request.attempt.return_id))
+        if request.phase is None:
+            assert found is ReturnNotFound
+            return
+        request.phase = Phase.FAILED
+        self.look(request)
+
+    @rule(request=requests)
+    def look(self, request: Request) -> None:
+        """A return stands where the model has it."""
+        found = self.told(self.returns.get(request.attempt.scope, request.attempt.return_id))
+        if request.phase is None:
+            assert found is ReturnNotFound
+            return
+        assert isinstance(found, Found)
+        assert found.record.state is STATES[request.phase]
+        assert [(item.id, item.quantity) for item in found.record.items] == BODIES[request.body]
+
+    @rule(request=requests)
+    def look_from_elsewhere(self, request: Request) -> None:
+        """A return is nothing to whoever asks for another parcel."""
+        for scope in {*self.scopes.values(), "nobody"} - {request.attempt.scope}:
+            assert self.told(self.returns.get(scope, request.attempt.return_id)) is ReturnNotFound
+
+    @rule(parcel=parcels, key=keys, body=bodies)
+    def repeat(self, parcel: str, key: str, body: str) -> None:
+        """A key that was used gives the first answer, or says why there is none; another body is refused."""
+        answer = self.told(self.returns.repeated(self.scopes[parcel], key, body))
+        use = self.use_of(self.scopes[parcel], key)
+        if use is None:
+            assert answer is None
+        elif use.body != body:
+            assert answer is IdempotencyKeyReused
+        else:
+            assert use.phase
+            assert answer == (use.answer or WITHOUT_ANSWER[use.phase])
+
+    @rule(parcel=parcels)
+    def list_parcel(self, parcel: str) -> None:
+        """A parcel has its own returns, oldest first, and what they hold adds up."""
+        scope = self.scopes[parcel]
+        found, held, _ = self.bench.run(self.returns.of_parcel(scope, ORDERED))
+        here = [(request.attempt.return_id, STATES[request.phase]) for request in self.of(scope) if request.phase]
+        assert [(each.record.id, each.record.state) for each in found] == here
+        assert held == {item_id: self.held(scope)[item_id] for item_id in ORDERED}
+
+    @invariant()
+    def never_more_than_ordered(self) -> None:
+        """Whatever may exist upstream was ordered."""
+        for scope in self.scopes.values():
+            assert all(self.held(scope)[item_id] <= ordered for item_id, ordered in ORDERED.items())
+
+    @invariant()
+    def at_most_one_post_for_each_key(self) -> None:
+        """A key leads to a second post only after upstream turned the first one away unread."""
+        posted = [(request.attempt.scope, request.key) for request in self.known if request.posted and request.phase]
+        assert len(posted) == len(set(posted))
+
+    @override
+    def teardown(self) -> None:
+        """In the end everything is where the model has it."""
+        for parcel in self.scopes:
+            self.list_parcel(parcel)
+
+    def remember(self, attempt: Attempt, key: str, body: str) -> Request:
+        """A request the model follows from here on."""
+        self.known.append(Request(attempt, key, body))
+        return self.known[-1]
+
+    def of(self, scope: str) -> Iterator[Request]:
+        """The requests of one parcel, oldest first."""
+        return (request for request in self.known if request.attempt.scope == scope)
+
+    def use_of(self, scope: str, key: str) -> Request | None:
+        """The request that came of this key."""
+        return next((request for request in self.of(scope) if request.key == key and request.phase), None)
+
+    def held(self, scope: str) -> Counter[str]:
+        """How many units of each item are nobody else's."""
+        held: Counter[str] = Counter()
+        for request in self.of(scope):
+            if request.phase not in {None, Phase.FAILED}:
+                held.update(units(request.body))
+        return held
+
+    def refusal(self, scope: str, key: str, body: str) -> type[BffError] | None:
+        """Why a claim is to be refused, if it is."""
+        use, held = self.use_of(scope, key), self.held(scope)
+        if use:
+            return ReturnInProgress if use.body == body else IdempotencyKeyReused
+        fits = all(held[item_id] + wanted <= ORDERED[item_id] for item_id, wanted in units(body).items())
+        return None if fits else UnitsClaimed
+
+
+async def _all_of(calls: list[Coroutine[Any, Any, T]]) -> list[T | BaseException]:
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+@pytest.fixture(name="bench")
+def _bench(valkey: Valkey) -> Iterator[Bench]:
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        bench = Bench(valkey.url, runner)
+        yield bench
+        bench.run(bench.store.aclose())
+
+
+@pytest.mark.timeout(600)  # a failure is made small before it is told
+def test_any_sequence_of_requests(bench: Bench) -> None:
+    """No sequence of requests, deaths and late answers posts twice, over-claims, or tells one parcel of another."""
+
+    class HereParcels(Parcels):
+        """Parcels on this bench."""
+
+        def __init__(self) -> None:
+            super().__init__(bench)
+
+    run_state_machine_as_test(HereParcels, settings=settings(max_examples=60, stateful_step_count=25))
+
+
+@pytest.mark.parametrize("event", [Event.ACCEPTED, Event.REFUSED])
+def test_late_answer_while_somebody_looks(bench: Bench, event: Event) -> None:
+    """The owner's late answer stands, whoever finds the return without an owner at the same moment."""
+    mortal, scopes = bench.with_lease(0.5), [secrets.token_hex(8) for _ in range(20)]
+    attempts = [bench.run(mortal.claim(scope, "key", "a shirt", record_of("a shirt"), ORDERED)) for scope in scopes]
+    for attempt in attempts:
+        bench.run(mortal.first_byte(attempt))
+    bench.run(bench.outlive(0.5))
+    for attempt in attempts:
+        look = bench.returns.get(attempt.scope, attempt.return_id)
+        bench.run(_all_of([look, bench.returns.settle(attempt, event, CHANGES[event])]))
+    states = {bench.run(bench.returns.get(each.scope, each.return_id)).record.state for each in attempts}
+    assert states == {ReturnState.LABEL_PENDING if event is Event.ACCEPTED else ReturnState.FAILED}
+
+
+@pytest.mark.parametrize("event", [Event.ACCEPTED, Event.REFUSED, Event.LOST])
+def test_the_same_news_once_more(bench: Bench, event: Event) -> None:
+    """News that was stored, and is told again because the store's answer got lost, changes nothing."""
+    returns, scope = bench.returns, secrets.token_hex(8)
+    attempt = bench.run(returns.claim(scope, "key", "a shirt", record_of("a shirt"), ORDERED))
+    bench.run(returns.first_byte(attempt))
+    first, again = (bench.run(returns.settle(attempt, event, CHANGES[event])) for _ in range(2))
+    assert first
+    assert again
+    assert again.record == first.record

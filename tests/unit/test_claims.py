@@ -1,0 +1,338 @@
+"""Exactly once: which events are possible where, who may report them, and whose units are whose."""
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import product
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from app.claims import (
+    FAILED_KEPT_SECONDS,
+    TRANSITIONS,
+    Claim,
+    Event,
+    Phase,
+    advanced,
+    announcement_failed,
+    claimed,
+    location_of,
+    units_held,
+    without_the_dead,
+)
+from app.errors import ClaimLost, UnitsClaimed
+
+LEASE = 30.0
+ORDERED: Mapping[str, int] = {"shirt": 3, "hat": 1}
+ABSENT = None
+TABLE: Mapping[tuple[Phase | None, Event], Phase | None] = {
+    (Phase.INTENT, Event.FIRST_BYTE): Phase.SENT,
+    (Phase.INTENT, Event.NOT_TAKEN): ABSENT,
+    (Phase.INTENT, Event.OWNER_DEAD): ABSENT,
+    (Phase.SENT, Event.NOT_TAKEN): ABSENT,
+    (Phase.SENT, Event.ACCEPTED): Phase.DONE,
+    (Phase.SENT, Event.REFUSED): Phase.FAILED,
+    (Phase.SENT, Event.LOST): Phase.OUTCOME_UNKNOWN,
+    (Phase.SENT, Event.OWNER_DEAD): Phase.OUTCOME_UNKNOWN,
+    (Phase.OUTCOME_UNKNOWN, Event.NOT_TAKEN): ABSENT,
+    (Phase.OUTCOME_UNKNOWN, Event.ACCEPTED): Phase.DONE,
+    (Phase.OUTCOME_UNKNOWN, Event.REFUSED): Phase.FAILED,
+    (Phase.OUTCOME_UNKNOWN, Event.LOST): Phase.OUTCOME_UNKNOWN,
+    (Phase.DONE, Event.ACCEPTED): Phase.DONE,
+    (Phase.FAILED, Event.REFUSED): Phase.FAILED,
+    (ABSENT, Event.NOT_TAKEN): ABSENT,
+    (ABSENT, Event.ACCEPTED): Phase.DONE,
+    (ABSENT, Event.REFUSED): Phase.FAILED,
+    (ABSENT, Event.LOST): Phase.OUTCOME_UNKNOWN,
+}
+"""Where the owner's events lead; those from nothing are news of a claim that the store forgot."""
+OUTCOMES = [Event.NOT_TAKEN, Event.ACCEPTED, Event.REFUSED, Event.LOST]
+OWN_EVENTS = sorted(set(Event) - {Event.ANNOUNCEMENT_FAILED})
+IMPOSSIBLE = sorted(set(product([ABSENT, *Phase], OWN_EVENTS)) - TABLE.keys(), key=str)
+
+
+def claim(phase: Phase = Phase.INTENT, *, owner: str = "me", lease_until: float = LEASE, **units: int) -> Claim:
+    """A claim of one shirt, or of the units named."""
+    return Claim(phase=phase, owner=owner, lease_until=lease_until, units=units or {"shirt": 1})
+
+
+def standing(phase: Phase | None) -> dict[str, Claim]:
+    """The claims of a parcel whose only return stands there."""
+    return {} if phase is ABSENT else {"rtn_1": claim(phase)}
+
+
+@pytest.mark.parametrize(("before", "event", "after"), [(*step, after) for step, after in TABLE.items()])
+def test_possible_transition(before: Phase | None, event: Event, after: Phase | None) -> None:
+    """Each event leads where the table says, and takes owner, lease and units along."""
+    assert advanced(standing(before), "rtn_1", event, claim(), now=0) == standing(after)
+
+
+@pytest.mark.parametrize(("phase", "event"), IMPOSSIBLE)
+def test_impossible_transition(phase: Phase | None, event: Event) -> None:
+    """Whatever the table does not have is refused, and changes nothing."""
+    claims = standing(phase)
+    with pytest.raises(ClaimLost):
+        advanced(claims, "rtn_1", event, claim(), now=0)
+    assert claims == standing(phase)
+
+
+def test_no_transition_is_left_out() -> None:
+    """The module knows these transitions and the one of a failed announcement, no others."""
+    known = {step: after for step, after in TABLE.items() if step[0] or step[1] is Event.NOT_TAKEN}
+    assert {**known, (Phase.DONE, Event.ANNOUNCEMENT_FAILED): Phase.FAILED} == TRANSITIONS
+
+
+@pytest.mark.parametrize(("phase", "event"), list(product(Phase, Event)))
+def test_owner_rule(phase: Phase, event: Event) -> None:
+    """Only the owner reports what became of its POST, whatever stands there."""
+    with pytest.raises(ClaimLost):
+        advanced(standing(phase), "rtn_1", event, claim(owner="somebody else"), now=0)
+
+
+@pytest.mark.parametrize("event", OWN_EVENTS)
+def test_a_stranger_restores_nothing_that_stands(event: Event) -> None:
+    """Who never held the claim that stands does not put its own in the place of it."""
+    claims = standing(Phase.INTENT)
+    with pytest.raises(ClaimLost):
+        advanced(claims, "rtn_1", event, claim(Phase.SENT, owner="somebody else", hat=9), now=0)
+    assert claims == standing(Phase.INTENT)
+
+
+@pytest.mark.parametrize("event", [Event.ACCEPTED, Event.REFUSED, Event.LOST])
+@pytest.mark.parametrize("now", [0, LEASE, 10 * LEASE])
+def test_forgotten_claim_is_restored(event: Event, now: float) -> None:
+    """News after the first byte brings a claim back that the store forgot, with its owner, lease and units."""
+    ours = claim(shirt=2, hat=1)
+    after = advanced({"rtn_2": claim(Phase.DONE)}, "rtn_1", event, ours, now=now)
+    assert after.pop("rtn_1") == ours.model_copy(update={"phase": TABLE[Phase.SENT, event]})
+    assert after == {"rtn_2": claim(Phase.DONE)}
+
+
+def test_restored_units_are_held_again() -> None:
+    """Units of a return that may exist are nobody else's, though the store had forgotten them."""
+    after = advanced({}, "rtn_1", Event.LOST, claim(), now=0)
+    with pytest.raises(UnitsClaimed) as caught:
+        claimed(after, "rtn_2", claim(), {"shirt": 1}, now=0)
+    assert caught.value.location == location_of("rtn_1")
+
+
+def test_forgotten_claim_may_not_post() -> None:
+    """A claim that the store forgot before its first byte is lost: somebody else may hold the units by now."""
+    with pytest.raises(ClaimLost):
+        advanced({}, "rtn_1", Event.FIRST_BYTE, claim(), now=0)
+
+
+@pytest.mark.parametrize("phase", [Phase.DONE, Phase.FAILED])
+def test_failed_announcement(phase: Phase) -> None:
+    """A label that will never come frees the units of a return, whoever says so, and the same news twice is none."""
+    claims = standing(phase)
+    assert announcement_failed(claims, "rtn_1", now=10 * LEASE) == standing(Phase.FAILED)
+    assert claims == standing(phase)
+
+
+def test_failed_announcement_of_nothing() -> None:
+    """A return that is gone has no announcement that could fail; nothing is made of it."""
+    assert announcement_failed({"rtn_2": claim(Phase.DONE)}, "rtn_1", now=0) == {"rtn_2": claim(Phase.DONE)}
+
+
+@pytest.mark.parametrize(
+    ("phase", "buried"),
+    [
+        (Phase.INTENT, ABSENT),
+        (Phase.SENT, Phase.OUTCOME_UNKNOWN),
+        (Phase.DONE, Phase.DONE),
+        (Phase.FAILED, Phase.FAILED),
+        (Phase.OUTCOME_UNKNOWN, Phase.OUTCOME_UNKNOWN),
+    ],
+)
+def test_dead_owner(phase: Phase, buried: Phase | None) -> None:
+    """When the lease ends, what was never sent is free again and what was sent is unknown; the rest stays."""
+    assert without_the_dead(standing(phase), LEASE) == standing(buried)
+    assert without_the_dead(standing(phase), LEASE - 0.001) == standing(phase)
+
+
+def test_dead_before_the_first_byte() -> None:
+    """An owner whose lease ended before its first byte must not send it any more."""
+    with pytest.raises(ClaimLost):
+        advanced(standing(Phase.INTENT), "rtn_1", Event.FIRST_BYTE, claim(), now=LEASE)
+
+
+def test_no_second_first_byte() -> None:
+    """A first byte is sent once: its own owner is refused the second time."""
+    sent = advanced(standing(Phase.INTENT), "rtn_1", Event.FIRST_BYTE, claim(), now=0)
+    with pytest.raises(ClaimLost):
+        advanced(sent, "rtn_1", Event.FIRST_BYTE, claim(), now=0)
+
+
+@pytest.mark.parametrize(
+    ("event", "phase"),
+    [(Event.ACCEPTED, Phase.DONE), (Event.REFUSED, Phase.FAILED), (Event.LOST, Phase.OUTCOME_UNKNOWN)],
+)
+def test_late_owner(event: Event, phase: Phase) -> None:
+    """The owner's answer counts even if it comes after the lease."""
+    assert advanced(standing(Phase.SENT), "rtn_1", event, claim(), now=LEASE + 1) == standing(phase)
+
+
+@pytest.mark.parametrize(("age", "kept"), [(0, True), (FAILED_KEPT_SECONDS - 1, True), (FAILED_KEPT_SECONDS, False)])
+def test_old_refusals_are_forgotten(age: float, kept: bool) -> None:  # noqa: FBT001  a column of the table
+    """A refusal stays for a day after its lease, as long as its key can be repeated; what else stands stays."""
+    others = {f"rtn_{phase}": claim(phase) for phase in (Phase.DONE, Phase.OUTCOME_UNKNOWN)}
+    refusal = {"rtn_1": claim(Phase.FAILED)}
+    assert without_the_dead({**refusal, **others}, LEASE + age) == {**(refusal if kept else {}), **others}
+
+
+def test_others_bury_the_dead_too() -> None:
+    """Every event of one return also settles the dead owners of the others."""
+    claims = {"rtn_1": claim(lease_until=LEASE), "rtn_2": claim(Phase.SENT, lease_until=2 * LEASE)}
+    assert list(advanced(claims, "rtn_2", Event.ACCEPTED, claim(), now=LEASE)) == ["rtn_2"]
+
+
+def test_claims_are_not_changed_in_place() -> None:
+    """All functions answer a new map."""
+    claims = standing(Phase.SENT)
+    without_the_dead(claims, LEASE)
+    advanced(claims, "rtn_1", Event.ACCEPTED, claim(), now=0)
+    advanced(claims, "rtn_9", Event.ACCEPTED, claim(), now=0)
+    announcement_failed(claims, "rtn_1", now=0)
+    claimed(claims, "rtn_2", claim(), {"shirt": 2}, now=0)
+    assert claims == standing(Phase.SENT)
+
+
+def test_free_units_are_claimed() -> None:
+    """Units that no other return holds go to the new one, of several lines at once."""
+    new = claim(shirt=1, hat=2)
+    after = claimed(standing(Phase.DONE), "rtn_2", new, {"shirt": 2, "hat": 2}, now=0)
+    assert after == {**standing(Phase.DONE), "rtn_2": new}
+
+
+@pytest.mark.parametrize("phase", [Phase.INTENT, Phase.SENT, Phase.DONE, Phase.OUTCOME_UNKNOWN])
+def test_held_units_are_refused(phase: Phase) -> None:
+    """Units held by another return are refused with the place of that return, whatever else is free."""
+    with pytest.raises(UnitsClaimed) as caught:
+        claimed(standing(phase), "rtn_2", claim(hat=1, shirt=2), {"shirt": 2, "hat": 5}, now=0)
+    assert caught.value.location == "/v1/returns/rtn_1"
+
+
+@pytest.mark.parametrize(("phase", "now"), [(Phase.FAILED, 0), (Phase.INTENT, LEASE)])
+def test_freed_units_can_be_claimed(phase: Phase, now: float) -> None:
+    """Units of a failed return, and of one that died before its first byte, are free."""
+    assert "rtn_2" in claimed(standing(phase), "rtn_2", claim(), {"shirt": 1}, now=now)
+
+
+def test_unknown_outcome_keeps_its_units() -> None:
+    """Units of a return that died after its first byte are nobody else's: it may exist."""
+    with pytest.raises(UnitsClaimed):
+        claimed(standing(Phase.SENT), "rtn_2", claim(), {"shirt": 1}, now=LEASE)
+
+
+def test_more_than_ordered_without_a_holder() -> None:
+    """More units than were ordered are refused even when no return stands in the way."""
+    with pytest.raises(UnitsClaimed) as caught:
+        claimed({"rtn_1": claim(Phase.FAILED, shirt=9)}, "rtn_2", claim(shirt=3), {"shirt": 2}, now=0)
+    assert caught.value.location is None
+
+
+def test_location_names_a_holder_of_the_line() -> None:
+    """Of several returns the one is named that holds the line in question."""
+    claims = {"rtn_1": claim(hat=1), "rtn_2": claim(Phase.FAILED), "rtn_3": claim(shirt=1)}
+    with pytest.raises(UnitsClaimed) as caught:
+        claimed(claims, "rtn_4", claim(), {"shirt": 1, "hat": 1}, now=0)
+    assert caught.value.location == location_of("rtn_3")
+
+
+def test_units_held() -> None:
+    """Units add up over all returns but the failed ones."""
+    claims = {str(number): claim(phase, shirt=1, hat=2) for number, phase in enumerate(Phase)}
+    assert units_held(claims) == Counter(shirt=4, hat=8)
+
+
+def test_claims_survive_json() -> None:
+    """A claim is the same after it was stored and read."""
+    assert Claim.model_validate_json(claim(Phase.SENT).model_dump_json()) == claim(Phase.SENT)
+
+
+class Parcel(RuleBasedStateMachine):
+    """Any sequence of claims, honest news and time: what may exist upstream is never more than what was ordered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.claims: dict[str, Claim] = {}
+        self.now = 0.0
+        self.begun: dict[str, Claim] = {}
+        self.news: dict[str, Event] = {}
+        self.may_exist: dict[str, Claim] = {}
+        self.posted: set[str] = set()
+
+    @rule(units=st.dictionaries(st.sampled_from(["shirt", "hat"]), st.integers(1, 3), min_size=1))
+    def begin(self, units: dict[str, int]) -> None:
+        """A request claims units, if they are free."""
+        return_id = f"rtn_{len(self.begun)}"
+        new = Claim(phase=Phase.INTENT, owner=return_id, lease_until=self.now + LEASE, units=units)
+        try:
+            self.claims = claimed(self.claims, return_id, new, ORDERED, now=self.now)
+        except UnitsClaimed:
+            held = units_held(without_the_dead(self.claims, self.now))
+            assert any(held[line] + quantity > ORDERED[line] for line, quantity in units.items())
+        else:
+            self.begun[return_id] = new
+
+    @precondition(lambda self: self.begun)
+    @rule(data=st.data())
+    def post(self, data: st.DataObject) -> None:
+        """A request posts, if it is still alive and has not posted."""
+        return_id = data.draw(st.sampled_from(sorted(self.begun)))
+        try:
+            self.claims = advanced(self.claims, return_id, Event.FIRST_BYTE, self.begun[return_id], now=self.now)
+        except ClaimLost:
+            return
+        assert return_id not in self.posted
+        self.posted.add(return_id)
+        self.may_exist[return_id] = self.claims[return_id]
+        self.news[return_id] = data.draw(st.sampled_from(OUTCOMES))
+
+    @precondition(lambda self: self.news)
+    @rule(data=st.data())
+    def hear(self, data: st.DataObject) -> None:
+        """The owner of a request that posted tells what became of it, for the first time or once more."""
+        return_id = data.draw(st.sampled_from(sorted(self.news)))
+        event = self.news[return_id]
+        self.claims = advanced(self.claims, return_id, event, self.begun[return_id], now=self.now)
+        if event in {Event.NOT_TAKEN, Event.REFUSED}:
+            self.may_exist.pop(return_id, None)
+
+    @precondition(lambda self: any(claim.phase is Phase.DONE for claim in self.claims.values()))
+    @rule(data=st.data())
+    def fail(self, data: st.DataObject) -> None:
+        """The label of a return that exists will never come."""
+        done = sorted(return_id for return_id, claim in self.claims.items() if claim.phase is Phase.DONE)
+        return_id = data.draw(st.sampled_from(done))
+        self.claims = announcement_failed(self.claims, return_id, now=self.now)
+        self.may_exist.pop(return_id)
+        del self.news[return_id]
+
+    @rule(seconds=st.sampled_from([1.0, LEASE / 2, LEASE, FAILED_KEPT_SECONDS]))
+    def pass_by(self, seconds: float) -> None:
+        """Time passes; some owners do not outlive it."""
+        self.now += seconds
+
+    @invariant()
+    def never_more_than_ordered(self) -> None:
+        """What is held, now or after the dead are buried, and what may exist upstream was all ordered."""
+        for claims in (self.claims, without_the_dead(self.claims, self.now), self.may_exist):
+            held = units_held(claims)
+            assert all(held[line] <= quantity for line, quantity in ORDERED.items())
+
+    @invariant()
+    def what_may_exist_keeps_its_units(self) -> None:
+        """A return that upstream may have keeps its units."""
+        alive = without_the_dead(self.claims, self.now)
+        for return_id, sent in self.may_exist.items():
+            assert alive[return_id].units == sent.units
+            assert alive[return_id].phase in {Phase.SENT, Phase.DONE, Phase.OUTCOME_UNKNOWN}
+
+
+def test_any_sequence_of_events() -> None:
+    """No sequence over-claims units, frees what may exist, or sends a second first byte."""
+    run_state_machine_as_test(Parcel, settings=settings(max_examples=120, stateful_step_count=25))

@@ -1,0 +1,575 @@
+"""From upstream models to what a front end may see."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app import enrichment, models
+from app.sendcloud.schemas import Outgoing, OutgoingData, PortalSettings
+from tests.support.samples import outgoing, portal_settings, product, service_point
+
+DIRTY = "  Ret\x00urns\r\n\x1b[31m \u202eeht\u2066 \x85shop\x7f "
+CLEAN = "Ret urns [31m  eht   shop"
+HIDDEN = "\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+NOT_OURS = [
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "//shop.example",
+    "ftp://shop.example",
+    "https://",
+    "https://[x",
+    "",
+]
+
+
+NOON = datetime(2026, 7, 6, 10, tzinfo=UTC).timestamp()
+"""A Monday noon in Amsterdam, in seconds since the epoch."""
+
+
+def shown_portal(language: str | None = None, **portal: Any) -> models.Portal:
+    """The public portal of a shop with these settings."""
+    return enrichment.portal(portal_settings(**portal), language, stale=False)
+
+
+def shown_point(now: float = NOON, **changes: object) -> models.ServicePoint:
+    """A service point as shown at this moment."""
+    return enrichment.service_point(service_point(**changes), now)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("Sam Jansen", "S••• J•••"),
+        ("Kerkstraat 12", "K••• 1•••"),
+        ("+31600000000", "+•••"),
+        ("  a   b ", "a••• b•••"),
+        ("a\x00b\u202ec", "a••• b••• c•••"),
+        ("", ""),
+    ],
+)
+def test_masked(value: str, shown: str) -> None:
+    """Of each word its first character is shown, and as many dots whatever its length."""
+    assert enrichment.masked(value) == shown
+
+
+@given(st.text(max_size=200))
+def test_masked_shows_one_character_per_word(value: str) -> None:
+    """No word of whatever text shows more than its first character."""
+    assert all(len(word) == 4 and word.endswith("•••") for word in enrichment.masked(value).split())
+
+
+def test_address_is_masked() -> None:
+    """Name, street, e-mail and phone are masked; city, postal code and country are not."""
+    assert enrichment.ship_from(outgoing().data.parcel).model_dump() == {
+        "name": "S••• J•••",
+        "street": "K••• 1•••",
+        "postal_code": "5611 AA",
+        "city": "Eindhoven",
+        "country": "NL",
+        "email": "s•••@e•••",
+        "phone": "+•••",
+    }
+
+
+def test_a_session_tells_no_more_than_it_has_to() -> None:
+    """Neither the tokens nor anything unmasked of the shopper is in what is made of a lookup."""
+    data, settings = outgoing().data, portal_settings()
+    items = enrichment.items(data, {})
+    made = [enrichment.ship_from(data.parcel), enrichment.parcel(data), enrichment.options(settings, data), *items]
+    shown = f"{made} {enrichment.drop_off(data, NOON)} {enrichment.actions(data, items)} {shown_portal()}"
+    for secret in ("Jansen", "Kerkstraat", "sam@", "example.com", "600000000", "Achterhuis", "access", "133700001"):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize("empty", ["name", "address", "email", "telephone"])
+def test_missing_parts_of_the_address(empty: str) -> None:
+    """What upstream does not know of the shopper is empty, not masked."""
+    assert "" in enrichment.ship_from(outgoing({empty: ""}).data.parcel).model_dump().values()
+
+
+def test_text_without_controls() -> None:
+    """Control, escape and direction characters become spaces, and none is left at the ends."""
+    assert enrichment.text(DIRTY) == CLEAN
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]) | st.sampled_from(HIDDEN), max_size=700))
+def test_any_text_is_bounded_and_printable(value: str) -> None:
+    """Whatever upstream writes, at most 500 characters come out and none of them controls a terminal or a layout."""
+    shown = enrichment.text(value)
+    assert len(shown) <= 500
+    assert not [character for character in shown if unicodedata.category(character) in {"Cc", "Zl", "Zp"}]
+    assert not set(shown) & set(HIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("<b>Blue</b> shirt", "Blue  shirt"),
+        ("Blue<br/>shirt", "Blue shirt"),
+        ("<script>alert(1)</script>", "alert(1)"),
+        ("<!-- x --><!doctype html><?php x ?>Blue", "Blue"),
+        ("Blue <img src=x onerror=alert(1)", "Blue"),
+        ("<scr<b>ipt>Blue", "ipt>Blue"),
+        ("<<b>script>", "< script>"),
+        ("<\x00b>Blue", "< b>Blue"),
+        ("size < 38 > 36, 1<2, I <3 it", "size < 38 > 36, 1<2, I <3 it"),
+        ("Fish &amp; Chips", "Fish &amp; Chips"),
+    ],
+)
+def test_no_markup(value: str, shown: str) -> None:
+    """Tags become spaces, whole or broken; what merely looks like an angle stays, and nothing is decoded."""
+    assert enrichment.text(value) == shown
+
+
+@given(st.text(alphabet=st.sampled_from(f"<>/!?bB= \x00{HIDDEN}"), max_size=600))
+def test_no_text_becomes_markup(value: str) -> None:
+    """However tags and hidden characters are folded into each other, no tag comes out."""
+    assert not re.search("<[/!?a-zA-Z]", enrichment.text(value))
+
+
+@pytest.mark.parametrize("character", HIDDEN)
+def test_hidden_characters(character: str) -> None:
+    """Characters that show nothing and change how others are read become a space, or nothing at the ends."""
+    assert enrichment.text(f"{character}Re{character}turns{character}") == "Re turns"
+
+
+def test_long_text_is_cut() -> None:
+    """Of a text that is too long its first 500 characters are shown."""
+    assert enrichment.text(" " + "x" * 499 + "yz") == "x" * 499 + "y"
+
+
+def test_ordinary_text_stays() -> None:
+    """Letters of any script, emoji and punctuation come out as they are."""
+    assert enrichment.text("Größe L / Ελληνικά עברית 👕") == "Größe L / Ελληνικά עברית 👕"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://shop.example/a?b=c#d",
+        "http://shop.example",
+        "HTTPS://shop.example:8443",
+        "https://shop.example/@care",
+        "https://shop.example/" + "x" * 1979,
+    ],
+)
+def test_web_url(value: str) -> None:
+    """A browser may be sent to web addresses."""
+    assert enrichment.web_url(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *NOT_OURS,
+        "JaVaScRiPt:alert(1)",
+        "java\nscript:alert(1)",
+        "vbscript:x",
+        "file:///etc/passwd",
+        "https:/shop.example",
+        "https:\\\\shop.example",
+        "/relative",
+        "shop.example",
+        "https://shop.example/\n",
+        "https://shop.example/\u202e",
+        "ht\ttps://shop.example",
+        "https://user@shop.example",
+        "https://user:pw@shop.example/",
+        "https://:pw@shop.example",
+        "https://shop.example\\@evil.example",
+        "https://shop.example/a b",
+        " https://shop.example",
+        "https://shop.example ",
+        "https://shop.example/\u00a0",
+        'https://shop.example/"onload=x',
+        "https://shop.example/" + "x" * 1980,
+    ],
+)
+def test_no_web_url(value: str) -> None:
+    """Scripts, files, relative or endless addresses, passwords, blanks and hidden characters are no web address."""
+    assert enrichment.web_url(value) is None
+
+
+@given(st.text(max_size=60) | st.text(max_size=40).map("https://{}".format))
+def test_any_url(value: str) -> None:
+    """Whatever upstream calls an address comes out unchanged with a web scheme and a host, or not at all."""
+    shown = enrichment.web_url(value)
+    assert shown is None or (
+        shown == value and urlsplit(shown).scheme in {"http", "https"} and urlsplit(shown).hostname
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("#112857", "#112857"), ("#ABCdef", "#ABCdef"), ("#123", None), ("red", None), ("#11285g", None), ("", None)],
+)
+def test_color(value: str, shown: str | None) -> None:
+    """A colour is `#rrggbb`, so that it can stand in a style sheet; anything else is absent."""
+    assert enrichment.color(value) == shown
+
+
+def test_service_point() -> None:
+    """A point is typed: numbers for place and distance (whole metres), truth values for being open, cleaned texts."""
+    point = shown_point(name=DIRTY, distance=380.6, phone="", open_tomorrow=True, general_shop_type="locker")
+    assert (point.name, point.distance, point.latitude, point.longitude) == (CLEAN, 381, 51.441, 5.475)
+    assert (point.phone, point.kind, point.open_tomorrow, point.open_upcoming_week) == (None, "locker", True, False)
+    assert [(hours.weekday, hours.opens, hours.closes) for hours in point.opening_hours] == [(1, "10:00", "18:00")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("locker", "locker"),
+        ("x" * 60, "x" * 60),
+        ("x" * 61, None),
+        ("lock er", None),
+        ("\u202elocker", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_kind_of_a_point(kind: str | None, shown: str | None) -> None:
+    """The kind of a point is a short code, or absent."""
+    assert shown_point(general_shop_type=kind).kind == shown
+
+
+@pytest.mark.parametrize(
+    ("hour", "open_now", "closes_at", "next_open_at"),
+    [
+        (7, False, None, "2026-07-06T10:00:00+02:00"),
+        (10, True, "2026-07-06T18:00:00+02:00", None),
+        (16, False, None, "2026-07-13T10:00:00+02:00"),
+    ],
+)
+def test_open_point(hour: int, open_now: bool, closes_at: str | None, next_open_at: str | None) -> None:  # noqa: FBT001  a column of the table
+    """A point says at this moment, in its own time zone, whether it is open, until when and from when on."""
+    point = shown_point(datetime(2026, 7, 6, hour, tzinfo=UTC).timestamp())
+    assert (point.time_zone, point.open_now) == ("Europe/Amsterdam", open_now)
+    spoken = [moment and moment.isoformat() for moment in (point.closes_at, point.next_open_at)]
+    assert spoken == [closes_at, next_open_at]
+
+
+@pytest.mark.parametrize("country", ["", "XX", "Netherlands"])
+def test_point_without_a_time_zone(country: str) -> None:
+    """Where no time zone is known the hours are told, and nobody says whether the point is open."""
+    point = shown_point(country=country)
+    assert (point.time_zone, point.open_now, point.closes_at, point.next_open_at) == (None, None, None, None)
+    assert len(point.opening_hours) == 1
+
+
+@pytest.mark.parametrize("times", [None, "always", {"0": "10:00 - 18:00"}, {"0": [None]}, {}])
+def test_point_without_usable_hours(times: object) -> None:
+    """A point whose opening times are of another shape has none, and so is never open."""
+    point = shown_point(formatted_opening_times=times)
+    assert (point.opening_hours, point.open_now, point.next_open_at) == ([], False, None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (["nl-NL"], "nl-NL"),
+        (["NL-nl"], "nl-NL"),
+        (["nl"], "nl-NL"),
+        (["nl-BE"], "nl-NL"),
+        (["en"], "en-GB"),
+        (["en-US"], "en-US"),
+        (["fr", "de-AT", "nl"], "de"),
+        (["fr", "*", ""], None),
+        ([], None),
+    ],
+)
+def test_spoken(wanted: list[str], expected: str | None) -> None:
+    """The first wanted language the shop has decides, exactly or by its first part; without one the shop does."""
+    assert enrichment.spoken(wanted, ["en-GB", "en-US", "nl-NL", "de"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "tags"),
+    [
+        ("", []),
+        ("nl", ["nl"]),
+        ("en;q=0.5, nl-NL, de;q=0.7", ["nl-NL", "de", "en"]),
+        ("fr-CH, fr;q=0.9, en;q=0.8, *;q=0.5", ["fr-CH", "fr", "en"]),
+        ("nl ; q=0.3,de ;q=1.000", ["de", "nl"]),
+        ("zh-Hant-TW", ["zh-Hant-TW"]),
+        ("<script>, n, en;q=nan, en;q=2, toolonglanguage, nl;q=, ../../x", []),
+        (",".join(["x"] * 20 + ["nl"]), []),
+        ("en;q=0, nl;q=0.1", ["nl"]),
+        ("en;q=0.0, de;q=0.000, nl;q=0.", []),
+        ("nl;q=1.5, de;q=1.001, en;q=0.1234, fr;q=00.5, it;q=0.001", ["it"]),
+    ],
+)
+def test_accepted_languages(header: str, tags: list[str]) -> None:
+    """Language tags come by their weight; what is no tag, not wanted, or after the twentieth part is left out."""
+    assert enrichment.accepted_languages(header) == tags
+
+
+@given(st.text(max_size=200))
+def test_any_accept_language(header: str) -> None:
+    """No header makes trouble, and only tags come out."""
+    assert all(tag.replace("-", "").isalnum() and tag.isascii() for tag in enrichment.accepted_languages(header))
+
+
+@pytest.mark.parametrize(
+    ("data", "held", "why_not"),
+    [
+        (outgoing().data, {}, None),
+        (outgoing().data, {"shirt": 1}, None),
+        (outgoing().data, {"shirt": 2}, "nothing-left-to-return"),
+        (outgoing(products=[]).data, {}, "nothing-left-to-return"),
+        (outgoing({"id": None}).data, {}, "not-returnable-online"),
+        (outgoing({"id": None}, products=[]).data, {}, "not-returnable-online"),
+    ],
+)
+def test_actions(data: OutgoingData, held: dict[str, int], why_not: str | None) -> None:
+    """A return can be created while upstream names the parcel and units are left; searching and leaving always."""
+    create, search, leave = enrichment.actions(data, enrichment.items(data, held))
+    assert (create.name, create.method, create.href) == ("create_return", "POST", "/v1/returns")
+    assert (create.allowed, create.why_not) == (why_not is None, why_not)
+    assert (search.allowed, leave.allowed) == (True, True)
+
+
+@pytest.mark.parametrize(("held", "remaining"), [(0, 2), (1, 1), (2, 0), (3, 0)])
+def test_remaining_units(held: int, remaining: int) -> None:
+    """Units that returns hold are no longer left, and never fewer than none are."""
+    shirt, card = enrichment.items(outgoing().data, {"shirt": held})
+    assert (shirt.quantity, shirt.remaining, shirt.returnable) == (2, remaining, True)
+    assert (card.quantity, card.remaining, card.returnable) == (1, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("held", "remaining"),
+    [(0, [1, 3, 1]), (1, [0, 3, 1]), (3, [0, 1, 1]), (4, [0, 0, 1]), (5, [0, 0, 0]), (9, [0, 0, 0])],
+)
+def test_remaining_units_of_several_order_lines(held: int, remaining: list[int]) -> None:
+    """Of an item that was ordered on several lines the units of the first lines count as held."""
+    lines = [product(quantity=quantity) for quantity in (1, 3, 1)]
+    data = outgoing(products=[lines[0], product(id="hat"), *lines[1:]]).data
+    shown = enrichment.items(data, {"shirt": held})
+    assert [item.remaining for item in shown if item.id == "shirt"] == remaining
+    assert [item.remaining for item in shown if item.id == "hat"] == [2]
+    assert enrichment.actions(data, shown)[0].allowed
+
+
+@pytest.mark.parametrize("held", [0, 1])
+def test_item_that_nobody_could_name(held: int) -> None:
+    """An item whose id is longer than a request takes is left out; one that just fits is not."""
+    data = outgoing(products=[product(id="x" * 101), product(id="x" * 100)]).data
+    shown = enrichment.items(data, {"x" * 101: held})
+    assert [(item.id, item.remaining) for item in shown] == [("x" * 100, 2)]
+
+
+@pytest.mark.parametrize(
+    ("price", "amount"), [("29.95", "29.95"), ("5", "5.00"), (4.5, "4.50"), ("0", "0.00"), ("1e3", "1000.00")]
+)
+def test_money(price: object, amount: str) -> None:
+    """An amount has two decimals, and no currency since upstream states none."""
+    item = enrichment.items(outgoing(products=[product(price=price)]).data, {})[0]
+    assert item.unit_price == models.Money(amount=amount, currency=None)
+
+
+@pytest.mark.parametrize("fee", [None, ""])
+def test_no_fee(fee: str | None) -> None:
+    """A shop without a fee has none, not one of zero."""
+    assert shown_portal(return_fee=fee).fee is None
+
+
+@pytest.mark.parametrize(("colli", "expected"), [(None, 1), (0, 1), (-3, 1), (1, 1), (5, 5)])
+def test_max_parcels(colli: int | None, expected: int) -> None:
+    """As many parcels can come back as went out, and always one."""
+    assert enrichment.parcel(outgoing({"collo_count": colli}).data).max_parcels == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "needs", "accepts"),
+    [
+        ("drop_off_point", ["service_point"], ["carrier"]),
+        ("drop_off_labelless", [], ["service_point", "carrier"]),
+        ("pickup", [], ["carrier", "pickup_date"]),
+        ("in_store", ["store"], []),
+    ],
+)
+def test_members_of_a_delivery_option(option: models.DeliveryOptionCode, needs: list[str], accepts: list[str]) -> None:
+    """Each way back says which members it needs and which it can use."""
+    shown = enrichment.delivery_option(option, outgoing().data, portal_settings())
+    assert (shown.needs, shown.accepts) == (needs, accepts)
+
+
+@pytest.mark.parametrize(
+    ("option", "data", "settings", "why_not"),
+    [
+        ("drop_off_point", outgoing(), portal_settings(), None),
+        ("drop_off_labelless", outgoing(), portal_settings(), None),
+        ("pickup", outgoing(), portal_settings(), None),
+        ("in_store", outgoing(carriers=[]), portal_settings(), None),
+        ("in_store", outgoing(), portal_settings(stores=False), "no-store"),
+        ("pickup", outgoing(carriers=[]), portal_settings(), "no-carrier"),
+        ("drop_off_labelless", outgoing(labelless_service_point=None), portal_settings(), "no-carrier"),
+    ],
+)
+def test_possible_delivery_option(
+    option: models.DeliveryOptionCode, data: Outgoing, settings: PortalSettings, why_not: str | None
+) -> None:
+    """Each way back says whether the parcel can take it, and else why not."""
+    shown = enrichment.delivery_option(option, data.data, settings)
+    assert (shown.possible, shown.why_not) == (why_not is None, why_not)
+
+
+def test_unknown_delivery_options_are_left_out() -> None:
+    """A way back that upstream may add later is not offered, since nobody here knows how to handle it."""
+    shown = shown_portal(delivery_options=["in_store", "drone", "pickup"])
+    assert shown.delivery_options == ["in_store", "pickup"]
+
+
+def test_portal_holds_nothing_of_the_merchant() -> None:
+    """Reply-to and BCC addresses, the analytics id and whatever else upstream adds stay inside."""
+    shown = shown_portal(
+        "nl-NL",
+        brand={
+            "notify_reply_to_email": "leak-1",
+            "notify_bcc_email": "leak-2",
+            "customization_settings": {
+                "footer": {"support_email": "care@shop.example"},
+                "google_analytics_id": "leak-3",
+            },
+            "google_analytics_id": "leak-4",
+            "features": {"returns_portal": "leak-5"},
+        },
+        google_analytics_id="leak-6",
+    )
+    assert "leak" not in shown.model_dump_json()
+    assert (shown.brand.support_email, shown.language, shown.languages) == (
+        "care@shop.example",
+        "nl-NL",
+        ["en-GB", "nl-NL"],
+    )
+
+
+def test_portal_is_cleaned() -> None:
+    """Texts, colours and addresses of the portal are cleaned like all others."""
+    shown = shown_portal(
+        brand={"name": DIRTY, "color": "red", "secondary_color": "#112855", "website": NOT_OURS[0]},
+        layout={"helper_text": DIRTY, "background_image": NOT_OURS[1]},
+        support_url="https://shop.example/help",
+        reasons=[{"id": 1, "description": DIRTY}],
+    )
+    assert (shown.brand.name, shown.helper_text, shown.reasons[0].description) == (CLEAN, CLEAN, CLEAN)
+    assert (shown.brand.color, shown.brand.secondary_color) == (None, "#112855")
+    assert (shown.brand.website, shown.background_image) == (None, None)
+    assert shown.brand.support_url == "https://shop.example/help"
+
+
+def test_bare_portal() -> None:
+    """A portal without layout, logo and footer has none, and that is no failure."""
+    shown = shown_portal()
+    assert (shown.helper_text, shown.background_image, shown.language) == (None, None, None)
+    assert (shown.brand.logo, shown.brand.support_email) == (None, None)
+
+
+def test_logos() -> None:
+    """Pictures of brand and carriers are passed on where they are web addresses."""
+    settings = portal_settings(brand={"screen_logo": {"url": "https://media.example/s.png"}})
+    carriers = [
+        {"code": "dhl", "logo": {"full": "https://media.example/d.svg"}},
+        {"code": "ups", "logo": {"full": "data:image/png;base64,AA"}},
+    ]
+    assert enrichment.brand(settings.portal).logo == "https://media.example/s.png"
+    shown = enrichment.drop_off(outgoing(carriers=carriers).data, NOON).carriers
+    assert [carrier.logo for carrier in shown] == ["https://media.example/d.svg", None]
+
+
+def test_stores_have_distances_of_the_parcel() -> None:
+    """Stores carry whole metres where the lookup named them, and none on the public portal."""
+    known, unknown = outgoing().data, outgoing(shop_distances=[{"id": 8, "distance": 1}]).data
+    shown = [enrichment.options(portal_settings(), data).stores[0].distance for data in (known, unknown)]
+    assert shown == [91200, None]
+    assert shown_portal().stores[0].distance is None
+
+
+@pytest.mark.parametrize("stale", [True, False])
+def test_portal_says_how_old_it_is(stale: bool) -> None:  # noqa: FBT001  a column of the table
+    """A portal that is older than it should be says so."""
+    assert enrichment.portal(portal_settings(), None, stale=stale).stale is stale
+
+
+def test_drop_off() -> None:
+    """The nearest points are those of the lookup, or none."""
+    near, none = (enrichment.drop_off(data, NOON) for data in (outgoing().data, outgoing(service_point=None).data))
+    assert near.nearest is not None
+    assert near.nearest_labelless is not None
+    assert (near.nearest.id, near.nearest_labelless.id, none.nearest) == (20000001, 20000002, None)
+
+
+def test_national_carrier() -> None:
+    """The national carrier comes with web addresses to find and to ask it; where there is none it is absent."""
+    named = outgoing(
+        national_carrier={"name": "PostNL", "drop_off_finder": "https://carrier.example"},
+        national_carrier_contact="tel:112",
+    )
+    shown = enrichment.national_carrier(named.data)
+    assert shown == models.NationalCarrier(
+        code=None, name="PostNL", drop_off_finder="https://carrier.example", contact=None
+    )
+    assert enrichment.national_carrier(outgoing().data) is None
+
+
+def test_nearest_points_are_open_or_not() -> None:
+    """The points of the lookup say whether they are open at this moment."""
+    shown = [enrichment.drop_off(outgoing().data, NOON + hours * 3600).nearest for hours in (0, 12)]
+    assert [point and point.open_now for point in shown] == [True, False]
+
+
+def test_parcel() -> None:
+    """A parcel is named by order, tracking number and carrier."""
+    assert enrichment.parcel(outgoing().data) == models.Parcel(
+        order_number="A-1001", tracking_number="3STEST000000001", carrier="postnl", max_parcels=2
+    )
+
+
+def test_moment() -> None:
+    """Moments are stated with their offset, which is that of UTC."""
+    assert enrichment.moment(1798761600.0) == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "carrier", [None, {}, {"code": ""}, {"code": "x" * 61}, {"code": "post nl"}, {"code": "p\x00"}]
+)
+def test_parcel_of_no_known_carrier(carrier: dict[str, str] | None) -> None:
+    """A parcel whose carrier upstream does not name by a short code has none."""
+    assert enrichment.parcel(outgoing({"carrier": carrier}).data).carrier is None
+
+
+def test_codes_of_refunds() -> None:
+    """A refund that is not named by a short code is not offered."""
+    codes = ["money", "x" * 61, "gift card", "", "\u202eyenom", "store_credit-2.0"]
+    shown = shown_portal(refund_options=[{"code": code, "label": "Back"} for code in codes])
+    assert [option.code for option in shown.refund_options] == ["money", "store_credit-2.0"]
+
+
+def test_languages_of_a_shop() -> None:
+    """What upstream lists as a language and is no tag is left out."""
+    shown = shown_portal(languages=["nl-NL", "<script>", "", "nl_NL", "nl-NL\n", "toolonglanguage", "de", 7])
+    assert shown.languages == ["nl-NL", "de"]
+
+
+def test_languages_have_no_weight() -> None:
+    """A weight belongs to a header, not to a shop's language."""
+    shown = shown_portal(languages=["en;q=0.5", "nl" + " " * 5000 + ";q=1"])
+    assert shown.languages == []
+    assert enrichment.spoken(["en"], ["en;q=0.5"]) is None
+
+
+@pytest.mark.parametrize("code", ["x" * 61, "\u202elhd", "d hl"])
+def test_codes_of_carriers(code: str) -> None:
+    """Carriers that are not named by a short code are left out, the national one's code is absent."""
+    data = outgoing(carriers=[{"code": code}, {"code": "dhl"}], national_carrier={"code": code}).data
+    shown = enrichment.national_carrier(data)
+    assert [carrier.code for carrier in enrichment.drop_off(data, NOON).carriers] == ["dhl"]
+    assert shown
+    assert shown.code is None

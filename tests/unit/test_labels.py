@@ -1,0 +1,226 @@
+"""When labels are looked at, and who is told."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+from typing_extensions import override
+
+from app.claims import Event
+from app.labels import GROWTH, JITTER, Labels, Schedule, Watch
+from app.models import ReturnState
+from app.records import Found, ReturnRecord
+from app.returns import Returns
+from app.sealing import Keyring
+from app.sendcloud.client import Sendcloud
+from app.sendcloud.lanes import Deadlines
+from app.store import Store
+from tests.support.processes import Valkey, eventually
+from tests.support.samples import return_record
+
+INTERVAL = 0.02
+
+
+@dataclass
+class Upstream(httpx.AsyncBaseTransport):
+    """An upstream that gives one answer to every look, and counts the looks."""
+
+    looks: int = 0
+    answer: httpx.Response = field(default_factory=lambda: httpx.Response(202))
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.looks += 1
+        return self.answer
+
+
+@dataclass
+class Desk:
+    """Labels with their returns and their upstream."""
+
+    labels: Labels
+    returns: Returns
+    upstream: Upstream
+
+    async def pending(self, scope: str) -> Found:
+        """A new return whose label is to come."""
+        attempt = await self.returns.claim(scope, "key", "fingerprint", return_record(), {})
+        await self.returns.first_byte(attempt)
+        found = await self.returns.settle(attempt, Event.ACCEPTED, self._created)
+        assert found
+        return found
+
+    async def looked(self, scope: str, before: Found) -> Found:
+        """The return after the next look, as soon as that is due."""
+        found = before
+
+        async def is_later() -> bool:
+            nonlocal found
+            found = await self.labels.current(scope, before.record.id)
+            return found.record.polls > before.record.polls
+
+        await eventually(is_later, 5)
+        return found
+
+    def _created(self, found: Found) -> ReturnRecord:
+        first_look = self.labels.first_look_at(found.now)
+        return found.became(ReturnState.LABEL_PENDING, poller_token="poller", next_poll_at=first_look)
+
+
+def desk_on(store: Store, interval: float) -> Desk:
+    """Labels that are looked at first after so many seconds."""
+    upstream = Upstream()
+    sendcloud = Sendcloud(
+        "https://panel.example", "https://points.example", reads=upstream, creates=upstream, deadlines=Deadlines()
+    )
+    returns = Returns(store, Keyring([b"k" * 32]), return_ttl=600, claim_ttl=600, lease=600)
+    return Desk(Labels(store, returns, sendcloud, Schedule(interval, 5, 5, 600)), returns, upstream)
+
+
+@pytest_asyncio.fixture(scope="module", name="store")
+async def connected_store(valkey: Valkey) -> AsyncIterator[Store]:
+    """A store on the shared Valkey."""
+    store = Store.connect(valkey.url)
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture(name="desk")
+def quick_desk(store: Store) -> Desk:
+    """Labels that are looked at often."""
+    return desk_on(store, INTERVAL)
+
+
+@pytest.fixture(name="scope")
+def fresh_scope() -> str:
+    """A parcel of this test alone."""
+    return secrets.token_hex(8)
+
+
+def is_jittered(pause: float | None, growth: float) -> bool:
+    """Whether a pause is this multiple of the first one, give or take a fifth."""
+    return pause is not None and (1 - JITTER) * growth <= pause / INTERVAL * (1 + 1e-6) <= (1 + JITTER) * growth + 1e-3
+
+
+@given(now=st.floats(0, 2e9), interval=st.floats(0.1, 600))
+def test_first_look(now: float, interval: float) -> None:
+    """A new label is looked at after the first wait, give or take a fifth of it."""
+    labels = desk_on(Store.connect("redis://store.example"), interval).labels
+    pause = labels.first_look_at(now) - now
+    assert 0.8 * interval == pytest.approx(min(pause, 0.8 * interval), abs=1e-5)
+    assert 1.2 * interval == pytest.approx(max(pause, 1.2 * interval), abs=1e-5)
+
+
+def test_first_looks_are_spread() -> None:
+    """Labels that are created at the same moment are not all looked at in the same moment."""
+    labels = desk_on(Store.connect("redis://store.example"), 10).labels
+    looks = [labels.first_look_at(0) for _ in range(200)]
+    assert min(looks) < 9
+    assert max(looks) > 11
+
+
+async def test_looks_grow_apart(desk: Desk, scope: str) -> None:
+    """Each wait is longer than the one before, up to eight times the first one and no further."""
+    found = await desk.pending(scope)
+    pauses = [found.due_in]
+    for _ in range(6):
+        found = await desk.looked(scope, found)
+        pauses.append(found.due_in)
+    assert GROWTH == (1, 2, 3, 5, 8)
+    assert all(map(is_jittered, pauses, (1, 2, 3, 5, 8, 8, 8))), pauses
+    assert desk.upstream.looks == 6
+
+
+async def test_no_look_before_its_time(store: Store, scope: str) -> None:
+    """However often a return is asked for, the upstream is asked when it is time."""
+    desk = desk_on(store, 60)
+    found = await desk.pending(scope)
+    for _ in range(5):
+        assert (await desk.labels.current(scope, found.record.id)).record == found.record
+    assert desk.upstream.looks == 0
+
+
+@pytest.mark.parametrize(("stated", "wait"), [("5", 5), ("59", 59), ("3600", 60)])
+async def test_upstream_is_obeyed(desk: Desk, scope: str, stated: str, wait: float) -> None:
+    """An upstream that has no time for us is asked when it says, a minute later at most."""
+    desk.upstream.answer = httpx.Response(429, headers={"retry-after": stated})
+    found = await desk.looked(scope, await desk.pending(scope))
+    assert found.due_in == pytest.approx(wait, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "answer", [httpx.Response(429, headers={"retry-after": "0"}), httpx.Response(429), httpx.Response(503)]
+)
+async def test_trouble_does_not_hurry(desk: Desk, scope: str, answer: httpx.Response) -> None:
+    """A look that brings nothing counts like any other: the next one is later, whatever upstream would stand."""
+    desk.upstream.answer = answer
+    found = await desk.looked(scope, await desk.pending(scope))
+    assert is_jittered(found.due_in, 2)
+    assert is_jittered((await desk.looked(scope, found)).due_in, 3)
+
+
+def seen(revision: int) -> Found:
+    """A return as read, in this revision."""
+    return Found(return_record(revision=revision), 1, 0.0)
+
+
+async def waiting(*calls: Callable[[], object], watch: Watch, revision: int) -> list[asyncio.Task[Found | None]]:
+    """Three who wait for something newer and have begun to wait; then the calls are made and heard."""
+    tasks = [asyncio.create_task(watch.newer_than(revision)) for _ in range(3)]
+    await asyncio.sleep(0)
+    for call in calls:
+        call()
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def test_news_wakes_all() -> None:
+    """A later revision goes to everybody who waits, at once."""
+    watch, news = Watch("scope", seen(1)), seen(2)
+    tasks = await waiting(lambda: watch.tell(news), watch=watch, revision=1)
+    assert await asyncio.gather(*tasks) == [news] * 3
+    assert watch.found is news
+
+
+@pytest.mark.parametrize("revision", [1, 2])
+async def test_old_news_wakes_nobody(revision: int) -> None:
+    """An older revision, or the one that is known, changes nothing and wakes nobody."""
+    known, news = seen(2), seen(3)
+    watch = Watch("scope", known)
+    tasks = await waiting(lambda: watch.tell(seen(revision)), watch=watch, revision=2)
+    assert not any(task.done() for task in tasks)
+    assert watch.found is known
+    watch.tell(news)
+    assert await asyncio.gather(*tasks) == [news] * 3
+
+
+async def test_waiting_for_a_later_revision() -> None:
+    """Who has seen more than is known here waits on until there is more than that."""
+    watch, news = Watch("scope", seen(1)), seen(4)
+    tasks = await waiting(lambda: watch.tell(seen(2)), lambda: watch.tell(seen(3)), watch=watch, revision=3)
+    assert not any(task.done() for task in tasks)
+    watch.tell(news)
+    assert await asyncio.gather(*tasks) == [news] * 3
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_known_news(ended: bool) -> None:  # noqa: FBT001  a column of the table
+    """Who has not seen what is known gets it without waiting, even after the end."""
+    watch = Watch("scope", seen(2))
+    if ended:
+        watch.end()
+    assert await watch.newer_than(1) is watch.found
+
+
+async def test_end_wakes_all() -> None:
+    """When nothing more will come, everybody who waits is let go with nothing, and so is whoever comes later."""
+    watch = Watch("scope", seen(1))
+    tasks = await waiting(watch.end, watch=watch, revision=1)
+    assert await asyncio.gather(*tasks) == [None] * 3
+    assert await watch.newer_than(1) is None

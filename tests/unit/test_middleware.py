@@ -1,0 +1,282 @@
+"""What happens around every request, whoever handles it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.testing import capture_logs
+
+from app.api.problems import problem_response
+from app.errors import InvalidRequest
+from app.middleware import MAX_BODY_BYTES, MAX_HEADER_BYTES, Guard, RequestLog
+from app.observability import REGISTRY
+
+SECRET = "swordfish"
+Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+async def reads_all(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers how many bytes the body had."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    await PlainTextResponse(str(size))(scope, receive, send)
+
+
+async def fails(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Fails as nobody foresaw."""
+    raise RuntimeError(SECRET)
+
+
+async def fails_midway(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """Fails after the first part of its answer."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"%PDF-", "more_body": True})
+    raise RuntimeError(SECRET)
+
+
+def stack(handler: Handler) -> ASGIApp:
+    """The middleware as the service has it."""
+    return RequestLog(Guard(handler, problem=problem_response("")))
+
+
+async def call(app: ASGIApp, *parts: bytes, headers: dict[str, str] | None = None, **scope: Any) -> list[Message]:
+    """What the app sends for a request whose body comes in these parts."""
+    asked = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/returns",
+        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()],
+    }
+    messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    messages.append({"type": "http.request", "body": b"", "more_body": False})
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        """Hands the next part over."""
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        """Keeps what is sent."""
+        sent.append(message)
+
+    await app({**asked, **scope}, receive, send)
+    return sent
+
+
+def seen(sent: list[Message]) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of a whole answer."""
+    assert not sent[-1].get("more_body", False)
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], headers, b"".join(message["body"] for message in sent[1:])
+
+
+@pytest.mark.parametrize("proposed", ["a" * 8, "A-Za_z.09-request", "z" * 64])
+async def test_request_id_is_accepted(proposed: str) -> None:
+    """A caller's request id is taken over, so that its own logs and ours can be joined."""
+    _, headers, _ = seen(await call(stack(reads_all), headers={"x-request-id": proposed}))
+    assert headers["x-request-id"] == proposed
+
+
+@pytest.mark.parametrize("proposed", ["", "short", "a" * 65, "with space", 'quote"quote', "line\nbreak", "é" * 10])
+async def test_request_id_is_made(proposed: str) -> None:
+    """A request id that is missing or of another form is replaced by a fresh one for each request."""
+    answers = [await call(stack(reads_all), headers={"x-request-id": proposed}) for _ in range(2)]
+    ids = {seen(sent)[1]["x-request-id"] for sent in answers}
+    assert len(ids) == 2
+    assert all(len(each) == 16 for each in ids)
+
+
+async def test_request_id_reaches_handler_and_problem() -> None:
+    """Handler, problem document and answer know the request by the same id."""
+
+    async def handler(scope: Scope, _receive: Receive, _send: Send) -> None:
+        """Looks at its scope and fails."""
+        assert scope["state"] == {"kept": 1, "request_id": "a-request"}
+        raise InvalidRequest
+
+    sent = await call(stack(handler), headers={"x-request-id": "a-request"}, state={"kept": 1})
+    status, headers, body = seen(sent)
+    assert (status, headers["x-request-id"]) == (422, "a-request")
+    assert b'"request_id":"a-request"' in body
+
+
+async def test_headers_of_every_answer() -> None:
+    """Every answer forbids sniffing and, unless it says otherwise, keeping."""
+    _, headers, _ = seen(await call(stack(reads_all)))
+    assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "private, no-store")
+
+
+async def test_stated_cache_control_stays() -> None:
+    """An answer that may be kept says so itself."""
+    _, headers, _ = seen(await call(stack(PlainTextResponse("", headers={"Cache-Control": "public, max-age=60"}))))
+    assert headers["cache-control"] == "public, max-age=60"
+
+
+@pytest.mark.parametrize(("surplus", "status"), [(0, 200), (1, 431)])
+async def test_header_limit(surplus: int, status: int) -> None:
+    """Names and values of all headers together have at most 32 KiB; more is refused before anybody reads them."""
+    headers = {
+        "cookie": "c" * 1000,
+        "x-large": "x" * (MAX_HEADER_BYTES - len("cookie") - 1000 - len("x-large") + surplus),
+    }
+    answer = seen(await call(stack(reads_all), headers=headers))
+    assert answer[0] == status
+    assert (b'"headers-too-large"' in answer[2]) is (status == 431)
+
+
+@pytest.mark.parametrize(
+    ("announced", "status"),
+    [
+        (str(MAX_BODY_BYTES), 200),
+        (str(MAX_BODY_BYTES + 1), 413),
+        ("9" * 30, 413),
+        ("9" * 5000, 413),
+        ("-1", 200),
+        ("many", 200),
+    ],
+)
+async def test_announced_body_limit(announced: str, status: int) -> None:
+    """A body announced with more than 64 KiB is refused unread; what is no length is left to the server."""
+    assert seen(await call(stack(reads_all), headers={"content-length": announced}))[0] == status
+
+
+@pytest.mark.parametrize("path", ["/v1/uploads", "/v1/returns", "/v1/uploads/", "/v1/Uploads"])
+@pytest.mark.parametrize("size", [10, 11])
+@pytest.mark.parametrize("announce", [True, False])
+async def test_body_limit_of_a_path(path: str, size: int, announce: bool) -> None:  # noqa: FBT001  a column of the table
+    """A path may have a limit of its own, smaller or larger, announced and counted; all others keep theirs."""
+    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": 10}))
+    headers = {"content-length": str(size)} if announce else {}
+    status, _, _ = seen(await call(app, b"x" * size, headers=headers, path=path))
+    assert status == (413 if path == "/v1/uploads" and size > 10 else 200)
+
+
+async def test_larger_body_limit_of_a_path() -> None:
+    """Where a path takes more than all others, more gets through to its handler."""
+    size = MAX_BODY_BYTES + 1
+    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": size}))
+    answers = [await call(app, b"x" * size, path=path) for path in ("/v1/uploads", "/v1/returns")]
+    assert [seen(sent)[0] for sent in answers] == [200, 413]
+
+
+async def test_refused_body_is_not_read() -> None:
+    """No handler sees a request that is announced too large."""
+    status, headers, body = seen(await call(stack(fails), headers={"content-length": str(MAX_BODY_BYTES + 1)}))
+    assert (status, headers["content-type"]) == (413, "application/problem+json")
+    assert b'"body-too-large"' in body
+
+
+@pytest.mark.parametrize(("last", "status"), [(b"", 200), (b"x", 413)])
+@pytest.mark.parametrize("headers", [{}, {"content-length": "1"}])
+async def test_counted_body_limit(last: bytes, status: int, headers: dict[str, str]) -> None:
+    """A body is counted as it comes, whatever it announced."""
+    sent = await call(stack(reads_all), b"x" * 60_000, b"x" * (MAX_BODY_BYTES - 60_000), last, headers=headers)
+    assert seen(sent)[0] == status
+
+
+async def test_unforeseen_failure() -> None:
+    """What nobody foresaw becomes a 500 problem; neither the answer nor the log quotes it."""
+    with capture_logs() as logs:
+        status, headers, body = seen(await call(stack(fails)))
+    assert (status, headers["content-type"]) == (500, "application/problem+json")
+    assert b'"internal-error"' in body
+    assert SECRET not in f"{body!r} {logs}"
+    assert [entry["error"] for entry in logs if entry["event"] == "failed"] == ["RuntimeError"]
+
+
+@pytest.mark.parametrize(("failure", "level"), [(InvalidRequest, "info"), (RuntimeError, "error")])
+async def test_log_level(failure: type[Exception], level: str) -> None:
+    """What was foreseen is news, what was not is an error that somebody has to look at."""
+
+    async def handler(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        """Fails."""
+        raise failure
+
+    with capture_logs() as logs:
+        await call(stack(handler))
+    assert [entry["log_level"] for entry in logs if entry["event"] == "failed"] == [level]
+
+
+async def test_log_names_the_cause() -> None:
+    """An error that wraps another is logged by the name of the other."""
+
+    async def wraps(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        """Fails because of something else."""
+        raise RuntimeError from ZeroDivisionError(SECRET)
+
+    with capture_logs() as logs:
+        await call(stack(wraps))
+    assert [entry["error"] for entry in logs if entry["event"] == "failed"] == ["ZeroDivisionError"]
+
+
+async def test_failure_after_the_answer_began() -> None:
+    """An answer that breaks off is not ended, so that the server cuts the connection."""
+    with capture_logs() as logs:
+        sent = await call(stack(fails_midway))
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert sent[-1]["more_body"] is True
+    assert [entry["answer_cut"] for entry in logs if entry["event"] == "failed"] == [True]
+
+
+async def test_failed_send() -> None:
+    """Once the server was asked to send, nothing else is sent, even if that failed."""
+    attempts: list[str] = []
+
+    async def broken(message: Message) -> None:
+        """Cannot send."""
+        attempts.append(message["type"])
+        raise OSError(SECRET)
+
+    async def receive() -> Message:
+        """Finds the caller gone."""
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    await stack(reads_all)(scope, receive, broken)
+    assert attempts == ["http.response.start"]
+
+
+async def test_one_log_line_and_metric_for_each_request() -> None:
+    """Each request is logged and counted by its route's template, never by its path."""
+
+    async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers below a route."""
+        scope["route"] = type("Route", (), {"path": "/v1/returns/{return_id}"})()
+        await PlainTextResponse("made", 202)(scope, receive, send)
+
+    labels = {"route": "/v1/returns/{return_id}", "method": "POST", "status": "202"}
+    before = REGISTRY.get_sample_value("bff_requests_total", labels) or 0
+    with capture_logs() as logs:
+        await call(stack(routed), path=f"/v1/returns/{SECRET}")
+    assert REGISTRY.get_sample_value("bff_requests_total", labels) == before + 1
+    assert [(entry["event"], entry["route"], entry["status"]) for entry in logs] == [("request", labels["route"], 202)]
+    assert SECRET not in str(logs)
+
+
+@pytest.mark.parametrize(("method", "label"), [("PATCH", "PATCH"), ("PROPFIND", "other"), (SECRET, "other")])
+async def test_methods_in_metrics_and_logs(method: str, label: str) -> None:
+    """A method that HTTP does not know counts as "other": callers cannot make metrics grow or write into logs."""
+    labels = {"route": "unknown", "method": label, "status": "200"}
+    before = REGISTRY.get_sample_value("bff_requests_total", labels) or 0
+    with capture_logs() as logs:
+        await call(stack(reads_all), method=method)
+    assert REGISTRY.get_sample_value("bff_requests_total", labels) == before + 1
+    assert [entry["method"] for entry in logs] == [label]
+
+
+async def test_other_protocols_pass() -> None:
+    """Start-up, shutdown and websockets are none of the middleware's business."""
+    passed: list[str] = []
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        """Notes what it is asked for."""
+        passed.append(f"{scope['type']} {'state' in scope}")
+
+    for protocol in ("lifespan", "websocket"):
+        await call(stack(app), type=protocol)
+    assert passed == ["lifespan False", "websocket False"]

@@ -1,0 +1,302 @@
+"""What the public contract takes, and what it refuses before anybody looks at it."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from app import models
+
+SESSION = {"identifier": "A-1001", "postal_code": "5611 AA"}
+ITEM = {"id": "shirt", "quantity": 1}
+DELIVERY = {"option": "pickup"}
+RETURN = {"items": [ITEM], "refund": {"type": "money"}, "delivery": DELIVERY}
+CUSTOMS = {"invoice_number": "R-1"}
+PHOTO = {"file": "up_AX3k0c1cXw", "item": "shirt"}
+DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+HIDDEN = [*"\x00\x08\x0b\x1b\x1f\x7f\x80\x85\x9b\x9f", *DIRECTIONS]
+SOUND: list[tuple[type[BaseModel], dict[str, Any]]] = [
+    (models.NewSession, SESSION),
+    (models.NewReturnItem, ITEM),
+    (models.NewRefund, {"type": "money"}),
+    (models.NewDelivery, DELIVERY),
+    (models.NewReturn, RETURN),
+    (models.NewCustoms, CUSTOMS),
+    (models.NewPhoto, PHOTO),
+]
+CORRECTIONS = ["name", "company_name", "street", "house_number", "address_2", "postal_code", "city", "phone"]
+COSTS = ["freight_costs", "insurance_costs", "other_costs", "discount_granted"]
+
+
+def findings(model: type[BaseModel], wire: object) -> list[tuple[tuple[int | str, ...], str]]:
+    """Place and kind of everything that is refused."""
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(wire)
+    return [(error["loc"], error["type"]) for error in caught.value.errors()]
+
+
+@pytest.mark.parametrize(("model", "wire"), SOUND)
+def test_least_request(model: type[BaseModel], wire: dict[str, Any]) -> None:
+    """What a request has to state is little, and all of it is kept."""
+    assert model.model_validate(wire).model_dump(exclude_unset=True) == wire
+
+
+@pytest.mark.parametrize(("model", "wire"), SOUND)
+def test_unknown_field(model: type[BaseModel], wire: dict[str, Any]) -> None:
+    """A field that the contract does not know is refused: it would go unheard."""
+    assert findings(model, {**wire, "colour": "red"}) == [(("colour",), "extra_forbidden")]
+
+
+@pytest.mark.parametrize(("model", "field"), [(model, field) for model, wire in SOUND for field in wire])
+def test_missing_field(model: type[BaseModel], field: str) -> None:
+    """Each field of the least request is needed."""
+    wire = dict(SOUND)[model]
+    assert findings(model, {name: value for name, value in wire.items() if name != field}) == [((field,), "missing")]
+
+
+@pytest.mark.parametrize(("model", "wire"), SOUND)
+def test_requests_are_frozen(model: type[BaseModel], wire: dict[str, Any]) -> None:
+    """A request stays what the caller sent."""
+    with pytest.raises(ValidationError):
+        setattr(model.model_validate(wire), next(iter(wire)), "other")
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "place", "kind"),
+    [
+        (models.NewSession, {"identifier": 1001}, ("identifier",), "string_type"),
+        (models.NewSession, {"postal_code": 5611}, ("postal_code",), "string_type"),
+        (models.NewSession, {"token_delivery": "both"}, ("token_delivery",), "literal_error"),
+        (models.NewSession, {"language": 1}, ("language",), "string_type"),
+        (models.NewReturnItem, {"id": 1}, ("id",), "string_type"),
+        (models.NewReturnItem, {"quantity": "1"}, ("quantity",), "int_type"),
+        (models.NewReturnItem, {"quantity": 1.0}, ("quantity",), "int_type"),
+        (models.NewReturnItem, {"quantity": True}, ("quantity",), "int_type"),
+        (models.NewReturnItem, {"reason": "11"}, ("reason",), "int_type"),
+        (models.NewReturnItem, {"comment": ["x"]}, ("comment",), "string_type"),
+        (models.NewDelivery, {"option": "drone"}, ("option",), "literal_error"),
+        (models.NewDelivery, {"option": None}, ("option",), "literal_error"),
+        (models.NewDelivery, {"service_point": "1"}, ("service_point",), "int_type"),
+        (models.NewDelivery, {"store": 7.5}, ("store",), "int_type"),
+        (models.NewDelivery, {"pickup_date": True}, ("pickup_date",), "date_type"),
+        (models.NewCustoms, {"export_type": "gift"}, ("export_type",), "literal_error"),
+        (models.NewCustoms, {"freight_costs": 4.95}, ("freight_costs",), "string_type"),
+        (models.NewReturnItem, {"weight": 1}, ("weight",), "string_type"),
+        (models.NewPhoto, {"file": 1}, ("file",), "string_type"),
+        (models.NewReturn, {"photos": PHOTO}, ("photos",), "list_type"),
+        (models.NewReturn, {"contact": "Sam"}, ("contact",), "model_type"),
+        (models.NewReturn, {"items": ITEM}, ("items",), "list_type"),
+        (models.NewReturn, {"items": [[ITEM]]}, ("items", 0), "model_type"),
+        (models.NewReturn, {"refund": "money"}, ("refund",), "model_type"),
+        (models.NewReturn, {"parcels": "1"}, ("parcels",), "int_type"),
+    ],
+)
+def test_wrong_type(model: type[BaseModel], changes: dict[str, Any], place: tuple[int | str, ...], kind: str) -> None:
+    """Nothing is guessed: a number is no text, a text no number, a truth value neither."""
+    assert findings(model, {**dict(SOUND)[model], **changes}) == [(place, kind)]
+
+
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [
+        (models.NewSession, {"identifier": ""}),
+        (models.NewSession, {"identifier": "x" * 101}),
+        (models.NewSession, {"postal_code": ""}),
+        (models.NewSession, {"postal_code": "x" * 21}),
+        (models.NewReturnItem, {"id": ""}),
+        (models.NewReturnItem, {"id": "x" * 101}),
+        (models.NewReturnItem, {"quantity": 0}),
+        (models.NewReturnItem, {"quantity": -1}),
+        (models.NewReturnItem, {"quantity": 10_000}),
+        (models.NewReturnItem, {"comment": "x" * 501}),
+        (models.NewRefund, {"type": ""}),
+        (models.NewRefund, {"message": "x" * 1001}),
+        (models.NewDelivery, {"carrier": ""}),
+        (models.NewDelivery, {"carrier": "x" * 61}),
+        (models.NewReturn, {"items": []}),
+        (models.NewReturn, {"items": [ITEM] * 201}),
+        (models.NewReturn, {"message": "x" * 1001}),
+        (models.NewReturn, {"parcels": 0}),
+        (models.NewReturn, {"parcels": 101}),
+        (models.NewCustoms, {"invoice_number": ""}),
+        (models.NewCustoms, {"invoice_number": "x" * 41}),
+        (models.NewCustoms, {"general_notes": "x" * 501}),
+        (models.NewPhoto, {"file": ""}),
+        (models.NewPhoto, {"file": "x" * 2001}),
+        (models.NewPhoto, {"item": ""}),
+        (models.NewPhoto, {"item": "x" * 101}),
+        (models.NewPhoto, {"description": "x" * 501}),
+        (models.NewReturn, {"photos": [PHOTO] * 11}),
+    ],
+)
+def test_out_of_bounds(model: type[BaseModel], changes: dict[str, Any]) -> None:
+    """Texts, lists and numbers have a least and a greatest size."""
+    assert [place for place, _ in findings(model, {**dict(SOUND)[model], **changes})] == [tuple(changes)]
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        (models.NewSession, "identifier"),
+        (models.NewSession, "postal_code"),
+        (models.NewReturnItem, "comment"),
+        (models.NewRefund, "message"),
+        (models.NewReturn, "message"),
+        (models.NewCustoms, "invoice_number"),
+        (models.NewCustoms, "general_notes"),
+        (models.NewPhoto, "description"),
+    ],
+)
+@pytest.mark.parametrize("character", HIDDEN)
+def test_hidden_characters(model: type[BaseModel], field: str, character: str) -> None:
+    """Text that people will read or upstream will store holds no control or direction characters anywhere."""
+    for text in (character, f"a{character}b", f"a{character}"):
+        assert findings(model, {**dict(SOUND)[model], field: text}) == [((field,), "string_pattern_mismatch")]
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs"], exclude_characters=DIRECTIONS), max_size=500))
+def test_text_of_any_script(comment: str) -> None:
+    """A comment in any script comes through unchanged."""
+    assert models.NewReturnItem.model_validate({**ITEM, "comment": comment}).comment == comment
+
+
+@pytest.mark.parametrize("field", ["id", "comment"])
+def test_half_a_surrogate_pair(field: str) -> None:
+    """Text that cannot be written down as UTF-8 is refused."""
+    assert findings(models.NewReturnItem, {**ITEM, field: "\ud800"}) == [((field,), "string_unicode")]
+
+
+def test_lines_in_messages() -> None:
+    """A message may have several lines."""
+    message = "one\r\n\ttwo\n"
+    assert models.NewReturn.model_validate({**RETURN, "message": message}).message == message
+
+
+@pytest.mark.parametrize("language", ["nl", "nl-NL", "gsw", "zh-Hant-TW", "EN-gb"])
+def test_language_tag(language: str) -> None:
+    """A language is a BCP 47 tag."""
+    assert models.NewSession.model_validate({**SESSION, "language": language}).language == language
+
+
+@pytest.mark.parametrize("language", ["", "n", "dutch", "nl_NL", "nl-", "nl-NL\n", "nl,en", "nl;q=1", "../..", "*"])
+def test_no_language_tag(language: str) -> None:
+    """Whatever is no tag is refused."""
+    assert findings(models.NewSession, {**SESSION, "language": language}) == [
+        (("language",), "string_pattern_mismatch")
+    ]
+
+
+@pytest.mark.parametrize("field", CORRECTIONS)
+def test_corrections(field: str) -> None:
+    """Each part of the sender but the country can be corrected by 1 to 200 visible characters."""
+    for text in ("x", "Größe Straße 1½", "x" * 200):
+        assert models.NewContact.model_validate({field: text}).model_dump(exclude_unset=True) == {field: text}
+    for text in ("", "x" * 201, "a\x00b", "a\u202eb"):
+        assert [place for place, _ in findings(models.NewContact, {field: text})] == [(field,)]
+
+
+@pytest.mark.parametrize("field", ["country", "country_state", "from_name"])
+def test_no_correction(field: str) -> None:
+    """The country and whatever else upstream knows of the sender cannot be changed."""
+    assert findings(models.NewContact, {field: "BE"}) == [((field,), "extra_forbidden")]
+
+
+@pytest.mark.parametrize("email", ["sam@example.com", "s@e", "Sam.Jansen+shop@xn--mnchen-3ya.example"])
+def test_email(email: str) -> None:
+    """An e-mail address is something around one @."""
+    assert models.NewContact.model_validate({"email": email}).email == email
+
+
+@pytest.mark.parametrize(
+    "email", ["", "sam", "@example.com", "sam@", "sam@shop@example.com", "sam @example.com", "s\x00@e", "s@e\n"]
+)
+def test_no_email(email: str) -> None:
+    """What has no @, several of them, blanks or controls is none; neither is what nobody could deliver to."""
+    assert findings(models.NewContact, {"email": email}) == [(("email",), "string_pattern_mismatch")]
+    assert findings(models.NewContact, {"email": "s@" + "e" * 319}) == [(("email",), "string_too_long")]
+
+
+@pytest.mark.parametrize("field", COSTS)
+@pytest.mark.parametrize("amount", ["0", "4.9", "4.95", "999999999.99"])
+def test_amount(field: str, amount: str) -> None:
+    """Amounts for customs are decimal texts."""
+    assert getattr(models.NewCustoms.model_validate({**CUSTOMS, field: amount}), field) == amount
+
+
+@pytest.mark.parametrize("amount", ["", "-1", "+1", "4,95", "4.955", "1e3", ".5", "5.", "1234567890", "\u0664", "4\n"])
+def test_no_amount(amount: str) -> None:
+    """Signs, exponents, other digits and more than two decimals make no amount."""
+    for field in COSTS:
+        assert findings(models.NewCustoms, {**CUSTOMS, field: amount}) == [((field,), "string_pattern_mismatch")]
+
+
+@pytest.mark.parametrize(
+    ("field", "sound", "unsound"),
+    [
+        ("hs_code", ["6109", "61091000", "6" * 12], ["", "610", "6" * 13, "6109.10", "abcd", "6109\n", "\u0666109"]),
+        ("origin_country", ["NL", "PT"], ["", "N", "NLD", "nl", "N1", "NL\n"]),
+        ("weight", ["0", "1.5", "9999.999"], ["", "-1", "1.5555", "10000", "1,5", "1 kg", ".5", "1\n"]),
+    ],
+)
+def test_tariff_of_an_item(field: str, sound: list[str], unsound: list[str]) -> None:
+    """Tariff numbers are 4 to 12 digits, countries two capitals, weights kilograms with up to three decimals."""
+    for value in sound:
+        assert getattr(models.NewReturnItem.model_validate({**ITEM, field: value}), field) == value
+    for value in unsound:
+        assert findings(models.NewReturnItem, {**ITEM, field: value}) == [((field,), "string_pattern_mismatch")]
+
+
+DATES: list[tuple[type[BaseModel], str]] = [(models.NewDelivery, "pickup_date"), (models.NewCustoms, "invoice_date")]
+
+
+@pytest.mark.parametrize(("model", "field"), DATES)
+def test_dates_are_read(model: type[BaseModel], field: str) -> None:
+    """Dates come as ISO 8601 texts."""
+    read = model.model_validate({**dict(SOUND)[model], field: "2026-12-01"})
+    assert getattr(read, field) == date(2026, 12, 1)
+
+
+@pytest.mark.parametrize(("model", "field"), DATES)
+@pytest.mark.parametrize(
+    "value",
+    [
+        1796083200,
+        1796083200.0,
+        0,
+        True,
+        "1796083200",
+        "",
+        "tomorrow",
+        "2026-02-30",
+        "2026-12-1",
+        "01-12-2026",
+        "2026-12-01T00:00:00",
+        "2026-12-01\n",
+        ["2026-12-01"],
+    ],
+)
+def test_no_date(model: type[BaseModel], field: str, value: object) -> None:
+    """A number, a moment and a day that the calendar does not have are no dates."""
+    assert [place for place, _ in findings(model, {**dict(SOUND)[model], field: value})] == [(field,)]
+
+
+@pytest.mark.parametrize(
+    ("stated", "in_cookie"), [({}, True), ({"token_delivery": "cookie"}, True), ({"token_delivery": "body"}, False)]
+)
+def test_token_delivery(stated: dict[str, str], in_cookie: bool) -> None:  # noqa: FBT001  a column of the table
+    """The session id travels in the cookie unless the body is asked for."""
+    assert models.NewSession.model_validate({**SESSION, **stated}).in_cookie is in_cookie
+
+
+def test_final_states() -> None:
+    """Of the seven states of a return three are final."""
+    assert sorted(models.FINAL_STATES) == ["failed", "label_ready", "no_label_needed"]
+    assert len(models.ReturnState) == 7
+
+
+def test_wire_names_of_the_states() -> None:
+    """States stand in answers under their lower-case names."""
+    assert all(state.value == state.name.lower() == str(state) for state in models.ReturnState)

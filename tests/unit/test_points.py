@@ -1,0 +1,273 @@
+"""Service points near a place: one search for everybody around, exact distances for each."""
+
+import asyncio
+import math
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.cache import FleetCache
+from app.errors import BadUpstream, UpstreamUnauthorized
+from app.points import EARTH_METRES, GRID_METRES, Place, Search, ServicePoints, distance, measured
+from app.sendcloud.client import Sendcloud
+from app.sendcloud.lanes import Deadlines
+from app.store import Store
+from tests.support.processes import Valkey
+from tests.support.samples import service_point
+
+EINDHOVEN, UTRECHT, PARIS = Place(51.4416, 5.4697), Place(52.0907, 5.1214), Place(48.8566, 2.3522)
+PLACES = st.builds(Place, st.floats(-90, 90), st.floats(-180, 180))
+FRESH_SECONDS = 600.0
+GOOD, BAD = "good", "bad"
+
+
+@dataclass
+class Upstream:
+    """An upstream with points around Eindhoven that refuses the token `bad`, and holds answers back while told to."""
+
+    points: list[dict[str, object]] = field(default_factory=list)
+    asked: list[Mapping[str, str]] = field(default_factory=list)
+    was_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    status: int = 200
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """What it says to a search."""
+        self.asked.append(dict(request.url.params))
+        self.was_asked.set()
+        await self.answers.wait()
+        if request.url.params["access_token"] == BAD:
+            return httpx.Response(401, json={"error": {"code": 401}})
+        return httpx.Response(self.status, json=self.points)
+
+    @property
+    def tokens(self) -> list[str]:
+        """Whose tokens were spent, in order."""
+        return [query["access_token"] for query in self.asked]
+
+
+@dataclass
+class Bench:
+    """Two replicas on one store that ask the same upstream; `brand` is of this test alone."""
+
+    upstream: Upstream
+    replicas: tuple[ServicePoints, ServicePoints]
+    caches: tuple[FleetCache, FleetCache]
+    brand: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def search(self, place: Place = EINDHOVEN, radius: int = 1000, *carriers: str, country: str = "NL") -> Search:
+        """A search of this brand."""
+        return Search(self.brand, country, place, radius, carriers or ("postnl", "dhl"))
+
+
+@pytest_asyncio.fixture(name="bench")
+async def bench_on_shared_valkey(valkey: Valkey) -> AsyncIterator[Bench]:
+    """Two replicas, and an upstream that answers."""
+    store, upstream = Store.connect(valkey.url), Upstream()
+    upstream.answers.set()
+    transport = httpx.MockTransport(upstream.answer)
+    sendcloud = Sendcloud(
+        "https://panel.example", "https://points.example", reads=transport, creates=transport, deadlines=Deadlines()
+    )
+    one, other = FleetCache(store, patience=5), FleetCache(store, patience=5)
+    points = (ServicePoints(one, sendcloud, FRESH_SECONDS), ServicePoints(other, sendcloud, FRESH_SECONDS))
+    yield Bench(upstream, points, (one, other))
+    upstream.answers.set()
+    await asyncio.gather(one.aclose(), other.aclose())
+    await store.aclose()
+
+
+def at(number: int, latitude: float | None, longitude: float | None) -> dict[str, object]:
+    """A point as upstream has it; its own distance is far off."""
+    place = {"latitude": latitude, "longitude": longitude}
+    return service_point(id=number, distance=1, **place).model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "metres"),
+    [
+        (EINDHOVEN, EINDHOVEN, 0),
+        (EINDHOVEN, UTRECHT, 76_052),
+        (UTRECHT, PARIS, 409_473),
+        (Place(0, 0), Place(0, 1), 111_195),
+        (Place(0, 179.5), Place(0, -179.5), 111_195),
+        (Place(60, 0), Place(60, 1), 55_597),
+        (Place(90, 0), Place(-90, 0), math.pi * EARTH_METRES),
+        (Place(90, 12), Place(90, -120), 0),
+    ],
+)
+def test_distance(one: Place, other: Place, metres: float) -> None:
+    """Distances are those of the great circle, across the date line and the poles too."""
+    assert distance(one, other) == pytest.approx(metres, abs=1)
+
+
+@given(PLACES, PLACES, PLACES)
+def test_any_distance(one: Place, other: Place, third: Place) -> None:
+    """A distance is the same there and back, at most half around the earth, and no detour is shorter."""
+    direct = distance(one, other)
+    assert direct == pytest.approx(distance(other, one), abs=1e-3)
+    assert 0 <= direct <= math.pi * EARTH_METRES
+    assert direct <= distance(one, third) + distance(third, other) + 1e-3
+
+
+def test_measured() -> None:
+    """Points come nearest first with their distance from the place; upstream's own figure and order do not count."""
+    places = {1: (51.45, 5.47), 2: (51.4416, 5.4697), 3: (51.4420, 5.4697)}
+    points = [service_point(id=number, latitude=where[0], longitude=where[1]) for number, where in places.items()]
+    found = measured(points, EINDHOVEN)
+    assert [(point.id, round(point.distance or 0)) for point in found] == [(2, 0), (3, 44), (1, 934)]
+
+
+@pytest.mark.parametrize(("latitude", "longitude"), [(None, 5.47), (51.44, None), (None, None), ("north", 5.47)])
+def test_points_of_no_place(latitude: object, longitude: object) -> None:
+    """A point without coordinates cannot be near anything."""
+    assert measured([service_point(latitude=latitude, longitude=longitude)], EINDHOVEN) == []
+
+
+async def test_points_within_the_radius(bench: Bench) -> None:
+    """What is answered lies within the radius of the place asked for, whatever upstream adds."""
+    bench.upstream.points = [at(1, 51.4500, 5.4697), at(2, 51.4416, 5.4697), at(3, 51.4520, 5.4697), at(4, None, 5)]
+    near = await bench.replicas[0].near(bench.search(), GOOD)
+    assert ([point.id for point in near.points], near.stale) == ([2, 1], False)
+
+
+async def test_neighbours_share_a_search(bench: Bench) -> None:
+    """Neighbours on both replicas cost one search, in whatever order they name the carriers, and are measured apart."""
+    bench.upstream.points = [at(1, 51.4416, 5.4697)]
+    bench.upstream.answers.clear()
+    neighbour, centre = bench.search(Place(51.4384, 5.4741), 1000, "dhl", "postnl"), bench.search(Place(51.44, 5.47))
+    calls = [
+        asyncio.create_task(replica.near(search, GOOD))
+        for replica in bench.replicas
+        for search in (bench.search(), neighbour, centre) * 5
+    ]
+    await bench.upstream.was_asked.wait()
+    bench.upstream.answers.set()
+    near = await asyncio.gather(*calls)
+    assert len(bench.upstream.asked) == 1
+    assert {round(found.points[0].distance or 0) for found in near} == {0, 469, 179}
+
+
+@pytest.mark.parametrize(
+    ("place", "asked"),
+    [
+        (EINDHOVEN, ("51.440000", "5.470000")),
+        (Place(51.4449, 5.4651), ("51.440000", "5.470000")),
+        (Place(-33.8688, 151.2093), ("-33.870000", "151.210000")),
+        (Place(0.004, -0.004), ("0.000000", "0.000000")),
+        (Place(89.999, 179.999), ("90.000000", "180.000000")),
+        (Place(-90, -180), ("-90.000000", "-180.000000")),
+    ],
+)
+async def test_place_of_a_search(bench: Bench, place: Place, asked: tuple[str, str]) -> None:
+    """Upstream is asked about the nearest point of a grid of hundredths of a degree, never about where somebody is."""
+    await bench.replicas[0].near(bench.search(place), GOOD)
+    (query,) = bench.upstream.asked
+    assert (query["latitude"], query["longitude"]) == asked
+    assert distance(place, Place(float(asked[0]), float(asked[1]))) <= GRID_METRES
+
+
+@pytest.mark.parametrize(
+    ("radius", "asked"),
+    [
+        (100, 1_800),
+        (1_000, 1_800),
+        (1_001, 3_300),
+        (5_000, 5_800),
+        (10_000, 10_800),
+        (25_000, 25_800),
+        (25_001, 50_000),
+        (50_000, 50_000),
+    ],
+)
+async def test_radius_of_a_search(bench: Bench, radius: int, asked: int) -> None:
+    """Upstream is asked for the next class of radius and as much more as the grid can be off, 50 km at most."""
+    await bench.replicas[0].near(bench.search(EINDHOVEN, radius), GOOD)
+    assert [query["radius"] for query in bench.upstream.asked] == [str(asked)]
+
+
+async def test_similar_radii_share_a_search(bench: Bench) -> None:
+    """Radii of one class share a search, and each gets what lies within its own."""
+    bench.upstream.points = [at(1, 51.4500, 5.4697), at(2, 51.4416, 5.4697)]
+    near = [await bench.replicas[0].near(bench.search(EINDHOVEN, radius), GOOD) for radius in (1000, 100, 900, 950)]
+    assert [len(found.points) for found in near] == [2, 1, 1, 2]
+    assert len(bench.upstream.asked) == 1
+
+
+async def test_different_searches(bench: Bench) -> None:
+    """Brands, carriers, countries and places elsewhere are never mixed up."""
+    near = bench.replicas[0].near
+    searches = [
+        bench.search(),
+        bench.search()._replace(brand=secrets.token_hex(8)),
+        bench.search(EINDHOVEN, 1000, "dhl"),
+        bench.search(country="BE"),
+        bench.search(Place(51.4516, 5.4697)),
+        bench.search(EINDHOVEN, 5000),
+    ]
+    for search in searches * 2:
+        await near(search, GOOD)
+    assert len(bench.upstream.asked) == len(searches)
+
+
+async def test_no_carrier_no_search(bench: Bench) -> None:
+    """Where no carrier takes the parcel there are no points, and nobody is asked."""
+    near = await bench.replicas[0].near(bench.search()._replace(carriers=()), GOOD)
+    assert (near.points, near.stale, bench.upstream.asked) == ([], False, [])
+
+
+async def test_a_refused_token_costs_its_own_session_alone(bench: Bench) -> None:
+    """Who shares the search of a session whose token is refused has it made again with a token that is good."""
+    bench.upstream.points = [at(1, 51.4416, 5.4697)]
+    bench.upstream.answers.clear()
+    tokens = [BAD, GOOD, GOOD, BAD, GOOD]
+    calls = [asyncio.create_task(bench.replicas[0].near(bench.search(), token)) for token in tokens]
+    await bench.upstream.was_asked.wait()
+    bench.upstream.answers.set()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(answers[0], UpstreamUnauthorized)
+    assert [type(answers[index]).__name__ for index in (1, 2, 4)] == ["Nearby"] * 3
+    assert bench.upstream.tokens == [BAD, GOOD]
+
+
+async def test_a_refused_token_on_another_replica(bench: Bench) -> None:
+    """A session whose token is refused keeps no other replica from searching."""
+    bench.upstream.answers.clear()
+    refused = asyncio.create_task(bench.replicas[0].near(bench.search(), BAD))
+    await bench.upstream.was_asked.wait()
+    other = asyncio.create_task(bench.replicas[1].near(bench.search(), GOOD))
+    bench.upstream.answers.set()
+    with pytest.raises(UpstreamUnauthorized):
+        await refused
+    assert not (await other).stale
+    assert bench.upstream.tokens == [BAD, GOOD]
+
+
+async def test_only_refused_tokens(bench: Bench) -> None:
+    """Of several sessions whose tokens are refused each is told so after one call with its own."""
+    calls = [replica.near(bench.search(), BAD) for replica in bench.replicas for _ in range(3)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [UpstreamUnauthorized] * 6
+    assert bench.upstream.tokens == [BAD] * 6
+
+
+async def test_a_known_search_spends_no_token(bench: Bench) -> None:
+    """What is known is answered to a session whose token nobody would accept."""
+    await bench.replicas[0].near(bench.search(), GOOD)
+    assert (await bench.replicas[1].near(bench.search(), BAD)).stale is False
+    assert bench.upstream.tokens == [GOOD]
+
+
+async def test_trouble_is_shared(bench: Bench) -> None:
+    """An upstream that answers nonsense is not asked again for each who shares the search."""
+    bench.upstream.status = 500
+    calls = [bench.replicas[0].near(bench.search(), GOOD) for _ in range(5)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [BadUpstream] * 5
+    assert len(bench.upstream.asked) == 1

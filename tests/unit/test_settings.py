@@ -1,0 +1,342 @@
+"""What an operator may and may not set."""
+
+import base64
+import os
+
+import pytest
+
+from app.settings import Settings, SettingsError, load_settings
+
+KEY, OTHER_KEY = (base64.b64encode(letter * 32).decode() for letter in (b"k", b"o"))
+REQUIRED = {
+    "BFF_BRANDS": "my-shop",
+    "BFF_REDIS_URL": "redis://user:swordfish@redis.example:6379/1",
+    "BFF_SECRET_KEY": KEY,
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The least environment, whatever surrounds the tests."""
+    for name in {*REQUIRED, *(name for name in os.environ if name.upper().startswith("BFF_"))}:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in REQUIRED.items():
+        monkeypatch.setenv(name, value)
+
+
+def refusal() -> str:
+    """The one line that the operator reads."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    return str(caught.value)
+
+
+def test_three_settings_suffice() -> None:
+    """Brands, Redis URL and secret key start a service on Sendcloud's own hosts and on loopback."""
+    settings = load_settings()
+    assert settings.brands == ["my-shop"]
+    assert settings.redis_url.get_secret_value() == REQUIRED["BFF_REDIS_URL"]
+    assert settings.secret_key.get_secret_value() == (b"k" * 32,)
+    assert settings.upstream_url == "https://panel.sendcloud.sc/api/v2"
+    assert (settings.host, settings.port, settings.allowed_origins) == ("127.0.0.1", 8000, [])
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_required_settings_have_no_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Each of the three that have no default is named when it is missing."""
+    monkeypatch.delenv(name)
+    assert refusal() == f"{name}: Field required"
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brands, origins and keys are comma lists; blanks around entries and empty brands and origins do not count."""
+    monkeypatch.setenv("BFF_BRANDS", "my-shop, other-shop,")
+    monkeypatch.setenv("BFF_ALLOWED_ORIGINS", " https://shop.example,http://localhost:5173 ")
+    monkeypatch.setenv("BFF_SECRET_KEY", f"{KEY},{OTHER_KEY}")
+    settings = load_settings()
+    assert settings.brands == ["my-shop", "other-shop"]
+    assert settings.allowed_origins == ["https://shop.example", "http://localhost:5173"]
+    assert settings.secret_key.get_secret_value() == (b"k" * 32, b"o" * 32)
+
+
+@pytest.mark.parametrize("value", ["", " , ", "My-Shop", "my shop", "-shop", "shop-", "shop.example", "a" * 64, "a/b"])
+def test_brand_has_to_be_a_domain_label(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """No brand at all, and one that is no lower-case domain label, stop the start."""
+    monkeypatch.setenv("BFF_BRANDS", value)
+    assert refusal().startswith("BFF_BRANDS: ")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "redis://redis.example",
+        "redis://redis.example:6379/",
+        "rediss://redis.example:6380/2",
+        "redis://:p%40ss@redis.example/0",
+        "unix:///run/redis.sock",
+    ],
+)
+def test_redis_url_of_every_accepted_form(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """Redis is reached over TCP, TLS or a socket, with or without user, port and database."""
+    monkeypatch.setenv("BFF_REDIS_URL", value)
+    assert load_settings().redis_url.get_secret_value() == value
+
+
+@pytest.mark.parametrize(
+    "port", [1, 9, 10, 99, 1024, 6379, 9999, 10000, 59999, 60000, 64999, 65000, 65499, 65500, 65529, 65530, 65535]
+)
+def test_port_of_redis(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    """Redis may listen on any port that there is."""
+    monkeypatch.setenv("BFF_REDIS_URL", f"redis://redis.example:{port}/0")
+    assert load_settings().redis_url.get_secret_value().endswith(f":{port}/0")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "redis.example:6379",
+        "http://redis.example",
+        "redis://",
+        "redis://:swordfish@/0",
+        "redis://redis.example/zero",
+        "redis://redis.example/0/1",
+        "redis://redis.example:99999",
+        "redis://redis.example:65536",
+        "redis://redis.example:0",
+        "redis://redis.example:",
+        "redis://redis.example:port",
+        "redis://redis.example:06379",
+        "redis://sword[fish:pw@redis.example",
+        "redis://[::1",
+        "unix://",
+        "redis://user:swordfish/x@redis.example/0",
+        "redis://user:sword?fish@redis.example/0",
+        "redis://user:sword#fish@redis.example/0",
+        "redis://user:sword fish@redis.example/0",
+        "redis://user:sword@fish@redis.example/0",
+        "redis://redis.example#frag",
+        "redis://redis.example?db=1",
+        "redis://redis\n.example",
+        "redis://redis.example\n",
+        "unix:///run/redis.sock?db=1",
+    ],
+)
+def test_malformed_redis_url(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """A Redis URL of another form stops the start, an unescaped password included, and nothing of it is shown."""
+    monkeypatch.setenv("BFF_REDIS_URL", value)
+    assert refusal() == "BFF_REDIS_URL: redis[s]://[user:password@]host[:port][/db] or unix:///path"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        base64.b64encode(b"s" * 31).decode(),
+        base64.b64encode(b"s" * 33).decode(),
+        "not base64 at all!",
+        "*" * 44,
+        f"{KEY[:20]}!{KEY[20:]}",
+        "é" * 44,
+        f"{KEY},",
+        f"{KEY},short",
+    ],
+)
+def test_malformed_secret_key(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """An empty, short, long or not-base64 key stops the start, wherever in the list it is, and is never quoted."""
+    monkeypatch.setenv("BFF_SECRET_KEY", value)
+    line = refusal()
+    assert line.startswith("BFF_SECRET_KEY: ")
+    assert KEY not in line
+    assert not value or value not in line
+
+
+@pytest.mark.parametrize(
+    ("value", "keys"),
+    [
+        (f" {KEY}\n", (b"k" * 32,)),
+        (f"{KEY}, {OTHER_KEY}", (b"k" * 32, b"o" * 32)),
+        (f"{KEY} ,\t{OTHER_KEY} ", (b"k" * 32, b"o" * 32)),
+    ],
+)
+def test_blanks_around_a_secret_key(monkeypatch: pytest.MonkeyPatch, value: str, keys: tuple[bytes, ...]) -> None:
+    """Blanks around a key, such as the newline that a secret file ends with, are no part of it."""
+    monkeypatch.setenv("BFF_SECRET_KEY", value)
+    assert load_settings().secret_key.get_secret_value() == keys
+
+
+@pytest.mark.parametrize("name", ["BFF_UPSTREAM_URL", "BFF_SERVICE_POINTS_URL"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "panel.example/api",
+        "ftp://panel.example",
+        "https://",
+        "https:///api",
+        "https://user:swordfish@panel.example",
+        "https://:swordfish@panel.example",
+        "https://user@panel.example",
+        "https://panel.example:port",
+        "https://panel.example:",
+        "https://panel.example:443:443",
+        "https://panel.example:65536",
+        "https://panel.example:99999/api",
+        "https://[::g]",
+        "https://[1.2.3.4]",
+        "https://panel\x01.example",
+        "https://panel.example/\x7f",
+        "https://panel.example\n",
+        "https://panel.example/a b",
+        "https://panel.example\\@other.example",
+        "https://panel.example?a=1",
+        "https://panel.example#top",
+        "https://[::1",
+        "http://panel.example/api/v2",
+        "http://10.0.0.1",
+        "http://localhost.example",
+        "http://127.0.0.1.example",
+    ],
+)
+def test_refused_upstream_url(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Tokens go to an absolute https URL without user, query and fragment; plain http reaches loopback only."""
+    monkeypatch.setenv(name, value)
+    line = refusal()
+    assert line.startswith(f"{name}: ")
+    assert "swordfish" not in line
+
+
+@pytest.mark.parametrize("host", ["localhost:9000", "127.0.0.1:9000", "127.1.2.3", "[::1]:9000"])
+def test_plain_http_on_loopback(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """A stand-in upstream on this machine may be reached by plain http; a slash at the end does not count."""
+    monkeypatch.setenv("BFF_UPSTREAM_URL", f"http://{host}/api/v2/")
+    assert load_settings().upstream_url == f"http://{host}/api/v2"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "*",
+        "https://*.shop.example",
+        "https://shop.example/",
+        "https://shop.example/returns",
+        "https://SHOP.example",
+        "shop.example",
+        "https://shop.example:port",
+        "null",
+        "https://shop.example https://other.example",
+    ],
+)
+def test_refused_origin(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """An allowed origin with a path, a wildcard, or another spelling than the browser's stops the start."""
+    monkeypatch.setenv("BFF_ALLOWED_ORIGINS", value)
+    assert refusal().startswith("BFF_ALLOWED_ORIGINS: ")
+
+
+@pytest.mark.parametrize(("value", "kept"), [("", ""), ("https://returns.example/bff/", "https://returns.example/bff")])
+def test_public_url(monkeypatch: pytest.MonkeyPatch, value: str, kept: str) -> None:
+    """The public URL may be left empty; a slash at its end does not count."""
+    monkeypatch.setenv("BFF_PUBLIC_URL", value)
+    assert load_settings().public_url == kept
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "returns.example",
+        "ftp://a",
+        "https://",
+        "https://a?b",
+        "https://a#b",
+        "https://[a",
+        "https://user@a",
+        "https://user:swordfish@a",
+        "https://:swordfish@a",
+        "https://a:port",
+        "https://a/b c",
+        "https://a\n",
+    ],
+)
+def test_refused_public_url(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """A public URL that is not absolute, or has a user, query or fragment, stops the start."""
+    monkeypatch.setenv("BFF_PUBLIC_URL", value)
+    line = refusal()
+    assert line.startswith("BFF_PUBLIC_URL: ")
+    assert "swordfish" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BFF_PORT", "0"),
+        ("BFF_PORT", "65536"),
+        ("BFF_PORT", "http"),
+        ("BFF_SESSION_TTL", "0"),
+        ("BFF_SESSION_TTL", "1.5"),
+        ("BFF_RETURN_TTL", "86399"),
+        ("BFF_RETURN_TTL", str(183 * 86400 + 1)),
+        ("BFF_CLAIM_TTL", "0"),
+        ("BFF_CLAIM_TTL", str(366 * 86400 + 1)),
+        ("BFF_KEPT_LABELS", "-1"),
+        ("BFF_LOOKUP_DEADLINE", "0"),
+        ("BFF_POLL_DEADLINE", "-1"),
+        ("BFF_LABEL_DEADLINE", "601"),
+        ("BFF_CREATE_LEASE", "nan"),
+        ("BFF_CREATE_LEASE", "inf"),
+    ],
+)
+def test_number_out_of_range(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A number that is none, or that nobody can mean, stops the start with the name of its setting."""
+    monkeypatch.setenv(name, value)
+    assert refusal().startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize("lease", ["19.9", "20"])
+def test_lease_has_to_outlive_the_deadline(monkeypatch: pytest.MonkeyPatch, lease: str) -> None:
+    """A lease that is not longer than the creating POST may take would bury requests that still run."""
+    monkeypatch.setenv("BFF_CREATE_LEASE", lease)
+    assert refusal() == "BFF_CREATE_LEASE must be longer than BFF_CREATE_DEADLINE"
+
+
+@pytest.mark.parametrize(("returns", "claims"), [("86400", "172800"), (str(183 * 86400), str(366 * 86400))])
+def test_lifetimes_at_their_bounds(monkeypatch: pytest.MonkeyPatch, returns: str, claims: str) -> None:
+    """A return lives at least a day, as its key does, and half a year at most; claims live twice as long."""
+    monkeypatch.setenv("BFF_RETURN_TTL", returns)
+    monkeypatch.setenv("BFF_CLAIM_TTL", claims)
+    assert load_settings().claim_ttl == int(claims)
+
+
+@pytest.mark.parametrize(("returns", "claims"), [("86400", "172799"), (str(16 * 86400), str(30 * 86400))])
+def test_claims_have_to_outlive_returns(monkeypatch: pytest.MonkeyPatch, returns: str, claims: str) -> None:
+    """Claims that are forgotten while their return can still be seen would let its units go twice."""
+    monkeypatch.setenv("BFF_RETURN_TTL", returns)
+    monkeypatch.setenv("BFF_CLAIM_TTL", claims)
+    assert refusal() == "BFF_CLAIM_TTL must be at least twice BFF_RETURN_TTL"
+
+
+@pytest.mark.parametrize("name", ["BFF_BRAND", "BFF_SERVICE_HOST", "bff_typo", "BFF_"])
+def test_unknown_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A variable with our prefix that we do not know stops the start: it is a typo, or somebody else's."""
+    monkeypatch.setenv(name, "anything")
+    assert refusal() == f"{name}: unknown setting"
+
+
+def test_names_are_not_case_sensitive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A known name in lower case is that setting, and no unknown one."""
+    monkeypatch.setenv("bff_port", "9000")
+    assert load_settings().port == 9000
+
+
+def test_secrets_are_never_shown() -> None:
+    """Neither the text nor the representation of the settings holds the Redis password or a key."""
+    shown = f"{load_settings()!s} {load_settings()!r}"
+    assert "swordfish" not in shown
+    assert "kkkk" not in shown
+    assert KEY not in shown
+
+
+def test_settings_are_frozen() -> None:
+    """Settings cannot be changed once loaded."""
+    settings = load_settings()
+    with pytest.raises(ValueError, match="frozen"):
+        setattr(settings, next(iter(Settings.model_fields)), [])
