@@ -89,6 +89,7 @@ class Creation:
             InvalidRequest: `errors` says everything that is wrong with the body.
             UnitsClaimed, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as `Returns` has it.
         """
+        # First of all: a repetition is answered even when the units, the point or the shop have changed since.
         fingerprint = incoming.fingerprint(body)
         repeated = await self.returns.repeated(session.scope, key, fingerprint)
         if repeated is not None:
@@ -122,6 +123,7 @@ class Creation:
             await self.returns.settle(attempt, Event.REFUSED, _refused)
             raise ReturnRefused(str(error), location=location) from error
         except BffError:
+            # The client's promise: every other error proves that nothing was created.
             await self.returns.settle(attempt, Event.NOT_TAKEN, _refused)
             raise
         found = await self.returns.settle(attempt, Event.ACCEPTED, partial(self._created, created))

@@ -88,6 +88,7 @@ class Documents:
             if shared:
                 yield shared
                 return
+            # Others found it too large or the room used up: everybody gets it from the upstream.
             if own is None:
                 await held.enter_async_context(self._turn(self._direct_turns))
                 own = await held.enter_async_context(_opened(source))
@@ -113,6 +114,7 @@ class Documents:
                 task.add_done_callback(self._pumps.discard)
                 return None
             await pump.end("direct")
+            # A slow reader must not keep others from pumping.
             await turn.aclose()
             await ours.enter_async_context(self._turn(self._direct_turns))
             await held.enter_async_context(ours.pop_all())

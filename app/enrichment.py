@@ -293,6 +293,7 @@ def money(amount: Decimal | None) -> models.Money | None:
 
 def text(value: str) -> str:
     """Upstream text without markup, control and direction characters, trimmed to a bounded length."""
+    # Cut before it is searched: an upstream text may have any length.
     plain = _CONTROL.sub(" ", _MARKUP.sub(" ", value[: 4 * TEXT_LENGTH]))
     return plain.strip()[:TEXT_LENGTH]
 

@@ -51,6 +51,7 @@ class Flows:
             ParcelNotFound: unknown order or wrong postal code.
             StoreUnavailable: before any upstream call.
         """
+        # Before the upstream: a lookup that cannot be stored must not be spent.
         now = await self.store.now()
         outgoing, portal = await asyncio.gather(
             self.sendcloud.outgoing(brand, wanted.identifier, wanted.postal_code),

@@ -114,6 +114,7 @@ class Labels:
         if not await self._store.acquire(lease, owner, self._schedule.lease):
             return found
         try:
+            # Read again: whoever held the lease before us has moved the next look on.
             found = await self._returns.get(scope, return_id)
             return await self._looked(scope, found) if found.due_in == 0 else found
         finally:
@@ -179,6 +180,7 @@ class Labels:
         if watch is None:
             watch = self._watches[found.record.id] = Watch(scope, found)
             self._start(self._watch(watch))
+        # The caller has just read it, and may know more than the watch.
         watch.tell(found)
         watch.waiting += 1
         try:
@@ -191,6 +193,7 @@ class Labels:
     async def _watch(self, watch: Watch) -> None:
         wait: float | None = 0.0
         try:
+            # No `await` between the last test and the `finally`: nobody can join a watch that is about to end.
             while wait is not None and watch.waiting and not self._draining:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):

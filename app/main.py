@@ -85,8 +85,10 @@ def api() -> FastAPI:
         version="1",
         summary="Returns for shops' own front ends.",
         license_info={"name": "MIT"},
+        # It would record query strings and header values with whatever tracer is installed.
         telemetry={"tracing": False},
         redoc_url=None,
+        # A redirect would go to the host that the request names.
         redirect_slashes=False,
     )
     for module in (portal, sessions, service_points, returns, uploads, operations):

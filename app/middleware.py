@@ -33,6 +33,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # A caller's id ends up in our logs, so it may only look like one.
         proposed = Headers(scope=scope).get("x-request-id", "")
         request_id = proposed if _REQUEST_ID.fullmatch(proposed) else secrets.token_urlsafe(12)
         scope.setdefault("state", {})["request_id"] = request_id
@@ -117,6 +118,7 @@ def _limited(receive: Receive, body_limit: int) -> Receive:
 
 def _record(scope: Scope, request_id: str, status: int, seconds: float) -> None:
     route = getattr(scope.get("route"), "path", "unknown")
+    # A label value per invented method would be the caller's to multiply.
     method = scope["method"] if scope["method"] in METHODS else "other"
     REQUESTS.labels(route, method, status).inc()
     LATENCY.labels(route, method).observe(seconds)

@@ -58,6 +58,7 @@ class ServicePoints:
         """The points of these carriers within the radius; `token` is spent only if nobody asked lately."""
         if not search.carriers:
             return Nearby([], stale=False, now=0.0)
+        # Rounded, the search can be shared and tells nobody's address; a little wider, it still holds every point.
         centre = Place(*(round(round(degrees / GRID_DEGREES) * GRID_DEGREES, 2) for degrees in search.place))
         reach = next(metres for metres in RADIUS_CLASSES_METRES if metres >= search.radius)
         query = ServicePointQuery(

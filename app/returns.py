@@ -98,6 +98,7 @@ class Returns:
         try:
             found = await self.get(scope, return_id)
         except ReturnNotFound:
+            # Its owner died before it sent anything, since we looked: the key is as good as unused.
             return None
         if found.record.first_answer is None:
             raise _without_answer(found)
@@ -126,6 +127,7 @@ class Returns:
             begun = record.model_copy(update={"created_at": now, "updated_at": now})
             wanted = claimed(_loaded(claims), record.id, claim, limits, now=now)
             use = KeyRecord(fingerprint=self._sealed(scope, fingerprint), return_id=record.id)
+            # One commit for all three: a key without its claim, or a claim without its return, could not be explained.
             if await self._store.commit(
                 owner,
                 [
@@ -151,6 +153,7 @@ class Returns:
         Raises:
             StoreUnavailable: the store does not take it now; it is tried on until it does.
         """
+        # A task of its own: the caller may give up, but an outcome that is known must not get lost with it.
         task = asyncio.create_task(self._until_stored(attempt, event, change))
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
@@ -183,6 +186,7 @@ class Returns:
         _, (claims,) = await self._store.read(_claims_key(scope))
         return_ids = list(_loaded(claims))
         names = [_record_key(scope, return_id) for return_id in return_ids]
+        # The claims once more, so that they and the records are of the same moment.
         now, (claims, *records) = await self._store.read(_claims_key(scope), *names)
         alive = without_the_dead(_loaded(claims), now)
         found = []

@@ -42,6 +42,7 @@ class SessionId:
         if match is None:
             raise SessionExpired("malformed session id")
         session_id = cls(match[1], base64.urlsafe_b64decode(match[2] + "="))
+        # base64 has spare bits: without this one session would have several ids.
         if session_id.token != text:
             raise SessionExpired("session id in a second spelling")
         return session_id

@@ -111,8 +111,10 @@ class Store:
             timeout=WAIT_FOR_CONNECTION_SECONDS,
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
+            # The library's retries would repeat commands that are not safe to repeat (redis-py#977).
             retry=Retry(NoBackoff(), 0),
-            protocol=2,  # spares new connections the HELLO; nothing here needs RESP3
+            # Spares new connections the HELLO; nothing here needs RESP3.
+            protocol=2,
             driver_info=None,
         )
         return cls(pool)
