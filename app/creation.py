@@ -20,7 +20,7 @@ from app.errors import (
     ServicePointUnavailable,
     UpstreamRejected,
 )
-from app.labels import Labels
+from app.labels import MAX_PARCELS, Labels
 from app.models import (
     NewReturn,
     Preview,
@@ -169,7 +169,9 @@ class Creation:
         record = found.became(
             state,
             sendcloud_return_id=created.return_id,
-            parcels=tuple(ReturnParcel(id=parcel, tracking_number=None) for parcel in created.incoming_parcels),
+            parcels=tuple(
+                ReturnParcel(id=parcel, tracking_number=None) for parcel in created.incoming_parcels[:MAX_PARCELS]
+            ),
             payment_url=created.payment_url,
             poller_token=created.poller_token,
             next_poll_at=self.labels.first_look_at(found.now) if polled else None,

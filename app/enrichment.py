@@ -15,6 +15,8 @@ TEXT_LENGTH = 500
 ID_LENGTH = 100
 URL_LENGTH = 2000
 MAX_LANGUAGES = 20
+MAX_INTERVALS = 12
+"""Opening intervals a day; no point has more."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 _MARKUP = re.compile(r"<[/!?a-zA-Z][^<>]*>?")
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]*)?", re.IGNORECASE)
@@ -253,7 +255,8 @@ def drop_off(data: upstream.OutgoingData, now: float) -> models.DropOff:
 
 def service_point(point: upstream.ServicePoint, now: float) -> models.ServicePoint:
     """A drop-off point, bounded and typed, open or not at this moment (seconds since the epoch)."""
-    hours = intervals(point.formatted_opening_times or {})
+    times = point.formatted_opening_times or {}
+    hours = intervals({day: list(dict.fromkeys(values))[:MAX_INTERVALS] for day, values in times.items()})
     zone = time_zone(point.country, point.latitude, point.longitude)
     opens = opening(hours, zone, moment(now)) if zone else None
     return models.ServicePoint(

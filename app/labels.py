@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
+from app.enrichment import text
 from app.errors import ReturnNotFound, StoreUnavailable, UpstreamError
 from app.models import FINAL_STATES, ReturnParcel, ReturnState
 from app.observability import log
@@ -22,6 +23,7 @@ GROWTH = (1.0, 2.0, 3.0, 5.0, 8.0)
 """Waits between looks, as multiples of the first one."""
 JITTER = 0.2
 BELIEVED_FAILURES = 2
+MAX_PARCELS = 100
 RETRY_SECONDS = 1.0
 """After trouble, and while another replica looks."""
 
@@ -255,10 +257,12 @@ class Labels:
         return now + max(jittered, wait or 0)
 
     def _ready(self, found: Found, status: LabelReady) -> ReturnRecord:
-        numbers = dict(zip(status.parcels, status.tracking_numbers, strict=False))
+        numbers = dict(zip(status.parcels, map(text, status.tracking_numbers), strict=False))
         return found.became(
             ReturnState.LABEL_READY,
-            parcels=tuple(ReturnParcel(id=parcel, tracking_number=numbers.get(parcel)) for parcel in status.parcels),
+            parcels=tuple(
+                ReturnParcel(id=parcel, tracking_number=numbers.get(parcel)) for parcel in status.parcels[:MAX_PARCELS]
+            ),
             download_token=status.download_token,
             customs_path=status.customs_path,
             label_expires_at=found.now + self._schedule.label_ttl,

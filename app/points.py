@@ -108,4 +108,4 @@ def distance(one: Place, other: Place) -> float:
         math.sin((to_latitude - latitude) / 2) ** 2
         + math.cos(latitude) * math.cos(to_latitude) * math.sin((to_longitude - longitude) / 2) ** 2
     )
-    return 2 * EARTH_METRES * math.asin(min(1.0, math.sqrt(half_chord)))
+    return 2 * EARTH_METRES * math.asin(math.sqrt(min(1.0, max(0.0, half_chord))))

@@ -97,7 +97,7 @@ class Found:
         """What the shopper sees of it."""
         record, ready = self.record, self.record.state is ReturnState.LABEL_READY
         label_href = location_of(record.id) + "/label"
-        why_not = None if ready else "no-label" if record.next_poll_at is None else "label-not-ready"
+        why_not = None if ready else "no-label" if self.retry_after is None else "label-not-ready"
         return Return(
             id=record.id,
             state=record.state,

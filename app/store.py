@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from app.errors import StoreUnavailable
 
-TIMEOUT_SECONDS = 0.25
+TIMEOUT_SECONDS = 0.3
 CONNECTIONS = 32
 WAIT_FOR_CONNECTION_SECONDS = 2.0
 """A burst waits for its turn; only the answer of the server is urgent."""
@@ -111,8 +111,8 @@ class Store:
             timeout=WAIT_FOR_CONNECTION_SECONDS,
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
-            # The library's retries would repeat commands that are not safe to repeat (redis-py#977).
-            retry=Retry(NoBackoff(), 0),
+            # Once: all we send is safe to repeat, and under a burst a reply may lie unread longer than the timeout.
+            retry=Retry(NoBackoff(), 1),
             # Spares new connections the HELLO; nothing here needs RESP3.
             protocol=2,
             driver_info=None,

@@ -24,6 +24,8 @@ from typing_extensions import override
 
 T = TypeVar("T")
 
+MAX_LIST = 1000
+
 
 def _malformed_is_none(value: object, validate: ValidatorFunctionWrapHandler) -> object:
     try:
@@ -42,8 +44,15 @@ def _present(items: Iterable[T | None]) -> list[T]:
     return [item for item in items if item is not None]
 
 
-Id = Annotated[int, BeforeValidator(_no_bool)]
+def _bounded(value: object) -> object:
+    return [] if value is None else value[:MAX_LIST] if isinstance(value, list) else value
+
+
+Id = Annotated[int, BeforeValidator(_no_bool), Field(ge=-(2**53), le=2**53)]
+"""What every JSON reader can hold."""
 Money = Annotated[Decimal, BeforeValidator(_no_bool), Field(max_digits=14)]
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+Longitude = Annotated[float, Field(ge=-180, le=180)]
 Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 """A string that may be empty; null counts as empty."""
 Token = Annotated[str, Field(pattern=r"^[!-~]{1,8192}$")]
@@ -52,10 +61,10 @@ Lenient = Annotated[T | None, WrapValidator(_malformed_is_none)]
 """The value, or None where it is malformed."""
 LenientList = Annotated[
     list[Annotated[T, WrapValidator(_malformed_is_none)]],
-    BeforeValidator(lambda value: [] if value is None else value),
+    BeforeValidator(_bounded),
     AfterValidator(_present),
 ]
-"""The well-formed elements of a list; null counts as empty."""
+"""The well-formed elements of a list, the first thousand at most; null counts as empty."""
 
 
 class Quiet(BaseModel):
@@ -186,8 +195,8 @@ class Country(Quiet):
 class Coordinates(Quiet):
     """WGS 84 degrees, as numbers or strings."""
 
-    latitude: float
-    longitude: float
+    latitude: Latitude
+    longitude: Longitude
 
 
 class AddressDivided(Quiet):
@@ -236,7 +245,7 @@ class Product(Quiet):
     name: Text = ""
     price: Money
     image_url: Text = ""
-    quantity: Annotated[Id, Field(ge=0)]
+    quantity: Annotated[Id, Field(ge=0, le=1_000_000)]
     returnable: bool
 
 
@@ -285,8 +294,8 @@ class ServicePoint(Quiet):
     email: Text = ""
     phone: Text = ""
     carrier: Text = ""
-    latitude: Lenient[float] = None
-    longitude: Lenient[float] = None
+    latitude: Lenient[Latitude] = None
+    longitude: Lenient[Longitude] = None
     is_active: bool = True
     formatted_opening_times: Lenient[dict[str, list[str]]] = None
     """Keys "0" (Monday) to "6", values like "09:00 - 12:00"."""

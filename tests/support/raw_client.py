@@ -21,8 +21,9 @@ async def request(
     return reader, writer
 
 
-async def moment_of(marker: bytes, port: int, path: str, headers: Mapping[str, str]) -> float:
-    """When the answer first showed this marker (monotonic seconds)."""
+async def moment_of(marker: bytes, port: int, path: str, headers: Mapping[str, str], *, after: float = 0.0) -> float:
+    """When the answer first showed this marker (monotonic seconds); the request arrives `after` so many seconds."""
+    await asyncio.sleep(after)
     reader, writer = await request(port, path, headers)
     received = b""
     try:

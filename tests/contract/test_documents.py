@@ -1,0 +1,414 @@
+"""Documents on a real Valkey with a scripted upstream: downloaded once, followed by all, never cut without notice."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import pytest_asyncio
+
+from app.documents import DIRECT_READERS, PUMPS, Documents
+from app.errors import BadUpstream, StoreUnavailable, UpstreamRejected, UpstreamUnauthorized, UpstreamUnavailable
+from app.pump import CHUNK_BYTES, MAX_KEPT_BYTES, PASSING_SECONDS
+from app.sealing import Keyring
+from app.sendcloud.client import Document
+from app.store import Store
+from tests.support.processes import Valkey, running_valkey
+
+HEAD, END = b"%PDF-1.7\n", b"%%EOF\n"
+SILENCE, SHORT_SILENCE = 5.0, 0.5
+"""Seconds; what is to count as dead is waited for."""
+ROOMY = 1024 * MAX_KEPT_BYTES
+
+
+def pdf(size: int) -> bytes:
+    """A PDF of so many bytes, no two stretches of which are alike."""
+    filler = secrets.token_bytes(size - len(HEAD) - len(END))
+    return HEAD + filler + END
+
+
+@dataclass
+class Source:
+    """A document at the upstream: its pieces with a pause (seconds) before each, then its end or an error."""
+
+    pieces: Sequence[bytes]
+    length: int | None = None
+    pause: float = 0.0
+    refusal: Exception | None = None
+    """What opening it raises."""
+    error: BaseException | None = None
+    """What comes instead of the end."""
+    opened: int = 0
+    connections: int = 0
+    flows: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the first piece was taken and another one is wanted."""
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+    """Once this is set it goes on after the first piece."""
+
+    def __post_init__(self) -> None:
+        self.more.set()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Document]:
+        """The document on a connection of its own."""
+        self.opened += 1
+        if self.refusal:
+            raise self.refusal
+        self.connections += 1
+        try:
+            yield Document(self.length, self._arriving())
+        finally:
+            self.connections -= 1
+
+    async def _arriving(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            await asyncio.sleep(self.pause)
+            yield piece
+            self.flows.set()
+            await self.more.wait()
+        if self.error:
+            raise self.error
+
+
+def whole(document: bytes, *, announced: bool = True, pieces: int = 3) -> Source:
+    """A source that gives this document in so many pieces."""
+    size = -(-len(document) // pieces)
+    cut = [document[start : start + size] for start in range(0, len(document), size)]
+    return Source(cut, len(document) if announced else None)
+
+
+@dataclass
+class Fleet:
+    """Two replicas on one store, and the name of a document."""
+
+    valkey: Valkey
+    one: Documents
+    other: Documents
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    async def read(self, documents: Documents, source: Source) -> bytes:
+        """The whole document, as one reader gets it."""
+        async with documents.open("scope", self.name, source.open) as delivery:
+            received = b"".join([chunk async for chunk in delivery.chunks])
+        assert delivery.length in {None, len(received)}
+        return received
+
+    def reading(self, documents: Documents, source: Source) -> asyncio.Task[bytes]:
+        """The same under way."""
+        return asyncio.create_task(self.read(documents, source))
+
+    async def chunks(self) -> list[str]:
+        """The keys of the document's chunks, in no order."""
+        return [name.decode() async for name in self.valkey.client.scan_iter(f"l:{{{self.name}}}:*")]
+
+
+@asynccontextmanager
+async def running_fleet(valkey: Valkey, silence: float, total_bytes: int) -> AsyncIterator[Fleet]:
+    """Two replicas that keep so many bytes; nothing is kept from before."""
+    await valkey.client.flushall()
+    store, keyring = Store.connect(valkey.url), Keyring([b"k" * 32])
+    one, other = (Documents(store, keyring, total_bytes=total_bytes, silence=silence) for _ in range(2))
+    yield Fleet(valkey, one, other)
+    await asyncio.gather(one.aclose(), other.aclose())
+    await store.aclose()
+
+
+@pytest_asyncio.fixture(scope="module", name="kept")
+async def valkey_of_documents() -> AsyncIterator[Valkey]:
+    """A server of its own: the account of what is kept is one for the whole fleet."""
+    async with running_valkey() as process:
+        yield process
+
+
+@pytest_asyncio.fixture(name="fleet")
+async def roomy_fleet(kept: Valkey) -> AsyncIterator[Fleet]:
+    """Two replicas with room, that believe in a download for long."""
+    async with running_fleet(kept, SILENCE, ROOMY) as fleet:
+        yield fleet
+
+
+@pytest_asyncio.fixture(name="hasty")
+async def hasty_fleet(kept: Valkey) -> AsyncIterator[Fleet]:
+    """Two replicas with room, that soon take a silent download for dead."""
+    async with running_fleet(kept, SHORT_SILENCE, ROOMY) as fleet:
+        yield fleet
+
+
+SIZES = [20, 100, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES, 1_000_000, MAX_KEPT_BYTES]
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("size", SIZES)
+async def test_kept_document(fleet: Fleet, size: int, announced: bool) -> None:  # noqa: FBT001  a column of the table
+    """A document of up to 4 MiB comes whole, and from then on without upstream, on every replica."""
+    document = pdf(size)
+    source = whole(document, announced=announced)
+    assert [await fleet.read(each, source) for each in (fleet.one, fleet.other, fleet.one)] == [document] * 3
+    assert (source.opened, source.connections) == (1, 0)
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 1000])
+async def test_pieces_of_any_size(fleet: Fleet, pieces: int) -> None:
+    """In how many pieces upstream sends does not matter."""
+    document = pdf(200_000)
+    assert await fleet.read(fleet.one, whole(document, pieces=pieces)) == document
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_length(fleet: Fleet, announced: bool) -> None:  # noqa: FBT001  a column of the table
+    """A reader knows the length beforehand where upstream announced it, and of what is kept in any case."""
+    document = pdf(4 * CHUNK_BYTES)
+    source = whole(document, announced=announced)
+    source.more.clear()
+    async with fleet.one.open("scope", fleet.name, source.open) as delivery:
+        assert delivery.length == (len(document) if announced else None)
+        source.more.set()
+        await fleet.one.aclose()
+    async with fleet.other.open("scope", fleet.name, source.open) as delivery:
+        assert delivery.length == len(document)
+
+
+async def test_one_download_for_all(fleet: Fleet) -> None:
+    """Readers on both replicas follow one download from its first chunk on, whenever they come."""
+    document = pdf(3 * CHUNK_BYTES)
+    source = whole(document)
+    source.more.clear()
+    calls = [fleet.reading(each, source) for each in (fleet.one, fleet.other) for _ in range(5)]
+    await source.flows.wait()
+    calls.append(fleet.reading(fleet.other, source))
+    source.more.set()
+    assert await asyncio.gather(*calls) == [document] * 11
+    assert source.opened == 1
+
+
+async def test_who_leaves_leaves_alone(fleet: Fleet) -> None:
+    """The reader who started the download may leave; it goes on, and who stays gets everything."""
+    document = pdf(3 * CHUNK_BYTES)
+    source = whole(document)
+    source.more.clear()
+    async with fleet.one.open("scope", fleet.name, source.open):
+        staying = fleet.reading(fleet.other, source)
+    source.more.set()
+    assert await staying == document
+    assert source.opened == 1
+
+
+async def test_slow_upstream(hasty: Fleet) -> None:
+    """An upstream that gives a little now and then is slow and not dead, however long no chunk gets full."""
+    document = pdf(4000)
+    source = whole(document, pieces=10)
+    source.pause = SHORT_SILENCE / 4
+    calls = [hasty.reading(each, source) for each in (hasty.one, hasty.other)]
+    assert await asyncio.gather(*calls) == [document] * 2
+    assert source.opened == 1
+
+
+@pytest.mark.parametrize("got", [1, 3])
+async def test_dead_pump(hasty: Fleet, got: int) -> None:
+    """When the replica that downloads dies, its readers and those elsewhere are told so before long."""
+    source = Source([pdf(CHUNK_BYTES), bytes(2 * CHUNK_BYTES)][: 1 + got // 3], 9 * CHUNK_BYTES)
+    source.error = asyncio.CancelledError()
+    calls = [hasty.reading(each, source) for each in (hasty.one, hasty.other)]
+    async with asyncio.timeout(3 * SHORT_SILENCE + 2):
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [BadUpstream] * 2
+    document = pdf(1000)
+    assert await hasty.read(hasty.other, whole(document)) == document
+
+
+async def test_silent_upstream(hasty: Fleet) -> None:
+    """A download of which nothing is heard any more counts as dead; the next reader starts another one."""
+    silent, document = whole(pdf(1000)), pdf(1000)
+    silent.more.clear()
+    with pytest.raises(BadUpstream):
+        await hasty.read(hasty.one, silent)
+    again = whole(document)
+    assert await hasty.read(hasty.other, again) == document
+    silent.more.set()
+    await hasty.one.aclose()
+    assert await hasty.read(hasty.one, again) == document
+    assert (silent.opened, again.opened) == (1, 1)
+
+
+@pytest.mark.parametrize("missing", [0, 1, 3])
+async def test_missing_chunk(fleet: Fleet, missing: int) -> None:
+    """A document of which a chunk is gone never ends cleanly."""
+    source = whole(pdf(4 * CHUNK_BYTES))
+    await fleet.read(fleet.one, source)
+    (name,) = [name for name in await fleet.chunks() if name.endswith(f":{missing}")]
+    await fleet.valkey.client.delete(name)
+    with pytest.raises(BadUpstream):
+        await fleet.read(fleet.other, source)
+
+
+async def test_forged_chunk(fleet: Fleet) -> None:
+    """A chunk in another one's place does not open."""
+    source = whole(pdf(2 * CHUNK_BYTES))
+    await fleet.read(fleet.one, source)
+    first, second = sorted(await fleet.chunks())
+    await fleet.valkey.client.copy(first, second, replace=True)
+    with pytest.raises(StoreUnavailable):
+        await fleet.read(fleet.other, source)
+
+
+async def test_another_parcel(fleet: Fleet) -> None:
+    """Who is of another parcel cannot read what is kept, and no document can be read in the store."""
+    document = HEAD + b"swordfish " * 1000 + END
+    source = whole(document)
+    await fleet.read(fleet.one, source)
+    for name in await fleet.chunks():
+        assert b"swordfish" not in (await fleet.valkey.client.hget(name, "v") or b"")
+    with pytest.raises(StoreUnavailable):
+        async with fleet.other.open("other scope", fleet.name, source.open):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (Source([], refusal=UpstreamUnauthorized()), BadUpstream),
+        (Source([], refusal=UpstreamRejected()), BadUpstream),
+        (Source([], refusal=UpstreamUnavailable()), UpstreamUnavailable),
+        (Source([b"<html>"]), BadUpstream),
+        (Source([]), BadUpstream),
+        (Source([pdf(100)], 26 * 1024 * 1024), BadUpstream),
+        (Source([HEAD + bytes(2 * CHUNK_BYTES)]), BadUpstream),
+        (Source([pdf(2 * CHUNK_BYTES)], 3 * CHUNK_BYTES, error=BadUpstream()), BadUpstream),
+    ],
+    ids=["no token", "rejected", "away", "no PDF", "nothing", "announced too large", "cut off", "shorter"],
+)
+async def test_no_document(fleet: Fleet, source: Source, told: type[Exception]) -> None:
+    """What is refused, no PDF, cut or too large is told to every reader, and the next one asks upstream again."""
+    for _ in range(2):
+        with pytest.raises(told):
+            await fleet.read(fleet.one, source)
+        await fleet.one.aclose()
+    assert (source.opened, source.connections) == (2, 0)
+    document = pdf(100)
+    assert await fleet.read(fleet.other, whole(document)) == document
+
+
+async def test_failure_is_shared(fleet: Fleet) -> None:
+    """Who follows a download that fails is told so at once, not only after it counts as dead."""
+    source = Source([pdf(2 * CHUNK_BYTES)], 3 * CHUNK_BYTES, error=BadUpstream())
+    source.more.clear()
+    calls = [fleet.reading(each, source) for each in (fleet.one, fleet.other)]
+    await source.flows.wait()
+    source.more.set()
+    async with asyncio.timeout(SILENCE / 2):
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [BadUpstream] * 2
+
+
+async def is_kept(fleet: Fleet, source: Source) -> bool:
+    """Whether a document is read from the store the second time."""
+    fleet.name = secrets.token_hex(8)
+    for each in (fleet.one, fleet.other):
+        await fleet.read(each, source)
+        await each.aclose()
+    return source.opened == 1
+
+
+async def test_room_for_small_documents(kept: Valkey) -> None:
+    """A document of unknown length takes the room of a large one, and gives back what it does not need."""
+    small = 100_000
+    async with running_fleet(kept, SILENCE, MAX_KEPT_BYTES + 2 * small) as fleet:
+        found = [await is_kept(fleet, whole(pdf(small), announced=False)) for _ in range(5)]
+    assert found == [True, True, True, False, False]
+
+
+async def test_room_of_broken_documents(kept: Valkey) -> None:
+    """A document that breaks, and one whose pump was refused, leave all the room there was."""
+    async with running_fleet(kept, SILENCE, MAX_KEPT_BYTES) as fleet:
+        for source in (Source([HEAD + bytes(CHUNK_BYTES)]), Source([pdf(100)], error=BadUpstream())):
+            fleet.name = secrets.token_hex(8)
+            with pytest.raises(BadUpstream):
+                await fleet.read(fleet.one, source)
+            await fleet.one.aclose()
+        assert await is_kept(fleet, whole(pdf(MAX_KEPT_BYTES)))
+
+
+async def test_room_of_large_documents(kept: Valkey) -> None:
+    """A document that turns out larger than 4 MiB comes whole, takes no room, and does not stay."""
+    document = pdf(MAX_KEPT_BYTES + 1)
+    async with running_fleet(kept, SILENCE, MAX_KEPT_BYTES) as fleet:
+        assert await fleet.read(fleet.one, whole(document, announced=False)) == document
+        await fleet.one.aclose()
+        assert 0 < await kept.client.ttl(f"l:{{{fleet.name}}}") <= PASSING_SECONDS
+        assert await is_kept(fleet, whole(pdf(MAX_KEPT_BYTES)))
+
+
+async def test_no_room(kept: Valkey) -> None:
+    """Where there is no room every reader gets the document from upstream, and nothing of it is stored."""
+    document = pdf(100_000)
+    async with running_fleet(kept, SILENCE, 0) as fleet:
+        source = whole(document)
+        assert [await fleet.read(each, source) for each in (fleet.one, fleet.other)] == [document] * 2
+        assert (source.opened, source.connections, await fleet.chunks()) == (2, 0, [])
+
+
+async def test_large_documents_are_not_stored(fleet: Fleet) -> None:
+    """A document announced with more than 4 MiB comes from upstream for each reader."""
+    document = pdf(MAX_KEPT_BYTES + 1)
+    source = whole(document)
+    calls = [fleet.reading(each, source) for each in (fleet.one, fleet.other) for _ in range(2)]
+    assert await asyncio.gather(*calls) == [document] * 4
+    assert (source.opened, source.connections, await fleet.chunks()) == (4, 0, [])
+
+
+async def test_large_document_that_breaks(fleet: Fleet) -> None:
+    """What comes straight from upstream does not end cleanly either when it breaks."""
+    source = Source([pdf(100)], MAX_KEPT_BYTES + 1, error=BadUpstream())
+    with pytest.raises(BadUpstream):
+        await fleet.read(fleet.one, source)
+    assert source.connections == 0
+
+
+async def test_direct_readers(hasty: Fleet) -> None:
+    """Only so many read straight from upstream at once; one more is told when to ask again, and may once one left."""
+    source = whole(pdf(MAX_KEPT_BYTES + 1))
+    async with AsyncExitStack() as readers:
+        for _ in range(DIRECT_READERS):
+            await readers.enter_async_context(hasty.one.open("scope", hasty.name, source.open))
+        with pytest.raises(UpstreamUnavailable) as caught:
+            await hasty.read(hasty.one, source)
+        assert caught.value.retry_after
+        assert source.connections == DIRECT_READERS
+        assert len(await hasty.read(hasty.other, source)) == MAX_KEPT_BYTES + 1
+    assert len(await hasty.read(hasty.one, source)) == MAX_KEPT_BYTES + 1
+    assert source.connections == 0
+
+
+async def test_too_many_downloads(hasty: Fleet) -> None:
+    """A replica makes so many downloads at once; one more is told when to ask again, and may once one has ended."""
+    sources = [whole(pdf(100), pieces=100) for _ in range(PUMPS)]
+    calls = []
+    for source in sources:
+        source.more.clear()
+        calls.append(asyncio.create_task(Fleet(hasty.valkey, hasty.one, hasty.other).read(hasty.one, source)))
+    for source in sources:
+        await source.flows.wait()
+    document = pdf(100)
+    with pytest.raises(UpstreamUnavailable) as caught:
+        await hasty.read(hasty.one, whole(document))
+    assert caught.value.retry_after
+    for source in sources:
+        source.more.set()
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert await hasty.read(hasty.one, whole(document)) == document
+
+
+async def test_end_of_a_replica(fleet: Fleet) -> None:
+    """A replica that stops finishes its downloads, so that readers elsewhere get their rest."""
+    document = pdf(3 * CHUNK_BYTES)
+    source = whole(document)
+    source.more.clear()
+    async with fleet.one.open("scope", fleet.name, source.open):
+        staying = fleet.reading(fleet.other, source)
+    end = asyncio.create_task(fleet.one.aclose())
+    source.more.set()
+    await end
+    assert source.connections == 0
+    assert await staying == document
