@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 
 from app.enrichment import spoken
-from app.errors import BffError, UpstreamError, UpstreamTimeout
+from app.errors import BffError, UpstreamError, UpstreamTimeout, UpstreamUnauthorized
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.schemas import PortalSettings
 from app.store import Change, Store
@@ -77,6 +77,11 @@ class FleetCache:
                 return Cached(kept.value, stale=False, now=kept.now)
             owner = secrets.token_urlsafe(9)
             if await self._store.acquire(_lock(key), owner, self._patience):
+                seen, kept = kept, await self._kept(key)
+                if kept.revision != seen.revision:
+                    # Somebody renewed it between our look and our lock.
+                    await self._store.release(_lock(key), owner)
+                    continue
                 if kept.value is None or kept.age >= freshness:
                     return await self._renewed(key, owner, kept, fetch)
                 self._renew_behind(self._renewed(key, owner, kept, fetch))
@@ -89,13 +94,12 @@ class FleetCache:
         started = asyncio.get_running_loop().time()
         try:
             value = await fetch()
-        except UpstreamError:
-            if kept.value is not None:
+        except BffError as error:
+            # A refused token is the asker's trouble, an absent brand is an answer: only failures are bridged.
+            failed = isinstance(error, UpstreamError) and not isinstance(error, UpstreamUnauthorized)
+            if failed and kept.value is not None:
                 # The lock stays until it runs out: nobody is made to wait for the next failure.
                 return Cached(kept.value, stale=True, now=kept.now)
-            await self._store.release(_lock(key), owner)
-            raise
-        except BffError:
             await self._store.release(_lock(key), owner)
             raise
         now = kept.now + asyncio.get_running_loop().time() - started

@@ -90,8 +90,11 @@ def without_the_dead(claims: Mapping[str, Claim], now: float) -> dict[str, Claim
 def announcement_failed(claims: Mapping[str, Claim], return_id: str, *, now: float) -> dict[str, Claim]:
     """The claims after the label announcement failed for good: the units are free, whoever says so."""
     alive = without_the_dead(claims, now)
-    if return_id in alive:
-        _put(alive, return_id, alive[return_id], TRANSITIONS[Phase.DONE, Event.ANNOUNCEMENT_FAILED])
+    claim = alive.get(return_id)
+    if claim and (claim.phase, Event.ANNOUNCEMENT_FAILED) in TRANSITIONS:
+        # Its day as a refusal begins now.
+        renewed = claim.model_copy(update={"lease_until": now})
+        _put(alive, return_id, renewed, TRANSITIONS[claim.phase, Event.ANNOUNCEMENT_FAILED])
     return alive
 
 

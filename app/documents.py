@@ -174,6 +174,10 @@ class Documents:
                 return progress, self._keyring.unseal(chunk.value, scope, context(name, pump, number))
             if progress.phase == "direct" or (progress.phase == "done" and number == progress.chunks):
                 return progress, b""
+            if progress.phase == "done":
+                # The store lost a chunk: whoever asks next has it downloaded anew.
+                await self._store.delete(progress_key(name))
+                raise BadUpstream("a chunk is gone")
             if not is_alive(progress, now):
                 raise BadUpstream("the download broke off")
             await asyncio.sleep(pause)

@@ -131,6 +131,10 @@ class Pump:
         """Tells all readers how it ended."""
         self._progress = self._progress.model_copy(update={"phase": phase})
         with contextlib.suppress(StoreUnavailable):
+            if self._is_kept:
+                # Before the progress says so, and for longer: what is kept is there as long as it is said to be.
+                chunks = [chunk_key(self.name, self.id, number) for number in range(self._progress.chunks)]
+                await self.store.prolong(chunks, KEPT_SECONDS + PASSING_SECONDS)
             await self._store_progress()
 
     async def _show_life(self) -> None:
@@ -143,17 +147,19 @@ class Pump:
             return
         number, size = self._progress.chunks, self._progress.size + len(chunk)
         sealed = self.keyring.seal(chunk, self.scope, context(self.name, self.id, number))
-        ttl = KEPT_SECONDS if size <= MAX_KEPT_BYTES else PASSING_SECONDS
         self._progress = self._progress.model_copy(update={"chunks": number + 1, "size": size})
-        if not await self._store_progress(Change(chunk_key(self.name, self.id, number), 0, sealed, ttl)):
+        change = Change(chunk_key(self.name, self.id, number), 0, sealed, PASSING_SECONDS)
+        if not await self._store_progress(change):
             raise BadUpstream("taken for dead")
 
     async def _store_progress(self, *chunks: Change) -> bool:
         self._progress = self._progress.model_copy(update={"alive_until": self._now() + self.silence})
         ttl = KEPT_SECONDS if self._is_kept else PASSING_SECONDS
         change = Change(progress_key(self.name), self._revision, self._progress.model_dump_json().encode(), ttl)
-        self._revision += 1
-        return await self.store.commit(secrets.token_urlsafe(9), [change, *chunks])
+        stored = await self.store.commit(secrets.token_urlsafe(9), [change, *chunks])
+        # One that was taken for dead stays dead: it must not end the download of its successor.
+        self._revision += stored
+        return stored
 
     @property
     def _is_kept(self) -> bool:

@@ -69,6 +69,7 @@ redis.call('HINCRBY', KEYS[1], bucket, ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[3] * 2)
 return 1
 """
+_PROLONG = "for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[1]) end"
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
@@ -101,6 +102,7 @@ class Store:
         self._commit = client.register_script(_COMMIT)
         self._release = client.register_script(_RELEASE)
         self._spend = client.register_script(_SPEND)
+        self._prolong = client.register_script(_PROLONG)
 
     @classmethod
     def connect(cls, url: str) -> "Store":
@@ -155,6 +157,11 @@ class Store:
         """Forgets the key; an absent one is fine."""
         with _failures_mapped():
             await self._client.delete(key)
+
+    async def prolong(self, keys: Sequence[str], ttl: int) -> None:
+        """Lets keys of one hash slot that are there live `ttl` seconds from now on."""
+        with _failures_mapped():
+            await self._prolong(keys=keys, args=[ttl])
 
     async def acquire(self, key: str, owner: str, ttl: float) -> bool:
         """Whether `owner` holds this lease now; asking again with the same owner gives the same answer."""

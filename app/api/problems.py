@@ -51,7 +51,7 @@ def problem_response(public_url: str) -> ProblemResponse:
             errors=[ProblemError(**asdict(each)) for each in error.errors[:MAX_ERRORS]],
             alternatives=getattr(error, "alternatives", None),
         )
-        body = problem.model_dump_json(exclude_none=True)
+        body = problem.model_dump_json(exclude={"alternatives"} if problem.alternatives is None else None)
         return Response(body, kind.status, _headers(kind, error), media_type=MEDIA_TYPE)
 
     return render

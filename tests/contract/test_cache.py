@@ -10,7 +10,14 @@ import pytest
 import pytest_asyncio
 
 from app.cache import Cached, FleetCache
-from app.errors import BadUpstream, BrandNotFound, StoreUnavailable, UpstreamTimeout, UpstreamUnavailable
+from app.errors import (
+    BadUpstream,
+    BrandNotFound,
+    StoreUnavailable,
+    UpstreamTimeout,
+    UpstreamUnauthorized,
+    UpstreamUnavailable,
+)
 from app.store import Store
 from tests.support.processes import Valkey, eventually
 from tests.support.raw_server import closed_port
@@ -175,6 +182,16 @@ async def test_stale_answer(fleet: Fleet) -> None:
     answers = [await fleet.get(cache, NEVER_FRESH) for cache in (fleet.one, fleet.other) * 5]
     assert set(answers) == {(b"1", True)}
     assert fleet.upstream.asked == 2
+
+
+async def test_a_refused_token_is_not_bridged(fleet: Fleet) -> None:
+    """An asker whose own token is refused is told so, and the next one renews the answer at once."""
+    await fleet.get(fleet.one)
+    fleet.upstream.error = UpstreamUnauthorized()
+    with pytest.raises(UpstreamUnauthorized):
+        await fleet.get(fleet.one, NEVER_FRESH)
+    fleet.upstream.error = None
+    assert await fleet.get(fleet.other, NEVER_FRESH) == (b"3", False)
 
 
 async def test_fresh_again(valkey: Valkey) -> None:

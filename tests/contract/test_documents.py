@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from app.documents import DIRECT_READERS, PUMPS, Documents
 from app.errors import BadUpstream, StoreUnavailable, UpstreamRejected, UpstreamUnauthorized, UpstreamUnavailable
-from app.pump import CHUNK_BYTES, MAX_KEPT_BYTES, PASSING_SECONDS
+from app.pump import CHUNK_BYTES, KEPT_SECONDS, MAX_KEPT_BYTES, PASSING_SECONDS
 from app.sealing import Keyring
 from app.sendcloud.client import Document
 from app.store import Store
@@ -234,13 +234,26 @@ async def test_silent_upstream(hasty: Fleet) -> None:
 
 @pytest.mark.parametrize("missing", [0, 1, 3])
 async def test_missing_chunk(fleet: Fleet, missing: int) -> None:
-    """A document of which a chunk is gone never ends cleanly."""
+    """A document of which a chunk is gone never ends cleanly, and is downloaded anew for whoever asks next."""
     source = whole(pdf(4 * CHUNK_BYTES))
     await fleet.read(fleet.one, source)
     (name,) = [name for name in await fleet.chunks() if name.endswith(f":{missing}")]
     await fleet.valkey.client.delete(name)
     with pytest.raises(BadUpstream):
         await fleet.read(fleet.other, source)
+    assert await fleet.read(fleet.other, source) == await fleet.read(fleet.one, source)
+    assert source.opened == 2
+
+
+async def test_chunks_of_what_is_not_kept_go_soon(fleet: Fleet) -> None:
+    """The chunks of a broken document are gone in minutes, as its room is given back; those of a kept one stay."""
+    with pytest.raises(BadUpstream):
+        await fleet.read(fleet.one, whole(pdf(3 * CHUNK_BYTES)[: -len(END)], announced=False))
+    for name in await fleet.chunks():
+        assert await fleet.valkey.client.ttl(name) <= PASSING_SECONDS
+    await fleet.read(fleet.one, whole(pdf(3 * CHUNK_BYTES)))
+    lives = [await fleet.valkey.client.ttl(name) for name in await fleet.chunks()]
+    assert sum(life > KEPT_SECONDS for life in lives) == 3
 
 
 async def test_forged_chunk(fleet: Fleet) -> None:

@@ -128,8 +128,24 @@ def test_forgotten_claim_may_not_post() -> None:
 def test_failed_announcement(phase: Phase) -> None:
     """A label that will never come frees the units of a return, whoever says so, and the same news twice is none."""
     claims = standing(phase)
-    assert announcement_failed(claims, "rtn_1", now=10 * LEASE) == standing(Phase.FAILED)
+    after = announcement_failed(claims, "rtn_1", now=10 * LEASE)
+    assert after["rtn_1"].phase is Phase.FAILED
+    assert not units_held(after)
     assert claims == standing(phase)
+
+
+def test_a_late_failure_is_kept_as_long_as_an_early_one() -> None:
+    """A label that fails days after its creation leaves its refusal to be seen for a day from then."""
+    late = 10 * FAILED_KEPT_SECONDS
+    after = announcement_failed(standing(Phase.DONE), "rtn_1", now=late)
+    assert "rtn_1" in without_the_dead(after, late + FAILED_KEPT_SECONDS - 1)
+    assert "rtn_1" not in without_the_dead(after, late + FAILED_KEPT_SECONDS + 1)
+
+
+@pytest.mark.parametrize("phase", [Phase.INTENT, Phase.SENT, Phase.OUTCOME_UNKNOWN])
+def test_only_a_created_return_can_fail_to_be_announced(phase: Phase) -> None:
+    """News about a label changes nothing for a claim whose return is not known to exist."""
+    assert announcement_failed(standing(phase), "rtn_1", now=0) == standing(phase)
 
 
 def test_failed_announcement_of_nothing() -> None:
