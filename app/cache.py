@@ -6,6 +6,7 @@ import secrets
 import struct
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from pydantic import TypeAdapter
@@ -14,6 +15,7 @@ from app.enrichment import spoken
 from app.errors import BffError, UpstreamError, UpstreamTimeout, UpstreamUnauthorized
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.schemas import PortalSettings
+from app.single_flight import SingleFlight
 from app.store import Change, Store
 
 STALE_SECONDS = 24 * 3600
@@ -47,7 +49,7 @@ class FleetCache:
     def __init__(self, store: Store, *, patience: float) -> None:
         self._store = store
         self._patience = patience
-        self._running: dict[str, asyncio.Task[Cached]] = {}
+        self._flights: SingleFlight[Cached] = SingleFlight()
         self._renewing: set[asyncio.Task[None]] = set()
 
     async def get(self, key: str, fetch: Fetch, freshness: float) -> Cached:
@@ -59,15 +61,12 @@ class FleetCache:
             UpstreamError, NotFound: as `fetch` does, where nothing is kept.
             StoreUnavailable: before any upstream call, which would go uncounted otherwise.
         """
-        if key not in self._running:
-            task = self._running[key] = asyncio.create_task(self._get(key, fetch, freshness))
-            task.add_done_callback(lambda _: self._running.pop(key))
-        # A caller that is cancelled must not take the answer of the others along.
-        return await asyncio.shield(self._running[key])
+        return await self._flights.share(key, partial(self._get, key, fetch, freshness))
 
     async def aclose(self) -> None:
         """Waits for what is under way."""
-        await asyncio.gather(*self._running.values(), *self._renewing, return_exceptions=True)
+        await self._flights.aclose()
+        await asyncio.gather(*self._renewing, return_exceptions=True)
 
     async def _get(self, key: str, fetch: Fetch, freshness: float) -> Cached:
         deadline = asyncio.get_running_loop().time() + self._patience

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from app.errors import (
     BadUpstream,
@@ -32,7 +33,8 @@ from app.pump import (
 )
 from app.sealing import Keyring
 from app.sendcloud.client import Document
-from app.store import Store
+from app.single_flight import SingleFlight
+from app.store import Store, Versioned
 
 PUMPS = 8
 """Downloads into Redis at a time and replica: they are fast, and each costs some MB of buffers."""
@@ -69,6 +71,9 @@ class Documents:
         self._pumps: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(PUMPS)
         self._direct_turns = asyncio.Semaphore(DIRECT_READERS)
+        # A label that thousands wait for is read by all of them in the same moment.
+        self._looks: SingleFlight[tuple[float, list[Versioned]]] = SingleFlight()
+        self._chunks: SingleFlight[tuple[Progress, bytes]] = SingleFlight()
 
     @asynccontextmanager
     async def open(self, scope: str, name: str, source: Source) -> AsyncIterator[Delivery]:
@@ -77,14 +82,16 @@ class Documents:
         Raises:
             UpstreamError: there is no PDF to be had.
         """
-        now, (read,) = await self._store.read(progress_key(name))
+        now, (read,) = await self._looks.share(name, partial(self._store.read, progress_key(name)))
         progress = Progress.model_validate_json(read.value) if read.revision else None
         async with AsyncExitStack() as held:
             own = None
             if progress is None or not _can_be_followed(progress, now):
                 pump = Pump(self._store, self._keyring, scope, name, self._silence, now)
                 own = await self._begun(pump, source, read.revision, held)
-            shared = None if own else await self._followed(scope, name)
+                _, (read,) = await self._store.read(progress_key(name))
+                progress = Progress.model_validate_json(read.value)
+            shared = None if own else await self._followed(scope, name, progress.pump)
             if shared:
                 yield shared
                 return
@@ -96,6 +103,8 @@ class Documents:
 
     async def aclose(self) -> None:
         """Waits for the downloads under way; their deadlines are short."""
+        await self._looks.aclose()
+        await self._chunks.aclose()
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
     async def _begun(self, pump: "Pump", source: Source, revision: int, held: AsyncExitStack) -> Pdf | None:
@@ -140,10 +149,9 @@ class Documents:
         finally:
             turns.release()
 
-    async def _followed(self, scope: str, name: str) -> Delivery | None:
+    async def _followed(self, scope: str, name: str, pump: str) -> Delivery | None:
         """The document as it comes into Redis; None if it does not."""
-        _, (read,) = await self._store.read(progress_key(name))
-        progress, head = await self._chunk(scope, name, Progress.model_validate_json(read.value).pump, 0)
+        progress, head = await self._chunk(scope, name, pump, 0)
         if progress.phase == "direct":
             return None
         length = progress.size if progress.phase == "done" else progress.length
@@ -159,6 +167,10 @@ class Documents:
             progress, chunk = await self._chunk(scope, name, progress.pump, number)
 
     async def _chunk(self, scope: str, name: str, pump: str, number: int) -> tuple[Progress, bytes]:
+        work = partial(self._awaited_chunk, scope, name, pump, number)
+        return await self._chunks.share((scope, name, pump, number), work)
+
+    async def _awaited_chunk(self, scope: str, name: str, pump: str, number: int) -> tuple[Progress, bytes]:
         """This chunk as soon as it is there; empty after the last one, and where the document does not come here.
 
         Raises:

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest_asyncio
 
 from tests.support.processes import Bff, Valkey, running_bff
 from tests.support.sandbox import SandboxProcess
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "lookup_deadline": 5,
     "create_deadline": 2,
     "create_lease": 3,
@@ -22,4 +23,7 @@ SETTINGS = {
 async def fleet(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[list[Bff]]:
     """Replicas that tests share; those that kill some start their own."""
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(running_bff(valkey.url, sandbox, **SETTINGS)) for _ in range(3)]
+        yield [
+            await stack.enter_async_context(running_bff(valkey.url, sandbox, as_shipped=True, **SETTINGS))
+            for _ in range(3)
+        ]

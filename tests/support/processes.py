@@ -54,10 +54,11 @@ class Process:
 
 @asynccontextmanager
 async def running(
-    command: Sequence[str], answers: Callable[[], Awaitable[bool]], **environment: str
+    command: Sequence[str], answers: Callable[[], Awaitable[bool]], *, as_shipped: bool = False, **environment: str
 ) -> AsyncIterator[Process]:
-    """A process that answers; it is gone afterwards."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BFF_")}
+    """A process that answers; it is gone afterwards. As shipped, it runs without the tracing of coverage."""
+    without = ("BFF_", "COVERAGE_") if as_shipped else ("BFF_",)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(without)}
     with tempfile.TemporaryDirectory(prefix="bff-test-") as directory:
         output = Path(directory, "output")
         with _sink(output) as sink:
@@ -139,7 +140,8 @@ SECRET_KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 
 @asynccontextmanager
 async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) -> AsyncIterator[Bff]:
-    """A BFF process with these settings (`poll_deadline=1` stands for `BFF_POLL_DEADLINE=1`)."""
+    """A BFF process with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`; `as_shipped` is for the process."""
+    as_shipped = settings.pop("as_shipped", False)
     port = free_port()
     url = f"http://{LOCAL}:{port}"
     environment = {
@@ -159,7 +161,7 @@ async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) 
                 return False
 
         variables = {f"BFF_{name.upper()}": str(value) for name, value in environment.items()}
-        async with running([sys.executable, "-m", "app"], is_live, **variables) as process:
+        async with running([sys.executable, "-m", "app"], is_live, as_shipped=as_shipped, **variables) as process:
             yield Bff(process, port, http)
 
 
