@@ -140,7 +140,7 @@ SECRET_KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 
 @asynccontextmanager
 async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) -> AsyncIterator[Bff]:
-    """A BFF process with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`; `as_shipped` is for the process."""
+    """A BFF process with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`, `as_shipped` goes to `running`."""
     as_shipped = settings.pop("as_shipped", False)
     port = free_port()
     url = f"http://{LOCAL}:{port}"
