@@ -227,17 +227,17 @@ async def test_what_is_no_http_is_nonsense_and_not_quoted(garbage: bytes) -> Non
 
 async def test_deadlines_do_not_wear_the_client_out() -> None:
     """After hundreds of calls that ran out of time, every further one works."""
-    seen = 0
+    well = asyncio.Event()
 
     async def moody(writer: asyncio.StreamWriter) -> None:
-        nonlocal seen
-        seen += 1
-        await (silence if seen <= 200 else answer(202))(writer)
+        await (answer(202) if well.is_set() else silence)(writer)
 
     async with raw_server(moody) as server, client(server.port) as sendcloud:
         for _ in range(4):
             late = await asyncio.gather(*[_poll(sendcloud) for _ in range(50)], return_exceptions=True)
-            assert {type(result) for result in late} == {UpstreamTimeout}
+            # On a busy machine the time of some is up before they are connected.
+            assert {type(result) for result in late} <= {UpstreamTimeout, UpstreamUnavailable}
+        well.set()
         assert [await _poll(sendcloud) for _ in range(40)] == [LabelPending()] * 40
 
 

@@ -10,6 +10,8 @@ from tests.support.processes import Bff, Valkey, running_bff
 from tests.support.sandbox import SandboxProcess
 
 SETTINGS: dict[str, Any] = {
+    # These tests time, kill and weigh the replicas.
+    "as_shipped": True,
     "lookup_deadline": 5,
     "create_deadline": 2,
     "create_lease": 3,
@@ -23,7 +25,4 @@ SETTINGS: dict[str, Any] = {
 async def fleet(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[list[Bff]]:
     """Replicas that tests share; those that kill some start their own."""
     async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(running_bff(valkey.url, sandbox, as_shipped=True, **SETTINGS))
-            for _ in range(3)
-        ]
+        yield [await stack.enter_async_context(running_bff(valkey.url, sandbox, **SETTINGS)) for _ in range(3)]
