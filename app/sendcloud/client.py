@@ -221,7 +221,8 @@ def connect(panel_url: str, service_points_url: str, deadlines: Deadlines) -> Se
 
 
 # The lanes hold the numbers down. As many are kept as there are: httpcore trims idle connections by counting all.
-_READS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+# An idle one is given up well before common servers (5 s and more) do it: a request that meets their FIN is lost.
+_READS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2.0)
 # A kept connection may die while the request is on its way; a fresh one for each leaves no doubt about the others.
 _CREATES = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 

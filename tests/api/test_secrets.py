@@ -64,7 +64,7 @@ async def value(store: Valkey, key: bytes) -> bytes:
     """What Redis holds under this key, as plain as it can be had."""
     kind: Any = await store.client.type(key)
     held: Any = await {b"string": store.client.get, b"hash": store.client.hgetall}.get(kind, store.client.dump)(key)
-    return b"\n".join(itertools.chain(*held.items())) if isinstance(held, dict) else bytes(held)
+    return b"\n".join(itertools.chain(*held.items())) if isinstance(held, dict) else bytes(held or b"")
 
 
 @pytest_asyncio.fixture(scope="module", name="seen")
