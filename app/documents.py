@@ -34,7 +34,7 @@ from app.pump import (
 from app.sealing import Keyring
 from app.sendcloud.client import Document
 from app.single_flight import SingleFlight
-from app.store import Store, Versioned
+from app.store import Limit, Store, Versioned
 
 PUMPS = 8
 """Downloads into Redis at a time and replica: they are fast, and each costs some MB of buffers."""
@@ -130,7 +130,8 @@ class Documents:
             return pdf
 
     async def _spend(self, size: int) -> bool:
-        return await self._store.spend("q:{kept}", size, self._total_bytes, KEPT_SECONDS)
+        allowance = await self._store.spend("q:{kept}", size, Limit(self._total_bytes, KEPT_SECONDS))
+        return allowance.granted
 
     async def _settle_account(self, pump: "Pump", reserved: int) -> None:
         """Gives back what was reserved and is not kept."""

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -52,25 +52,76 @@ if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
 return 1
 """
 
-# ARGV: amount, limit, window in seconds. The hash holds what was spent in each 24th of the window.
+# ARGV: amount, then quantity and window (ms) of each limit. Fields: `<window>:<n>` = spent in the nth 24th of that
+# window, `until` = nothing before. 25 of them count, so that no moment of the window is left out.
 _SPEND = """
-local bucket = math.floor(redis.call('TIME')[1] / (ARGV[3] / 24))
-local spent = 0
-local buckets = redis.call('HGETALL', KEYS[1])
-for i = 1, #buckets, 2 do
-  if tonumber(buckets[i]) <= bucket - 24 then
-    redis.call('HDEL', KEYS[1], buckets[i])
-  else
-    spent = spent + buckets[i + 1]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local until_ms = tonumber(redis.call('HGET', KEYS[1], 'until') or 0)
+local remaining, wait, longest = math.huge, math.max(until_ms - now, 0), 0
+local granted = wait == 0
+local fields = redis.call('HGETALL', KEYS[1])
+for i = 2, #ARGV, 2 do
+  local quantity, window = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
+  local width, slots, spent = window / 24, {}, 0
+  local oldest = math.floor(now / width) - 24
+  for f = 1, #fields, 2 do
+    local of, slot = string.match(fields[f], '^(%d+):(%d+)$')
+    if of == ARGV[i + 1] then
+      slot = tonumber(slot)
+      if slot < oldest then
+        redis.call('HDEL', KEYS[1], fields[f])
+      else
+        spent = spent + fields[f + 1]
+        slots[#slots + 1] = {slot, tonumber(fields[f + 1])}
+      end
+    end
   end
+  local missing = spent + ARGV[1] - quantity
+  if missing > 0 then granted = false end
+  table.sort(slots, function(one, other) return one[1] < other[1] end)
+  for n, slot in ipairs(slots) do
+    if missing > 0 then wait = math.max(wait, (slot[1] + 25) * width - now) end
+    missing = missing - slot[2]
+  end
+  remaining = math.min(remaining, math.max(quantity - spent, 0))
+  longest = math.max(longest, window)
 end
-if spent + ARGV[1] > tonumber(ARGV[2]) then return 0 end
-redis.call('HINCRBY', KEYS[1], bucket, ARGV[1])
-redis.call('EXPIRE', KEYS[1], ARGV[3] * 2)
-return 1
+if granted then
+  for i = 3, #ARGV, 2 do
+    redis.call('HINCRBY', KEYS[1], ARGV[i] .. ':' .. math.floor(now / (ARGV[i] / 24)), ARGV[1])
+  end
+  redis.call('PEXPIRE', KEYS[1], math.ceil(math.max(2 * longest, until_ms - now)))
+  remaining = remaining - ARGV[1]
+end
+return {granted and 1 or 0, remaining, math.ceil(wait)}
+"""
+_PAUSE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now + ARGV[1] > tonumber(redis.call('HGET', KEYS[1], 'until') or 0) then
+  redis.call('HSET', KEYS[1], 'until', now + ARGV[1])
+  redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), ARGV[1]))
+end
 """
 _PROLONG = "for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[1]) end"
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+
+class Limit(NamedTuple):
+    """At most this much within any `window` (seconds)."""
+
+    quantity: int
+    window: float
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """Whether something was granted, what remains after it, and the seconds until a refused amount would fit."""
+
+    granted: bool
+    remaining: int
+    wait: float
 
 
 @dataclass(frozen=True)
@@ -102,6 +153,7 @@ class Store:
         self._commit = client.register_script(_COMMIT)
         self._release = client.register_script(_RELEASE)
         self._spend = client.register_script(_SPEND)
+        self._pause = client.register_script(_PAUSE)
         self._prolong = client.register_script(_PROLONG)
 
     @classmethod
@@ -174,10 +226,20 @@ class Store:
         with _failures_mapped():
             await self._release(keys=[key], args=[owner])
 
-    async def spend(self, key: str, amount: int, limit: int, window: int) -> bool:
-        """Whether `amount` still fits under `limit` within the last `window` seconds; if so it is spent."""
+    async def spend(self, key: str, amount: int, *limits: Limit) -> Allowance:
+        """Spends `amount` if it fits under every limit of this key, on the store's clock; else nothing.
+
+        Sent twice it may count twice, which errs on the safe side.
+        """
+        arguments = [number for limit in limits for number in (limit.quantity, round(limit.window * 1000))]
         with _failures_mapped():
-            return bool(await self._spend(keys=[key], args=[amount, limit, window]))
+            granted, remaining, wait_ms = await self._spend(keys=[key], args=[amount, *arguments])
+        return Allowance(bool(granted), remaining, wait_ms / 1000)
+
+    async def pause(self, key: str, seconds: float) -> None:
+        """Lets nothing of this key be spent for that long from now; an earlier, longer pause stays."""
+        with _failures_mapped():
+            await self._pause(keys=[key], args=[round(seconds * 1000)])
 
     async def read(self, *keys: str) -> tuple[float, list[Versioned]]:
         """The store's clock (seconds) and the versioned records under these keys, all of one hash slot."""

@@ -1,5 +1,6 @@
 """The store's promises on a real Valkey: compare-and-set, leases, time to live, and never a wrong "not there"."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -9,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from app.errors import StoreUnavailable
-from app.store import Change, Store, Versioned
+from app.store import Allowance, Change, Limit, Store, Versioned
 from tests.support.processes import Valkey, eventually, running_valkey
 from tests.support.raw_server import closed_port
 
@@ -23,7 +24,8 @@ CALLS: dict[str, Call] = {
     "delete": lambda store: store.delete("key"),
     "acquire": lambda store: store.acquire("lease", "me", 60),
     "release": lambda store: store.release("lease", "me"),
-    "spend": lambda store: store.spend("budget", 1, 10, 60),
+    "spend": lambda store: store.spend("budget", 1, Limit(10, 60)),
+    "pause": lambda store: store.pause("budget", 1),
     "read": lambda store: store.read("record"),
     "commit": lambda store: store.commit("operation", [Change("record", 0, b"value", 60)]),
 }
@@ -156,8 +158,43 @@ async def test_news(store: Store, name: str) -> None:
 
 async def test_budget(store: Store, valkey: Valkey, name: str) -> None:
     """What still fits under the limit is spent, what does not fit costs nothing, and an idle budget is forgotten."""
-    assert [await store.spend(name, amount, 10, 60) for amount in (6, 5, 4, 1)] == [True, False, True, False]
+    answers = [await store.spend(name, amount, Limit(10, 60)) for amount in (6, 5, 4, 1)]
+    assert [(each.granted, each.remaining) for each in answers] == [(True, 4), (False, 4), (True, 0), (False, 0)]
     assert 60 < await valkey.client.ttl(name) <= 120
+
+
+async def test_budget_returns(store: Store, name: str) -> None:
+    """A refusal says when the amount would fit, not before the whole window has passed, and then it does."""
+    assert (await store.spend(name, 2, Limit(2, 0.5), Limit(100, 60))).granted
+    refused = await store.spend(name, 1, Limit(2, 0.5), Limit(100, 60))
+    assert not refused.granted
+    assert 0.4 < refused.wait <= 0.55
+    await asyncio.sleep(refused.wait)
+    assert (await store.spend(name, 1, Limit(2, 0.5), Limit(100, 60))) == Allowance(granted=True, remaining=1, wait=0)
+
+
+async def test_budget_of_two_windows(store: Store, name: str) -> None:
+    """Of several limits the one that is used up decides how long to wait."""
+    await store.spend(name, 3, Limit(100, 1), Limit(3, 60))
+    refused = await store.spend(name, 1, Limit(100, 1), Limit(3, 60))
+    assert (refused.granted, refused.remaining) == (False, 0)
+    assert 55 < refused.wait <= 62.5
+
+
+async def test_pause(store: Store, valkey: Valkey, name: str) -> None:
+    """While a budget is paused nothing can be spent, and a shorter pause does not end a longer one."""
+    await store.pause(name, 60)
+    await store.pause(name, 1)
+    refused = await store.spend(name, 1, Limit(10, 1))
+    assert not refused.granted
+    assert 59 < refused.wait <= 60
+    assert 59 <= await valkey.client.ttl(name) <= 60
+
+
+async def test_budget_in_a_crowd(store: Store, name: str) -> None:
+    """Of many who spend at once exactly as many succeed as the limit allows."""
+    answers = await asyncio.gather(*(store.spend(name, 1, Limit(20, 60)) for _ in range(50)))
+    assert sum(each.granted for each in answers) == 20
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
