@@ -114,6 +114,13 @@ def check_origin(request: Request, allowed_origins: list[str]) -> None:
         raise OriginNotAllowed
 
 
+def page_origins(request: Request, allowed_origins: list[str]) -> list[str]:
+    """The origins of pages that may get a session: those listed, and ours where the browser says it is the page's."""
+    origin = request.headers.get("origin")
+    same_origin = request.headers.get("sec-fetch-site") == "same-origin"
+    return [*allowed_origins, origin] if same_origin and origin else allowed_origins
+
+
 async def required_session_id(request: Request, session_id: PresentedDep, services: ServicesDep) -> SessionId:
     """The session id a call needs; an unsafe call with the cookie also needs a page of ours behind it."""
     if session_id is None:

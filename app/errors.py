@@ -17,10 +17,12 @@ BffError
 ├── SessionRequired                 no credential at all
 ├── SessionExpired                  known to be absent, expired or refused by the upstream
 ├── OriginNotAllowed                a browser of another site calls with our cookie
+├── TooManyHandoffs                 one session gave all the links it may
 ├── NotFound                        the thing asked for is known not to be there
 │   ├── RouteNotFound
 │   ├── BrandNotFound
 │   ├── ParcelNotFound              unknown order or wrong postal code: one and the same
+│   ├── HandoffNotFound             used, expired or never given: one and the same
 │   ├── ReturnNotFound
 │   ├── CustomsDeclarationNotFound
 │   └── ServicePointNotFound
@@ -149,6 +151,10 @@ class OriginNotAllowed(BffError):
     """A page of another site made a call that carries our cookie or would set it."""
 
 
+class TooManyHandoffs(BffError):
+    """The session gave as many links as it may for now."""
+
+
 class NotFound(BffError):
     """What was asked for is known not to exist for this caller."""
 
@@ -163,6 +169,10 @@ class BrandNotFound(NotFound):
 
 class ParcelNotFound(NotFound):
     """No parcel for this identifier and postal code; which of the two is wrong is never said."""
+
+
+class HandoffNotFound(NotFound):
+    """No session waits behind this token: it was used, has expired, or never was."""
 
 
 class ReturnNotFound(NotFound):

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
+from typing import NamedTuple
 
 from app import enrichment
 from app.cache import PortalCache
@@ -12,8 +14,11 @@ from app.documents import Delivery, Documents
 from app.errors import (
     BadUpstream,
     CustomsDeclarationNotFound,
+    HandoffNotFound,
     LabelNotReady,
     NoLabel,
+    SessionExpired,
+    TooManyHandoffs,
 )
 from app.labels import Labels
 from app.models import (
@@ -27,7 +32,20 @@ from app.sendcloud import schemas as upstream
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.tokens import token_expiry
 from app.sessions import Session, SessionId, SessionStore
-from app.store import Store
+from app.store import Limit, Store
+
+HANDOFF_SECONDS = 15 * 60
+HANDOFFS = 10
+"""For one session within that time."""
+
+
+class Started(NamedTuple):
+    """A session that has just begun."""
+
+    id: SessionId
+    session: Session
+    settings: upstream.PortalSettings
+    """Of its shop."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +62,7 @@ class Flows:
     labels: Labels
     documents: Documents
 
-    async def look_up(self, brand: str, wanted: NewSession) -> tuple[SessionId, Session, upstream.PortalSettings]:
+    async def look_up(self, brand: str, wanted: NewSession) -> Started:
         """A new session for the parcel, and its shop's settings; both are asked for side by side.
 
         Raises:
@@ -66,7 +84,34 @@ class Flows:
         )
         if session.expires_at <= now:
             raise BadUpstream("tokens that have expired already")
-        return await self.sessions.create(session, session.expires_at - now), session, portal.settings
+        return Started(await self.sessions.create(session, session.expires_at - now), session, portal.settings)
+
+    async def hand_off(self, session: Session, session_id: SessionId) -> tuple[SessionId, float]:
+        """A copy of the session that waits for another device, and when it is gone (on the store's clock).
+
+        Raises:
+            TooManyHandoffs: each copy costs room, so there are few.
+        """
+        allowance = await self.store.spend(f"q:{{handoffs:{session_id.key}}}", 1, Limit(HANDOFFS, HANDOFF_SECONDS))
+        if not allowance.granted:
+            raise TooManyHandoffs(retry_after=ceil(allowance.wait))
+        now = await self.store.now()
+        expires_at = min(now + HANDOFF_SECONDS, session.expires_at)
+        return await self.sessions.create(session, expires_at - now, "rph"), expires_at
+
+    async def redeem(self, token: str) -> Started:
+        """A session of its own for the device that brings the token of a handoff, and its shop's settings.
+
+        Raises:
+            HandoffNotFound: it was redeemed before, has expired, or never was.
+        """
+        try:
+            session = await self.sessions.take(SessionId.parse(token, "rph"))
+        except SessionExpired as error:
+            raise HandoffNotFound("nothing waits behind this token") from error
+        portal = await self.portals.get(session.brand, session.languages)
+        session_id = await self.sessions.create(session, session.expires_at - await self.store.now())
+        return Started(session_id, session, portal.settings)
 
     async def first_screen(self, session: Session, settings: upstream.PortalSettings) -> SessionAnswer:
         """Everything the first screen of this session needs."""

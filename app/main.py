@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import operations, portal, returns, service_points, sessions, uploads
+from app.api import handoffs, operations, portal, returns, service_points, sessions, uploads
 from app.api.multipart import MAX_BYTES
 from app.api.problems import describe_problems, handle_errors, problem_response
 from app.cache import FleetCache, PortalCache
@@ -91,7 +91,7 @@ def api() -> FastAPI:
         # A redirect would go to the host that the request names.
         redirect_slashes=False,
     )
-    for module in (portal, sessions, service_points, returns, uploads, operations):
+    for module in (portal, sessions, handoffs, service_points, returns, uploads, operations):
         app.include_router(module.router)
     describe_problems(app)
     return app

@@ -31,18 +31,41 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class NewSession(_Request):
-    """What a shopper knows: the order or tracking number, and the postal code the parcel went to."""
+class SessionStart(_Request):
+    """How the id of a new session reaches its holder."""
 
-    identifier: Annotated[str, Field(min_length=1, max_length=100, pattern=Visible, examples=["LABEL-0001"])]
-    postal_code: Annotated[str, Field(min_length=1, max_length=20, pattern=Visible, examples=["5611 AA"])]
-    language: Language | None = None
     token_delivery: Literal["cookie", "body"] = "cookie"  # noqa: S105  a choice, not a token
 
     @property
     def in_cookie(self) -> bool:
         """Whether the session id travels in the cookie alone."""
         return self.token_delivery == "cookie"  # noqa: S105  as above
+
+
+class NewSession(SessionStart):
+    """What a shopper knows: the order or tracking number, and the postal code the parcel went to."""
+
+    identifier: Annotated[str, Field(min_length=1, max_length=100, pattern=Visible, examples=["LABEL-0001"])]
+    postal_code: Annotated[str, Field(min_length=1, max_length=20, pattern=Visible, examples=["5611 AA"])]
+    language: Language | None = None
+
+
+class NewHandoff(_Request):
+    """The page on which the other device goes on: at an allowed origin, or at the one this call comes from."""
+
+    page: (
+        Annotated[
+            str,
+            Field(max_length=500, pattern=r"^https?://[!-\"$-~]+$", examples=["https://shop.example/returns"]),
+        ]
+        | None
+    ) = None
+
+
+class RedeemedHandoff(SessionStart):
+    """The token of a handoff, from the fragment of its link."""
+
+    token: Annotated[str, Field(max_length=100)]
 
 
 class NewReturnItem(_Request):
@@ -430,6 +453,15 @@ class SessionAnswer(_Answer):
     drop_off: DropOff
     returns: list[Return]
     actions: list[Action]
+
+
+class Handoff(_Answer):
+    """A way to go on with this session on another device, once and before it expires."""
+
+    token: str
+    link: str | None = Field(description="The page with the token in its fragment; no server gets to see it.")
+    qr_code: str | None = Field(description="The link as a picture: a data URI of an SVG image.")
+    expires_at: datetime
 
 
 class ProblemError(_Answer):

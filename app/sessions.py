@@ -3,8 +3,10 @@
 import base64
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from types import MappingProxyType
+from typing import Literal, Self
 
 from typing_extensions import override
 
@@ -16,7 +18,12 @@ from app.store import Store
 KEY_BYTES = 16
 SECRET_BYTES = 32
 SCHEMA = 1
-_ID = re.compile(r"rps_([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})")
+_ID = re.compile(r"(rp[sh])_([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})")
+
+Kind = Literal["rps", "rph"]
+"""A session a shopper holds, or one waiting to be picked up by another device."""
+_RECORDS: Mapping[Kind, tuple[str, str]] = MappingProxyType({"rps": ("s", "session"), "rph": ("h", "handoff")})
+"""What their keys in Redis begin with, and what is authenticated with their content."""
 
 
 @dataclass(frozen=True)
@@ -25,23 +32,24 @@ class SessionId:
 
     key: str
     secret: bytes = field(repr=False)
+    kind: Kind = "rps"
 
     @classmethod
-    def new(cls) -> Self:
+    def new(cls, kind: Kind = "rps") -> Self:
         """A fresh id nobody can guess."""
-        return cls(_encoded(secrets.token_bytes(KEY_BYTES)), secrets.token_bytes(SECRET_BYTES))
+        return cls(_encoded(secrets.token_bytes(KEY_BYTES)), secrets.token_bytes(SECRET_BYTES), kind)
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """The id in this text.
+    def parse(cls, text: str, kind: Kind = "rps") -> Self:
+        """The id of this kind in this text.
 
         Raises:
             SessionExpired: it is not of our form, so no session can have it.
         """
         match = _ID.fullmatch(text)
-        if match is None:
+        if match is None or match[1] != kind:
             raise SessionExpired("malformed session id")
-        session_id = cls(match[1], base64.urlsafe_b64decode(match[2] + "="))
+        session_id = cls(match[2], base64.urlsafe_b64decode(match[3] + "="), kind)
         # base64 has spare bits: without this one session would have several ids.
         if session_id.token != text:
             raise SessionExpired("session id in a second spelling")
@@ -49,12 +57,12 @@ class SessionId:
 
     @property
     def token(self) -> str:
-        """The whole id, secret included: for the Set-Cookie header and the `session_token` member alone."""
-        return f"rps_{self.key}.{_encoded(self.secret)}"
+        """The whole id, secret included: for the Set-Cookie header, `session_token` and the link of a handoff alone."""
+        return f"{self}.{_encoded(self.secret)}"
 
     @override
     def __str__(self) -> str:
-        return f"rps_{self.key}"
+        return f"{self.kind}_{self.key}"
 
 
 class Session(Quiet):
@@ -76,9 +84,9 @@ class SessionStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def create(self, session: Session, ttl: float) -> SessionId:
+    async def create(self, session: Session, ttl: float, kind: Kind = "rps") -> SessionId:
         """A new id for this session, which lives `ttl` seconds."""
-        session_id = SessionId.new()
+        session_id = SessionId.new(kind)
         sealed = seal(session_id.secret, session.model_dump_json().encode(), _context(session_id))
         await self._store.put(_name(session_id), sealed, ttl)
         return session_id
@@ -98,6 +106,17 @@ class SessionStore:
         except RecordUnreadable as error:
             raise SessionExpired("the secret does not open the session") from error
 
+    async def take(self, session_id: SessionId) -> Session:
+        """The session, once: who comes first has it and nobody after.
+
+        Raises:
+            SessionExpired: it is not there any more, or the secret does not open it.
+        """
+        session = await self.get(session_id)
+        if not await self._store.delete(_name(session_id)):
+            raise SessionExpired("somebody else was faster")
+        return session
+
     async def delete(self, session_id: SessionId) -> None:
         """Forgets the session; whoever cannot open it cannot delete it either, and an absent one is fine."""
         try:
@@ -108,11 +127,13 @@ class SessionStore:
 
 
 def _name(session_id: SessionId) -> str:
-    return f"s:{{{session_id.key}}}"
+    family, _ = _RECORDS[session_id.kind]
+    return f"{family}:{{{session_id.key}}}"
 
 
 def _context(session_id: SessionId) -> str:
-    return f"session|{session_id.key}|{SCHEMA}"
+    _, record = _RECORDS[session_id.kind]
+    return f"{record}|{session_id.key}|{SCHEMA}"
 
 
 def _encoded(data: bytes) -> str:

@@ -205,10 +205,10 @@ class Store:
         with _failures_mapped():
             await self._client.set(key, value, px=int(ttl * 1000))
 
-    async def delete(self, key: str) -> None:
-        """Forgets the key; an absent one is fine."""
+    async def delete(self, key: str) -> bool:
+        """Forgets the key; whether it was there."""
         with _failures_mapped():
-            await self._client.delete(key)
+            return bool(await self._client.delete(key))
 
     async def prolong(self, keys: Sequence[str], ttl: int) -> None:
         """Lets keys of one hash slot that are there live `ttl` seconds from now on."""

@@ -136,6 +136,13 @@ KINDS: Mapping[type[BffError], Kind] = MappingProxyType(
             "There is nothing here",
             "The API description lists all paths.",
         ),
+        errors.TooManyHandoffs: Kind(
+            "too-many-handoffs",
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many links for one session",
+            "Use one of the links made before, or make one after Retry-After seconds.",
+            retryable=True,
+        ),
         errors.BrandNotFound: Kind(
             "brand-not-found",
             HTTPStatus.NOT_FOUND,
@@ -147,6 +154,12 @@ KINDS: Mapping[type[BffError], Kind] = MappingProxyType(
             HTTPStatus.NOT_FOUND,
             "No parcel matches",
             "Check the order or tracking number and the postal code the parcel went to.",
+        ),
+        errors.HandoffNotFound: Kind(
+            "handoff-not-found",
+            HTTPStatus.NOT_FOUND,
+            "The link is no longer valid",
+            "A link is good for one device and 15 minutes. Make a new one, or look the parcel up.",
         ),
         errors.ReturnNotFound: Kind(
             "return-not-found",

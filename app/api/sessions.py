@@ -9,6 +9,7 @@ from app.dependencies import (
     BrandDep,
     EndingDep,
     ReplacedDep,
+    Services,
     ServicesDep,
     SessionDep,
     check_origin,
@@ -28,7 +29,9 @@ from app.errors import (
     UnsupportedMediaType,
     UpstreamTimeout,
 )
-from app.models import NewSession, SessionAnswer
+from app.flows import Started
+from app.models import NewSession, SessionAnswer, SessionStart
+from app.sessions import SessionId
 
 router = APIRouter(tags=["session"])
 
@@ -55,16 +58,31 @@ async def create_session(
     request: Request, brand: BrandDep, wanted: NewSession, old: ReplacedDep, services: ServicesDep
 ) -> Response:
     """Looks the parcel up and starts a session: a `__Host-` cookie, or a `session_token` in the body if asked for."""
+    check_page(request, wanted, services)
+    return await session_started(await services.flows.look_up(brand, wanted), wanted, old, services)
+
+
+def check_page(request: Request, wanted: SessionStart, services: Services) -> None:
+    """Returns if no page of another site can have this session put into a browser.
+
+    Raises:
+        OriginNotAllowed: one could.
+    """
     if wanted.in_cookie or COOKIE in request.cookies:
         check_origin(request, services.settings.allowed_origins)
-    session_id, session, settings = await services.flows.look_up(brand, wanted)
+
+
+async def session_started(
+    started: Started, wanted: SessionStart, old: SessionId | None, services: Services
+) -> Response:
+    """The first screen of a new session, which takes the place of the old one, and its id the way it is wanted."""
     if old:
         await services.sessions.delete(old)
-    answer = await services.flows.first_screen(session, settings)
+    answer = await services.flows.first_screen(started.session, started.settings)
     if not wanted.in_cookie:
-        return _json(answer.model_copy(update={"session_token": session_id.token}), 201)
+        return _json(answer.model_copy(update={"session_token": started.id.token}), 201)
     response = _json(answer, 201)
-    response.set_cookie(COOKIE, session_id.token, path="/", secure=True, httponly=True, samesite="strict")
+    response.set_cookie(COOKIE, started.id.token, path="/", secure=True, httponly=True, samesite="strict")
     return response
 
 
