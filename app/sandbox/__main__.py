@@ -23,6 +23,7 @@ def welcome(port: int, panel: int) -> str:
     bff, sandbox = f"http://localhost:{port}", f"http://{LOCAL}:{panel}/_sandbox"
     return f"""
 The Return Portal BFF answers on {bff}, its API is described on {bff}/docs.
+Open {bff} for a return portal made with it, and have a look at its source: app/sandbox/page.
 The upstream behind it is the sandbox; {sandbox}/ledger shows every request that reached it,
 and an order of the prefix PAID is paid by: curl -X POST {sandbox}/paid/PAID-0001
 Ctrl-C stops everything.
@@ -59,7 +60,7 @@ def stack(port: int, panel: int, directory: str) -> list[Child]:
     return [
         Child("the store", _valkey_command(valkey, directory), lambda: _pongs(valkey), quiet=True),
         Child("the sandbox", [sys.executable, *upstream], lambda: _is_ok(f"http://{LOCAL}:{panel}/_sandbox/health")),
-        Child("the BFF", [sys.executable, "-m", "app"], lambda: _is_ok(f"{bff}/readyz"), settings),
+        Child("the BFF", [sys.executable, "-m", "app.sandbox.shop"], lambda: _is_ok(f"{bff}/readyz"), settings),
     ]
 
 

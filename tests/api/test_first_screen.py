@@ -88,7 +88,13 @@ async def test_the_screen_is_complete(bff: Bff) -> None:
     assert screen["expires_at"] > "2020"
     assert screen["brand"]["name"] == "Demo Shop"
     assert screen["returns"] == []
-    assert [action["name"] for action in screen["actions"]] == ["create_return", "find_service_points", "end_session"]
+    assert [action["name"] for action in screen["actions"]] == [
+        "create_return",
+        "find_service_points",
+        "upload_photos",
+        "hand_off",
+        "end_session",
+    ]
 
 
 async def test_options_are_those_of_the_parcel(bff: Bff) -> None:
