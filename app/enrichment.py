@@ -69,7 +69,7 @@ def actions(data: upstream.OutgoingData, left: list[models.Item]) -> list[models
     return [
         models.Action(name="create_return", method="POST", href="/v1/returns", allowed=allowed, why_not=why_not),
         models.Action(name="find_service_points", method="GET", href="/v1/service-points", allowed=True),
-        models.Action(name="upload_photos", method="POST", href="/v1/uploads", allowed=allowed, why_not=why_not),
+        models.Action(name="upload_photos", method="POST", href="/v1/uploads", allowed=True),
         models.Action(name="hand_off", method="POST", href="/v1/session/handoff", allowed=True),
         models.Action(name="end_session", method="DELETE", href="/v1/session", allowed=True),
     ]
