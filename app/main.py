@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
 
 from app.api import handoffs, operations, portal, returns, service_points, sessions, uploads
 from app.api.multipart import MAX_BYTES
@@ -87,12 +88,15 @@ def api() -> FastAPI:
         license_info={"name": "MIT"},
         # It would record query strings and header values with whatever tracer is installed.
         telemetry={"tracing": False},
+        # Theirs loads scripts from a CDN; ours is in api/operations.py.
+        docs_url=None,
         redoc_url=None,
         # A redirect would go to the host that the request names.
         redirect_slashes=False,
     )
     for module in (portal, sessions, handoffs, service_points, returns, uploads, operations):
         app.include_router(module.router)
+    app.mount(operations.DOCS_FILES, StaticFiles(packages=[("fastapi_swagger", "resources")]))
     describe_problems(app)
     return app
 

@@ -1,7 +1,8 @@
 """Call 14: what operators and tools ask."""
 
 from fastapi import APIRouter
-from starlette.responses import Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.responses import HTMLResponse, Response
 
 from app.api.kinds import KINDS
 from app.api.problems import responses
@@ -11,6 +12,8 @@ from app.models import Health, ProblemKind
 from app.observability import CONTENT_TYPE, metrics
 
 router = APIRouter(tags=["operations"])
+DOCS_FILES = "/docs/files"
+"""Where the scripts and styles of /docs are served."""
 
 
 @router.get("/livez", operation_id="getLiveness")
@@ -30,6 +33,18 @@ async def get_readiness(services: ServicesDep) -> Health:
 async def get_metrics() -> Response:
     """Prometheus metrics; the gateway keeps them private."""
     return Response(metrics(), headers={"Content-Type": CONTENT_TYPE})
+
+
+@router.get("/docs", include_in_schema=False)
+async def get_docs() -> HTMLResponse:
+    """The API to read and to try out; everything it needs comes from here."""
+    return get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="Return Portal BFF",
+        swagger_js_url=f"{DOCS_FILES}/swagger-ui-bundle.js",
+        swagger_css_url=f"{DOCS_FILES}/swagger-ui.css",
+        swagger_favicon_url=f"{DOCS_FILES}/favicon-32x32.png",
+    )
 
 
 @router.get("/problems/{code}", operation_id="getProblem", responses=responses(RouteNotFound))

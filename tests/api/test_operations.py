@@ -1,5 +1,6 @@
 """What operators, tools and lost callers ask."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -32,9 +33,20 @@ async def test_metrics(bff: Bff) -> None:
 
 
 async def test_description(bff: Bff) -> None:
-    """The service serves the description of itself, and a page that shows it."""
+    """The service serves the description of itself."""
     assert (await bff.http.get("/openapi.json")).json() == api().openapi()
-    assert (await bff.http.get("/docs")).headers["content-type"].startswith("text/html")
+
+
+async def test_page_of_the_description(bff: Bff) -> None:
+    """A page shows the description, and everything it loads is served from here as well."""
+    page = await bff.http.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    loaded = re.findall(r"""(?:src|href)=["']([^"']+)""", page.text)
+    assert len(loaded) == 3
+    for path in loaded:
+        assert path.startswith("/"), path
+        assert (await bff.http.get(path)).status_code == 200
+    assert "http" not in page.text.replace("https://www.w3.org", "")
 
 
 @pytest.mark.parametrize("kind", set(KINDS.values()), ids=lambda kind: kind.code)
