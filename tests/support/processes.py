@@ -140,8 +140,11 @@ SECRET_KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 
 @asynccontextmanager
 async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) -> AsyncIterator[Bff]:
-    """A BFF process with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`, `as_shipped` goes to `running`."""
-    as_shipped = settings.pop("as_shipped", False)
+    """A BFF process with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`, `as_shipped` goes to `running`.
+
+    `module` is what runs instead of the production entry.
+    """
+    as_shipped, module = settings.pop("as_shipped", False), settings.pop("module", "app")
     port = free_port()
     url = f"http://{LOCAL}:{port}"
     environment = {
@@ -161,7 +164,7 @@ async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) 
                 return False
 
         variables = {f"BFF_{name.upper()}": str(value) for name, value in environment.items()}
-        async with running([sys.executable, "-m", "app"], is_live, as_shipped=as_shipped, **variables) as process:
+        async with running([sys.executable, "-m", module], is_live, as_shipped=as_shipped, **variables) as process:
             yield Bff(process, port, http)
 
 

@@ -1,21 +1,21 @@
 // Step 3: how the parcel travels, with a list and a picture of the points where it can be handed in.
 
 import * as api from "./api.js";
-import { choice, field, h } from "./html.js";
+import { choice, field, fill, h } from "./html.js";
 import { picture } from "./map.js";
 
 export async function deliveryStep(journey, place) {
   const { words, draft } = journey;
   const { delivery_options: options } = journey.session.options;
   const details = h("div", {});
-  const show = async () => details.replaceChildren(...await detailsOf(journey));
+  const show = async () => fill(details, await detailsOf(journey));
   const choose = (option) => journey.attempt(async () => {
     draft.delivery = { option };
-    details.replaceChildren();
+    fill(details);
     await show();
   }, () => choose(option));
   await show();
-  place.append(
+  fill(place,
     h("h1", {}, words.delivery),
     h("form", { onsubmit: (event) => { event.preventDefault(); journey.go("review"); } },
       choice(words.delivery, "option", options.map(({ code, possible, why_not: whyNot }) => [
@@ -38,7 +38,7 @@ async function detailsOf(journey) {
   }
   if (wanted.has("store")) {
     return [choice(words.store, "store", session.options.stores.map((store) => [
-      store.id, [store.name, h("br"), address(store), store.distance !== null && ` (${words.metres(store.distance)})`].filter(Boolean),
+      store.id, [store.name, h("br"), address(store), store.distance !== null && ` (${words.metres(store.distance)})`],
     ]), draft.delivery.store, (id) => { draft.delivery.store = Number(id); })];
   }
   if (wanted.has("pickup_date")) {
@@ -63,13 +63,13 @@ function pointsOf(journey, points, stale) {
     list.querySelector(`input[value="${point.id}"]`).checked = true;
     draw();
   };
-  const draw = () => map.replaceChildren(picture(points, draft.delivery.service_point, choose, words.picture) ?? "");
+  const draw = () => fill(map, picture(points, draft.delivery.service_point, choose, words.picture));
   const list = choice(words.points, "point", points.map((point, at) => [point.id, [
     h("strong", {}, `${at + 1}. ${point.name}`), ` – ${words.metres(point.distance)}`, h("br"),
     address(point), h("br"), whenOpen(journey, point), openingHours(journey, point),
   ]]), draft.delivery.service_point, choose);
   draw();
-  return [stale && h("p", {}, words.stale), h("div", { class: "points" }, list, map)].filter(Boolean);
+  return [stale && h("p", {}, words.stale), h("div", { class: "points" }, list, map)];
 }
 
 export function address(place) {

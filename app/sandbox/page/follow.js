@@ -2,19 +2,19 @@
 
 import * as api from "./api.js";
 import { address } from "./delivery.js";
-import { h } from "./html.js";
+import { fill, h } from "./html.js";
 
 export async function followStep(journey, place) {
   const { words, draft } = journey;
   const shown = h("div", {});
   const show = (found) => {
-    shown.replaceChildren(...stateOf(journey, found));
+    fill(shown, stateOf(journey, found));
     journey.tell(words.states[found.state]);
   };
   const first = await api.getReturn(draft.returnId);
   show(first);
   if (!api.FINAL.has(first.state)) journey.leave = api.watch(draft.returnId, show);
-  place.append(
+  fill(place,
     h("h1", {}, words.steps.follow),
     shown,
     phone(journey),
@@ -42,7 +42,7 @@ function stateOf({ words }, found) {
       found.sendcloud_return_id && [h("dt", {}, words.returnNumber), h("dd", {}, String(found.sendcloud_return_id))],
       found.parcels.filter((parcel) => parcel.tracking_number).flatMap((parcel) => [
         h("dt", {}, words.tracking), h("dd", {}, parcel.tracking_number)])),
-  ].filter(Boolean);
+  ];
 }
 
 function instructions(words, found) {
@@ -60,7 +60,7 @@ function phone(journey) {
   const shown = h("div", {});
   const make = () => journey.attempt(async () => {
     const handoff = await api.handOff(location.origin + location.pathname);
-    shown.replaceChildren(
+    fill(shown,
       h("p", {}, words.scan),
       h("p", {}, h("a", { id: "handoff", href: handoff.link }, h("img", { class: "qr", src: handoff.qr_code, alt: words.phone }))));
   }, make);

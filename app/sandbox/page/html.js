@@ -9,8 +9,18 @@ export function h(tag, attributes = {}, ...children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...shown(children));
   return element;
+}
+
+/** Puts these children in the place of what was there. */
+export function fill(place, ...children) {
+  place.replaceChildren(...shown(children));
+}
+
+/** `condition && element` leaves nothing behind where there is nothing to show. */
+function shown(children) {
+  return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
 const SVG = new Set(["circle", "g", "line", "text", "title"]);

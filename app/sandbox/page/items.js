@@ -1,7 +1,7 @@
 // Step 2: which items, how many, why, with pictures; and how the money comes back.
 
 import * as api from "./api.js";
-import { choice, field, h } from "./html.js";
+import { choice, field, fill, h } from "./html.js";
 import { dress, picture } from "./start.js";
 
 export async function itemsStep(journey, place) {
@@ -17,10 +17,10 @@ export async function itemsStep(journey, place) {
     items.map((item) => itemFields(journey, item, options.reasons)),
     refundFields(journey, options.refund_options),
     h("div", { class: "actions" }, h("button", {}, words.next)));
-  place.append(
+  fill(place,
     h("h1", {}, words.items),
     items.some((item) => item.remaining) ? form : h("p", {}, words.problems["nothing-left-to-return"]),
-    returns.length > 0 ? earlier(journey, returns) : "",
+    returns.length > 0 && earlier(journey, returns),
     h("div", { class: "actions" }, h("button", { type: "button", class: "second", onclick: journey.forget }, words.end)));
 }
 
@@ -42,7 +42,7 @@ function itemFields(journey, item, reasons) {
   const image = item.image_url ? h("img", { src: picture(item.image_url), alt: "" }) : h("span", { class: "no-picture" });
   if (!item.remaining) return h("fieldset", {}, h("div", { class: "item" }, image, h("span", {}, name, ` – ${words.notReturnable}`)));
   const details = h("div", {});
-  const show = () => details.replaceChildren(...(draft.items[item.id] ? detailFields(journey, item, reasons) : []));
+  const show = () => fill(details, draft.items[item.id] && detailFields(journey, item, reasons));
   const box = h("input", {
     type: "checkbox", checked: item.id in draft.items,
     onchange: () => {
@@ -76,7 +76,7 @@ function detailFields(journey, item, reasons) {
     field(words.comment, h("input", { maxlength: 500, value: chosen.comment ?? "", onchange: set("comment") })),
     field(words.photos, h("input", { type: "file", multiple: true, accept: "image/*", onchange: keep }), words.photosHint),
     stored,
-  ].filter(Boolean);
+  ];
 }
 
 function refundFields(journey, refunds) {
@@ -85,9 +85,9 @@ function refundFields(journey, refunds) {
   const show = () => {
     const option = refunds.find((refund) => refund.code === draft.refund.type);
     if (!option?.message_required) delete draft.refund.message;
-    message.replaceChildren(...(option?.message_required ? [field(words.message, h("textarea", {
+    fill(message, option?.message_required && field(words.message, h("textarea", {
       required: true, maxlength: 1000, onchange: (event) => { draft.refund.message = event.target.value; },
-    }, draft.refund.message ?? ""))] : []));
+    }, draft.refund.message ?? "")));
   };
   show();
   return [choice(words.refund, "refund", refunds.map((refund) => [refund.code, refund.label]), draft.refund.type,

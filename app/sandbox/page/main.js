@@ -2,11 +2,11 @@
 
 import * as api from "./api.js";
 import { followStep } from "./follow.js";
-import { h } from "./html.js";
+import { fill, h } from "./html.js";
 import { deliveryStep } from "./delivery.js";
 import { itemsStep } from "./items.js";
 import { reviewStep } from "./review.js";
-import { startStep } from "./start.js";
+import { dress, startStep } from "./start.js";
 import { spoken, WORDS } from "./words.js";
 
 const STEPS = { start: startStep, items: itemsStep, delivery: deliveryStep, review: reviewStep, follow: followStep };
@@ -37,11 +37,13 @@ async function go(step) {
   journey.step = step;
   save();
   const place = document.getElementById("step");
-  const shown = h("div", {});
+  const shown = journey.awaited = h("div", {});
   await attempt(async () => {
     await STEPS[step](journey, shown);
-    // A problem stays on the screen that it came from.
-    place.replaceChildren(shown);
+    // Somebody was faster: another step, or another language.
+    if (journey.awaited !== shown) return;
+    // Only now: a problem stays on the screen that it came from.
+    fill(place, shown);
     showProgress();
     const heading = place.querySelector("h1");
     heading.tabIndex = -1;
@@ -55,14 +57,14 @@ function showProgress() {
   document.documentElement.lang = journey.language;
   document.getElementById("language-label").textContent = words.language;
   document.querySelector("nav").setAttribute("aria-label", words.progress);
-  document.getElementById("progress").replaceChildren(...(step === "start" ? [] : Object.entries(words.steps)).map(
+  fill(document.getElementById("progress"), (step === "start" ? [] : Object.entries(words.steps)).map(
     ([name, label]) => h("li", { "aria-current": name === step && "step" }, label)));
 }
 
 /** Does something; a problem becomes a message with what helps, the button to try again included. */
 async function attempt(action, again = null) {
   tell("");
-  document.getElementById("problem").replaceChildren();
+  fill(document.getElementById("problem"));
   try {
     await action();
     save();
@@ -82,12 +84,12 @@ async function explain(problem, again) {
     draft.returnId = problem.location.split("/").pop();
     await go("follow");
   }
-  document.getElementById("problem").replaceChildren(
+  fill(document.getElementById("problem"),
     h("p", {}, words.problems[problem.code] ?? `${problem.title}. ${problem.detail ?? ""}`),
-    ...(problem.errors ?? []).map((error) => h("p", {}, error.detail)),
+    (problem.errors ?? []).map((error) => h("p", {}, error.detail)),
     problem.code === "not-returnable-online" && problem.location && h("p", {}, h("a", { href: problem.location }, problem.location)),
-    problem.retryable && again ? retryButton(problem, again) : "",
-    problem.request_id ? h("small", {}, `${words.quote}: ${problem.request_id}`) : "",
+    problem.retryable && again && retryButton(problem, again),
+    problem.request_id && h("small", {}, `${words.quote}: ${problem.request_id}`),
   );
 }
 
@@ -121,27 +123,28 @@ async function forget() {
   }, forget);
 }
 
-/** The link of a handoff has its token in the fragment; it is used once and leaves the address bar at once. */
-async function arrive() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("handoff");
-  history.replaceState(null, "", location.pathname);
-  if (token) {
-    await attempt(async () => { journey.session = await api.redeem(token); });
-  } else {
-    journey.session = await api.resume().catch(() => null);
+/** Goes on with the session there is, or with the one that a handoff's link brings in its fragment. */
+async function arrive(token) {
+  try {
+    journey.session = token ? await api.redeem(token) : await api.resume();
+  } catch (problem) {
+    await go("start");
+    if (problem.code !== "session-required") await explain(problem, () => arrive(token));
+    return;
   }
-  const problem = [...document.getElementById("problem").childNodes];
-  const latest = journey.session?.returns[0];
-  if (token && latest) journey.draft.returnId = latest.id;
-  if (!journey.session) await go("start");
-  else await go(journey.draft.returnId ? "follow" : "items");
-  if (problem.length) document.getElementById("problem").replaceChildren(...problem);
+  dress(journey.session);
+  if (token) journey.draft.returnId = journey.session.returns[0]?.id;
+  await go(journey.draft.returnId ? "follow" : "items");
 }
 
 document.getElementById("language").value = journey.language;
 document.getElementById("language").addEventListener("change", (event) => {
   journey.language = event.target.value;
   journey.words = WORDS[journey.language];
-  go(journey.step);
+  if (journey.step) go(journey.step);
 });
-arrive();
+addEventListener("pagehide", save);
+const token = new URLSearchParams(location.hash.slice(1)).get("handoff");
+// It is good for one use, and nobody shall find it in the address bar.
+history.replaceState(null, "", location.pathname);
+arrive(token);

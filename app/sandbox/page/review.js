@@ -1,7 +1,7 @@
 // Step 4: what the service says about the return before it is made, and the one click that makes it.
 
 import * as api from "./api.js";
-import { field, h } from "./html.js";
+import { field, fill, h } from "./html.js";
 import { address } from "./delivery.js";
 
 export async function reviewStep(journey, place) {
@@ -24,7 +24,7 @@ export async function reviewStep(journey, place) {
     draft.key = null;
     await journey.go("follow");
   }, make);
-  place.append(
+  fill(place,
     h("h1", {}, words.review),
     ...checked.problems.map((problem) => h("p", { role: "alert" }, problem.detail)),
     h("dl", {},

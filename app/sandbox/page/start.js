@@ -1,7 +1,7 @@
 // Step 1: the shop, the order, the postal code.
 
 import * as api from "./api.js";
-import { field, h } from "./html.js";
+import { field, fill, h } from "./html.js";
 
 /** The shops of the sandbox, each with the postal code that its customers live in. */
 const SHOPS = { demo: "5611 AA", "mode-paris": "75004", buecherei: "10115" };
@@ -23,7 +23,7 @@ export async function startStep(journey, place) {
     Object.assign(draft, { items: {}, refund: {}, delivery: {}, returnId: null, key: null });
     await journey.go("items");
   }, find);
-  place.append(
+  fill(place,
     h("h1", {}, words.start),
     h("form", { onsubmit: (event) => { event.preventDefault(); find(); } },
       field(words.shop, shop), field(words.order, order), field(words.postal, postal),
@@ -40,7 +40,7 @@ export function dress({ brand }) {
   const place = document.getElementById("shop");
   const logo = brand.logo && h("img", { src: picture(brand.logo), alt: "" });
   logo?.addEventListener("error", () => logo.remove());
-  place.replaceChildren(...[logo, brand.name].filter(Boolean));
+  fill(place, [logo, brand.name]);
   const color = brand.color ?? "#1a4fb4";
   document.documentElement.style.setProperty("--brand", color);
   document.documentElement.style.setProperty("--on-brand", luminance(color) > 0.18 ? "#000" : "#fff");
