@@ -153,7 +153,7 @@ async def test_expired_session(browser: Browser, url: str, store: Valkey) -> Non
         await visit.click("Continue")
         [session] = [key async for key in store.client.scan_iter("s:*") if await store.client.delete(key)][-1:]
         assert session
-        await visit.page.get_by_label("Drop it off at a parcel point").check()
+        await visit.page.get_by_label("Drop it off at a parcel point").click()
         await visit.says("Your visit has ended for your safety.")
         await visit.says("Return an order")
         await visit.looked_at("expired")
