@@ -4,17 +4,22 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+AUDIT := .venv-audit
+SHIPPED := var/shipped
 OPENAPI := import json; from app.main import api; print(json.dumps(api().openapi(), indent=2, ensure_ascii=False))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve test test-system check format openapi lock clean
+.PHONY: help install run serve test test-system check format openapi lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+LOCKED := --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes
 $(READY): locks/dev.txt
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r locks/dev.txt
+$(AUDIT)/.ready: locks/audit.txt
+$(READY) $(AUDIT)/.ready:
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install $(LOCKED) -r $<
 	@touch $@
 
 install: $(READY) ## make .venv with the locked dependencies
@@ -51,7 +56,23 @@ openapi: $(READY) ## write openapi/bff.json anew; needs no Redis and no settings
 lock: $(READY) ## resolve the dependencies anew, with hashes and without addresses
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --output-file locks/run.txt
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --group dev --output-file locks/dev.txt
-LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+	$(BIN)/uv pip compile --group audit $(LOCK) --output-file locks/audit.txt
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	--constraint locks/minimums.txt
+
+sbom: $(AUDIT)/.ready ## var/sbom.json: what the image installs, with licences (CycloneDX)
+	$(PYTHON) -m venv --clear --without-pip $(SHIPPED)
+	$(AUDIT)/bin/pip --python $(SHIPPED)/bin/python install $(LOCKED) -r locks/run.txt
+	$(AUDIT)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file var/sbom.json $(SHIPPED)
+	@$(PYTHON) locks/licences.py var/sbom.json
+
+# Markers go, or pip-audit would leave packages of other interpreters out unseen; its report decides, not its exit status.
+audit: $(AUDIT)/.ready ## known vulnerabilities of locks/run.txt; fails unless every package was looked up
+	@mkdir -p var && rm -f var/audit.json
+	@sed 's/ ;[^\\]*//' locks/run.txt > var/audited.txt
+	@$(AUDIT)/bin/pip-audit --disable-pip --require-hashes --requirement var/audited.txt --progress-spinner off \
+		--format json --output var/audit.json || true
+	@$(PYTHON) locks/audited.py locks/run.txt var/audit.json
 
 clean: ## forget .venv and everything generated
-	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT) var .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
