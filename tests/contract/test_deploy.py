@@ -1,6 +1,8 @@
 """The deployment files fit the service; `make check` holds them to their schemas."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,19 @@ def test_the_examples_start_once_they_are_filled_in(monkeypatch: pytest.MonkeyPa
         load_settings()
     monkeypatch.setenv("BFF_SECRET_KEY", SECRET_KEY)
     assert load_settings().brands == ["my-shop"]
+
+
+def test_what_is_to_be_done_first_suffices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands of docs/deployment.md, pasted as they stand, give the store and the replicas fitting secrets."""
+    shutil.copy(DEPLOY / "bff.env.example", tmp_path)
+    commands = re.search(r"<!-- first -->\n```bash\n(.*?)```", Path("docs/deployment.md").read_text(), re.DOTALL)
+    assert commands
+    subprocess.run(["/bin/bash", "-ec", commands[1]], cwd=tmp_path, check=True, timeout=10)
+    for name, value in re.findall(r"^(\w+)=(.*)$", (tmp_path / "bff.env").read_text(), re.MULTILINE):
+        monkeypatch.setenv(name, value)
+    password = (tmp_path / "secrets/store.conf").read_text().split()[1]
+    assert load_settings().redis_url.get_secret_value() == f"redis://:{password}@store:6379/0"
+    assert (tmp_path / "bff.env").stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize(

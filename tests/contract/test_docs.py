@@ -31,6 +31,17 @@ def test_every_magic_order_is_in_the_readme() -> None:
     assert _first_cells("README.md", "## The sandbox's orders") == set(SCENARIOS)
 
 
+def test_every_place_of_an_upstream_fact_exists() -> None:
+    """What docs/upstream.md names in app/sendcloud is there."""
+    named = re.findall(r"`(protocol|answers|client|schemas|tokens)\.(\w+)`", Path("docs/upstream.md").read_text())
+    modules = {module: Path(f"app/sendcloud/{module}.py").read_text() for module, _ in named}
+    missing = {
+        name for module, name in named if not re.search(rf"\b(def|class) {name}\b|^{name} =", modules[module], re.M)
+    }
+    assert named
+    assert missing == set()
+
+
 def test_the_readme_is_short() -> None:
     """The README has at most 150 lines."""
     assert len(Path("README.md").read_text().splitlines()) <= 150
