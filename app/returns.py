@@ -66,6 +66,18 @@ class Attempt:
         return self.record.id
 
 
+class Step(NamedTuple):
+    """What becomes of a parcel's claims and of one of its returns, together."""
+
+    claims: Callable[[Mapping[str, Claim], float], dict[str, Claim]]
+    """From the claims and the store's clock (seconds) to the next claims."""
+    record: RecordChange
+    forgotten: ReturnRecord | None = None
+    """Taken for the record if the store has none."""
+    durable: bool = False
+    """Whether it has to outlive its server."""
+
+
 class ParcelReturns(NamedTuple):
     """The returns of a parcel, oldest first, the units they hold by item id, and the store's clock (seconds)."""
 
@@ -135,6 +147,7 @@ class Returns:
                     Change(self._used_key(scope, key), used.revision, use.model_dump_json().encode(), KEY_TTL_SECONDS),
                     self._record_change(scope, Found(begun, 0, now)),
                 ],
+                durable=True,
             ):
                 return Attempt(scope, begun, claim)
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
@@ -176,7 +189,7 @@ class Returns:
         found = Found(self._opened(scope, return_id, kept), kept.revision, now)
         if not _is_orphan(found.record, without_the_dead(_loaded(claims), now).get(return_id)):
             return found
-        buried = await self._change(scope, return_id, without_the_dead, _outcome_unknown)
+        buried = await self._change(scope, return_id, Step(without_the_dead, _outcome_unknown))
         if buried is None:
             raise ReturnNotFound("nothing was ever sent")
         return buried
@@ -214,12 +227,11 @@ class Returns:
         Raises:
             ReturnNotFound: it is gone.
         """
-        found = await self._change(
-            scope,
-            return_id,
+        step = Step(
             lambda claims, now: announcement_failed(claims, return_id, now=now),
             lambda found: found.became(ReturnState.FAILED, next_poll_at=None),
         )
+        found = await self._change(scope, return_id, step)
         if found is None:
             raise ReturnNotFound("the return is gone")
         return found
@@ -240,35 +252,29 @@ class Returns:
                 await asyncio.sleep(SETTLE_PAUSE_SECONDS)
 
     async def _advance(self, attempt: Attempt, event: Event, change: RecordChange) -> Found | None:
-        return await self._change(
-            attempt.scope,
-            attempt.return_id,
+        step = Step(
             lambda claims, now: advanced(claims, attempt.return_id, event, attempt.claim, now=now),
             change,
             forgotten=attempt.record if event in AFTER_FIRST_BYTE else None,
+            durable=event is Event.FIRST_BYTE,
         )
+        return await self._change(attempt.scope, attempt.return_id, step)
 
-    async def _change(
-        self,
-        scope: str,
-        return_id: str,
-        next_claims: Callable[[Mapping[str, Claim], float], dict[str, Claim]],
-        next_record: RecordChange,
-        forgotten: ReturnRecord | None = None,
-    ) -> Found | None:
+    async def _change(self, scope: str, return_id: str, step: Step) -> Found | None:
         """The return after claims and record changed together; None, and no record, if its claim is gone."""
         operation = secrets.token_urlsafe(12)
         for _ in range(RACES):
             now, (claims, kept) = await self._store.read(_claims_key(scope), _record_key(scope, return_id))
-            after = next_claims(_loaded(claims), now)
-            record = self._opened(scope, return_id, kept) if kept.revision else forgotten
+            after = step.claims(_loaded(claims), now)
+            record = self._opened(scope, return_id, kept) if kept.revision else step.forgotten
             found = None
             change = Change(_record_key(scope, return_id), kept.revision, None, self._return_ttl)
             if return_id in after and record:
                 before = Found(record, kept.revision, now)
-                found = replace(before, record=next_record(before))
+                found = replace(before, record=step.record(before))
                 change = self._record_change(scope, found)
-            if await self._store.commit(operation, [self._claims_change(scope, claims, after), change], return_id):
+            changes = [self._claims_change(scope, claims, after), change]
+            if await self._store.commit(operation, changes, return_id, durable=step.durable):
                 return found and replace(found, version=kept.revision + 1)
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 

@@ -88,7 +88,7 @@ class SessionStore:
         """A new id for this session, which lives `ttl` seconds."""
         session_id = SessionId.new(kind)
         sealed = seal(session_id.secret, session.model_dump_json().encode(), _context(session_id))
-        await self._store.put(_name(session_id), sealed, ttl)
+        await self._store.put(_name(session_id), sealed, ttl, durable=True)
         return session_id
 
     async def get(self, session_id: SessionId) -> Session:

@@ -26,7 +26,16 @@ _HTTP_URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?"
 )
 _PORT = r"(:(?!0)(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
-_REDIS_URL = re.compile(rf"rediss?://([^\s/@?#\[\]]*@)?[A-Za-z0-9._-]+{_PORT}(/[0-9]{{0,4}})?|unix:///[^\s?#]+")
+_WHO, _HOST = r"([^\s/@?#\[\]]*@)?", rf"[A-Za-z0-9._-]+{_PORT}"
+_HOSTS, _DB = rf"{_HOST}(,{_HOST})*", "[0-9]{1,4}"
+_REDIS_URL = re.compile(
+    rf"rediss?://{_WHO}{_HOST}(/({_DB})?)?|unix:///[^\s?#]+"
+    rf"|rediss?\+cluster://{_WHO}{_HOSTS}|rediss?\+sentinel://{_WHO}{_HOSTS}/[A-Za-z0-9._-]+/{_DB}"
+)
+_REDIS_URL_FORMS = (
+    "redis[s]://[user:password@]host[:port][/db], unix:///path, redis[s]+cluster://[user:password@]host[:port],... "
+    "or redis[s]+sentinel://[user:password@]host[:port],.../service/db"
+)
 
 
 class SettingsError(Exception):
@@ -65,7 +74,7 @@ def _keys(value: object) -> object:
 
 def _redis_url(value: object) -> object:
     if not _REDIS_URL.fullmatch(str(value)):
-        raise ValueError("redis[s]://[user:password@]host[:port][/db] or unix:///path")
+        raise ValueError(_REDIS_URL_FORMS)
     return value
 
 
@@ -110,7 +119,7 @@ class Settings(BaseSettings):
     ]
     """Brand domains served; any other brand is not found."""
     redis_url: Annotated[Secret[str], BeforeValidator(_redis_url)]
-    """Where the state lives."""
+    """Where the state lives: one server, a Cluster, or what Sentinels watch over (docs/adr/0010)."""
     secret_key: Annotated[Secret[tuple[bytes, ...]], NoDecode, BeforeValidator(_keys)]
     """The first key seals, all open, the last one names parcels in Redis (docs/adr/0001)."""
     upstream_url: UpstreamUrl = "https://panel.sendcloud.sc/api/v2"

@@ -1,25 +1,25 @@
 """The one Redis client: scripts that are safe to send twice, and every failure as one error."""
 
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError
 
 from app.errors import StoreUnavailable
+from app.node import FOREIGN, RETRY_AFTER_SECONDS, TIMEOUT_SECONDS, Argument, Command, Reply, reason
+from app.topology import Topology, topology
 
-TIMEOUT_SECONDS = 0.3
-CONNECTIONS = 32
-WAIT_FOR_CONNECTION_SECONDS = 2.0
-"""A burst waits for its turn; only the answer of the server is urgent."""
-RETRY_AFTER_SECONDS = 2
 CHANNEL = "returns"
-QUIET_SECONDS = 10.0
-"""After this long without news the connection is asked whether it still lives."""
+REPLICAS = 1
+"""How many replicas have to have a durable write."""
+REPLICATION_SECONDS = 0.15
+DURABLE_SECONDS = 5.0
+"""How long a durable write is tried."""
+DURABLE_PAUSE_SECONDS = 0.1
 
 # Each versioned record is a hash: r = revision, o = the operation that wrote it, v = its bytes.
 _READ = """
@@ -35,8 +35,12 @@ return answer
 
 # ARGV: operation, channel, news ('' for none), then for each key: expected revision, ttl in ms, value ('' deletes).
 # The first key is always written, so its operation tells a repeated script from a lost race.
+# A repetition writes it again: WAIT waits for what was written over its own connection and for nothing else.
 _COMMIT = """
-if redis.call('HGET', KEYS[1], 'o') == ARGV[1] then return 1 end
+if redis.call('HGET', KEYS[1], 'o') == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'o', ARGV[1])
+  return 1
+end
 for i, key in ipairs(KEYS) do
   if (redis.call('HGET', key, 'r') or '0') ~= ARGV[3 * i + 1] then return 0 end
 end
@@ -143,88 +147,86 @@ class Change:
     """Seconds the key lives from now on."""
 
 
+class Script(Protocol):
+    """A script that runs where its keys are, all of one hash slot."""
+
+    async def __call__(self, keys: Sequence[str], args: Sequence[Argument], *, durable: bool = False) -> Any:  # noqa: ANN401  whatever the script says
+        """What it returns. Raises StoreUnavailable when that cannot be known."""
+
+
 class Store:
     """Redis as this service uses it; every method raises StoreUnavailable when the answer cannot be known."""
 
-    def __init__(self, pool: BlockingConnectionPool) -> None:
-        self._pool = pool
-        self._client = client = Redis(connection_pool=pool)
-        self._read = client.register_script(_READ)
-        self._commit = client.register_script(_COMMIT)
-        self._release = client.register_script(_RELEASE)
-        self._spend = client.register_script(_SPEND)
-        self._pause = client.register_script(_PAUSE)
-        self._prolong = client.register_script(_PROLONG)
+    def __init__(self, servers: Topology) -> None:
+        self._servers = servers
+        self._read = self.script(_READ)
+        self._commit = self.script(_COMMIT)
+        self._release = self.script(_RELEASE)
+        self._spend = self.script(_SPEND)
+        self._pause = self.script(_PAUSE)
+        self._prolong = self.script(_PROLONG)
 
     @classmethod
     def connect(cls, url: str) -> "Store":
-        """A store on a standalone server; no connection is made before the first call."""
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            timeout=WAIT_FOR_CONNECTION_SECONDS,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            # Once: all we send is safe to repeat, and under a burst a reply may lie unread longer than the timeout.
-            retry=Retry(NoBackoff(), 1),
-            # Spares new connections the HELLO; nothing here needs RESP3.
-            protocol=2,
-            driver_info=None,
-        )
-        return cls(pool)
+        """A store on one server, on a Cluster or behind Sentinels; no connection is made before the first call."""
+        return cls(topology(url))
 
     @property
     def connections_in_use(self) -> int:
         """How many connections are lent out now, the listening one included."""
-        _, (in_use, _) = self._pool.get_connection_count()
-        return in_use
+        return self._servers.connections_in_use
 
     async def aclose(self) -> None:
         """Closes every connection."""
         with _failures_mapped():
-            await self._client.aclose(close_connection_pool=True)
+            await self._servers.aclose()
+
+    def script(self, source: str) -> Script:
+        """The script as something to call. It may run twice, so it has to be safe to repeat."""
+        digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+        async def call(keys: Sequence[str], args: Sequence[Argument], *, durable: bool = False) -> Reply:
+            # A durable write has one deadline, and may meet a server that does not know the script yet.
+            if not durable:
+                with suppress(NoScriptError):
+                    return await self._run(keys[0], ("EVALSHA", digest, len(keys), *keys, *args))
+            return await self._run(keys[0], ("EVAL", source, len(keys), *keys, *args), durable=durable)
+
+        return call
 
     async def ping(self) -> None:
-        """Returns if the server answers."""
-        with _failures_mapped():
-            await self._client.ping()
+        """Returns if the server answers, of a Cluster any one."""
+        await self._run(None, ("PING",))
 
     async def now(self) -> float:
         """The store's clock in seconds since the epoch: the one clock all replicas share."""
-        with _failures_mapped():
-            seconds, microseconds = await self._client.time()
+        seconds, microseconds = await self._run(None, ("TIME",))
         return float(seconds) + float(microseconds) / 1_000_000
 
     async def get(self, key: str) -> bytes | None:
         """The bytes under this key, or None if it is known to be absent."""
-        with _failures_mapped():
-            return cast("bytes | None", await self._client.get(key))
+        return cast("bytes | None", await self._run(key, ("GET", key)))
 
-    async def put(self, key: str, value: bytes, ttl: float) -> None:
-        """Keeps the bytes for `ttl` seconds."""
-        with _failures_mapped():
-            await self._client.set(key, value, px=int(ttl * 1000))
+    async def put(self, key: str, value: bytes, ttl: float, *, durable: bool = False) -> None:
+        """Keeps the bytes for `ttl` seconds; `durable` as for `commit`."""
+        await self._run(key, ("SET", key, value, "PX", int(ttl * 1000)), durable=durable)
 
     async def delete(self, key: str) -> bool:
         """Forgets the key; whether it was there."""
-        with _failures_mapped():
-            return bool(await self._client.delete(key))
+        return bool(await self._run(key, ("DEL", key)))
 
     async def prolong(self, keys: Sequence[str], ttl: int) -> None:
         """Lets keys of one hash slot that are there live `ttl` seconds from now on."""
-        with _failures_mapped():
-            await self._prolong(keys=keys, args=[ttl])
+        await self._prolong(keys=keys, args=[ttl])
 
     async def acquire(self, key: str, owner: str, ttl: float) -> bool:
         """Whether `owner` holds this lease now; asking again with the same owner gives the same answer."""
-        with _failures_mapped():
-            holder = await self._client.set(key, owner, nx=True, get=True, px=int(ttl * 1000))
+        holder = await self._run(key, ("SET", key, owner, "NX", "GET", "PX", int(ttl * 1000)))
         return holder is None or holder == owner.encode()
 
     async def release(self, key: str, owner: str) -> None:
         """Gives the lease back if `owner` still holds it."""
-        with _failures_mapped():
-            await self._release(keys=[key], args=[owner])
+        await self._release(keys=[key], args=[owner])
 
     async def spend(self, key: str, amount: int, *limits: Limit) -> Allowance:
         """Spends `amount` if it fits under every limit of this key, on the store's clock; else nothing.
@@ -243,40 +245,69 @@ class Store:
 
     async def read(self, *keys: str) -> tuple[float, list[Versioned]]:
         """The store's clock (seconds) and the versioned records under these keys, all of one hash slot."""
-        with _failures_mapped():
-            now_ms, *fields = await self._read(keys=keys)
+        now_ms, *fields = await self._read(keys=keys, args=[])
         pairs = zip(fields[::2], fields[1::2], strict=True)
         return now_ms / 1000, [Versioned(int(revision), value) for revision, value in pairs]
 
-    async def commit(self, operation: str, changes: Sequence[Change], news: str = "") -> bool:
+    async def commit(self, operation: str, changes: Sequence[Change], news: str = "", *, durable: bool = False) -> bool:
         """Makes all changes at once and tells `news` to all who listen; or none if a record changed meanwhile (False).
 
         Sending it twice is harmless: `operation` names this very commit, and the first change must keep its record.
+        A durable one outlives its server where there are replicas: one of them has it, or this raises after 5 seconds.
         """
-        arguments: list[str | int | bytes] = [operation, CHANNEL, news]
+        arguments: list[Argument] = [operation, CHANNEL, news]
         for change in changes:
             arguments += [change.expected, change.ttl * 1000, change.value or b""]
-        with _failures_mapped():
-            return bool(await self._commit(keys=[change.key for change in changes], args=arguments))
+        return bool(await self._commit(keys=[change.key for change in changes], args=arguments, durable=durable))
 
     async def listen(self) -> AsyncIterator[str]:
         """News as it is told; "" means that some may have been missed, as at the beginning."""
-        async with self._client.pubsub() as subscription:
-            with _failures_mapped():
-                await subscription.subscribe(CHANNEL)
-            while True:
-                with _failures_mapped():
-                    message = await subscription.get_message(timeout=QUIET_SECONDS)
-                    if message is None:
-                        await subscription.ping()
-                if message is not None and message["type"] in {"subscribe", "message"}:
-                    yield message["data"].decode() if message["type"] == "message" else ""
+        with _failures_mapped():
+            node = await self._servers.node(None)
+            async with aclosing(node.listen(CHANNEL)) as listening:
+                async for news in listening:
+                    yield news.decode()
+
+    async def _run(self, key: str | None, command: Command, *, durable: bool = False) -> Any:  # noqa: ANN401  whatever the command says
+        with _failures_mapped():
+            if durable and self._servers.replicated:
+                return await self._until_replicated(key, command)
+            (reply,) = await self._servers.run(key, [command], TIMEOUT_SECONDS)
+            return _stated(reply)
+
+    async def _until_replicated(self, key: str | None, command: Command) -> Reply:
+        """The reply once a replica has the write; a failover goes on meanwhile, so trouble is waited out."""
+        clock = asyncio.get_running_loop().time
+        wait = ("WAIT", REPLICAS, int(REPLICATION_SECONDS * 1000))
+        seconds = TIMEOUT_SECONDS + REPLICATION_SECONDS
+        deadline = clock() + DURABLE_SECONDS - seconds
+        while True:
+            try:
+                reply, replicas = await self._servers.run(key, [command, wait], seconds)
+                stated, replicas = _stated(reply), _stated(replicas)
+            except (StoreUnavailable, *FOREIGN):
+                if clock() > deadline:
+                    raise
+            else:
+                if replicas >= REPLICAS:
+                    return stated
+                if clock() > deadline:
+                    raise StoreUnavailable("too few replicas", retry_after=RETRY_AFTER_SECONDS)
+            await asyncio.sleep(DURABLE_PAUSE_SECONDS)
+
+
+def _stated(reply: Reply) -> Any:  # noqa: ANN401  whatever the server says
+    """The reply, unless it is an error."""
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
 
 
 @contextmanager
 def _failures_mapped() -> Iterator[None]:
-    # TypeError and AttributeError: redis-py lets them out when a peer closed a pooled connection (redis-py#4287).
     try:
         yield
-    except (RedisError, OSError, TypeError, AttributeError) as error:
-        raise StoreUnavailable(type(error).__name__, retry_after=RETRY_AFTER_SECONDS) from error
+    except NoScriptError:
+        raise
+    except FOREIGN as error:
+        raise StoreUnavailable(reason(error), retry_after=RETRY_AFTER_SECONDS) from error

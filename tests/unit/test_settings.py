@@ -74,10 +74,16 @@ def test_brand_has_to_be_a_domain_label(monkeypatch: pytest.MonkeyPatch, value: 
         "rediss://redis.example:6380/2",
         "redis://:p%40ss@redis.example/0",
         "unix:///run/redis.sock",
+        "redis+cluster://one.example",
+        "redis+cluster://one.example:7000,two.example:7001,three.example",
+        "rediss+cluster://user:p%40ss@one.example:7000,two.example:7001",
+        "redis+sentinel://one.example/main/0",
+        "redis+sentinel://one.example:26379,two.example:26380,three.example/my-store.eu/3",
+        "rediss+sentinel://:p%2Fss@one.example,two.example/main/0",
     ],
 )
 def test_redis_url_of_every_accepted_form(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    """Redis is reached over TCP, TLS or a socket, with or without user, port and database."""
+    """Redis is reached over TCP, TLS or a socket, as one server, a Cluster or a service that Sentinels know."""
     monkeypatch.setenv("BFF_REDIS_URL", value)
     assert load_settings().redis_url.get_secret_value() == value
 
@@ -120,12 +126,37 @@ def test_port_of_redis(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
         "redis://redis\n.example",
         "redis://redis.example\n",
         "unix:///run/redis.sock?db=1",
+        "redis://one.example,two.example",
+        "redis+cluster://",
+        "redis+cluster://one.example,",
+        "redis+cluster://,one.example",
+        "redis+cluster://one.example, two.example",
+        "redis+cluster://one.example/0",
+        "redis+cluster://one.example:0,two.example",
+        "redis+cluster://one.example:7000,two.example:70000",
+        "redis+cluster://user:swordfish@one.example,user:swordfish@two.example",
+        "redis+sentinel://one.example",
+        "redis+sentinel://one.example/main",
+        "redis+sentinel://one.example/main/",
+        "redis+sentinel://one.example/main/zero",
+        "redis+sentinel://one.example//0",
+        "redis+sentinel:///main/0",
+        "redis+sentinel://one.example,/main/0",
+        "redis+sentinel://one.example/my main/0",
+        "redis+sentinel://one.example/main/0/1",
+        "redis+sentinel://one.example/main/0?db=1",
+        "redis+socket://one.example",
+        "unix+cluster:///run/redis.sock",
     ],
 )
 def test_malformed_redis_url(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """A Redis URL of another form stops the start, an unescaped password included, and nothing of it is shown."""
     monkeypatch.setenv("BFF_REDIS_URL", value)
-    assert refusal() == "BFF_REDIS_URL: redis[s]://[user:password@]host[:port][/db] or unix:///path"
+    assert refusal() == (
+        "BFF_REDIS_URL: redis[s]://[user:password@]host[:port][/db], unix:///path, "
+        "redis[s]+cluster://[user:password@]host[:port],... "
+        "or redis[s]+sentinel://[user:password@]host[:port],.../service/db"
+    )
 
 
 @pytest.mark.parametrize(
