@@ -2,8 +2,9 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import cast
 
 import pytest
@@ -13,6 +14,7 @@ from app.errors import StoreUnavailable
 from app.store import Allowance, Change, Limit, Store, Versioned
 from tests.support.processes import Valkey, eventually, running_valkey
 from tests.support.raw_server import closed_port
+from tests.support.topologies import running_cluster, running_sentinels
 
 ABSENT = Versioned(0, b"")
 Call = Callable[[Store], Awaitable[object]]
@@ -31,12 +33,21 @@ CALLS: dict[str, Call] = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", name="store")
-async def connected_store(valkey: Valkey) -> AsyncIterator[Store]:
-    """A store on the shared Valkey."""
-    store = Store.connect(valkey.url)
-    yield store
-    await store.aclose()
+@pytest_asyncio.fixture(
+    scope="module",
+    name="store",
+    params=["standalone", *(pytest.param(each, marks=pytest.mark.system) for each in ("cluster", "sentinel"))],
+)
+async def connected_store(
+    request: pytest.FixtureRequest, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Store]:
+    """A store on the shared Valkey, on a Cluster, behind Sentinels."""
+    async with AsyncExitStack() as stack:
+        url = valkey.url
+        if request.param != "standalone":
+            run = running_cluster if request.param == "cluster" else running_sentinels
+            url = (await stack.enter_async_context(run(tmp_path_factory.mktemp(request.param)))).url
+        yield await stack.enter_async_context(aclosing(Store.connect(url)))
 
 
 @pytest.fixture(name="name")
@@ -51,12 +62,18 @@ async def current(store: Store, key: str) -> Versioned:
     return record
 
 
-async def test_plain_values(store: Store, valkey: Valkey, name: str) -> None:
+async def milliseconds_left(store: Store, key: str) -> int:
+    """How long the key lives on."""
+    left: int = await store.script("return redis.call('PTTL', KEYS[1])")(keys=[key], args=[])
+    return left
+
+
+async def test_plain_values(store: Store, name: str) -> None:
     """What is put is there until it is deleted or its time is over; an absent key is known to be absent."""
     assert await store.get(name) is None
     await store.put(name, b"\x00value", 60)
     assert await store.get(name) == b"\x00value"
-    assert 55_000 < await valkey.client.pttl(name) <= 60_000
+    assert 55_000 < await milliseconds_left(store, name) <= 60_000
     await store.delete(name)
     await store.delete(name)
     assert await store.get(name) is None
@@ -72,21 +89,21 @@ async def test_values_end(store: Store, name: str) -> None:
     await eventually(is_gone, 5)
 
 
-async def test_clock(store: Store, valkey: Valkey, name: str) -> None:
+async def test_clock(store: Store, name: str) -> None:
     """The clock is the store's own, in seconds, and a read tells it too."""
-    seconds, _ = await valkey.client.time()
+    seconds = int(time.time())
     now, (read_at, _) = await store.now(), await store.read(name)
     assert seconds <= now <= read_at + 0.001 < seconds + 10
 
 
-async def test_commit_and_read(store: Store, valkey: Valkey, name: str) -> None:
+async def test_commit_and_read(store: Store, name: str) -> None:
     """All changes of a commit happen at once, each with its own time to live, and count up their revisions."""
     first, second = f"{name}:1", f"{name}:2"
     assert await store.commit("a", [Change(first, 0, b"one", 60), Change(second, 0, b"two", 600)])
     assert await store.commit("b", [Change(first, 1, b"uno", 60)])
     _, records = await store.read(first, second, f"{name}:3")
     assert records == [Versioned(2, b"uno"), Versioned(1, b"two"), ABSENT]
-    assert 55_000 < await valkey.client.pttl(first) <= 60_000 < await valkey.client.pttl(second) <= 600_000
+    assert 55_000 < await milliseconds_left(store, first) <= 60_000 < await milliseconds_left(store, second) <= 600_000
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 1), (2, 0), (1, 1), (0, 0)])
@@ -139,11 +156,11 @@ async def test_lease_ends(store: Store, name: str) -> None:
     await eventually(lambda: store.acquire(name, "alive", 60), 5)
 
 
-async def test_asking_again_does_not_prolong_a_lease(store: Store, valkey: Valkey, name: str) -> None:
+async def test_asking_again_does_not_prolong_a_lease(store: Store, name: str) -> None:
     """An owner that asks again still has to be done in time."""
     await store.acquire(name, "me", 60)
     await store.acquire(name, "me", 600)
-    assert await valkey.client.pttl(name) <= 60_000
+    assert await milliseconds_left(store, name) <= 60_000
 
 
 async def test_news(store: Store, name: str) -> None:
@@ -156,11 +173,11 @@ async def test_news(store: Store, name: str) -> None:
         assert [await anext(mine), await anext(mine)] == [f"{name} first", f"{name} second"]
 
 
-async def test_budget(store: Store, valkey: Valkey, name: str) -> None:
+async def test_budget(store: Store, name: str) -> None:
     """What still fits under the limit is spent, what does not fit costs nothing, and an idle budget is forgotten."""
     answers = [await store.spend(name, amount, Limit(10, 60)) for amount in (6, 5, 4, 1)]
     assert [(each.granted, each.remaining) for each in answers] == [(True, 4), (False, 4), (True, 0), (False, 0)]
-    assert 60 < await valkey.client.ttl(name) <= 120
+    assert 60_000 < await milliseconds_left(store, name) <= 120_000
 
 
 async def test_budget_returns(store: Store, name: str) -> None:
@@ -181,14 +198,14 @@ async def test_budget_of_two_windows(store: Store, name: str) -> None:
     assert 55 < refused.wait <= 62.5
 
 
-async def test_pause(store: Store, valkey: Valkey, name: str) -> None:
+async def test_pause(store: Store, name: str) -> None:
     """While a budget is paused nothing can be spent, and a shorter pause does not end a longer one."""
     await store.pause(name, 60)
     await store.pause(name, 1)
     refused = await store.spend(name, 1, Limit(10, 1))
     assert not refused.granted
     assert 59 < refused.wait <= 60
-    assert 59 <= await valkey.client.ttl(name) <= 60
+    assert 59_000 <= await milliseconds_left(store, name) <= 60_000
 
 
 async def test_budget_in_a_crowd(store: Store, name: str) -> None:
@@ -198,13 +215,32 @@ async def test_budget_in_a_crowd(store: Store, name: str) -> None:
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-async def test_no_server(call: Call) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1:{port}/0",
+        "unix:///nowhere/redis.sock",
+        "redis+cluster://127.0.0.1:{port},127.0.0.1:{port}",
+        "redis+sentinel://127.0.0.1:{port},127.0.0.1:{port}/main/0",
+    ],
+)
+async def test_no_server(call: Call, url: str) -> None:
     """Without a server nothing is known: every call says so, and when to ask again."""
-    store = Store.connect(f"redis://127.0.0.1:{closed_port()}/0")
+    store = Store.connect(url.format(port=closed_port()))
     with pytest.raises(StoreUnavailable) as caught:
         await call(store)
     assert caught.value.retry_after
     await store.aclose()
+
+
+async def test_durable_writes(store: Store, name: str) -> None:
+    """A durable write is made once, and said to be made, however often it is sent."""
+    await store.put(f"{name}:1", b"value", 60, durable=True)
+    assert await store.get(f"{name}:1") == b"value"
+    changes = [Change(f"{name}:2", 0, b"one", 60)]
+    assert [await store.commit("same", changes, durable=True) for _ in range(3)] == [True] * 3
+    assert not await store.commit("other", changes, durable=True)
+    assert await current(store, f"{name}:2") == Versioned(1, b"one")
 
 
 async def test_full_server(name: str) -> None:

@@ -1,4 +1,4 @@
-"""A TCP proxy that can refuse, for what no upstream does by itself."""
+"""A TCP proxy that can refuse and be slow, for what no server does by itself."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,6 +16,8 @@ class Proxy:
 
     target: int
     port: int = field(default_factory=free_port)
+    delay: float = 0.0
+    """Seconds that bytes take, in either direction."""
     _server: asyncio.Server | None = None
 
     async def open(self) -> None:
@@ -30,21 +32,22 @@ class Proxy:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to_reader, to_writer = await asyncio.open_connection(LOCAL, self.target)
-        await asyncio.gather(_move(reader, to_writer), _move(to_reader, writer))
+        await asyncio.gather(self._move(reader, to_writer), self._move(to_reader, writer))
 
-
-async def _move(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        while piece := await reader.read(PIECE_BYTES):
-            writer.write(piece)
-            await writer.drain()
-    writer.close()
+    async def _move(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while piece := await reader.read(PIECE_BYTES):
+                if self.delay:
+                    await asyncio.sleep(self.delay)
+                writer.write(piece)
+                await writer.drain()
+        writer.close()
 
 
 @asynccontextmanager
-async def running_proxy(target: int) -> AsyncIterator[Proxy]:
-    """An open proxy."""
-    proxy = Proxy(target)
+async def running_proxy(target: int, delay: float = 0.0) -> AsyncIterator[Proxy]:
+    """An open proxy; bytes take `delay` seconds in either direction."""
+    proxy = Proxy(target, delay=delay)
     await proxy.open()
     try:
         yield proxy

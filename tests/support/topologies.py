@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -66,6 +67,10 @@ class Server:
         except (RedisError, OSError) as error:
             return "LOADING" not in str(error) and "connect" not in str(error).casefold()
         return True
+
+    async def command(self, *words: str | int) -> Any:
+        """What it answers."""
+        return await self.client.execute_command(*words)  # type: ignore[no-untyped-call]  # the library's
 
     def send(self, number: signal.Signals) -> None:
         """Sends it a signal; SIGSTOP freezes, SIGCONT wakes."""
@@ -152,20 +157,20 @@ async def running_cluster(directory: Path) -> AsyncIterator[Deployment]:
 
 async def _form(here: Deployment, buses: list[int]) -> None:
     for number, (server, bus) in enumerate(zip(here.data, buses, strict=True)):
-        await server.client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-        await here.data[0].client.execute_command("CLUSTER", "MEET", LOCAL, server.port, bus)
+        await server.command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        await here.data[0].command("CLUSTER", "MEET", LOCAL, server.port, bus)
     for number, master in enumerate(here.data[:MASTERS]):
         first, end = number * SLOTS // MASTERS, (number + 1) * SLOTS // MASTERS
-        await master.client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+        await master.command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
 
     async def all_met() -> bool:
-        known = [await server.client.execute_command("CLUSTER INFO") for server in here.data]
+        known = [await server.command("CLUSTER INFO") for server in here.data]
         return all(each["cluster_state"] == "ok" and each["cluster_known_nodes"] == "6" for each in known)
 
     await eventually(all_met, FORMED_SECONDS)
     for master, replica in zip(here.data[:MASTERS], here.data[MASTERS:], strict=True):
-        name = await master.client.execute_command("CLUSTER", "MYID")
-        await replica.client.execute_command("CLUSTER", "REPLICATE", name)
+        name = await master.command("CLUSTER", "MYID")
+        await replica.command("CLUSTER", "REPLICATE", name)
     await eventually(here.is_whole, FORMED_SECONDS)
 
 
@@ -188,7 +193,7 @@ async def running_sentinels(directory: Path) -> AsyncIterator[Deployment]:
 async def sentinels_agree(here: Deployment) -> bool:
     """Whether all Sentinels know each other and two replicas of a master that lives."""
     for sentinel in here.sentinels:
-        told = await sentinel.client.sentinel_master(SERVICE)
+        told = await sentinel.command("SENTINEL MASTER", SERVICE)
         if (told["num-slaves"], told["num-other-sentinels"], told["flags"]) != (2, 2, "master"):
             return False
     return True

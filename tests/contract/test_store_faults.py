@@ -1,0 +1,202 @@
+"""A server refuses, hangs, restarts, fills up, changes its password, is far away: what calls cost, what they say."""
+
+import asyncio
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from app.errors import StoreUnavailable
+from app.node import CONNECTIONS
+from app.store import Change, Store
+from tests.contract.test_store import CALLS, Call
+from tests.support.processes import LOCAL, Valkey, eventually
+from tests.support.proxy import running_proxy
+from tests.support.topologies import Server
+
+AT_ONCE_SECONDS = 0.3
+SOON_SECONDS = 1.0
+MARGIN_SECONDS = 0.2
+"""What a busy machine may add to any of them."""
+BURST = 20 * CONNECTIONS
+
+
+@pytest_asyncio.fixture(name="server")
+async def mortal_server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A server to be harmed, which keeps what it was told in a file."""
+    options = {"save": "", "appendonly": "yes", "appendfsync": "everysec", "enable-protected-configs": "local"}
+    server = Server(tmp_path / "server", options)
+    await server.start()
+    yield server
+    await server.client.aclose()
+    await server.stop()
+
+
+@pytest_asyncio.fixture(name="store")
+async def store_on_it(server: Server) -> AsyncIterator[Store]:
+    """A store on that server, with a connection that has been used."""
+    async with aclosing(Store.connect(url_of(server))) as store:
+        await store.ping()
+        yield store
+
+
+def url_of(server: Server, password: str = "") -> str:
+    """Where the server is."""
+    return f"redis://:{password}@{LOCAL}:{server.port}/0"
+
+
+async def refusal(store: Store, call: Call = Store.ping) -> tuple[str, float]:
+    """Why a call fails, and after how many seconds."""
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable) as caught:
+        await call(store)
+    assert caught.value.retry_after
+    return str(caught.value), time.monotonic() - started
+
+
+async def answers(store: Store) -> bool:
+    """Whether the store answers."""
+    with suppress(StoreUnavailable):
+        await store.ping()
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("trouble", "expected"), [(signal.SIGKILL, "ConnectionError"), (signal.SIGSTOP, "TimeoutError")]
+)
+async def test_a_burst_fails_at_once(store: Store, server: Server, trouble: signal.Signals, expected: str) -> None:
+    """A server that is dead or hangs costs each of many who call at once 300 ms at most, and those after them 5 ms."""
+    server.send(trouble)
+    for reason, seconds in await asyncio.gather(*(refusal(store) for _ in range(BURST))):
+        assert reason == expected
+        assert seconds < AT_ONCE_SECONDS + MARGIN_SECONDS
+    later = [await refusal(store) for _ in range(20)]
+    assert sorted(seconds for _, seconds in later)[10] < 0.005
+    assert store.connections_in_use == 0
+
+
+async def test_a_frozen_server_that_wakes(store: Store, server: Server) -> None:
+    """Full service within a second of the server's return, without a new start."""
+    server.send(signal.SIGSTOP)
+    await asyncio.gather(*(refusal(store) for _ in range(BURST)))
+    server.send(signal.SIGCONT)
+    await eventually(lambda: answers(store), SOON_SECONDS)
+    await asyncio.gather(*(store.ping() for _ in range(BURST)))
+
+
+async def test_a_restart_that_nobody_noticed(store: Store, server: Server) -> None:
+    """A server that restarts between two calls costs none of them, and remembers what it had acknowledged."""
+    await store.put("session", b"sealed", 60)
+    await asyncio.gather(*(store.ping() for _ in range(CONNECTIONS)))
+    await server.stop(signal.SIGTERM)
+    await server.start()
+    assert await asyncio.gather(*(store.get("session") for _ in range(BURST))) == [b"sealed"] * BURST
+
+
+async def test_a_stall_of_our_own(store: Store) -> None:
+    """Replies that we are too busy to read are not the server's fault."""
+    calls = [asyncio.create_task(store.ping()) for _ in range(CONNECTIONS)]
+    await asyncio.sleep(0)
+    time.sleep(0.5)  # noqa: ASYNC251  this is the stall
+    await asyncio.gather(*calls)
+
+
+async def test_a_distant_server(server: Server) -> None:
+    """100 ms there and back, for the connection, the greeting and a call, is no timeout; the call costs one of them."""
+    async with (
+        running_proxy(server.port, 0.05) as far,
+        aclosing(Store.connect(f"redis://{LOCAL}:{far.port}/1")) as store,
+    ):
+        await asyncio.gather(*(store.put(f"key{number}", b"value", 60) for number in range(3 * CONNECTIONS)))
+        started = time.monotonic()
+        await store.get("key1")
+        assert time.monotonic() - started < 0.1 + MARGIN_SECONDS
+
+
+@pytest.mark.parametrize("call", [CALLS["put"], CALLS["commit"], CALLS["spend"]])
+async def test_a_full_server(store: Store, server: Server, call: Call) -> None:
+    """A server without room makes nothing seem stored, says so in one word, still reads, and recovers by itself."""
+    await store.put("session", b"sealed", 60)
+    await server.client.config_set("maxmemory", "1")
+    assert (await refusal(store, call))[0] == "OutOfMemoryError"
+    assert await store.get("session") == b"sealed"
+    await server.client.config_set("maxmemory", "0")
+    await call(store)
+
+
+async def test_a_full_disk(store: Store, server: Server) -> None:
+    """A server that cannot write its disk refuses to change anything; that is told apart from all else."""
+    await server.client.config_set("dir", "/proc")
+    await server.client.config_set("save", "1 1")
+    await store.put("session", b"sealed", 60)
+
+    async def refuses() -> bool:
+        try:
+            await store.put("session", b"sealed", 60)
+        except StoreUnavailable as error:
+            return str(error) == "MISCONF"
+        return False
+
+    await eventually(refuses, 20)
+    assert (await refusal(store, CALLS["commit"]))[0] == "MISCONF"
+    assert await store.get("session") == b"sealed"
+
+
+async def test_a_rotated_password(server: Server) -> None:
+    """A password that is not ours any more is named as such; once it is ours again, calls are served again."""
+    secret = secrets.token_hex(8)
+    await server.client.config_set("requirepass", secret)
+    async with aclosing(Store.connect(url_of(server, secret))) as store:
+        await store.put("session", b"sealed", 60)
+        await server.client.config_set("requirepass", "another")
+        await server.client.client_kill_filter(_type="normal", skipme=True)
+        assert (await refusal(store))[0] == "AuthenticationError"
+        await server.client.config_set("requirepass", secret)
+        await eventually(lambda: answers(store), SOON_SECONDS)
+        assert await store.get("session") == b"sealed"
+
+
+async def test_an_open_server_and_a_password(server: Server) -> None:
+    """A server that wants a password and gets none is named as such, and nothing of what it says is passed on."""
+    await server.client.config_set("requirepass", "secret")
+    async with aclosing(Store.connect(f"redis://{LOCAL}:{server.port}/0")) as store:
+        assert (await refusal(store))[0] == "AuthenticationError"
+
+
+async def test_cancelled_calls_keep_nothing(valkey: Valkey) -> None:
+    """Calls cancelled at any moment, even twice, keep no connection and leave no reply for somebody else."""
+    async with aclosing(Store.connect(valkey.url)) as store:
+        names = [secrets.token_hex(8) for _ in range(4 * CONNECTIONS)]
+        for name in names:
+            await store.put(name, name.encode(), 60)
+        for number in range(30):
+            calls = [asyncio.create_task(store.get(name)) for name in names]
+            for _ in range(number):
+                await asyncio.sleep(0)
+            for call in calls[::2]:
+                call.cancel()
+                call.cancel()
+            read = await asyncio.gather(*calls, return_exceptions=True)
+            assert all(each == name.encode() for each, name in zip(read[1::2], names[1::2], strict=True))
+        assert store.connections_in_use == 0
+        assert await store.commit("a", [Change(names[0] + "c", 0, b"value", 60)])
+
+
+async def test_listening_survives(store: Store, server: Server) -> None:
+    """Who listens is told when the server dies, and may listen again once it is back."""
+    news = store.listen()
+    assert await anext(news) == ""
+    assert store.connections_in_use == 1
+    await server.stop()
+    with pytest.raises(StoreUnavailable):
+        await anext(news)
+    assert store.connections_in_use == 0
+    await server.start()
+    await eventually(lambda: answers(store), SOON_SECONDS)
+    assert await anext(store.listen()) == ""
