@@ -289,19 +289,15 @@ async def _said(connection: AnyConnection, packed: list[bytes], count: int, seco
 
 
 async def _exchanged(connection: AnyConnection, packed: list[bytes], count: int, seconds: float) -> list[Reply]:
-    try:
-        async with patience(seconds):
-            await connection.send_packed_command(packed)
-            return [await _reply(connection) for _ in range(count)]
-    except BaseException:
-        # Replies may still be under way: nobody must take them for the answer to the next question.
-        await connection.disconnect(nowait=True)
-        raise
+    # Whatever interrupts it, the library closes the connection: nobody takes a late reply for his own.
+    async with patience(seconds):
+        await connection.send_packed_command(packed)
+        return [await _reply(connection) for _ in range(count)]
 
 
 async def _reply(connection: AnyConnection) -> Reply:
     try:
-        reply: Reply = await connection.read_response()
+        reply: Reply = await connection.read_response(disconnect_on_error=True)
     except ResponseError as error:
         return error
     return reply
