@@ -251,6 +251,32 @@ async def test_one_node_is_not_the_cluster(cluster: Deployment) -> None:
         await eventually(lambda: _serves(store), 10)
 
 
+async def test_a_switch_is_heard_of(sentinels: Deployment) -> None:
+    """Writes go to the new master as soon as Sentinels say so, though the old one goes on taking them for a while."""
+    old = (await sentinels.masters())[0]
+    for server in sentinels.data:
+        await server.client.config_set("min-replicas-to-write", 0)
+    async with aclosing(Store.connect(sentinels.url)) as store:
+        await store.ping()
+        await sentinels.sentinels[0].command("SENTINEL", "FAILOVER", SERVICE)
+        await eventually(lambda: _all_left(sentinels, old), 20)
+        await eventually(partial(_is_kept_elsewhere, store, old), 2)
+        assert old in await sentinels.masters()
+
+
+async def _is_kept_elsewhere(store: Store, old: Server) -> bool:
+    """Whether a fresh key is not on that server."""
+    key = str(time.monotonic_ns())
+    await store.put(key, b"value", 60)
+    return not await old.client.exists(key)
+
+
+async def _all_left(deployment: Deployment, old: Server) -> bool:
+    """Whether no Sentinel takes this server for the master any more."""
+    told = [await sentinel.command("SENTINEL MASTER", SERVICE) for sentinel in deployment.sentinels]
+    return all(each["port"] != old.port for each in told)
+
+
 @pytest.mark.parametrize("trouble", [killed, frozen])
 async def test_news_after_a_failover(deployment: Deployment, trouble: Trouble) -> None:
     """Who listens is told that news may have been missed, and hears what is told afterwards on any master."""
