@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Any, NamedTuple
 
 from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
@@ -54,7 +55,7 @@ class Server(NamedTuple):
             "username": self.username,
             "password": self.password,
             "db": self.db,
-            # Time is ours to keep, see `patience`; so are repetitions.
+            # Time is ours to keep, see `Patience`; so are repetitions.
             "socket_timeout": None,
             "socket_connect_timeout": None,
             "retry": Retry(NoBackoff(), 0),
@@ -79,29 +80,33 @@ class Server(NamedTuple):
 def _say_nothing(_: object) -> None: ...
 
 
-@asynccontextmanager
-async def patience(seconds: float) -> AsyncIterator[None]:
+class Patience:
     """Raises TimeoutError after so many seconds of a loop that runs; while ours stalls, its clock stands nearly still.
 
     A loop that comes back from a stall runs its timers before it reads its sockets: a plain timeout would give up on
     a reply that has long been there. So several timers in a row have to pass, and a stall eats one of them at most.
     """
-    loop = asyncio.get_running_loop()
-    timer: asyncio.TimerHandle
-    async with asyncio.timeout(None) as limit:
 
-        def tick(left: int) -> None:
-            nonlocal timer
-            if left:
-                timer = loop.call_later(seconds / TICKS, tick, left - 1)
-            else:
-                limit.reschedule(loop.time())
+    def __init__(self, seconds: float) -> None:
+        self._tick_seconds = seconds / TICKS
+        self._loop = asyncio.get_running_loop()
+        self._limit = asyncio.timeout(None)
 
-        tick(TICKS)
-        try:
-            yield
-        finally:
-            timer.cancel()
+    async def __aenter__(self) -> None:
+        await self._limit.__aenter__()
+        self._tick(TICKS)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        await self._limit.__aexit__(kind, error, trace)
+
+    def _tick(self, left: int) -> None:
+        if left:
+            self._timer = self._loop.call_later(self._tick_seconds, self._tick, left - 1)
+        else:
+            self._limit.reschedule(self._loop.time())
 
 
 class Circuit:
@@ -199,7 +204,7 @@ class Node:
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[AnyConnection]:
         try:
-            async with patience(WAIT_FOR_CONNECTION_SECONDS):
+            async with Patience(WAIT_FOR_CONNECTION_SECONDS):
                 await self._turns.acquire()
         except TimeoutError as error:
             raise StoreUnavailable("no connection is free", retry_after=RETRY_AFTER_SECONDS) from error
@@ -245,9 +250,9 @@ async def ask(server: Server, commands: Sequence[Command]) -> list[Reply]:
 async def greeted(connection: AnyConnection) -> None:
     """Returns once the connection is open and the server knows who asks."""
     try:
-        async with patience(TIMEOUT_SECONDS):
+        async with Patience(TIMEOUT_SECONDS):
             await connection.connect()  # type: ignore[no-untyped-call]  # the library's
-        async with patience(TIMEOUT_SECONDS):
+        async with Patience(TIMEOUT_SECONDS):
             await connection.on_connect()
     except BaseException:
         await connection.disconnect(nowait=True)
@@ -290,7 +295,7 @@ async def _said(connection: AnyConnection, packed: list[bytes], count: int, seco
 
 async def _exchanged(connection: AnyConnection, packed: list[bytes], count: int, seconds: float) -> list[Reply]:
     # Whatever interrupts it, the library closes the connection: nobody takes a late reply for his own.
-    async with patience(seconds):
+    async with Patience(seconds):
         await connection.send_packed_command(packed)
         return [await _reply(connection) for _ in range(count)]
 

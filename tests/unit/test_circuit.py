@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from app.errors import StoreUnavailable
-from app.node import PROBE_SECONDS, Circuit, patience
+from app.node import PROBE_SECONDS, Circuit, Patience
 
 NOW = 1000.0
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -78,7 +78,7 @@ async def read_during(stall: float) -> bytes:
         loop.add_reader(trigger, stand_still)
         other_end.send(b"now")
         try:
-            async with patience(0.2):
+            async with Patience(0.2):
                 return await reader.read(1)
         finally:
             writer.close()
@@ -101,7 +101,7 @@ async def test_patience_ends() -> None:
     """Without an answer it ends after its seconds, not before and not much later."""
     started = time.monotonic()
     with pytest.raises(TimeoutError):
-        async with patience(0.1):
+        async with Patience(0.1):
             await asyncio.Event().wait()
     assert 0.09 < time.monotonic() - started < 0.5
 
@@ -110,7 +110,7 @@ async def test_patience_leaves_a_cancellation_alone() -> None:
     """Who is cancelled from outside meanwhile is cancelled, not late."""
 
     async def wait() -> None:
-        async with patience(5):
+        async with Patience(5):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())
