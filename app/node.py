@@ -1,10 +1,9 @@
-"""One Redis server: a few connections, patience that a stall of our own cannot use up, a circuit that fails fast."""
+"""One Redis server: a few connections, and what is said over them."""
 
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
@@ -12,19 +11,16 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
+from app.circuit import RETRY_AFTER_SECONDS, Circuit, Patience
 from app.errors import StoreUnavailable
 
 TIMEOUT_SECONDS = 0.25
 """For each of: the connection, its greeting, an exchange."""
-TICKS = 5
 CONNECTIONS = 32
 WAIT_FOR_CONNECTION_SECONDS = 2.0
 """A burst waits for its turn; only the answer of the server is urgent."""
-PROBE_SECONDS = 0.3
-"""Between two questions to a server that did not answer; more than one of them takes."""
 QUIET_SECONDS = 2.0
 """After this long without news the connection is asked whether it still lives, and has as long to say so."""
-RETRY_AFTER_SECONDS = 2
 
 # TypeError and AttributeError: redis-py lets them out when a peer closed a connection (redis-py#4287); RuntimeError:
 # uvloop, when such a connection is written to. A protocol error may surface as a ValueError or a LookupError.
@@ -78,69 +74,6 @@ class Server(NamedTuple):
 
 
 def _say_nothing(_: object) -> None: ...
-
-
-class Patience:
-    """Raises TimeoutError after so many seconds of a loop that runs; while ours stalls, its clock stands nearly still.
-
-    A loop that comes back from a stall runs its timers before it reads its sockets: a plain timeout would give up on
-    a reply that has long been there. So several timers in a row have to pass, and a stall eats one of them at most.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._tick_seconds = seconds / TICKS
-        self._loop = asyncio.get_running_loop()
-        self._limit = asyncio.timeout(None)
-
-    async def __aenter__(self) -> None:
-        await self._limit.__aenter__()
-        self._tick(TICKS)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._timer.cancel()
-        await self._limit.__aexit__(kind, error, trace)
-
-    def _tick(self, left: int) -> None:
-        if left:
-            self._timer = self._loop.call_later(self._tick_seconds, self._tick, left - 1)
-        else:
-            self._limit.reschedule(self._loop.time())
-
-
-class Circuit:
-    """Whether to ask a server at all: after a miss one call asks now and then, the others fail at once."""
-
-    def __init__(self) -> None:
-        self._reason: str | None = None
-        self._probe_at = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the server did not answer the last time."""
-        return self._reason is not None
-
-    def check(self, now: float) -> None:
-        """Returns if it may be asked (`now` in seconds of any steady clock).
-
-        Raises:
-            StoreUnavailable: not now; the text names the last miss.
-        """
-        if self._reason is not None and now < self._probe_at:
-            raise StoreUnavailable(self._reason, retry_after=RETRY_AFTER_SECONDS)
-
-    def asked(self, now: float) -> None:
-        """Somebody asks; while the circuit is open, nobody else does for a while."""
-        self._probe_at = now + PROBE_SECONDS
-
-    def answered(self) -> None:
-        """The server lives."""
-        self._reason = None
-
-    def missed(self, reason: str, now: float) -> None:
-        """The server did not answer, for this reason."""
-        self._reason, self._probe_at = reason, now + PROBE_SECONDS
 
 
 class Node:

@@ -1,0 +1,91 @@
+"""What runs inside the server, each within one hash slot; all of it may run twice."""
+
+# Each versioned record is a hash: r = revision, o = the operation that wrote it, v = its bytes.
+READ = """
+local time = redis.call('TIME')
+local answer = {time[1] * 1000 + math.floor(time[2] / 1000)}
+for i, key in ipairs(KEYS) do
+  local record = redis.call('HMGET', key, 'r', 'v')
+  answer[2 * i] = record[1] or 0
+  answer[2 * i + 1] = record[2] or ''
+end
+return answer
+"""
+
+# ARGV: operation, channel, news ('' for none), then for each key: expected revision, ttl in ms, value ('' deletes).
+# The first key is always written, so its operation tells a repeated script from a lost race.
+# A repetition writes it again: WAIT waits for what was written over its own connection and for nothing else.
+COMMIT = """
+if redis.call('HGET', KEYS[1], 'o') == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'o', ARGV[1])
+  return 1
+end
+for i, key in ipairs(KEYS) do
+  if (redis.call('HGET', key, 'r') or '0') ~= ARGV[3 * i + 1] then return 0 end
+end
+for i, key in ipairs(KEYS) do
+  if ARGV[3 * i + 3] == '' then
+    redis.call('DEL', key)
+  else
+    redis.call('HSET', key, 'r', ARGV[3 * i + 1] + 1, 'o', ARGV[1], 'v', ARGV[3 * i + 3])
+    redis.call('PEXPIRE', key, ARGV[3 * i + 2])
+  end
+end
+if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
+return 1
+"""
+
+# ARGV: amount, then quantity and window (ms) of each limit. Fields: `<window>:<n>` = spent in the nth 24th of that
+# window, `until` = nothing before. 25 of them count, so that no moment of the window is left out.
+SPEND = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local until_ms = tonumber(redis.call('HGET', KEYS[1], 'until') or 0)
+local remaining, wait, longest = math.huge, math.max(until_ms - now, 0), 0
+local granted = wait == 0
+local fields = redis.call('HGETALL', KEYS[1])
+for i = 2, #ARGV, 2 do
+  local quantity, window = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
+  local width, slots, spent = window / 24, {}, 0
+  local oldest = math.floor(now / width) - 24
+  for f = 1, #fields, 2 do
+    local of, slot = string.match(fields[f], '^(%d+):(%d+)$')
+    if of == ARGV[i + 1] then
+      slot = tonumber(slot)
+      if slot < oldest then
+        redis.call('HDEL', KEYS[1], fields[f])
+      else
+        spent = spent + fields[f + 1]
+        slots[#slots + 1] = {slot, tonumber(fields[f + 1])}
+      end
+    end
+  end
+  local missing = spent + ARGV[1] - quantity
+  if missing > 0 then granted = false end
+  table.sort(slots, function(one, other) return one[1] < other[1] end)
+  for n, slot in ipairs(slots) do
+    if missing > 0 then wait = math.max(wait, (slot[1] + 25) * width - now) end
+    missing = missing - slot[2]
+  end
+  remaining = math.min(remaining, math.max(quantity - spent, 0))
+  longest = math.max(longest, window)
+end
+if granted then
+  for i = 3, #ARGV, 2 do
+    redis.call('HINCRBY', KEYS[1], ARGV[i] .. ':' .. math.floor(now / (ARGV[i] / 24)), ARGV[1])
+  end
+  redis.call('PEXPIRE', KEYS[1], math.ceil(math.max(2 * longest, until_ms - now)))
+  remaining = remaining - ARGV[1]
+end
+return {granted and 1 or 0, remaining, math.ceil(wait)}
+"""
+PAUSE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now + ARGV[1] > tonumber(redis.call('HGET', KEYS[1], 'until') or 0) then
+  redis.call('HSET', KEYS[1], 'until', now + ARGV[1])
+  redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), ARGV[1]))
+end
+"""
+PROLONG = "for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[1]) end"
+RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
