@@ -8,19 +8,23 @@ from typing import Annotated, cast
 from fastapi import Depends, Header, Path, Request
 
 from app.cache import PortalCache
+from app.callers import address_of, partner_of
 from app.creation import Creation
 from app.errors import (
     BrandNotFound,
     IdempotencyKeyInvalid,
     OriginNotAllowed,
+    PartnerKeyUnknown,
     SessionExpired,
     SessionRequired,
+    TooManyLookups,
     TwoCredentials,
     UnsupportedMediaType,
     UpstreamUnauthorized,
 )
 from app.flows import Flows
 from app.labels import Labels
+from app.limits import CallerLimit
 from app.points import ServicePoints
 from app.sendcloud.client import Sendcloud
 from app.sessions import Session, SessionId, SessionStore
@@ -45,6 +49,7 @@ class Services:
     labels: Labels
     flows: Flows
     creation: Creation
+    caller_limit: CallerLimit
     upload_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS_AT_ONCE))
     """Each holds up to 100 MB of the temporary directory."""
 
@@ -159,6 +164,31 @@ async def live_session(session_id: SessionIdDep, services: ServicesDep) -> Async
 
 
 SessionDep = Annotated[Session, Depends(live_session)]
+
+
+PartnerKeyDep = Annotated[
+    str | None, Header(alias="X-Partner-Key", description="A partner's key: its lookups count by partner.")
+]
+
+
+async def count_lookup(request: Request, partner_key: str | None, services: Services) -> None:
+    """Returns if whoever asks may look up once more; from here on the answer tells what remains.
+
+    No dependency, because those run before the body is checked: what is malformed costs nothing.
+
+    Raises:
+        TooManyLookups: not now.
+        PartnerKeyUnknown: it counts to the address, so that keys cannot be guessed fast.
+    """
+    settings, peer = services.settings, request.client.host if request.client else None
+    partner = None if partner_key is None else partner_of(partner_key, settings.partners)
+    address = address_of(peer, request.headers.getlist("x-forwarded-for"), settings.trusted_proxies)
+    quota = await services.caller_limit.spend(partner=partner, address=address)
+    request.state.answer_headers = quota.headers
+    if quota.retry_after is not None:
+        raise TooManyLookups(retry_after=quota.retry_after)
+    if partner_key is not None and partner is None:
+        raise PartnerKeyUnknown
 
 
 def json_body(request: Request) -> None:

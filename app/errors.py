@@ -18,6 +18,9 @@ BffError
 ├── SessionExpired                  known to be absent, expired or refused by the upstream
 ├── OriginNotAllowed                a browser of another site calls with our cookie
 ├── TooManyHandoffs                 one session gave all the links it may
+├── PartnerKeyUnknown               an X-Partner-Key of no partner
+├── TooManyLookups                  this caller asked too often
+├── TooManyFailedLookups            this order failed too often, whoever asked
 ├── NotFound                        the thing asked for is known not to be there
 │   ├── RouteNotFound
 │   ├── BrandNotFound
@@ -153,6 +156,18 @@ class OriginNotAllowed(BffError):
 
 class TooManyHandoffs(BffError):
     """The session gave as many links as it may for now."""
+
+
+class PartnerKeyUnknown(BffError):
+    """The call carries the key of no partner."""
+
+
+class TooManyLookups(BffError):
+    """This address or partner looked up as often as it may."""
+
+
+class TooManyFailedLookups(BffError):
+    """Lookups of this order number failed so often that the next one has to wait, whoever makes it."""
 
 
 class NotFound(BffError):

@@ -13,14 +13,18 @@ from app.cache import PortalCache
 from app.documents import Delivery, Documents
 from app.errors import (
     BadUpstream,
+    BffError,
     CustomsDeclarationNotFound,
     HandoffNotFound,
     LabelNotReady,
     NoLabel,
+    ParcelNotFound,
     SessionExpired,
     TooManyHandoffs,
+    UpstreamRejected,
 )
 from app.labels import Labels
+from app.limits import Attempt, OrderLimit
 from app.models import (
     NewSession,
     SessionAnswer,
@@ -61,18 +65,19 @@ class Flows:
     returns: Returns
     labels: Labels
     documents: Documents
+    order_limit: OrderLimit
 
     async def look_up(self, brand: str, wanted: NewSession) -> Started:
         """A new session for the parcel, and its shop's settings; both are asked for side by side.
 
         Raises:
             ParcelNotFound: unknown order or wrong postal code.
-            StoreUnavailable: before any upstream call.
+            TooManyFailedLookups, StoreUnavailable: before any upstream call.
         """
-        # Before the upstream: a lookup that cannot be stored must not be spent.
-        now = await self.store.now()
+        attempt = await self.order_limit.attempt(brand, wanted.identifier)
+        now = attempt.at
         outgoing, portal = await asyncio.gather(
-            self.sendcloud.outgoing(brand, wanted.identifier, wanted.postal_code),
+            self._outgoing(attempt, brand, wanted),
             self.portals.get(brand, [wanted.language] if wanted.language else []),
         )
         session = Session(
@@ -159,6 +164,18 @@ class Flows:
         source = partial(self.sendcloud.open_customs, found.record.customs_path)
         async with self.documents.open(session.scope, return_id + "-customs", source) as delivery:
             yield delivery
+
+    async def _outgoing(self, attempt: Attempt, brand: str, wanted: NewSession) -> upstream.Outgoing:
+        """The parcel; only an attempt that the upstream turned down stays counted."""
+        try:
+            outgoing = await self.sendcloud.outgoing(brand, wanted.identifier, wanted.postal_code)
+        except (ParcelNotFound, UpstreamRejected):
+            raise
+        except BffError:
+            await self.order_limit.take_back(attempt)
+            raise
+        await self.order_limit.take_back(attempt)
+        return outgoing
 
     def _scope(self, brand: str, parcel: upstream.Parcel) -> str:
         known = f"id:{parcel.id}" if parcel.id is not None else f"order:{parcel.order_number.strip().casefold()}"

@@ -17,6 +17,7 @@ from app.dependencies import Services
 from app.documents import Documents
 from app.flows import Flows
 from app.labels import Labels, Schedule
+from app.limits import CallerLimit, OrderLimit
 from app.middleware import Guard, RequestLog
 from app.observability import STORE_CONNECTIONS, TASKS, WAITING, WATCHES
 from app.points import ServicePoints
@@ -117,15 +118,25 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     labels = Labels(store, returns_kept, sendcloud, schedule)
     documents = Documents(store, keyring, total_bytes=settings.kept_labels, silence=silence)
     lookups = Flows(
-        settings.session_ttl, store, keyring, sendcloud, portals, sessions_kept, returns_kept, labels, documents
+        settings.session_ttl,
+        store,
+        keyring,
+        sendcloud,
+        portals,
+        sessions_kept,
+        returns_kept,
+        labels,
+        documents,
+        OrderLimit(store, keyring),
     )
+    callers = CallerLimit(store, keyring, settings.lookup_limit, settings.partner_lookup_limit)
     creation = Creation(sendcloud, portals, points, returns_kept, labels)
     async with AsyncExitStack() as closing:
         for part in (store, sendcloud, returns_kept, documents, labels, cache):
             closing.push_async_callback(part.aclose)
         await closing.enter_async_context(_listening(labels))
         _show(labels, store)
-        yield Services(settings, store, sendcloud, portals, sessions_kept, points, labels, lookups, creation)
+        yield Services(settings, store, sendcloud, portals, sessions_kept, points, labels, lookups, creation, callers)
 
 
 @asynccontextmanager

@@ -23,7 +23,10 @@ ProblemResponse = Callable[[Scope, BffError], Response]
 
 
 class RequestLog:
-    """Gives every request an id and its answer the headers that all answers carry; writes one line when it is over."""
+    """Gives every request an id and its answer the headers that all answers carry; writes one line when it is over.
+
+    What a handler leaves in `request.state.answer_headers` goes with the answer too, be it an error.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -47,6 +50,7 @@ class RequestLog:
                 headers["X-Request-Id"] = request_id
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers.setdefault("Cache-Control", "private, no-store")
+                headers.update(scope["state"].get("answer_headers", {}))
             await send(message)
 
         try:

@@ -10,6 +10,7 @@ from typing_extensions import override
 REGISTRY = CollectorRegistry()
 REQUESTS = Counter("bff_requests", "Requests answered.", ["route", "method", "status"], registry=REGISTRY)
 LATENCY = Histogram("bff_request_seconds", "Time to the end of the answer.", ["route", "method"], registry=REGISTRY)
+LOOKUPS_REFUSED = Counter("bff_lookups_refused", "Lookups refused by a limit.", ["limit"], registry=REGISTRY)
 WATCHES = Gauge("bff_watches", "Returns watched by this replica.", registry=REGISTRY)
 WAITING = Gauge("bff_waiting", "Requests that wait for a return to change.", registry=REGISTRY)
 STORE_CONNECTIONS = Gauge("bff_store_connections_in_use", "Connections to Redis in use.", registry=REGISTRY)

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import ipaddress
 import os
 import re
@@ -36,6 +37,10 @@ _REDIS_URL_FORMS = (
     "redis[s]://[user:password@]host[:port][/db], unix:///path, redis[s]+cluster://[user:password@]host[:port],... "
     "or redis[s]+sentinel://[user:password@]host[:port],.../service/db"
 )
+
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+_PARTNER = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]{0,62}):(?P<digest>[0-9A-Fa-f]{64})")
+_DIGEST_OF_NOTHING = hashlib.sha256(b"").digest()
 
 
 class SettingsError(Exception):
@@ -85,6 +90,30 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        network = ipaddress.ip_network(str(value))
+    except ValueError:
+        raise ValueError("a network is an address, or a CIDR without bits beyond its prefix") from None
+    if not network.prefixlen:
+        raise ValueError("a network of everybody would let everybody name himself")
+    if isinstance(network, ipaddress.IPv6Network) and network.overlaps(_MAPPED):
+        raise ValueError("write networks of IPv4 addresses as IPv4")
+    return network
+
+
+def _partners(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    matches = [_PARTNER.fullmatch(part.strip()) for part in value.split(",") if part.strip()]
+    partners = {match["name"]: bytes.fromhex(match["digest"]) for match in matches if match}
+    if None in matches or _DIGEST_OF_NOTHING in partners.values():
+        raise ValueError("a partner is name:sha256 of its key, in 64 hexadecimal digits")
+    if len(set(partners.values())) != len(matches):
+        raise ValueError("every partner has a name and a key of its own")
+    return partners
+
+
 def _upstream_url(value: str) -> str:
     match = _HTTP_URL.fullmatch(value)
     try:
@@ -105,6 +134,7 @@ def _public_url(value: str) -> str:
 
 
 UpstreamUrl = Annotated[str, AfterValidator(_upstream_url)]
+Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
 Seconds = Annotated[float, Field(gt=0, le=600)]
 Lifetime = Annotated[int, Field(ge=1, le=366 * 86400)]
 
@@ -130,8 +160,17 @@ class Settings(BaseSettings):
         list[Annotated[str, AfterValidator(_origin)]], NoDecode, BeforeValidator(_listed), Field(default=[])
     ]
     """Exact origins of the front ends that may call with credentials (CORS, CSRF)."""
+    trusted_proxies: Annotated[list[Network], NoDecode, BeforeValidator(_listed), Field(default=[])]
+    """Networks of the proxies in front of us whose `X-Forwarded-For` counts."""
+    partners: Annotated[dict[str, bytes], NoDecode, BeforeValidator(_partners), Field(default={})]
+    """SHA-256 of each partner's key by the partner's name."""
     public_url: Annotated[str, AfterValidator(_public_url)] = ""
     """Makes problem types absolute; the request's Host is never trusted."""
+
+    lookup_limit: Annotated[int, Field(ge=1)] = 30
+    """Lookups a minute of one address."""
+    partner_lookup_limit: Annotated[int, Field(ge=1)] = 300
+    """Lookups a minute of one partner."""
 
     session_ttl: Lifetime = 3600
     """A session lives this long, or as long as the upstream token if that is shorter."""

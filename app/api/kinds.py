@@ -130,6 +130,27 @@ KINDS: Mapping[type[BffError], Kind] = MappingProxyType(
             "The page that made this call is not allowed to",
             "Call from the same origin, or have the origin listed.",
         ),
+        errors.PartnerKeyUnknown: Kind(
+            "partner-key-unknown",
+            HTTPStatus.FORBIDDEN,
+            "The X-Partner-Key is of no partner",
+            "Send the key that was agreed, or leave the header out.",
+        ),
+        errors.TooManyLookups: Kind(
+            "too-many-lookups",
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many lookups from here",
+            "Repeat the request after Retry-After seconds.",
+            retryable=True,
+        ),
+        errors.TooManyFailedLookups: Kind(
+            "too-many-failed-lookups",
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many failed lookups of this number",
+            "Check order number and postal code, and repeat the request after Retry-After seconds. "
+            "It does not matter who made the failed ones, nor whether the number exists.",
+            retryable=True,
+        ),
         errors.RouteNotFound: Kind(
             "not-found",
             HTTPStatus.NOT_FOUND,

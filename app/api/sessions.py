@@ -8,11 +8,13 @@ from app.dependencies import (
     COOKIE,
     BrandDep,
     EndingDep,
+    PartnerKeyDep,
     ReplacedDep,
     Services,
     ServicesDep,
     SessionDep,
     check_origin,
+    count_lookup,
     json_body,
 )
 from app.errors import (
@@ -22,9 +24,12 @@ from app.errors import (
     MalformedRequest,
     OriginNotAllowed,
     ParcelNotFound,
+    PartnerKeyUnknown,
     SessionExpired,
     SessionRequired,
     StoreUnavailable,
+    TooManyFailedLookups,
+    TooManyLookups,
     TwoCredentials,
     UnsupportedMediaType,
     UpstreamTimeout,
@@ -45,20 +50,29 @@ router = APIRouter(tags=["session"])
     responses=responses(
         MalformedRequest,
         OriginNotAllowed,
+        PartnerKeyUnknown,
         BrandNotFound,
         ParcelNotFound,
         UnsupportedMediaType,
         InvalidRequest,
+        TooManyLookups,
+        TooManyFailedLookups,
         BadUpstream,
         StoreUnavailable,
         UpstreamTimeout,
     ),
 )
 async def create_session(
-    request: Request, brand: BrandDep, wanted: NewSession, old: ReplacedDep, services: ServicesDep
+    request: Request,
+    brand: BrandDep,
+    wanted: NewSession,
+    old: ReplacedDep,
+    services: ServicesDep,
+    x_partner_key: PartnerKeyDep = None,
 ) -> Response:
     """Looks the parcel up and starts a session: a `__Host-` cookie, or a `session_token` in the body if asked for."""
     check_page(request, wanted, services)
+    await count_lookup(request, x_partner_key, services)
     return await session_started(await services.flows.look_up(brand, wanted), wanted, old, services)
 
 

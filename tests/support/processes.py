@@ -154,6 +154,8 @@ async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) 
         "upstream_url": sandbox.panel_url,
         "service_points_url": sandbox.service_points_url,
         "port": port,
+        # The tests are one address.
+        "lookup_limit": 1_000_000,
     } | settings
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as http:
 

@@ -1,0 +1,56 @@
+"""Who asks: the address behind the proxies we trust, or a partner known by its key. Pure."""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+UNKNOWN = "unknown"
+"""All callers without an address, as on a Unix socket, are one."""
+HOST_BITS = 64
+"""Of an IPv6 address: its holder has them all."""
+_WITH_PORT = re.compile(r"(?P<v4>[0-9.]+):[0-9]{1,5}|\[(?P<v6>[^\]]+)\](:[0-9]{1,5})?")
+
+
+def address_of(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Network]) -> str:
+    """The caller's address: IPv4, or the /64 of IPv6.
+
+    `forwarded` are the `X-Forwarded-For` lines in their order. They are read from the right, each entry only if the
+    one that wrote it is trusted, so nobody can put words into a proxy's mouth.
+    """
+    caller = _address(peer or "")
+    hops = [hop for line in forwarded for hop in line.split(",")]
+    while caller and hops and any(caller in network for network in trusted):
+        behind = _address(hops.pop())
+        if behind is None:
+            break
+        caller = behind
+    return _named(caller)
+
+
+def partner_of(key: str, partners: Mapping[str, bytes]) -> str | None:
+    """The name of the partner with this key (a header's value); how long it takes tells nothing about any key."""
+    digest = hashlib.sha256(key.encode("latin-1")).digest()
+    names = [name for name, expected in partners.items() if hmac.compare_digest(digest, expected)]
+    return names[0] if names else None
+
+
+def _address(hop: str) -> Address | None:
+    text = hop.strip()
+    match = _WITH_PORT.fullmatch(text)
+    try:
+        address = ipaddress.ip_address((match["v4"] or match["v6"]) if match else text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _named(address: Address | None) -> str:
+    if isinstance(address, ipaddress.IPv6Address):
+        return f"{ipaddress.IPv6Address(int(address) >> HOST_BITS << HOST_BITS)}/{HOST_BITS}"
+    return str(address) if address else UNKNOWN

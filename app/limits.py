@@ -1,0 +1,153 @@
+"""How often one may look up: a quota for each caller, and for each order number a delay that grows with its failures.
+
+The transitions of the delay are pure functions; docs/limits.md has the table.
+"""
+
+import math
+import secrets
+import unicodedata
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+from app.errors import StoreUnavailable, TooManyFailedLookups
+from app.observability import LOOKUPS_REFUSED
+from app.sealing import Keyring
+from app.sendcloud.schemas import Quiet
+from app.store import Change, Limit, Store, Versioned
+
+WINDOW_SECONDS = 60
+MINUTE = 60
+DELAYS = tuple(MINUTE * minutes for minutes in (0, 0, 0, 1, 4, 16, 64, 256, 480))
+"""Seconds to wait after so many failures; the last one stands for all more."""
+FORGOTTEN_SECONDS = 24 * 3600
+"""After the last failure. Not less, or more than ten attempts could fail within 24 hours."""
+RACES = 50
+"""How often a lost race for an order's failures is run again."""
+
+
+class Failures(Quiet):
+    """Lookups of one order that failed or are under way, and when the last one began (seconds on the store's clock)."""
+
+    count: int = 0
+    last: float = 0.0
+
+
+class Attempt(NamedTuple):
+    """A lookup under way: when it began (seconds on the store's clock), and what it overwrote."""
+
+    key: str
+    at: float
+    last_before: float
+
+
+class Quota(NamedTuple):
+    """What is left to a caller as header fields; `retry_after` (seconds) means that this time was one too many."""
+
+    headers: Mapping[str, str]
+    retry_after: int | None
+
+
+def delay(failures: Failures, now: float) -> float:
+    """Seconds until the next lookup of this order may begin."""
+    seconds = DELAYS[min(failures.count, len(DELAYS) - 1)]
+    return max(0.0, failures.last + seconds - now) if seconds else 0.0
+
+
+def begun(failures: Failures, now: float) -> Failures:
+    """The failures with an attempt that counts as failed until it is taken back; those of long ago are forgotten."""
+    count = failures.count if now - failures.last < FORGOTTEN_SECONDS else 0
+    return Failures(count=count + 1, last=now)
+
+
+def taken_back(failures: Failures, attempt: Attempt) -> Failures:
+    """The failures without this attempt, which did not fail; those before it still count from when they happened."""
+    last = attempt.last_before if failures.last == attempt.at else failures.last
+    return Failures(count=max(0, failures.count - 1), last=last)
+
+
+def plain(identifier: str) -> str:
+    """What remains of an order or tracking number in whatever spelling.
+
+    Which spellings the upstream takes for the same number is not documented, so that more of them are one here than
+    there: a guess must not become another one by a blank, a dash, an accent or a capital.
+    """
+    folded = unicodedata.normalize("NFKD", identifier).casefold()
+    return "".join(filter(str.isalnum, folded)) or identifier
+
+
+class CallerLimit:
+    """Lookups a minute by caller, counted for the whole fleet."""
+
+    def __init__(self, store: Store, keyring: Keyring, per_address: int, per_partner: int) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._per_address = per_address
+        self._per_partner = per_partner
+
+    async def spend(self, *, partner: str | None, address: str) -> Quota:
+        """Counts one lookup to the partner, or to the address where there is none.
+
+        Raises:
+            StoreUnavailable: nobody can tell whether it would be one too many.
+        """
+        limit, quantity = ("partner", self._per_partner) if partner else ("caller", self._per_address)
+        key = f"q:{{caller|{self._keyring.name(limit, partner or address)}}}"
+        allowance = await self._store.spend(key, 1, Limit(quantity, WINDOW_SECONDS))
+        if not allowance.granted:
+            LOOKUPS_REFUSED.labels(limit).inc()
+        wait = None if allowance.granted else math.ceil(allowance.wait)
+        # draft-ietf-httpapi-ratelimit-headers-10
+        headers = {
+            "RateLimit-Policy": f'"lookups";q={quantity};w={WINDOW_SECONDS}',
+            "RateLimit": f'"lookups";r={allowance.remaining};t={wait or WINDOW_SECONDS}',
+        }
+        return Quota(headers, wait)
+
+
+class OrderLimit:
+    """Failed lookups by order number, whoever makes them; it cannot be told from outside whether an order exists."""
+
+    def __init__(self, store: Store, keyring: Keyring) -> None:
+        self._store = store
+        self._keyring = keyring
+
+    async def attempt(self, brand: str, identifier: str) -> Attempt:
+        """The right to look this number up once, counted as failed until it is taken back.
+
+        Raises:
+            TooManyFailedLookups: not now; it says when.
+            StoreUnavailable: nobody can tell.
+        """
+        key = f"q:{{order|{self._keyring.name('order', brand, plain(identifier))}}}"
+        operation = secrets.token_urlsafe(9)
+        for _ in range(RACES):
+            now, (kept,) = await self._store.read(key)
+            failures = _loaded(kept)
+            seconds = delay(failures, now)
+            if seconds:
+                LOOKUPS_REFUSED.labels("order").inc()
+                raise TooManyFailedLookups(retry_after=math.ceil(seconds))
+            if await self._store.commit(operation, [_change(key, kept, begun(failures, now), now)]):
+                return Attempt(key, now, failures.last)
+        raise StoreUnavailable("lost every race for the failures", retry_after=1)
+
+    async def take_back(self, attempt: Attempt) -> None:
+        """Counts the attempt as not failed; if the store does not take it now, it stays counted until it fades."""
+        operation = secrets.token_urlsafe(9)
+        with suppress(StoreUnavailable):
+            for _ in range(RACES):
+                now, (kept,) = await self._store.read(attempt.key)
+                change = _change(attempt.key, kept, taken_back(_loaded(kept), attempt), now)
+                if await self._store.commit(operation, [change]):
+                    return
+
+
+def _loaded(kept: Versioned) -> Failures:
+    return Failures.model_validate_json(kept.value) if kept.revision else Failures()
+
+
+def _change(key: str, kept: Versioned, failures: Failures, now: float) -> Change:
+    # At least a second, so that a commit sent twice finds its own trace.
+    ttl = max(1, math.ceil(failures.last + FORGOTTEN_SECONDS - now))
+    return Change(key, kept.revision, failures.model_dump_json().encode(), ttl)
