@@ -95,9 +95,13 @@ async def test_a_store_that_was_frozen(bff: Bff, store: Valkey) -> None:
     assert (await someone.get("/v1/session")).status_code == 200
 
 
-async def test_a_lookup_without_the_store_asks_nobody(bff: Bff, store: Valkey, sandbox: SandboxProcess) -> None:
-    """A lookup that cannot be stored is refused before the upstream is asked."""
-    order = fresh("LABEL")
-    await store.process.stop(signal.SIGKILL)
-    assert (await look_up(bff.http, order)).status_code == 503
-    assert await sandbox.ledger(order=order) == []
+@pytest.mark.parametrize("trouble", [signal.SIGKILL, signal.SIGSTOP])
+async def test_lookups_without_the_store_ask_nobody(
+    bff: Bff, store: Valkey, sandbox: SandboxProcess, trouble: signal.Signals
+) -> None:
+    """Lookups that cannot be counted are refused before the upstream is asked, right and wrong ones alike."""
+    before = len(await sandbox.ledger())
+    store.process.send(trouble)
+    lookups = [look_up(bff.http, fresh(prefix)) for prefix in ("LABEL", "NONE") for _ in range(10)]
+    assert {answer.status_code for answer in await asyncio.gather(*lookups)} == {503}
+    assert len(await sandbox.ledger()) == before

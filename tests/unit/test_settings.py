@@ -1,6 +1,7 @@
 """What an operator may and may not set."""
 
 import base64
+import hashlib
 import os
 
 import pytest
@@ -264,6 +265,68 @@ def test_refused_origin(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     assert refusal().startswith("BFF_ALLOWED_ORIGINS: ")
 
 
+def test_trusted_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trusted proxies are addresses and networks; nobody is trusted unasked."""
+    assert load_settings().trusted_proxies == []
+    monkeypatch.setenv("BFF_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1, 2001:db8::/32,")
+    assert [str(network) for network in load_settings().trusted_proxies] == [
+        "10.0.0.0/8",
+        "192.0.2.1/32",
+        "2001:db8::/32",
+    ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["*", "gateway", "10.0.0.1/8", "10.0.0.0/33", "10.0.0", "0.0.0.0/0", "::/0", "::ffff:10.0.0.0/104", "127.0.0.1:80"],
+)
+def test_refused_proxy(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """Names, wrong networks, everybody, and IPv4 written as IPv6 are no proxies to trust."""
+    monkeypatch.setenv("BFF_TRUSTED_PROXIES", f"192.0.2.1,{value}")
+    assert refusal().startswith("BFF_TRUSTED_PROXIES: ")
+
+
+DIGEST, OTHER_DIGEST = "a1" * 32, "B2" * 32
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [("", []), (f"acme:{DIGEST}", ["acme"]), (f" acme:{DIGEST} , 3-globex:{OTHER_DIGEST},", ["acme", "3-globex"])],
+)
+def test_partners(monkeypatch: pytest.MonkeyPatch, value: str, names: list[str]) -> None:
+    """Partners have a name and the hash of a key, in either case of letters."""
+    monkeypatch.setenv("BFF_PARTNERS", value)
+    partners = load_settings().partners
+    assert list(partners) == names
+    assert list(partners.values()) == [bytes.fromhex(digest) for digest in (DIGEST, OTHER_DIGEST)][: len(names)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "acme",
+        "acme:swordfish",
+        f"acme:{DIGEST[:-1]}",
+        f"acme:{DIGEST}0",
+        f":{DIGEST}",
+        f"Acme:{DIGEST}",
+        f"a b:{DIGEST}",
+        f"acme:{DIGEST},globex",
+        f"acme:{DIGEST},acme:{OTHER_DIGEST}",
+        f"acme:{DIGEST},acme:{DIGEST}",
+        f"acme:{DIGEST},globex:{DIGEST.upper()}",
+        f"acme:{hashlib.sha256(b'').hexdigest()}",
+    ],
+)
+def test_refused_partners(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """A malformed partner, one that is listed twice, a shared key, and the hash of no key at all stop the start."""
+    monkeypatch.setenv("BFF_PARTNERS", value)
+    line = refusal()
+    assert line.startswith("BFF_PARTNERS: ")
+    assert "swordfish" not in line
+    assert DIGEST not in line
+
+
 @pytest.mark.parametrize(("value", "kept"), [("", ""), ("https://returns.example/bff/", "https://returns.example/bff")])
 def test_public_url(monkeypatch: pytest.MonkeyPatch, value: str, kept: str) -> None:
     """The public URL may be left empty; a slash at its end does not count."""
@@ -309,6 +372,8 @@ def test_refused_public_url(monkeypatch: pytest.MonkeyPatch, value: str) -> None
         ("BFF_CLAIM_TTL", "0"),
         ("BFF_CLAIM_TTL", str(366 * 86400 + 1)),
         ("BFF_KEPT_LABELS", "-1"),
+        ("BFF_LOOKUP_LIMIT", "0"),
+        ("BFF_PARTNER_LOOKUP_LIMIT", "many"),
         ("BFF_LOOKUP_DEADLINE", "0"),
         ("BFF_POLL_DEADLINE", "-1"),
         ("BFF_LABEL_DEADLINE", "601"),

@@ -1,0 +1,216 @@
+"""How often one may look up, over HTTP; the sandbox's ledger says what reached the upstream."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.support.processes import Bff, Valkey, fresh, running_bff, running_valkey
+from tests.support.sandbox import SandboxProcess
+from tests.support.shopper import told
+
+WRONG = "1234 ZZ"
+KEY = "a partner's key"
+PARTNER = {"X-Partner-Key": KEY}
+LIMITS = {"lookup_limit": 2, "partner_lookup_limit": 3, "partners": f"acme:{hashlib.sha256(KEY.encode()).hexdigest()}"}
+Fields = Mapping[str, str] | Sequence[tuple[str, str]]
+LOOKUP = "/v1/brands/demo/sessions"
+
+
+@pytest_asyncio.fixture(scope="module", name="valkey")
+async def own_valkey() -> AsyncIterator[Valkey]:
+    """A store that can be emptied."""
+    async with running_valkey() as process:
+        yield process
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def nobody_asked_yet(valkey: Valkey) -> None:
+    """Every test begins with an empty store."""
+    await valkey.client.flushdb()
+
+
+@pytest_asyncio.fixture(scope="module", name="bff")
+async def bff_behind_a_gateway(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
+    """A service that believes its gateway, which here are the tests."""
+    async with running_bff(valkey.url, sandbox, trusted_proxies="127.0.0.0/8", **LIMITS) as process:
+        yield process
+
+
+@pytest_asyncio.fixture(scope="module", name="exposed")
+async def bff_without_a_gateway(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
+    """A service that believes nobody."""
+    async with running_bff(valkey.url, sandbox, **LIMITS) as process:
+        yield process
+
+
+async def ask(bff: Bff, order: str, headers: Fields, postal_code: str = "5611 AA") -> httpx.Response:
+    """The answer to a lookup with these headers."""
+    wanted = {"identifier": order, "postal_code": postal_code, "token_delivery": "body"}
+    return await bff.http.post(LOOKUP, json=wanted, headers=headers)
+
+
+def from_address(address: str) -> dict[str, str]:
+    """What the gateway says about a caller."""
+    return {"X-Forwarded-For": address}
+
+
+def remaining(response: httpx.Response) -> str:
+    """The RateLimit field without its time."""
+    return response.headers["ratelimit"].partition(";t=")[0]
+
+
+async def asked(sandbox: SandboxProcess) -> int:
+    """How many lookups have reached the upstream."""
+    return len(await sandbox.ledger(kind="outgoing"))
+
+
+async def test_an_address(bff: Bff, sandbox: SandboxProcess) -> None:
+    """Each lookup of an address says what remains; one too many is 429 with the time, and not sent on."""
+    before = await asked(sandbox)
+    answers = [await ask(bff, fresh("LABEL"), from_address("203.0.113.7")) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    assert [remaining(answer) for answer in answers] == ['"lookups";r=1', '"lookups";r=0', '"lookups";r=0']
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"lookups";q=2;w=60'}
+    assert told(answers[2]) == (429, "too-many-lookups")
+    assert answers[2].headers["ratelimit"].endswith(f";t={answers[2].headers['retry-after']}")
+    assert await asked(sandbox) == before + 2
+    assert (await ask(bff, fresh("LABEL"), from_address("203.0.113.8"))).status_code == 201
+
+
+SPOOFED: dict[str, Sequence[tuple[str, str]]] = {
+    "X-Forwarded-For": [("X-Forwarded-For", "198.51.100.1")],
+    "X-Forwarded-For, several lines": [("X-Forwarded-For", "198.51.100.1"), ("X-Forwarded-For", "198.51.100.2")],
+    "X-Forwarded-For, ports and blanks": [("X-Forwarded-For", "198.51.100.1:80 ,\t[2001:db8::1]:443")],
+    "Forwarded": [("Forwarded", 'for="198.51.100.1";proto=https')],
+    "X-Real-IP": [("X-Real-IP", "198.51.100.1")],
+    "X-Client-IP": [("X-Client-IP", "198.51.100.1"), ("True-Client-IP", "198.51.100.1")],
+}
+
+
+@pytest.mark.parametrize("spoofed", SPOOFED.values(), ids=SPOOFED)
+async def test_no_header_makes_another_caller(bff: Bff, exposed: Bff, spoofed: Sequence[tuple[str, str]]) -> None:
+    """Whatever a caller writes into its headers, with a gateway before us or without, it stays the same caller."""
+    first, second = [await ask(exposed, fresh("LABEL"), headers) for headers in ([], spoofed)]
+    assert (remaining(first), remaining(second)) == ('"lookups";r=1', '"lookups";r=0')
+    added = ("X-Forwarded-For", "203.0.113.7")
+    first, second = [await ask(bff, fresh("LABEL"), headers) for headers in ([added], [*spoofed, added])]
+    assert (remaining(first), remaining(second)) == ('"lookups";r=1', '"lookups";r=0')
+
+
+async def test_a_partner(bff: Bff) -> None:
+    """A partner is counted by its name, wherever it calls from, and spends nobody else's quota."""
+    answers = [await ask(bff, fresh("LABEL"), PARTNER | from_address(f"203.0.113.{n}")) for n in range(4)]
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"lookups";q=3;w=60'}
+    assert told(answers[3]) == (429, "too-many-lookups")
+    assert remaining(await ask(bff, fresh("LABEL"), from_address("203.0.113.1"))) == '"lookups";r=1'
+
+
+@pytest.mark.parametrize("key", ["", "guess", hashlib.sha256(KEY.encode()).hexdigest(), KEY.upper()])
+async def test_keys_cannot_be_guessed_fast(bff: Bff, sandbox: SandboxProcess, key: str) -> None:
+    """A wrong key is told so, is no anonymous caller, and counts to its address like a lookup."""
+    before = await asked(sandbox)
+    headers = [("X-Partner-Key", key), ("X-Forwarded-For", "203.0.113.7")]
+    answers = [await ask(bff, fresh("LABEL"), headers) for _ in range(3)]
+    assert [told(answer) for answer in answers] == [(403, "partner-key-unknown")] * 2 + [(429, "too-many-lookups")]
+    assert await asked(sandbox) == before
+
+
+async def test_what_is_malformed_costs_nothing(bff: Bff) -> None:
+    """Requests that never were a lookup are not counted and say nothing about quotas."""
+    headers = from_address("203.0.113.7")
+    wanted: Any = {"identifier": "LABEL-1"}
+    answers = [await bff.http.post(LOOKUP, json=wanted, headers=headers) for _ in range(3)]
+    assert {(answer.status_code, "ratelimit" in answer.headers) for answer in answers} == {(422, False)}
+    assert remaining(await ask(bff, fresh("LABEL"), headers)) == '"lookups";r=1'
+
+
+@pytest.mark.parametrize(("prefix", "status"), [("NONE", 404), ("LOOKUP500", 502), ("LOOKUP429", 503)])
+async def test_errors_say_what_remains(bff: Bff, prefix: str, status: int) -> None:
+    """Every answer of a counted lookup says where the caller stands, be it an error."""
+    answer = await ask(bff, fresh(prefix), from_address("203.0.113.7"))
+    assert (answer.status_code, remaining(answer)) == (status, '"lookups";r=1')
+
+
+async def aged(valkey: Valkey, seconds: float) -> None:
+    """Makes the failures of the only order in the store so many seconds older."""
+    [key] = await valkey.client.keys("q:{order*")
+    failures = json.loads(await valkey.client.hget(key, "v") or "")
+    failures["last"] -= seconds
+    await valkey.client.hset(key, "v", json.dumps(failures))
+
+
+@pytest.mark.parametrize(
+    ("prefix", "addresses"), [("LABEL", 100), ("NONE", 100), pytest.param("LABEL", 1000, marks=pytest.mark.system)]
+)
+async def test_a_crowd_of_addresses(bff: Bff, sandbox: SandboxProcess, prefix: str, addresses: int) -> None:
+    """A crowd of addresses that guess at once gets three lookups through, whether there is such an order or not."""
+    order, before = fresh(prefix), await asked(sandbox)
+    crowd = [from_address(f"198.18.{n // 250}.{n % 250 + 1}") for n in range(addresses)]
+    answers = await asyncio.gather(*(ask(bff, order, headers, WRONG) for headers in crowd))
+    codes = [told(answer) for answer in answers]
+    assert {code: codes.count(code) for code in codes} == {
+        (404, "parcel-not-found"): 3,
+        (429, "too-many-failed-lookups"): addresses - 3,
+    }
+    assert await asked(sandbox) == before + 3
+    waits = {int(answer.headers["retry-after"]) for answer in answers if answer.status_code == 429}
+    assert max(waits) == 60
+
+
+async def test_the_rightful_shopper(bff: Bff, valkey: Valkey) -> None:
+    """After an attack the shopper waits a minute, then gets in, which does not reset what was counted."""
+    order = fresh("LABEL")
+    for n in range(3):
+        await ask(bff, order, from_address(f"198.51.100.{n}"), WRONG)
+    early = await ask(bff, order, from_address("203.0.113.7"))
+    assert told(early) == (429, "too-many-failed-lookups")
+    assert remaining(early) == '"lookups";r=1'
+    await aged(valkey, 61)
+    assert (await ask(bff, order, from_address("203.0.113.7"))).status_code == 201
+    again = [await ask(bff, order, from_address(f"198.51.101.{n}"), WRONG) for n in range(2)]
+    assert [answer.status_code for answer in again] == [404, 429]
+    assert int(again[1].headers["retry-after"]) == 240
+
+
+async def test_partners_cannot_guess_either(bff: Bff) -> None:
+    """An order's delay holds for partners, too."""
+    order = fresh("LABEL")
+    for n in range(3):
+        await ask(bff, order, from_address(f"198.51.100.{n}"), WRONG)
+    assert told(await ask(bff, order, PARTNER)) == (429, "too-many-failed-lookups")
+
+
+@pytest.mark.parametrize(("prefix", "status"), [("LOOKUP500", 502), ("LOOKUP429", 503), ("LABEL", 201)])
+async def test_what_does_not_fail_is_not_held_against_the_order(bff: Bff, prefix: str, status: int) -> None:
+    """Lookups that succeed, or that the upstream could not answer, can be made as often as the caller may."""
+    order = fresh(prefix)
+    answers = [await ask(bff, order, from_address(f"203.0.113.{n}")) for n in range(5)]
+    assert [answer.status_code for answer in answers] == [status] * 5
+
+
+async def test_a_refusal_counts(bff: Bff) -> None:
+    """What the upstream refuses in words that we do not know counts as failed: it may be a wrong postal code."""
+    order = fresh("LOOKUPERRORS")
+    answers = [await ask(bff, order, from_address(f"203.0.113.{n}")) for n in range(4)]
+    assert [answer.status_code for answer in answers] == [502, 502, 502, 429]
+
+
+async def test_refusals_are_seen_and_nobody_is_named(bff: Bff) -> None:
+    """Metrics count what each limit refused; neither they nor the log hold addresses, orders, partners or keys."""
+    order = fresh("NONE")
+    for n in range(4):
+        await ask(bff, order, from_address(f"203.0.113.{n}"))
+    for headers in [PARTNER] * 4 + [from_address("203.0.113.7")] * 3:
+        await ask(bff, fresh("LABEL"), headers)
+    metrics = (await bff.http.get("/metrics")).text
+    for limit in ("caller", "partner", "order"):
+        assert f'bff_lookups_refused_total{{limit="{limit}"}}' in metrics
+    shown = metrics + bff.process.output.read_text()
+    assert not any(secret in shown for secret in ("203.0.113", order, "acme", KEY))

@@ -1,0 +1,107 @@
+"""The delay of an order's lookups as pure transitions, and a simulated attack on it."""
+
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.limits import DELAYS, FORGOTTEN_SECONDS, Attempt, Failures, begun, delay, plain, taken_back
+
+DAY = 24 * 3600
+START = 1_800_000_000.0
+
+
+def attack(moments: Iterable[float]) -> Iterator[float]:
+    """When lookups reach the upstream, all of them failing, if somebody tries at these moments (seconds)."""
+    failures = Failures()
+    for now in moments:
+        if not delay(failures, now):
+            failures = begun(failures, now)
+            yield now
+
+
+def most_within_a_day(times: list[float]) -> int:
+    """How many of these sorted times fall within 24 hours at most."""
+    return max((sum(start <= time < start + DAY for time in times) for start in times), default=0)
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds"),
+    [(0, 0), (1, 0), (2, 0), (3, 60), (4, 240), (5, 960), (6, 3840), (7, 15360), (8, 28800), (9, 28800), (999, 28800)],
+)
+def test_delay(count: int, seconds: int) -> None:
+    """Three failures are free; from then on the delay grows fourfold up to eight hours, counted from the last one."""
+    failures = Failures(count=count, last=START)
+    assert delay(failures, START) == seconds
+    assert delay(failures, START + seconds) == 0
+    assert delay(failures, START + max(0, seconds - 1)) == min(seconds, 1)
+
+
+@pytest.mark.parametrize(("age", "count"), [(0, 6), (FORGOTTEN_SECONDS - 1, 6), (FORGOTTEN_SECONDS, 1), (9 * DAY, 1)])
+def test_failures_fade(age: float, count: int) -> None:
+    """A day after the last failure all of them are forgotten."""
+    assert begun(Failures(count=5, last=START - age), START) == Failures(count=count, last=START)
+
+
+@given(st.integers(0, 20), st.floats(START - DAY, START, exclude_min=True))
+def test_taken_back(count: int, last: float) -> None:
+    """An attempt that did not fail leaves everything as it was: neither a failure more nor a forgotten one."""
+    before = Failures(count=count, last=last)
+    assert taken_back(begun(before, START), Attempt("key", START, last)) == before
+
+
+def test_taken_back_out_of_turn() -> None:
+    """Of attempts side by side each takes back itself alone; the failure of the other keeps its time."""
+    both = begun(begun(Failures(count=1, last=START - 60), START), START + 1)
+    first, second = Attempt("key", START, START - 60), Attempt("key", START + 1, START)
+    assert taken_back(both, first) == Failures(count=2, last=START + 1)
+    assert taken_back(both, second) == Failures(count=2, last=START)
+
+
+def test_nothing_left_to_take_back() -> None:
+    """An attempt that was forgotten meanwhile takes back nothing."""
+    assert taken_back(Failures(), Attempt("key", START, 0.0)) == Failures()
+
+
+def test_a_thousand_addresses_around_the_clock() -> None:
+    """Whoever tries every second for three days gets ten lookups through on the first day, and three on each later."""
+    times = list(attack(START + second for second in range(3 * DAY) for _ in range(2)))
+    days = [sum(START + day * DAY <= time < START + (day + 1) * DAY for time in times) for day in range(3)]
+    print(f"lookups that reached the upstream on each day of the attack: {days}")  # noqa: T201  the attack's figure
+    assert days == [10, 3, 3]
+    assert most_within_a_day(times) == 10
+
+
+@given(
+    st.lists(
+        st.sampled_from([0, 1, 59, 60, 3600, *DELAYS, 13 * 3600, DAY - 1, DAY]) | st.floats(0, 2 * DAY), max_size=120
+    )
+)
+def test_no_rhythm_gets_more_through(pauses: list[float]) -> None:
+    """However somebody paces the tries, at most ten of them fail within any 24 hours."""
+    assert most_within_a_day(list(attack(accumulate(pauses, initial=START)))) <= 10
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "LABEL-0001",
+        "label-0001",
+        " LABEL-0001\t",
+        "#LABEL 0001",
+        "\uff2cABEL-0001",
+        "L\u200bABEL0001",
+        "L\u00c1BEL-0001",
+    ],
+)
+def test_spellings(spelling: str) -> None:
+    """One number in several spellings is one number."""
+    assert plain(spelling) == "label0001"
+
+
+@pytest.mark.parametrize(("one", "other"), [("LABEL-0001", "LABEL-0002"), ("-", "--"), ("1", "11"), ("O1", "01")])
+def test_other_numbers(one: str, other: str) -> None:
+    """Other characters make another number; one of punctuation alone is taken as it is."""
+    assert plain(one) != plain(other)
