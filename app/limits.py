@@ -21,7 +21,7 @@ MINUTE = 60
 DELAYS = tuple(MINUTE * minutes for minutes in (0, 0, 0, 1, 4, 16, 64, 256, 480))
 """Seconds to wait after so many failures; the last one stands for all more."""
 FORGOTTEN_SECONDS = 24 * 3600
-"""After the last failure. Not less, or more than ten attempts could fail within 24 hours."""
+"""After the last failure; after a few hours already, more than ten attempts could fail within 24 hours."""
 RACES = 50
 """How often a lost race for an order's failures is run again."""
 

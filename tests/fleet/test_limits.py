@@ -49,8 +49,10 @@ async def test_one_address_at_three_replicas(
 ) -> None:
     """However many lookups an address makes at once and wherever, thirty a minute are served and sent on."""
     before = len(await sandbox.ledger(kind="outgoing"))
-    assert abs(await served(fleet, lookups, {"X-Forwarded-For": address}) - 30) <= 1
-    assert abs(len(await sandbox.ledger(kind="outgoing")) - before - 30) <= 1
+    got_through = await served(fleet, lookups, {"X-Forwarded-For": address})
+    # A command to the store that is sent again may count twice, never not at all.
+    assert got_through in {29, 30}
+    assert len(await sandbox.ledger(kind="outgoing")) - before == got_through
 
 
 async def test_a_partner_with_many_shoppers(fleet: list[Bff]) -> None:
