@@ -28,7 +28,7 @@ export const WORDS = {
     phone: "Continue on your phone", scan: "Scan this with your phone. It works once, for 15 minutes.", retry: "Try again", retryIn: (s) => `Try again in ${s} s`, quote: "Reference for the shop",
     problems: {
       "parcel-not-found": "We found no order with this number and postal code. Please check both.", "session-expired": "Your visit has ended for your safety. Please look your order up again; your returns are kept.",
-      "too-many-lookups": "Too many tries. Please wait a moment.", "order-locked": "This order was looked up wrongly too often. Please wait a little.",
+      "too-many-lookups": "Too many tries. Please wait a moment.", "too-many-failed-lookups": "This order was looked up wrongly too often. Please wait a little.",
       "not-returnable-online": "This order cannot be returned here.", "nothing-left-to-return": "Everything of this order has been returned already.",
       "service-point-unavailable": "This point cannot take your parcel at the moment. Please choose another one.", "units-claimed": "These items are part of another return already.",
       "return-in-progress": "Your return is being registered. One moment.", "return-outcome-unknown": "We do not know yet whether your return was registered. Please do not enter it again.",
@@ -65,7 +65,7 @@ export const WORDS = {
     phone: "Verder op je telefoon", scan: "Scan dit met je telefoon. Het werkt één keer, 15 minuten lang.", retry: "Opnieuw proberen", retryIn: (s) => `Opnieuw over ${s} s`, quote: "Kenmerk voor de winkel",
     problems: {
       "parcel-not-found": "We vonden geen bestelling met dit nummer en deze postcode. Controleer ze allebei.", "session-expired": "Je bezoek is voor je veiligheid beëindigd. Zoek je bestelling opnieuw; je retouren blijven bewaard.",
-      "too-many-lookups": "Te veel pogingen. Wacht even.", "order-locked": "Deze bestelling is te vaak verkeerd opgezocht. Wacht even.",
+      "too-many-lookups": "Te veel pogingen. Wacht even.", "too-many-failed-lookups": "Deze bestelling is te vaak verkeerd opgezocht. Wacht even.",
       "not-returnable-online": "Deze bestelling kan hier niet retour.", "nothing-left-to-return": "Alles van deze bestelling is al teruggestuurd.",
       "service-point-unavailable": "Dit punt kan je pakket nu niet aannemen. Kies een ander punt.", "units-claimed": "Deze artikelen horen al bij een andere retour.",
       "return-in-progress": "Je retour wordt aangemeld. Een ogenblik.", "return-outcome-unknown": "We weten nog niet of je retour is aangemeld. Voer hem niet opnieuw in.",
@@ -102,7 +102,7 @@ export const WORDS = {
     phone: "Auf dem Telefon weiter", scan: "Scanne das mit dem Telefon. Es geht einmal, 15 Minuten lang.", retry: "Noch einmal versuchen", retryIn: (s) => `Noch einmal in ${s} s`, quote: "Kennung für den Laden",
     problems: {
       "parcel-not-found": "Wir haben keine Bestellung mit dieser Nummer und Postleitzahl gefunden. Bitte prüfe beide.", "session-expired": "Dein Besuch wurde zu deiner Sicherheit beendet. Bitte suche die Bestellung noch einmal; deine Retouren sind noch da.",
-      "too-many-lookups": "Zu viele Versuche. Bitte warte einen Moment.", "order-locked": "Diese Bestellung wurde zu oft falsch gesucht. Bitte warte ein wenig.",
+      "too-many-lookups": "Zu viele Versuche. Bitte warte einen Moment.", "too-many-failed-lookups": "Diese Bestellung wurde zu oft falsch gesucht. Bitte warte ein wenig.",
       "not-returnable-online": "Diese Bestellung kann hier nicht zurück.", "nothing-left-to-return": "Alles aus dieser Bestellung ist schon zurück.",
       "service-point-unavailable": "Diese Stelle kann dein Paket gerade nicht annehmen. Bitte wähle eine andere.", "units-claimed": "Diese Artikel gehören schon zu einer anderen Retoure.",
       "return-in-progress": "Deine Retoure wird angemeldet. Einen Moment.", "return-outcome-unknown": "Wir wissen noch nicht, ob deine Retoure angemeldet ist. Bitte nicht noch einmal eingeben.",
