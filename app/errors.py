@@ -254,6 +254,9 @@ class StoreUnavailable(BffError):
 class UpstreamError(BffError):
     """The upstream did not give a usable answer."""
 
+    passing = False
+    """Whether the same call may well succeed a moment later."""
+
 
 class BadUpstream(UpstreamError):
     """The upstream answered something that its contract does not allow."""

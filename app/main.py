@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 from app.api import handoffs, operations, portal, returns, service_points, sessions, uploads
 from app.api.multipart import MAX_BYTES
 from app.api.problems import describe_problems, handle_errors, problem_response
+from app.budget import Budget
 from app.cache import FleetCache, PortalCache
 from app.creation import Creation
 from app.dependencies import Services
@@ -19,12 +20,13 @@ from app.flows import Flows
 from app.labels import Labels, Schedule
 from app.limits import CallerLimit, OrderLimit
 from app.middleware import Guard, RequestLog
-from app.observability import STORE_CONNECTIONS, TASKS, WAITING, WATCHES
+from app.observability import BREAKER, RUNNING, STORE_CONNECTIONS, TASKS, WAITING, WATCHES, UpstreamCalls
 from app.points import ServicePoints
 from app.returns import Returns
 from app.sealing import Keyring
 from app.sendcloud.client import connect
 from app.sendcloud.lanes import Deadlines
+from app.sendcloud.resilience import CallGuard, guards
 from app.sessions import SessionStore
 from app.settings import Settings
 from app.store import Store
@@ -107,7 +109,8 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     """What the handlers work with, closed in the order that lets nothing be lost."""
     keyring = Keyring(settings.secret_key.get_secret_value())
     store = Store.connect(settings.redis_url.get_secret_value())
-    sendcloud = connect(settings.upstream_url, settings.service_points_url, _deadlines(settings))
+    guarded = guards(_deadlines(settings), _budget(settings, store), UpstreamCalls())
+    sendcloud = connect(settings.upstream_url, settings.service_points_url, guarded)
     cache = FleetCache(store, patience=settings.lookup_deadline + MARGIN_SECONDS)
     portals = PortalCache(cache, store, sendcloud, settings.portal_freshness)
     sessions_kept = SessionStore(store)
@@ -136,6 +139,8 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
             closing.push_async_callback(part.aclose)
         await closing.enter_async_context(_listening(labels))
         _show(labels, store)
+        for guard in guarded.values():
+            _show_guard(guard)
         yield Services(settings, store, sendcloud, portals, sessions_kept, points, labels, lookups, creation, callers)
 
 
@@ -154,6 +159,15 @@ def _show(labels: Labels, store: Store) -> None:
     WAITING.set_function(lambda: labels.waiting)
     STORE_CONNECTIONS.set_function(lambda: store.connections_in_use)
     TASKS.set_function(lambda: len(asyncio.all_tasks()))
+
+
+def _show_guard(guard: CallGuard) -> None:
+    BREAKER.labels(guard.lane.name).set_function(lambda: guard.state)
+    RUNNING.labels(guard.lane.name).set_function(lambda: guard.lane.running)
+
+
+def _budget(settings: Settings, store: Store) -> Budget:
+    return Budget(store, reads=settings.upstream_reads, writes=settings.upstream_writes, burst=settings.upstream_burst)
 
 
 def _deadlines(settings: Settings) -> Deadlines:

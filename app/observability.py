@@ -15,9 +15,38 @@ WATCHES = Gauge("bff_watches", "Returns watched by this replica.", registry=REGI
 WAITING = Gauge("bff_waiting", "Requests that wait for a return to change.", registry=REGISTRY)
 STORE_CONNECTIONS = Gauge("bff_store_connections_in_use", "Connections to Redis in use.", registry=REGISTRY)
 TASKS = Gauge("bff_tasks", "Tasks on the event loop.", registry=REGISTRY)
+BREAKER = Gauge("bff_upstream_breaker", "0 closed, 1 one call may try, 2 open.", ["lane"], registry=REGISTRY)
+RUNNING = Gauge("bff_upstream_running", "Upstream calls under way, waiting ones included.", ["lane"], registry=REGISTRY)
+CALLS = Histogram(
+    "bff_upstream_seconds",
+    "Tries of upstream calls, up to the whole answer or to the head of a document.",
+    ["lane", "outcome"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60),
+    registry=REGISTRY,
+)
+RETRIES = Counter("bff_upstream_retries", "Upstream calls that got a second try.", ["lane"], registry=REGISTRY)
+TURNS = Histogram(
+    "bff_upstream_turn_seconds",
+    "Waits for a turn in the fleet's upstream budget.",
+    ["method", "outcome"],
+    buckets=(0.01, 0.1, 0.5, 1, 2),
+    registry=REGISTRY,
+)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("bff")
+
+
+class UpstreamCalls:
+    """Counts upstream calls."""
+
+    def called(self, lane: str, outcome: str, seconds: float) -> None:
+        """One try ended."""
+        CALLS.labels(lane, outcome).observe(seconds)
+
+    def retried(self, lane: str) -> None:
+        """A call gets its second try."""
+        RETRIES.labels(lane).inc()
 
 
 def metrics() -> bytes:

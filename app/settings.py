@@ -201,6 +201,13 @@ class Settings(BaseSettings):
     points_freshness: Seconds = 600.0
     """Searches for service points likewise."""
 
+    upstream_reads: Annotated[int, Field(ge=1)] = 800
+    """GETs a minute that all replicas together send upstream, which takes 1000."""
+    upstream_writes: Annotated[int, Field(ge=1)] = 80
+    """POSTs a minute likewise; upstream takes 100."""
+    upstream_burst: Annotated[int, Field(ge=1)] = 12
+    """Both a second; upstream takes 15."""
+
     @model_validator(mode="after")
     def _lifetimes_fit(self) -> Self:
         if self.create_lease <= self.create_deadline:

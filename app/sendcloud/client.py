@@ -1,31 +1,21 @@
-"""The upstream over HTTP: the only caller of httpx.
+"""The upstream's calls, each guarded as its class needs it."""
 
-Requests go straight to a transport, so there are no redirects, cookies, netrc or environment proxies to switch off.
-Every deadline is a native timeout of the transport; a call is never cancelled from outside, which would poison
-httpcore's pool (encode/httpcore#1093).
-"""
-
-import asyncio
-import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import TypeVar, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TypeVar
 
 import httpx
 
 from app.errors import (
-    BadUpstream,
     ReturnOutcomeUnknown,
-    UpstreamError,
     UpstreamRejected,
-    UpstreamTimeout,
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
 from app.sendcloud import protocol
-from app.sendcloud.answers import MAX_JSON_BYTES
-from app.sendcloud.lanes import Deadlines, lanes
-from app.sendcloud.protocol import Picture, Request
+from app.sendcloud.protocol import Call, Picture, Request
+from app.sendcloud.resilience import CallGuard
 from app.sendcloud.schemas import (
     CreatedReturn,
     LabelStatus,
@@ -36,6 +26,7 @@ from app.sendcloud.schemas import (
     ServicePointQuery,
     Upload,
 )
+from app.sendcloud.transport import CREATES, READS, Answer, Wire, complete, content_length, read
 from app.sendcloud.witness import Witness
 
 T = TypeVar("T")
@@ -56,6 +47,7 @@ class Sendcloud:
     """The Return Portal and Service Points APIs. Methods raise `UpstreamError` and, where they say so, `NotFound`.
 
     `reads` carries all GETs. `creates` carries the POSTs and must never reuse a connection.
+    `guards` has the one of each call.
     """
 
     def __init__(
@@ -65,13 +57,13 @@ class Sendcloud:
         *,
         reads: httpx.AsyncBaseTransport,
         creates: httpx.AsyncBaseTransport,
-        deadlines: Deadlines,
+        guards: Mapping[Call, CallGuard],
     ) -> None:
         self._panel_url = panel_url.rstrip("/")
         self._service_points_url = service_points_url.rstrip("/")
-        self._reads = reads
-        self._creates = creates
-        self._lanes = lanes(deadlines)
+        self._reads = Wire(reads)
+        self._creates = Wire(creates)
+        self._guards = guards
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -116,9 +108,8 @@ class Sendcloud:
         It goes over `creates`: nobody repeats a POST that met a kept connection in its last moment.
         """
         request = protocol.uploads(self._panel_url, brand, access_token, pictures)
-        async with self._lanes[request.call].slot() as deadline:
-            answer = await self._exchange(self._creates, request, deadline)
-        return protocol.decode(request, *answer)
+        async with self._guards[request.call].slot() as deadline:
+            return await self._asked(self._creates, request, deadline)
 
     async def create_return(
         self,
@@ -133,159 +124,71 @@ class Sendcloud:
         included, proves that it does not.
         """
         request = protocol.incoming(self._panel_url, brand, access_token, new_return)
+        guard = self._guards[request.call]
         witness = Witness(before_first_byte)
-        async with self._lanes[request.call].slot() as deadline:
+        async with guard.slot() as deadline, guard.attempt(request.method, deadline) as attempt:
             try:
-                answer = await self._exchange(self._creates, request, deadline, witness)
+                answer = await self._creates.exchange(request, guard.lane.timeouts(deadline), deadline, witness)
             except Exception as error:
                 if not witness.proves_never_sent:
                     raise ReturnOutcomeUnknown("no whole answer to a creation that may have been sent") from error
                 if witness.refusal is not None:
                     raise witness.refusal from None
                 raise
-        if not witness.saw_it_leave:
-            raise ReturnOutcomeUnknown("an answer through a transport that does not tell when it sends")
-        try:
-            return protocol.decode(request, *answer)
-        except (UpstreamRejected, UpstreamUnauthorized, UpstreamUnavailable):
-            raise
-        except Exception as error:
-            raise ReturnOutcomeUnknown("no usable answer to a creation that was sent") from error
+            attempt.status, _, _ = answer
+            return _created(request, witness, answer)
 
     async def _get(self, request: Request[T]) -> T:
-        async with self._lanes[request.call].slot() as deadline:
-            answer = await self._exchange(self._reads, request, deadline)
-        return protocol.decode(request, *answer)
+        guard = self._guards[request.call]
+        async with guard.slot() as deadline:
+            return await guard.repeated(deadline, partial(self._asked, self._reads, request, deadline))
+
+    async def _asked(self, wire: Wire, request: Request[T], deadline: float) -> T:
+        guard = self._guards[request.call]
+        async with guard.attempt(request.method, deadline) as attempt:
+            answer = await wire.exchange(request, guard.lane.timeouts(deadline), deadline)
+            attempt.status, _, _ = answer
+            return protocol.decode(request, *answer)
 
     @asynccontextmanager
     async def _open(self, request: Request[None]) -> AsyncIterator[Document]:
-        async with (
-            self._lanes[request.call].slot() as deadline,
-            self._response(self._reads, request, deadline) as (response, chunks),
-        ):
-            if response.status_code != httpx.codes.OK:
-                body = await _read(chunks)
-                raise protocol.refusal(request.call, response.status_code, response.headers, body)
-            length = _content_length(response.headers)
-            yield Document(length, _complete(chunks, length))
+        guard = self._guards[request.call]
+        async with guard.slot() as deadline, AsyncExitStack() as connection:
+            ask = partial(self._opened, request, deadline, connection)
+            yield await guard.repeated(deadline, ask)
 
-    async def _exchange(
-        self,
-        transport: httpx.AsyncBaseTransport,
-        request: Request[T],
-        deadline: float,
-        witness: Witness | None = None,
-    ) -> tuple[int, httpx.Headers, bytes]:
-        async with self._response(transport, request, deadline, witness) as (response, chunks):
-            return response.status_code, response.headers, await _read(chunks)
-
-    @asynccontextmanager
-    async def _response(
-        self,
-        transport: httpx.AsyncBaseTransport,
-        request: Request[T],
-        deadline: float,
-        witness: Witness | None = None,
-    ) -> AsyncIterator[tuple[httpx.Response, AsyncIterator[bytes]]]:
-        extensions: dict[str, object] = {"timeout": self._lanes[request.call].timeouts(deadline)}
-        if witness is not None:
-            extensions["trace"] = witness
-        with _failures():
-            response = await transport.handle_async_request(
-                httpx.Request(
-                    request.method,
-                    request.url,
-                    headers=request.headers,
-                    content=request.body,
-                    extensions=extensions,
-                )
-            )
-        stream = cast("httpx.AsyncByteStream", response.stream)
-        try:
-            yield response, _chunks(stream, deadline)
-        finally:
-            with _failures():
-                await stream.aclose()
+    async def _opened(self, request: Request[None], deadline: float, connection: AsyncExitStack) -> Document:
+        """The document as far as its head, on a connection that is given back with the stack."""
+        guard = self._guards[request.call]
+        async with guard.attempt(request.method, deadline) as attempt, AsyncExitStack() as opening:
+            response = self._reads.response(request, guard.lane.timeouts(deadline), deadline)
+            head, chunks = await opening.enter_async_context(response)
+            attempt.status = head.status_code
+            if attempt.status != httpx.codes.OK:
+                raise protocol.refusal(request.call, attempt.status, head.headers, await read(chunks))
+            await connection.enter_async_context(opening.pop_all())
+        length = content_length(head.headers)
+        return Document(length, complete(chunks, length))
 
 
-def connect(panel_url: str, service_points_url: str, deadlines: Deadlines) -> Sendcloud:
+def _created(request: Request[CreatedReturn], witness: Witness, answer: Answer) -> CreatedReturn:
+    if not witness.saw_it_leave:
+        raise ReturnOutcomeUnknown("an answer through a transport that does not tell when it sends")
+    try:
+        return protocol.decode(request, *answer)
+    except (UpstreamRejected, UpstreamUnauthorized, UpstreamUnavailable):
+        raise
+    except Exception as error:
+        raise ReturnOutcomeUnknown("no usable answer to a creation that was sent") from error
+
+
+def connect(panel_url: str, service_points_url: str, guards: Mapping[Call, CallGuard]) -> Sendcloud:
     """A client on real connections."""
     tls = httpx.create_ssl_context(trust_env=False)
     return Sendcloud(
         panel_url,
         service_points_url,
-        reads=httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=_READS),
-        creates=httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=_CREATES),
-        deadlines=deadlines,
+        reads=httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=READS),
+        creates=httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES),
+        guards=guards,
     )
-
-
-# The lanes hold the numbers down. As many are kept as there are: httpcore trims idle connections by counting all.
-# An idle one is given up well before common servers (5 s and more) do it: a request that meets their FIN is lost.
-_READS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2.0)
-# A kept connection may die while the request is on its way; a fresh one for each leaves no doubt about the others.
-_CREATES = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-
-
-async def _chunks(stream: httpx.AsyncByteStream, deadline: float) -> AsyncIterator[bytes]:
-    with _failures():
-        async for chunk in stream:
-            if asyncio.get_running_loop().time() > deadline:
-                raise UpstreamTimeout("an answer that does not end in time")
-            yield chunk
-
-
-async def _read(chunks: AsyncIterable[bytes]) -> bytes:
-    body = bytearray()
-    async for chunk in chunks:
-        body += chunk
-        if len(body) > MAX_JSON_BYTES:
-            raise BadUpstream("an answer of more than 1 MiB")
-    return bytes(body)
-
-
-async def _complete(chunks: AsyncIterable[bytes], length: int | None) -> AsyncIterator[bytes]:
-    received = 0
-    async for chunk in chunks:
-        received += len(chunk)
-        yield chunk
-    if length is not None and received != length:
-        raise BadUpstream("a document that is not as long as announced")
-
-
-def _content_length(headers: httpx.Headers) -> int | None:
-    value = headers.get("content-length", "")
-    return int(value) if value.isascii() and value.isdecimal() else None
-
-
-# The first row that fits decides, so the most specific stand first.
-_FAILURES: tuple[tuple[type[Exception], type[UpstreamError]], ...] = (
-    (httpx.ConnectTimeout, UpstreamUnavailable),
-    (httpx.PoolTimeout, UpstreamUnavailable),
-    (httpx.TimeoutException, UpstreamTimeout),
-    (httpx.ConnectError, UpstreamUnavailable),
-    (httpx.HTTPError, BadUpstream),
-    (httpx.StreamError, BadUpstream),
-    (httpx.InvalidURL, BadUpstream),
-    # httpcore lets TLS errors on a standing connection through.
-    (OSError, BadUpstream),
-)
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    """The one place where the transport's errors become ours."""
-    try:
-        yield
-    except tuple(theirs for theirs, _ in _FAILURES) as cause:
-        error = next(ours for theirs, ours in _FAILURES if isinstance(cause, theirs))
-        if error is UpstreamUnavailable and _is_tls(cause):
-            error = BadUpstream
-        # h11 quotes the offending bytes, which may be the upstream's text or our token.
-        raise error(type(cause).__name__) from (None if isinstance(cause, httpx.ProtocolError) else cause)
-
-
-def _is_tls(error: BaseException | None) -> bool:
-    while error is not None and not isinstance(error, ssl.SSLError):
-        error = error.__cause__ or error.__context__
-    return error is not None

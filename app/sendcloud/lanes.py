@@ -20,7 +20,7 @@ _SLOTS = 64
 
 
 class Deadlines(NamedTuple):
-    """How long the upstream may take, in seconds."""
+    """How long a call may take, in seconds: its waits for a slot and a turn and a second try included."""
 
     lookup: float = 8
     create: float = 20
@@ -52,25 +52,31 @@ class Within(float):
         return min(now + float(self), self.deadline)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Lane:
     """The limits of one class of calls: seconds in all, seconds of silence, and slots."""
 
+    name: str
     total: float
     gap: float = inf
+    running: int = 0
+    """Calls in it now."""
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SLOTS))
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[float]:
         """A place in the lane, as the deadline of the call in it. Raises `UpstreamUnavailable` if it is full."""
+        deadline = asyncio.get_running_loop().time() + self.total
         try:
             async with asyncio.timeout(WAIT_FOR_A_SLOT):
                 await self._slots.acquire()
         except TimeoutError:
             raise UpstreamUnavailable("too many calls of this class at once", retry_after=1) from None
+        self.running += 1
         try:
-            yield asyncio.get_running_loop().time() + self.total
+            yield deadline
         finally:
+            self.running -= 1
             self._slots.release()
 
     def timeouts(self, deadline: float) -> dict[str, float]:
@@ -81,17 +87,17 @@ class Lane:
 
 def lanes(deadlines: Deadlines) -> Mapping[Call, Lane]:
     """The lane of each call."""
-    lookup = Lane(deadlines.lookup)
-    label = Lane(deadlines.label_total, deadlines.label_gap)
-    service_points = Lane(deadlines.service_points)
+    lookup = Lane("lookup", deadlines.lookup)
+    document = Lane("document", deadlines.label_total, deadlines.label_gap)
+    service_points = Lane("service_points", deadlines.service_points)
     return {
         Call.SETTINGS: lookup,
         Call.OUTGOING: lookup,
-        Call.UPLOADS: Lane(deadlines.upload),
-        Call.INCOMING: Lane(deadlines.create),
-        Call.POLLING: Lane(deadlines.poll),
-        Call.DOWNLOAD: label,
-        Call.CUSTOMS: label,
+        Call.UPLOADS: Lane("upload", deadlines.upload),
+        Call.INCOMING: Lane("create", deadlines.create),
+        Call.POLLING: Lane("poll", deadlines.poll),
+        Call.DOWNLOAD: document,
+        Call.CUSTOMS: document,
         Call.SERVICE_POINTS: service_points,
         Call.SERVICE_POINT: service_points,
         Call.AVAILABILITY: service_points,

@@ -38,6 +38,8 @@ from app.sendcloud.tokens import portal_url
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
+Method = Literal["GET", "POST"]
+
 MAX_RETRY_AFTER = 60
 """Seconds; what the upstream asks for beyond is cut."""
 
@@ -62,7 +64,7 @@ class Request(Generic[T_co]):
     """One call, ready to be sent, and how to read each status that is an answer and no refusal."""
 
     call: Call
-    method: Literal["GET", "POST"]
+    method: Method
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | AsyncIterable[bytes] | None = field(repr=False, default=None)

@@ -51,6 +51,7 @@ from app.sendcloud.schemas import (
 )
 from app.sendcloud.tokens import token_expiry
 from tests.support.sandbox import POSTAL_CODES, SandboxProcess, running_sandbox
+from tests.support.unlimited import unlimited
 
 DESCRIPTION: dict[str, Any] = yaml.safe_load(Path("openapi/sendcloud.yaml").read_text("utf-8"))
 REGISTRY: Registry[Any] = Registry().with_resource("urn:sendcloud", DRAFT202012.create_resource(DESCRIPTION))
@@ -89,7 +90,7 @@ async def _transport() -> AsyncIterator[Recorder]:
 @pytest.fixture(name="sendcloud")
 def _sendcloud(sandbox: SandboxProcess, transport: Recorder) -> Sendcloud:
     urls = (sandbox.panel_url, sandbox.service_points_url)
-    return Sendcloud(*urls, reads=transport, creates=transport, deadlines=DEADLINES)
+    return Sendcloud(*urls, reads=transport, creates=transport, guards=unlimited(DEADLINES))
 
 
 def new_return(outgoing: Outgoing, **changes: object) -> NewReturn:

@@ -38,6 +38,7 @@ from tests.support.raw_server import Behaviour, answer, closed_port, fin, raw_se
 from tests.support.sandbox import SandboxProcess
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.shopper import Shopper, shopper, told
+from tests.support.unlimited import unlimited
 from tests.unit.test_protocol_answers import NEW_RETURN, PANEL, REQUESTS
 
 DEADLINES = Deadlines(lookup=0.5, create=0.5, poll=0.5, service_points=0.5, label_gap=0.5, label_total=1)
@@ -56,7 +57,7 @@ SHIRT = {"id": "shirt", "quantity": 1}
 async def client(port: int, scheme: str = "http") -> AsyncIterator[Sendcloud]:
     """The client as production makes it, in a hurry."""
     url = f"{scheme}://localhost:{port}"
-    sendcloud = connect(url, url, DEADLINES)
+    sendcloud = connect(url, url, unlimited(DEADLINES))
     try:
         yield sendcloud
     finally:

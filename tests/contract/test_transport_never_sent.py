@@ -37,6 +37,7 @@ from tests.support.raw_server import (
     silence,
     trickle,
 )
+from tests.support.unlimited import unlimited
 from tests.unit.test_protocol_answers import NEW_RETURN
 
 DEADLINES = Deadlines(create=0.4)
@@ -106,13 +107,13 @@ class Hook:
 async def client(url: str, *, tls: ssl.SSLContext | None = None, mute: bool = False) -> AsyncIterator[Sendcloud]:
     """The client on its real transports; `tls` replaces what it trusts."""
     async with AsyncExitStack() as stack:
-        sendcloud = connect(url, url, DEADLINES)
+        sendcloud = connect(url, url, unlimited(DEADLINES))
         stack.push_async_callback(sendcloud.aclose)
         if tls or mute:
             limits = httpx.Limits(max_keepalive_connections=0)
             creates: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(verify=tls or True, limits=limits)
             creates = Mute(creates) if mute else creates
-            sendcloud = Sendcloud(url, url, reads=creates, creates=creates, deadlines=DEADLINES)
+            sendcloud = Sendcloud(url, url, reads=creates, creates=creates, guards=unlimited(DEADLINES))
             stack.push_async_callback(sendcloud.aclose)
         yield sendcloud
 

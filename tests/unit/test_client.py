@@ -26,6 +26,7 @@ from app.errors import (
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.lanes import Deadlines
 from app.sendcloud.schemas import LabelFailed, LabelPending, LabelReady, ServicePointQuery
+from tests.support.unlimited import unlimited
 from tests.unit.test_protocol_answers import NEW_RETURN, PANEL, POINTS
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "upstream"
@@ -35,7 +36,7 @@ TOKEN = "aaa.bbb.ccc"
 
 def client(transport: httpx.AsyncBaseTransport, deadlines: Deadlines | None = None) -> Sendcloud:
     """A client that has one transport for everything."""
-    return Sendcloud(f"{PANEL}/", f"{POINTS}/", reads=transport, creates=transport, deadlines=deadlines or Deadlines())
+    return Sendcloud(f"{PANEL}/", f"{POINTS}/", reads=transport, creates=transport, guards=unlimited(deadlines))
 
 
 class Failing(httpx.AsyncBaseTransport):
@@ -387,5 +388,5 @@ async def test_closing_the_client_closes_both_transports() -> None:
             closed.append(self)
 
     reads, creates = Closing(OSError()), Closing(OSError())
-    await Sendcloud(PANEL, POINTS, reads=reads, creates=creates, deadlines=Deadlines()).aclose()
+    await Sendcloud(PANEL, POINTS, reads=reads, creates=creates, guards=unlimited()).aclose()
     assert closed == [reads, creates]

@@ -14,9 +14,9 @@ from typing_extensions import override
 from app.errors import BadUpstream, UpstreamError, UpstreamRejected, UpstreamTimeout, UpstreamUnauthorized
 from app.errors import UpstreamUnavailable as Unavailable
 from app.sendcloud.client import Sendcloud
-from app.sendcloud.lanes import Deadlines
 from app.sendcloud.protocol import Picture
 from app.sendcloud.schemas import Upload
+from tests.support.unlimited import unlimited
 
 BACK_AND_FRONT = [
     {"filename": f"{name}.webp", "name": name, "path": f"https://cdn.example/{name}.webp"}
@@ -49,7 +49,7 @@ async def pieces(*data: bytes) -> AsyncIterator[bytes]:
 async def upload(creates: Creates) -> list[Upload]:
     """Two pictures stored over this transport; whatever goes over the one for reads fails."""
     reads = httpx.MockTransport(lambda _: httpx.Response(500))
-    client = Sendcloud("https://p.example", "https://s.example", reads=reads, creates=creates, deadlines=Deadlines())
+    client = Sendcloud("https://p.example", "https://s.example", reads=reads, creates=creates, guards=unlimited())
     pictures = [Picture("image/png", 6, pieces(b"abc", b"def")), Picture("image/heic", 4, pieces(b"\r\n--"))]
     return await client.upload("my-shop", "access", pictures)
 

@@ -16,10 +16,10 @@ from app.cache import FleetCache
 from app.errors import BadUpstream, UpstreamUnauthorized
 from app.points import EARTH_METRES, GRID_METRES, Place, Search, ServicePoints, distance, measured
 from app.sendcloud.client import Sendcloud
-from app.sendcloud.lanes import Deadlines
 from app.store import Store
 from tests.support.processes import Valkey
 from tests.support.samples import service_point
+from tests.support.unlimited import unlimited
 
 EINDHOVEN, UTRECHT, PARIS = Place(51.4416, 5.4697), Place(52.0907, 5.1214), Place(48.8566, 2.3522)
 PLACES = st.builds(Place, st.floats(-90, 90), st.floats(-180, 180))
@@ -73,7 +73,7 @@ async def bench_on_shared_valkey(valkey: Valkey) -> AsyncIterator[Bench]:
     upstream.answers.set()
     transport = httpx.MockTransport(upstream.answer)
     sendcloud = Sendcloud(
-        "https://panel.example", "https://points.example", reads=transport, creates=transport, deadlines=Deadlines()
+        "https://panel.example", "https://points.example", reads=transport, creates=transport, guards=unlimited()
     )
     one, other = FleetCache(store, patience=5), FleetCache(store, patience=5)
     points = (ServicePoints(one, sendcloud, FRESH_SECONDS), ServicePoints(other, sendcloud, FRESH_SECONDS))

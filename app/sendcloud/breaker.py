@@ -1,0 +1,83 @@
+"""When calls of one class make no sense: a state machine without I/O and without a clock of its own."""
+
+from collections import deque
+from enum import IntEnum
+
+FAILURES_IN_A_ROW = 5
+WINDOW_SECONDS = 10.0
+LEAST_CALLS = 20
+"""Within the window, before a share of failures means anything."""
+FAILED_SHARE = 0.5
+OPEN_SECONDS = 5.0
+PROBE_SECONDS = 1.0
+"""What others are told to wait while the probe is under way."""
+
+
+class State(IntEnum):
+    """Calls go through; one of them may try; none does."""
+
+    CLOSED = 0
+    HALF_OPEN = 1
+    OPEN = 2
+
+
+class Breaker:
+    """Opens after too many failures, lets one probe through some seconds later, closes when that succeeds.
+
+    Every moment is a number of seconds on one monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self._era = 0
+        self._open_until: float | None = None
+        self._probing = False
+        self._failed_in_a_row = 0
+        self._recent: deque[tuple[float, bool]] = deque()
+
+    def state(self, now: float) -> State:
+        """Where it stands."""
+        if self._open_until is None:
+            return State.CLOSED
+        return State.OPEN if now < self._open_until else State.HALF_OPEN
+
+    def wait(self, now: float) -> float:
+        """Seconds until a call makes sense; 0 means now."""
+        if self._open_until is None:
+            return 0
+        if now < self._open_until:
+            return self._open_until - now
+        return PROBE_SECONDS if self._probing else 0
+
+    def begin(self) -> int:
+        """Takes note of a call that need not wait; the number belongs to its end."""
+        self._probing = self._open_until is not None
+        return self._era
+
+    def end(self, era: int, now: float, *, ok: bool | None) -> None:
+        """Takes note of how the call ended; None means that it tells nothing about the upstream."""
+        # Calls that began before the breaker opened or closed are old news.
+        if era != self._era:
+            return
+        if ok is None:
+            self._probing = False
+        elif self._open_until is None:
+            self._count(now, ok=ok)
+        else:
+            self._turn(None if ok else now + OPEN_SECONDS)
+
+    def _count(self, now: float, *, ok: bool) -> None:
+        self._failed_in_a_row = 0 if ok else self._failed_in_a_row + 1
+        self._recent.append((now, ok))
+        while self._recent[0][0] <= now - WINDOW_SECONDS:
+            self._recent.popleft()
+        failed = sum(not each for _, each in self._recent)
+        many = len(self._recent) >= LEAST_CALLS and failed >= FAILED_SHARE * len(self._recent)
+        if self._failed_in_a_row >= FAILURES_IN_A_ROW or (many and not ok):
+            self._turn(now + OPEN_SECONDS)
+
+    def _turn(self, open_until: float | None) -> None:
+        self._open_until = open_until
+        self._era += 1
+        self._probing = False
+        self._failed_in_a_row = 0
+        self._recent.clear()

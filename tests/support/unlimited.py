@@ -1,0 +1,46 @@
+"""An upstream that may be called at will, by callers who tell nobody."""
+
+from collections.abc import Mapping
+
+from app.sendcloud.lanes import Deadlines
+from app.sendcloud.protocol import Call, Method
+from app.sendcloud.resilience import CallGuard, guards
+
+
+class Unlimited:
+    """A quota without end that remembers its pauses."""
+
+    def __init__(self) -> None:
+        self.turns: list[Method] = []
+        self.pauses: list[tuple[Method, float]] = []
+
+    async def turn(self, method: Method, patience: float) -> None:
+        """It is always your turn."""
+        assert patience > 0
+        self.turns.append(method)
+
+    async def pause(self, method: Method, seconds: float) -> None:
+        """Takes note of it."""
+        self.pauses.append((method, seconds))
+
+
+class Seen:
+    """Every try and every second try, as they were told."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[tuple[str, str]] = []
+        self.retries: list[str] = []
+
+    def called(self, lane: str, outcome: str, seconds: float) -> None:
+        """Takes note of it."""
+        assert seconds >= 0
+        self.outcomes.append((lane, outcome))
+
+    def retried(self, lane: str) -> None:
+        """Takes note of it."""
+        self.retries.append(lane)
+
+
+def unlimited(deadlines: Deadlines | None = None) -> Mapping[Call, CallGuard]:
+    """Guards of calls whose quota does not matter."""
+    return guards(deadlines or Deadlines(), Unlimited(), Seen())
