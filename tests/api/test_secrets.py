@@ -18,7 +18,7 @@ from tests.support.shopper import look_up, shopper
 
 TOKENS = ("eyJhbGciOi", ".eyJ", "token=")
 UPSTREAM_WORDS = (PAGE, "No matching order", "This order is blocked", "Too many requests", "elsewhere.example")
-LOOKUPS = ("LOOKUP500", "LOOKUPHTML", "LOOKUP429", "LOOKUPERRORS", "EXPIRED", "UNKNOWN")
+LOOKUPS = ("LOOKUP500", "UNKNOWN", "LOOKUPHTML", "LOOKUP429", "LOOKUPERRORS", "EXPIRED")
 ENDLESS = ("PAID", "POLLFOREIGN")
 JOURNEYS = ("LABEL", "REFUSE", "CREATE500", "CREATE429", "CREATEFOREIGN", "FAIL", "PDFHTML", *ENDLESS)
 
@@ -76,9 +76,11 @@ async def everything_seen(sandbox: SandboxProcess) -> AsyncIterator[Seen]:
         for prefix, delivery in itertools.product(JOURNEYS, ("cookie", "body")):
             seen.orders.add(order := fresh(prefix))
             await journey(bff, sandbox, order, delivery)
+            await store.forget_upstream_pauses()
         for prefix, delivery in itertools.product(LOOKUPS, ("cookie", "body")):
             seen.orders.add(order := fresh(prefix))
             await look_up(bff.http, order, delivery=delivery)
+            await store.forget_upstream_pauses()
         async for key in store.client.scan_iter():
             seen.store[key.decode()] = (await value(store, key)).decode("latin-1")
             seen.ttls[key.decode()] = await store.client.pttl(key)

@@ -104,6 +104,10 @@ class Valkey:
     url: str
     client: Redis = field(repr=False)
 
+    async def forget_upstream_pauses(self) -> None:
+        """From now on calls are made again although the upstream was too busy for them."""
+        await self.client.delete("q:{upstream:GET}", "q:{upstream:POST}")
+
 
 @asynccontextmanager
 async def running_valkey(port: int | None = None) -> AsyncIterator[Valkey]:
