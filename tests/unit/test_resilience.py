@@ -1,0 +1,303 @@
+"""Second tries, breakers and pauses: which call is made again, which no more, and who hears of it."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from typing_extensions import override
+
+from app.errors import BadUpstream, BffError, ReturnOutcomeUnknown, StoreUnavailable, UpstreamUnavailable
+from app.sendcloud.breaker import FAILURES_IN_A_ROW, State
+from app.sendcloud.client import Sendcloud
+from app.sendcloud.lanes import Deadlines
+from app.sendcloud.protocol import Call, Method, Picture
+from app.sendcloud.resilience import RETRY_RESERVE, guards
+from tests.support.unlimited import Seen, Unlimited, unlimited
+from tests.unit.test_protocol_answers import NEW_RETURN, PANEL, POINTS
+
+SETTINGS = Path(__file__).parent.parent.joinpath("samples", "upstream", "settings-200.json").read_bytes()
+Said = int | bytes | Exception
+"""A status, a body with status 200, or a failure of the transport."""
+
+
+def untrusted() -> httpx.ConnectError:
+    """What httpx raises about a certificate."""
+    error = httpx.ConnectError("certificate")
+    error.__cause__ = ssl.SSLError("certificate")
+    return error
+
+
+class Body(httpx.AsyncByteStream):
+    """Four bytes, then the connection is reset."""
+
+    @override
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"%PDF"
+        raise httpx.ReadError("reset")
+
+
+@dataclass
+class Upstream(httpx.AsyncBaseTransport):
+    """Says these things one after the other, the last one for ever, and counts the calls."""
+
+    said: Sequence[Said | httpx.Response]
+    calls: int = 0
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        said = self.said[min(self.calls, len(self.said) - 1)]
+        self.calls += 1
+        if isinstance(said, Exception):
+            raise said
+        if isinstance(said, httpx.Response):
+            return said
+        status, content = (said, b"") if isinstance(said, int) else (200, said)
+        return httpx.Response(status, content=content)
+
+
+class Stage:
+    """A client with its upstream, its quota and its observer."""
+
+    def __init__(self, *said: Said | httpx.Response, deadlines: Deadlines | None = None) -> None:
+        self.upstream = Upstream(said)
+        self.quota, self.seen = Unlimited(), Seen()
+        self.guards = guards(deadlines or Deadlines(), self.quota, self.seen)
+        wire = {"reads": self.upstream, "creates": self.upstream}
+        self.sendcloud = Sendcloud(PANEL, POINTS, **wire, guards=self.guards)
+        self.hooks = 0
+
+    async def settings(self) -> object:
+        """A read whose answer is `SETTINGS`."""
+        return await self.sendcloud.portal_settings("my-shop")
+
+    async def outgoing(self) -> object:
+        """A read that the upstream refuses in many ways."""
+        return await self.sendcloud.outgoing("my-shop", "A-1", "5611")
+
+    async def poll(self) -> object:
+        """A read for which 500 is an answer."""
+        return await self.sendcloud.poll_label("my-shop", "a.b.c")
+
+    async def label(self) -> bytes:
+        """A whole document."""
+        async with self.sendcloud.open_label("my-shop", "a.b.c") as document:
+            return b"".join([chunk async for chunk in document])
+
+    async def upload(self) -> object:
+        """A write."""
+        return await self.sendcloud.upload("my-shop", "access", [Picture("image/png", 0, _nothing())])
+
+    async def create(self) -> object:
+        """The write that must not happen twice."""
+        return await self.sendcloud.create_return("my-shop", "access", NEW_RETURN, self._hook)
+
+    async def _hook(self) -> None:
+        self.hooks += 1
+
+
+Asking = Callable[[Stage], Coroutine[None, None, object]]
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
+
+
+@pytest.mark.parametrize(
+    ("first", "calls"),
+    [
+        (httpx.ConnectError("refused"), 2),
+        (httpx.ConnectTimeout("late"), 2),
+        (httpx.ReadError("reset"), 2),
+        (httpx.WriteError("reset"), 2),
+        (httpx.RemoteProtocolError("closed"), 2),
+        (502, 2),
+        (503, 2),
+        (504, 2),
+        (untrusted(), 1),
+        (httpx.ReadTimeout("late"), 1),
+        (httpx.PoolTimeout("full"), 1),
+        (httpx.LocalProtocolError("ours"), 1),
+        (500, 1),
+        (501, 1),
+        (302, 1),
+        (400, 1),
+        (401, 1),
+        (404, 1),
+        (429, 1),
+        (b"no JSON", 1),
+    ],
+    ids=repr,
+)
+async def test_which_reads_are_made_again(first: Said, calls: int) -> None:
+    """One more try where the connection failed or a gateway answered; each try takes a turn of its own."""
+    stage = Stage(first, SETTINGS)
+    with suppress(BffError):
+        await stage.settings()
+        assert calls == 2
+    assert (stage.upstream.calls, len(stage.quota.turns), len(stage.seen.retries)) == (calls, calls, calls - 1)
+
+
+async def test_there_is_no_third_try() -> None:
+    """What fails twice has failed."""
+    stage = Stage(503)
+    with pytest.raises(BadUpstream):
+        await stage.settings()
+    assert stage.upstream.calls == 2
+
+
+@pytest.mark.parametrize("failure", [httpx.ConnectError("refused"), httpx.ReadError("reset"), 502, 503, 504], ids=repr)
+@pytest.mark.parametrize("write", [Stage.create, Stage.upload])
+async def test_writes_are_never_made_again(write: Asking, failure: Said) -> None:
+    """Neither a creation nor an upload, whatever became of it."""
+    stage = Stage(failure)
+    with pytest.raises(BffError):
+        await write(stage)
+    assert (stage.upstream.calls, stage.quota.turns) == (1, ["POST"])
+
+
+async def test_a_document_is_asked_for_again_before_its_first_byte_only() -> None:
+    """A lost connection before the head goes unnoticed; after it the reader is told."""
+    stage = Stage(httpx.ReadError("reset"), b"%PDF")
+    assert (await stage.label(), stage.upstream.calls) == (b"%PDF", 2)
+    stage = Stage(httpx.Response(200, stream=Body()), b"%PDF")
+    with pytest.raises(BadUpstream):
+        await stage.label()
+    assert stage.upstream.calls == 1
+
+
+async def test_no_second_try_beyond_the_deadline() -> None:
+    """A call that has no time left for the pause ends with its first failure."""
+    stage = Stage(503, SETTINGS, deadlines=Deadlines(lookup=0.04))
+    with pytest.raises(BadUpstream):
+        await stage.settings()
+    assert stage.upstream.calls == 1
+
+
+async def test_second_tries_are_few() -> None:
+    """When everything fails, a hundred calls cost a fifth more, and what was saved before."""
+    guard = unlimited()[Call.SETTINGS]
+    asked = 0
+
+    async def ask() -> None:
+        nonlocal asked
+        asked += 1
+        error = BadUpstream("503")
+        error.passing = True
+        raise error
+
+    deadline = asyncio.get_running_loop().time() + 5
+    await asyncio.gather(*[guard.repeated(deadline, ask) for _ in range(100)], return_exceptions=True)
+    assert 100 < asked <= 120 + RETRY_RESERVE
+
+
+@pytest.mark.parametrize(
+    ("call", "said", "opens"),
+    [
+        (Stage.outgoing, 500, True),
+        (Stage.outgoing, 503, True),
+        (Stage.outgoing, 302, True),
+        (Stage.outgoing, b"no JSON", True),
+        (Stage.outgoing, httpx.ReadTimeout("late"), True),
+        (Stage.outgoing, httpx.ConnectError("refused"), True),
+        (Stage.create, 500, True),
+        (Stage.create, b"{}", True),
+        (Stage.upload, httpx.WriteError("reset"), True),
+        (Stage.label, 500, True),
+        (Stage.outgoing, 400, False),
+        (Stage.outgoing, 401, False),
+        (Stage.outgoing, 404, False),
+        (Stage.outgoing, 429, False),
+        (Stage.create, 422, False),
+        (Stage.create, 429, False),
+        (Stage.label, 404, False),
+        (Stage.poll, 500, False),
+        (Stage.poll, 202, False),
+    ],
+)
+async def test_what_counts_as_failure(call: Asking, said: Said, *, opens: bool) -> None:
+    """Timeouts, resets, 5xx and nonsense do; refusals and a failed announcement are answers."""
+    stage = Stage(said)
+    for _ in range(FAILURES_IN_A_ROW):
+        with suppress(BffError):
+            await call(stage)
+    states = {guard.state for guard in stage.guards.values()}
+    assert states == ({State.OPEN, State.CLOSED} if opens else {State.CLOSED})
+
+
+async def test_an_open_breaker_answers_at_once_and_for_its_class_alone() -> None:
+    """No call is made, no turn is taken, and the others go on."""
+    stage = Stage(*[500] * FAILURES_IN_A_ROW, 202)
+    for _ in range(FAILURES_IN_A_ROW):
+        with pytest.raises(BadUpstream):
+            await stage.outgoing()
+    with pytest.raises(UpstreamUnavailable) as caught:
+        await stage.settings()
+    assert caught.value.retry_after == 5
+    assert (stage.upstream.calls, len(stage.quota.turns)) == (5, 5)
+    await stage.poll()
+    assert stage.seen.outcomes == [("lookup", "failed")] * 5 + [("lookup", "not_tried"), ("poll", "answered")]
+
+
+async def test_an_open_breaker_keeps_a_creation_from_beginning() -> None:
+    """It is known not to exist: neither the record "sent" nor a byte was written."""
+    stage = Stage(500)
+    for _ in range(FAILURES_IN_A_ROW):
+        with pytest.raises(ReturnOutcomeUnknown):
+            await stage.create()
+    with pytest.raises(UpstreamUnavailable):
+        await stage.create()
+    assert stage.upstream.calls == FAILURES_IN_A_ROW
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "3600"}, 60),
+        ({"retry-after": "0"}, 5),
+        ({"retry-after": "soon"}, 5),
+        ({}, 5),
+        ({"date": "Mon, 23 Nov 2026 12:00:00 GMT", "retry-after": "Mon, 23 Nov 2026 12:00:30 GMT"}, 30),
+    ],
+)
+async def test_a_busy_upstream_is_left_alone(headers: dict[str, str], seconds: int) -> None:
+    """All calls of this kind pause as long as it says, a minute at most, and some seconds where it says nothing."""
+    stage = Stage(httpx.Response(429, headers=headers))
+    for call in (stage.settings, stage.upload):
+        with pytest.raises(UpstreamUnavailable) as caught:
+            await call()
+        assert caught.value.retry_after == seconds
+    assert stage.quota.pauses == [("GET", seconds), ("POST", seconds)]
+    assert stage.upstream.calls == 2
+
+
+class Closed(Unlimited):
+    """A quota that grants nothing."""
+
+    def __init__(self, error: BffError) -> None:
+        super().__init__()
+        self._error = error
+
+    @override
+    async def turn(self, method: Method, patience: float) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [UpstreamUnavailable("no room", retry_after=9), StoreUnavailable("away")], ids=repr)
+async def test_no_turn_no_call(error: BffError) -> None:
+    """Nothing is sent, nothing is tried again, no creation is in doubt, and the breaker learns nothing."""
+    stage = Stage(SETTINGS)
+    all_guards = guards(Deadlines(), Closed(error), stage.seen)
+    wire = {"reads": stage.upstream, "creates": stage.upstream}
+    stage.sendcloud = Sendcloud(PANEL, POINTS, **wire, guards=all_guards)
+    for call in (stage.settings, stage.label, stage.upload, stage.create) * FAILURES_IN_A_ROW:
+        with pytest.raises(type(error)) as caught:
+            await call()
+        assert caught.value is error
+    assert (stage.upstream.calls, stage.hooks, stage.seen.outcomes) == (0, 0, [])
+    assert {guard.state for guard in all_guards.values()} == {State.CLOSED}
