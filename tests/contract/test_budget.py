@@ -1,0 +1,110 @@
+"""The fleet's budget on a real store: what two replicas may do together, and who waits for how long."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from app.budget import Budget
+from app.errors import StoreUnavailable, UpstreamUnavailable
+from app.store import Limit, Store
+from tests.support.processes import Valkey, free_port
+
+
+@pytest_asyncio.fixture(name="stores")
+async def two_stores(valkey: Valkey) -> AsyncIterator[list[Store]]:
+    """Two clients of a database that nobody else uses, for two replicas."""
+    url = valkey.url.removesuffix("0") + "9"
+    stores = [Store.connect(url) for _ in range(2)]
+    await stores[0].delete("q:{upstream:GET}")
+    await stores[0].delete("q:{upstream:POST}")
+    await stores[0].delete("q:{upstream:burst}")
+    yield stores
+    for store in stores:
+        await store.aclose()
+
+
+def budgets(stores: list[Store], *, reads: int = 1000, writes: int = 1000, burst: int = 1000) -> list[Budget]:
+    """One for each replica."""
+    return [Budget(store, reads=reads, writes=writes, burst=burst) for store in stores]
+
+
+async def granted(*turns: asyncio.Task[None]) -> int:
+    """How many of these were granted; the others were told when to come back."""
+    results = await asyncio.gather(*turns, return_exceptions=True)
+    refused = [result for result in results if result is not None]
+    assert all(isinstance(error, UpstreamUnavailable) and error.retry_after for error in refused), refused
+    return len(results) - len(refused)
+
+
+@pytest.mark.parametrize(("limits", "expected"), [({"burst": 7}, 7), ({"reads": 9}, 9), ({"reads": 5, "burst": 7}, 5)])
+async def test_replicas_share_what_there_is(stores: list[Store], limits: dict[str, int], expected: int) -> None:
+    """However many ask at once on however many replicas, the limits hold together."""
+    fleet = budgets(stores, **limits)
+    turns = [asyncio.create_task(budget.turn("GET", 0.3)) for budget in fleet * 20]
+    assert await granted(*turns) == expected
+
+
+async def test_reads_and_writes_share_the_second_and_not_the_minute(stores: list[Store]) -> None:
+    """Used-up reads leave the writes alone, and both together keep to the burst."""
+    one, other = budgets(stores, reads=2, burst=4)
+    reads = [asyncio.create_task(one.turn("GET", 0.2)) for _ in range(5)]
+    assert await granted(*reads) == 2
+    writes = [asyncio.create_task(other.turn("POST", 0.2)) for _ in range(5)]
+    assert await granted(*writes) == 2
+
+
+async def test_who_has_patience_gets_a_turn(stores: list[Store]) -> None:
+    """Those whose turn comes soon wait for it, in the order in which they came."""
+    one, _ = budgets(stores, burst=3)
+    order: list[int] = []
+
+    async def ask(number: int) -> None:
+        await one.turn("GET", 3)
+        order.append(number)
+
+    started = time.monotonic()
+    await asyncio.gather(*[ask(number) for number in range(6)])
+    assert order == list(range(6))
+    assert 0.9 < time.monotonic() - started < 3
+
+
+async def test_who_has_to_wait_too_long_hears_it_at_once(stores: list[Store]) -> None:
+    """With the minute used up nobody is kept, and everybody is told how long it takes."""
+    one, other = budgets(stores, writes=1)
+    await one.turn("POST", 1)
+    started = time.monotonic()
+    with pytest.raises(UpstreamUnavailable) as caught:
+        await other.turn("POST", 5)
+    assert time.monotonic() - started < 1
+    assert 55 < (caught.value.retry_after or 0) <= 65
+
+
+async def test_a_turn_that_was_not_taken_costs_nothing(stores: list[Store]) -> None:
+    """Whoever the burst turns away has not used up any of the minute."""
+    one, _ = budgets(stores, reads=50, burst=1)
+    turns = [asyncio.create_task(one.turn("GET", 0.1)) for _ in range(20)]
+    assert await granted(*turns) == 1
+    assert (await stores[1].spend("q:{upstream:GET}", 0, Limit(50, 60))).remaining == 49
+
+
+async def test_a_pause_holds_for_every_replica_and_one_kind(stores: list[Store]) -> None:
+    """What one replica was told by the upstream, the others obey; the other kind of calls goes on."""
+    one, other = budgets(stores)
+    await one.pause("GET", 30)
+    with pytest.raises(UpstreamUnavailable) as caught:
+        await other.turn("GET", 1)
+    assert 28 < (caught.value.retry_after or 0) <= 30
+    await other.turn("POST", 1)
+
+
+async def test_nobody_calls_without_the_store() -> None:
+    """While it is away there are no turns, and a pause that cannot be noted is no error of its own."""
+    store = Store.connect(f"redis://127.0.0.1:{free_port()}/0")
+    (budget,) = budgets([store])
+    with pytest.raises(StoreUnavailable):
+        await budget.turn("GET", 1)
+    await budget.pause("GET", 1)
+    await store.aclose()
