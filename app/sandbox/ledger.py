@@ -1,5 +1,6 @@
 """What the sandbox remembers: every request it saw, every return it made, every file it took."""
 
+import time
 from collections import defaultdict, deque
 from dataclasses import asdict, dataclass, field
 
@@ -25,6 +26,8 @@ class Entry:
     created: bool = False
     """Whether this request made a return."""
     body: Json | None = None
+    at: float = field(default_factory=time.monotonic)
+    """When it came, in seconds on the sandbox's own clock."""
 
 
 @dataclass
