@@ -104,10 +104,6 @@ class Valkey:
     url: str
     client: Redis = field(repr=False)
 
-    async def forget_upstream_pauses(self) -> None:
-        """From now on calls are made again although the upstream was too busy for them."""
-        await self.client.delete("q:{upstream:GET}", "q:{upstream:POST}")
-
 
 @asynccontextmanager
 async def running_valkey(port: int | None = None) -> AsyncIterator[Valkey]:
@@ -164,3 +160,20 @@ async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) 
         "upstream_reads": 1_000_000,
         "upstream_writes": 1_000_000,
         "upstream_burst": 100_000,
+    } | settings
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as http:
+
+        async def is_live() -> bool:
+            try:
+                return (await http.get("/livez")).is_success
+            except httpx.TransportError:
+                return False
+
+        variables = {f"BFF_{name.upper()}": str(value) for name, value in environment.items()}
+        async with running([sys.executable, "-m", module], is_live, as_shipped=as_shipped, **variables) as process:
+            yield Bff(process, port, http)
+
+
+def fresh(prefix: str) -> str:
+    """A magic order number nobody has used yet."""
+    return f"{prefix}-{next(_numbers):04d}x{secrets.token_hex(3)}"
