@@ -4,11 +4,14 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import override
 
 from app.errors import BffError, BodyTooLarge, HeadersTooLarge, InternalError
 from app.observability import LATENCY, REQUESTS, log
@@ -57,6 +60,18 @@ class RequestLog:
             await self._app(scope, receive, send_with_id)
         finally:
             _record(scope, request_id, status, time.perf_counter() - started)
+
+
+class Cors(CORSMiddleware):
+    """Lets listed origins read answers; a preflight that may not pass is answered, and permitted nothing."""
+
+    @override
+    def preflight_response(self, request_headers: Headers) -> Response:
+        answer = super().preflight_response(request_headers)
+        if answer.status_code == HTTPStatus.OK:
+            return answer
+        # The browser decides by the missing headers; an error of ours would have to be a problem document.
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Vary": answer.headers["Vary"]})
 
 
 class Guard:

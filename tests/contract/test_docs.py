@@ -3,9 +3,13 @@
 import re
 from pathlib import Path
 
+import pytest
+
+from app import cache, claims, pump, returns
 from app.api.kinds import KINDS
 from app.sandbox.scenarios import SCENARIOS
 from app.settings import Settings
+from tests.support.retention import Family, families
 
 
 def _first_cells(document: str, chapter: str = "") -> set[str]:
@@ -46,3 +50,24 @@ def test_every_place_of_an_upstream_fact_exists() -> None:
 def test_the_readme_is_short() -> None:
     """The README has at most 150 lines."""
     assert len(Path("README.md").read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("family", families(), ids=lambda family: family.form)
+def test_what_is_kept_lives_as_documented(family: Family) -> None:
+    """The seconds that docs/security.md states for a key are those of the settings and constants it names."""
+    assert family.sources()
+    assert family.seconds_in_code() == family.seconds
+
+
+def test_every_lifetime_is_documented() -> None:
+    """Whatever in the code says how long something is kept stands behind a key in docs/security.md."""
+    documented = {name for family in families() for name in family.sources()}
+    settings = {f"BFF_{name.upper()}" for name in Settings.model_fields if name.endswith("_ttl")}
+    constants = {
+        f"{module.__name__}.{name}"
+        for module in (cache, claims, pump, returns)
+        for name in vars(module)
+        if name.endswith(("TTL_SECONDS", "KEPT_SECONDS", "PASSING_SECONDS", "STALE_SECONDS"))
+    }
+    # It ends a claim inside the claims record, not a key.
+    assert settings | constants - {"app.claims.FAILED_KEPT_SECONDS"} <= documented

