@@ -107,6 +107,10 @@ class Valkey:
     directory: Path
     """Where it writes its dump when it is told to."""
 
+    async def forget_upstream_pauses(self) -> None:
+        """From now on calls are made again although the upstream was too busy for them."""
+        await self.client.delete("q:{upstream:GET}", "q:{upstream:POST}")
+
 
 @asynccontextmanager
 async def running_valkey(port: int | None = None) -> AsyncIterator[Valkey]:
