@@ -1,13 +1,17 @@
 """Sessions in a real Valkey: sealed, mortal, and never confused with an unanswered question."""
 
+import base64
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from app.errors import SessionExpired, StoreUnavailable
+from app.sealing import seal
 from app.sessions import Session, SessionId, SessionStore
 from app.store import Store
 from tests.support.processes import Valkey, eventually
@@ -15,6 +19,9 @@ from tests.support.raw_server import closed_port
 from tests.support.samples import outgoing
 
 SESSION = Session(brand="my-shop", scope="scope", languages=["en-GB"], expires_at=4_000_000_000.0, outgoing=outgoing())
+OLD_ID = SessionId("goldengoldengoldengold", b"golden-secret-of-32-bytes-------")
+OLD_RECORD = base64.b64decode(Path("tests/support/session_of_schema_1.b64").read_text())
+"""As the first release sealed it. Never made anew: it stands for the sessions that live while a release is rolled out."""
 
 
 @pytest_asyncio.fixture(scope="module", name="sessions")
@@ -77,6 +84,31 @@ async def test_a_record_in_the_wrong_place(sessions: SessionStore, valkey: Valke
     theirs, mine = await sessions.create(SESSION, 60), SessionId.new()
     await valkey.client.copy(name(theirs), name(mine))
     assert await is_over(sessions, replace(mine, secret=theirs.secret))
+
+
+async def test_swapped_records(sessions: SessionStore, valkey: Valkey) -> None:
+    """Two records that change places open with neither id, so nobody gets what is another's."""
+    first, second = [await sessions.create(SESSION, 60) for _ in range(2)]
+    for source, target in ((name(first), "s:{aside}"), (name(second), name(first)), ("s:{aside}", name(second))):
+        await valkey.client.rename(source, target)
+    assert await is_over(sessions, first)
+    assert await is_over(sessions, second)
+
+
+async def test_a_record_of_the_release_before(sessions: SessionStore, valkey: Valkey) -> None:
+    """What the first release sealed still opens: rolling a release out logs nobody out."""
+    await valkey.client.set(name(OLD_ID), OLD_RECORD, ex=60)
+    old = await sessions.get(OLD_ID)
+    assert (old.brand, old.outgoing.data.parcel.name, old.outgoing.access_token) == ("my-shop", "Sam Jansen", "access")
+
+
+async def test_a_record_of_the_release_after(sessions: SessionStore, valkey: Valkey) -> None:
+    """A record with members that only the next release knows opens as well: rolling it back logs nobody out."""
+    session_id = SessionId.new()
+    record = json.loads(SESSION.model_dump_json()) | {"new": 1}
+    sealed = seal(session_id.secret, json.dumps(record).encode(), f"session|{session_id.key}|1")
+    await valkey.client.set(name(session_id), sealed, ex=60)
+    assert await sessions.get(session_id) == SESSION
 
 
 async def test_deleting(sessions: SessionStore, valkey: Valkey) -> None:

@@ -28,10 +28,11 @@ def test_form() -> None:
     assert set(prefix + secret) <= set(BASE64URL)
 
 
-def test_ids_are_unique() -> None:
-    """Ten thousand ids share neither key nor secret."""
-    ids = [SessionId.new() for _ in range(10_000)]
-    assert len({each.key for each in ids}) == len({each.secret for each in ids}) == 10_000
+@pytest.mark.parametrize("count", [100_000, pytest.param(1_000_000, marks=pytest.mark.system)])
+def test_ids_are_unique(count: int) -> None:
+    """A hundred thousand ids, and in the long run a million, share neither key nor secret."""
+    ids = [SessionId.new() for _ in range(count)]
+    assert len({each.key for each in ids}) == len({each.secret for each in ids}) == count
 
 
 @pytest.mark.parametrize(
