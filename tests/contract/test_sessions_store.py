@@ -21,7 +21,7 @@ from tests.support.samples import outgoing
 SESSION = Session(brand="my-shop", scope="scope", languages=["en-GB"], expires_at=4_000_000_000.0, outgoing=outgoing())
 OLD_ID = SessionId("goldengoldengoldengold", b"golden-secret-of-32-bytes-------")
 OLD_RECORD = base64.b64decode(Path("tests/support/session_of_schema_1.b64").read_text())
-"""As the first release sealed it. Never made anew: it stands for the sessions that live while a release is rolled out."""
+"""As the first release sealed it. Never made anew: it stands for the sessions that live while another rolls out."""
 
 
 @pytest_asyncio.fixture(scope="module", name="sessions")
