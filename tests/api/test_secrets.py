@@ -57,7 +57,7 @@ class Seen:
     statuses: set[int] = field(default_factory=set)
     routes: set[str] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
-    """Session ids."""
+    """Session ids, and tokens of handoffs."""
     orders: set[str] = field(default_factory=set)
     output: str = ""
     """Logs, and what was told to OpenTelemetry."""
@@ -76,7 +76,12 @@ class Seen:
         kind = response.headers.get("content-type", "").partition(";")[0]
         {"application/problem+json": self.problems, "text/event-stream": self.frames}.get(kind, []).append(text)
         whole = f"{text} {response.headers.get('set-cookie', '')}"
-        self.tokens.update(re.findall(r"rps_[\w-]{22}\.[\w-]{43}", whole))
+        self.tokens.update(re.findall(r"rp[sh]_[\w-]{22}\.[\w-]{43}", whole))
+
+    @property
+    def ids(self) -> list[str]:
+        """Session ids."""
+        return [token for token in self.tokens if token.startswith("rps_")]
 
     @property
     def places(self) -> dict[str, list[str]]:
@@ -127,6 +132,9 @@ async def journey(bff: Bff, sandbox: SandboxProcess, order: str, delivery: str) 
     rest = (f"{location}/label", f"{location}/customs-declaration", "/v1/session", "/v1/service-points", point)
     for path in (*rest, "/v1/brands/demo/portal"):
         await someone.get(path)
+    hands = [await bff.http.post("/v1/session/handoff", json={}, headers=someone.headers) for _ in range(2)]
+    handed = hands[-1].json()
+    await bff.http.post("/v1/handoffs", json={"token": handed["token"], "token_delivery": delivery})
     await wrong_calls(someone, order)
 
 
@@ -145,10 +153,10 @@ async def held(store: Valkey, key: bytes) -> bytes:
     return b"\n".join(itertools.chain(*value.items())) if isinstance(value, dict) else bytes(value or b"")
 
 
-async def opened(store: Valkey, tokens: set[str]) -> AsyncIterator[Outgoing]:
+async def opened(store: Valkey, ids: list[str]) -> AsyncIterator[Outgoing]:
     """What the sessions with these ids hold."""
     connected = Store.connect(store.url)
-    for token in tokens:
+    for token in ids:
         yield (await SessionStore(connected).get(SessionId.parse(token))).outgoing
     await connected.aclose()
 
@@ -171,7 +179,7 @@ async def everything_seen(sandbox: SandboxProcess) -> AsyncIterator[Seen]:
             await store.forget_upstream_pauses()
         await fault_of_ours(bff, store)
         seen.metrics = (await bff.http.get("/metrics")).text
-        async for outgoing in opened(store, seen.tokens):
+        async for outgoing in opened(store, seen.ids):
             seen.upstream += [outgoing.access_token, outgoing.service_points_token]
         await store.client.save()
         seen.dump = (store.directory / "dump.rdb").read_bytes().decode("latin-1")
@@ -213,7 +221,7 @@ def test_the_journeys_were_seen(seen: Seen) -> None:
     }
     assert found([*expected], seen.answers) == expected
     assert {200, 201, 202, 400, 404, 405, 409, 413, 415, 422, 431, 500, 502, 503, 504} <= seen.statuses
-    assert len(seen.tokens) == len(seen.upstream) / 2 == 2 * len(JOURNEYS)
+    assert len(seen.ids) == len(seen.upstream) / 2 == 2 * 2 * len(JOURNEYS)
     assert found(["event: return"], seen.frames)
     talk = {"httpcore", "uvicorn.error", f"{TRACED}', ('control',", f"{EXPORTED}', (), {{'body': 'control'"}
     assert found([*talk, '"level_name": "DEBUG"'], [seen.output]) == talk | {'"level_name": "DEBUG"'}
@@ -278,7 +286,7 @@ def test_session_secrets_are_kept_nowhere(seen: Seen, place: str) -> None:
 def test_cookie_ids_are_in_no_body(seen: Seen) -> None:
     """A session id that was asked for in the body shows there once, one in the cookie never."""
     shown = [answer for answer in seen.answers if "rps_" in answer]
-    assert len(shown) == len(seen.tokens) / 2
+    assert len(shown) == len(seen.ids) / 2
     assert all('"session_token":"rps_' in answer for answer in shown)
 
 
@@ -308,8 +316,9 @@ def test_dump_and_configuration_open_no_session(seen: Seen) -> None:
     tags = {tag for name in seen.store for tag in re.findall(r"\{(.+)\}", name)}
     purposes = {"", "names", "session", "sessions", *seen.store, *tags}
     keys = [key, *(_derived(key, purpose) for purpose in purposes), *(_derived(b"", purpose) for purpose in purposes)]
-    sessions = {name[3:-1]: value for name, value in seen.store.items() if name.startswith("s:")}
-    assert len(sessions) > len(seen.tokens)
-    for (name, value), candidate in itertools.product(sessions.items(), keys):
+    kinds = {"s": "session", "h": "handoff"}
+    sealed = {name: value for name, value in seen.store.items() if name[0] in kinds}
+    assert len(sealed) > len(seen.ids)
+    for (name, value), candidate in itertools.product(sealed.items(), keys):
         with pytest.raises(RecordUnreadable):
-            unseal(candidate, value, f"session|{name}|1")
+            unseal(candidate, value, f"{kinds[name[0]]}|{name[3:-1]}|1")

@@ -61,13 +61,6 @@ async def test_resuming(bff: Bff, delivery: str) -> None:
     assert resumed.json() == someone.screen | {"session_token": None}
 
 
-async def test_two_credentials(bff: Bff) -> None:
-    """Cookie and bearer together are refused, even if they name the same session."""
-    token = await token_of(bff)
-    both = credential(token, "cookie") | credential(token, "body")
-    assert told(await bff.http.get("/v1/session", headers=both)) == (400, "two-credentials")
-
-
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -165,93 +158,6 @@ async def test_a_failed_lookup_ends_nothing(bff: Bff) -> None:
     response = await bff.http.post("/v1/brands/demo/sessions", json=wanted, headers=someone.headers)
     assert told(response) == (404, "parcel-not-found")
     assert await is_alive(someone)
-
-
-# Who may call: Sec-Fetch-Site, Origin, and whether a page with the cookie may come through.
-CALLERS = [
-    (None, None, True),
-    ("same-origin", None, True),
-    ("same-origin", ELSEWHERE, True),
-    ("same-site", None, False),
-    ("same-site", SHOP, True),
-    ("same-site", ELSEWHERE, False),
-    ("cross-site", None, False),
-    ("cross-site", SHOP, True),
-    ("cross-site", ELSEWHERE, False),
-    ("cross-site", "null", False),
-    ("none", None, False),
-    (None, SHOP, True),
-    (None, ELSEWHERE, False),
-    (None, "null", False),
-    (None, f"{SHOP}.elsewhere.example", False),
-    (None, SHOP.upper(), False),
-]
-
-
-def page(site: str | None, origin: str | None) -> dict[str, str]:
-    """The headers a browser adds for a page of this origin."""
-    stated = {"Sec-Fetch-Site": site, "Origin": origin}
-    return {name: value for name, value in stated.items() if value is not None}
-
-
-@pytest.mark.parametrize("delivery", ["cookie", "body"])
-@pytest.mark.parametrize(("site", "origin", "may"), CALLERS)
-async def test_pages_of_other_sites_cannot_look_up(
-    bff: Bff, delivery: str, site: str | None, origin: str | None, *, may: bool
-) -> None:
-    """Only our own pages and listed origins start a session in the cookie; anybody may start one in the body."""
-    wanted = {"identifier": fresh("LABEL"), "postal_code": "5611 AA", "token_delivery": delivery}
-    response = await bff.http.post("/v1/brands/demo/sessions", json=wanted, headers=page(site, origin))
-    assert response.status_code == (201 if may or delivery == "body" else 403)
-    assert ("set-cookie" in response.headers) == (may and delivery == "cookie")
-
-
-@pytest.mark.parametrize("delivery", ["cookie", "body"])
-@pytest.mark.parametrize("caller", CALLERS)
-@pytest.mark.parametrize("call", [("DELETE", "/v1/session", 204), ("POST", "/v1/returns", 422)])
-async def test_pages_of_other_sites_cannot_act(
-    bff: Bff, call: tuple[str, str, int], delivery: str, caller: tuple[str | None, str | None, bool]
-) -> None:
-    """Only our own pages and listed origins act with the cookie; the bearer token needs no such proof."""
-    (method, path, passed), (site, origin, may) = call, caller
-    headers = credential(await token_of(bff), delivery) | page(site, origin) | {"Idempotency-Key": "k" * 16}
-    response = await bff.http.request(method, path, headers=headers, json={} if method == "POST" else None)
-    assert response.status_code == (403 if delivery == "cookie" and not may else passed)
-
-
-@pytest.mark.parametrize(("path", "status"), [("/v1/brands/demo/portal", 200), ("/v1/session", 401), ("/nope", 404)])
-@pytest.mark.parametrize(("origin", "shown"), [(SHOP, SHOP), (ELSEWHERE, None)])
-async def test_cors(bff: Bff, path: str, status: int, origin: str, shown: str | None) -> None:
-    """Pages of a listed origin can read answers and errors with their useful headers; others can read nothing."""
-    response = await bff.http.get(path, headers={"Origin": origin})
-    assert response.status_code == status
-    assert response.headers.get("access-control-allow-origin") == shown
-    assert "Origin" in response.headers["vary"]
-    exposed = set(response.headers["access-control-expose-headers"].split(", "))
-    assert {"Location", "Retry-After", "ETag", "X-Request-Id"} <= exposed
-
-
-@pytest.mark.parametrize(("origin", "status"), [(SHOP, 200), (ELSEWHERE, 400)])
-async def test_preflight(bff: Bff, origin: str, status: int) -> None:
-    """A listed origin may send our headers with credentials; others are turned away before the call."""
-    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "idempotency-key, content-type"}
-    response = await bff.http.options("/v1/returns", headers={"Origin": origin} | asked)
-    assert response.status_code == status
-    assert (response.headers.get("access-control-allow-origin") == origin) == (status == 200)
-
-
-@pytest.mark.parametrize(
-    "media_type",
-    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "text/json"],
-)
-async def test_forms_cannot_look_up(bff: Bff, media_type: str) -> None:
-    """What a form of another site can send is not read, even if it is JSON inside."""
-    response = await bff.http.post(
-        "/v1/brands/demo/sessions",
-        content=b'{"identifier": "LABEL-1", "postal_code": "5611 AA"}',
-        headers={"Content-Type": media_type},
-    )
-    assert told(response) == (415, "unsupported-media-type")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"identifier": "A"', b"\xff\xfe", b"[}"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app import cache, claims, pump, returns
+from app import cache, claims, flows, pump, returns
 from app.api.kinds import KINDS
 from app.sandbox.scenarios import SCENARIOS
 from app.settings import Settings
@@ -65,9 +65,9 @@ def test_every_lifetime_is_documented() -> None:
     settings = {f"BFF_{name.upper()}" for name in Settings.model_fields if name.endswith("_ttl")}
     constants = {
         f"{module.__name__}.{name}"
-        for module in (cache, claims, pump, returns)
+        for module in (cache, claims, flows, pump, returns)
         for name in vars(module)
-        if name.endswith(("TTL_SECONDS", "KEPT_SECONDS", "PASSING_SECONDS", "STALE_SECONDS"))
+        if name.endswith(("TTL_SECONDS", "KEPT_SECONDS", "PASSING_SECONDS", "STALE_SECONDS", "HANDOFF_SECONDS"))
     }
     # It ends a claim inside the claims record, not a key.
     assert settings | constants - {"app.claims.FAILED_KEPT_SECONDS"} <= documented
