@@ -12,6 +12,7 @@ from starlette.routing import Route
 from app.main import api
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff, running_valkey
 from tests.support.sandbox import SandboxProcess
+from tests.support.scripted_upstream import scripted_upstream
 from tests.support.shopper import Shopper, key, shopper, told
 
 NEVER = "rtn_" + "A" * 22
@@ -268,6 +269,16 @@ async def test_the_query_chooses_nothing(world: World, member: str) -> None:
         for params in ({}, {member: str(SMUGGLED[member])})
     ]
     assert smuggled.content == plain.content
+
+
+async def test_one_parcel_id_in_two_brands(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """Ids of parcels count within a brand: the same id in another brand is another parcel, with returns of its own."""
+    async with scripted_upstream() as upstream, running_bff(valkey.url, sandbox, upstream_url=upstream.url) as bff:
+        first, other = [await shopper(bff.http, "A-1001", brand=brand) for brand in ("demo", "guide")]
+        location = (await first.create(first.body("pickup"))).headers["location"]
+        assert (await first.get(location)).status_code == 200
+        assert told(await other.get(location)) == (404, "return-not-found")
+        assert (await other.get("/v1/session")).json()["returns"] == []
 
 
 async def test_the_key_of_another(world: World) -> None:

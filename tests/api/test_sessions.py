@@ -223,19 +223,6 @@ async def test_returns_belong_to_the_parcel(bff: Bff, delivery: str) -> None:
     assert (await again.get(location)).json()["id"] == (await someone.get(location)).json()["id"]
 
 
-@pytest.mark.parametrize(("number", "brand"), [("another", "demo"), ("the same", "guide")])
-@pytest.mark.parametrize("rest", ["", "/label"])
-async def test_foreign_returns_look_like_none(bff: Bff, number: str, brand: str, rest: str) -> None:
-    """A return of another order, or of the same number in another shop, looks like one that never was."""
-    order = fresh("LABEL")
-    location = (await (await shopper(bff.http, order)).create()).headers["location"]
-    stranger = await shopper(bff.http, order if number == "the same" else fresh("LABEL"), brand=brand)
-    never = "/v1/returns/rtn_" + "A" * 22
-    foreign, absent = [await stranger.get(each + rest, **SAME_ID) for each in (location, never)]
-    assert told(foreign) == (404, "return-not-found")
-    assert foreign.text.replace(location, never) == absent.text
-
-
 async def test_a_lookup_ignores_an_unusable_cookie(bff: Bff) -> None:
     """A malformed cookie, which no page can remove, does not keep the shopper from looking the parcel up again."""
     response = await bff.http.post(
