@@ -9,7 +9,7 @@ from app import cache, claims, flows, pump, returns
 from app.api.kinds import KINDS
 from app.sandbox.scenarios import SCENARIOS
 from app.settings import Settings
-from tests.support.retention import Family, families
+from tests.support.retention import SECURITY, Family, families
 
 
 def _first_cells(document: str, chapter: str = "") -> set[str]:
@@ -71,3 +71,22 @@ def test_every_lifetime_is_documented() -> None:
     }
     # It ends a claim inside the claims record, not a key.
     assert settings | constants - {"app.claims.FAILED_KEPT_SECONDS"} <= documented
+
+
+THREATS = [line.strip("| \n").split(" | ") for line in SECURITY.read_text().splitlines() if re.match(r"\| T\d", line)]
+
+
+def test_every_threat_has_a_row() -> None:
+    """docs/security.md speaks of all thirty threats, each once and in order, in five columns."""
+    assert [row[0] for row in THREATS] == [f"T{number}" for number in range(1, 31)]
+    assert {len(row) for row in THREATS} == {5}
+
+
+@pytest.mark.parametrize("row", THREATS, ids=lambda row: row[0])
+def test_what_a_threat_names_is_there(row: list[str]) -> None:
+    """Every file of the service and every test that a row names is in the tree."""
+    _, _, mitigation, tests, _ = row
+    assert all(Path(name).exists() for name in re.findall(r"`(app/[\w/.]+)`", mitigation))
+    for file, name in re.findall(r"`(tests/[\w/.]+)::(\w+)`", tests):
+        assert re.search(rf"^(async )?def {name}\(", Path(file).read_text(), re.MULTILINE), f"{file}::{name}"
+    assert tests == "-" or "::" in tests
