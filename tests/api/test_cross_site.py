@@ -413,8 +413,8 @@ async def test_head(bff: Bff, path: str) -> None:
         assert (await http.get("/livez")).json() == {"status": "ok"}
 
 
-@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/docs/files/swagger-ui.css", "/openapi.json"])
 async def test_head_of_documents(bff: Bff, path: str) -> None:
-    """Pages of the description have HEAD."""
+    """Files of the description have HEAD."""
     head = await bff.http.head(path)
     assert (head.status_code, head.content) == (200, b"")

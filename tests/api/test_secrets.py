@@ -138,12 +138,15 @@ async def journey(bff: Bff, sandbox: SandboxProcess, order: str, delivery: str) 
     await wrong_calls(someone, order)
 
 
-async def fault_of_ours(bff: Bff, store: Valkey) -> None:
-    """A session record of somebody who knows its secret but not its form: nobody foresaw that."""
+async def faults_of_ours(bff: Bff, store: Valkey) -> None:
+    """Records whose form nobody foresaw, so that exceptions quote them."""
     session_id = SessionId.new()
     sealed = seal(session_id.secret, b'{"brand": {"piept": 1}}', f"session|{session_id.key}|1")
     await store.client.set(f"s:{{{session_id.key}}}", sealed, ex=60)
     await bff.http.get("/v1/session", headers={"Authorization": f"Bearer {session_id.token}"})
+    await store.client.set("c:{languages|buecherei}", b'{"piept": 1}', ex=60)
+    await bff.http.get("/v1/brands/buecherei/portal")
+    await store.client.delete("c:{languages|buecherei}")
 
 
 async def held(store: Valkey, key: bytes) -> bytes:
@@ -177,7 +180,7 @@ async def everything_seen(sandbox: SandboxProcess) -> AsyncIterator[Seen]:
             seen.orders.add(order := fresh(prefix))
             await look_up(bff.http, order, delivery=delivery)
             await store.forget_upstream_pauses()
-        await fault_of_ours(bff, store)
+        await faults_of_ours(bff, store)
         seen.metrics = (await bff.http.get("/metrics")).text
         async for outgoing in opened(store, seen.ids):
             seen.upstream += [outgoing.access_token, outgoing.service_points_token]

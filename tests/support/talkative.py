@@ -17,6 +17,7 @@ TRACED, EXPORTED = "TOLD A TRACER", "TOLD AN EXPORTER"
 
 def _print(*told: object) -> None:
     sys.stdout.write(f"{told}\n")
+    sys.stdout.flush()
 
 
 class Span(trace.NonRecordingSpan):
