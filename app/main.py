@@ -88,7 +88,7 @@ def api() -> FastAPI:
         version="1",
         summary="Returns for shops' own front ends.",
         license_info={"name": "MIT"},
-        # With whatever providers are installed it would record query strings, and the texts of exceptions.
+        # With whatever providers are installed, spans would record paths and query strings.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         # Theirs loads scripts from a CDN; ours is in api/operations.py.
         docs_url=None,
