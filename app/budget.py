@@ -13,6 +13,7 @@ from app.observability import TURNS
 from app.store import Limit, Store
 
 JITTER_SECONDS = 0.05
+MINUTE_SECONDS = 60
 _BURST = "q:{upstream:burst}"
 
 Method = Literal["GET", "POST"]
@@ -23,7 +24,7 @@ class Budget:
 
     def __init__(self, store: Store, *, reads: int, writes: int, burst: int) -> None:
         self._store = store
-        self._minutes = {"GET": Limit(reads, 60), "POST": Limit(writes, 60)}
+        self._minutes = {"GET": Limit(reads, MINUTE_SECONDS), "POST": Limit(writes, MINUTE_SECONDS)}
         self._second = Limit(burst, 1)
         # One of each kind asks the store at a time, the others stand behind it: no herd, and first come, first served.
         self._queues = {"GET": asyncio.Lock(), "POST": asyncio.Lock()}

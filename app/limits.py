@@ -92,7 +92,7 @@ class CallerLimit:
             StoreUnavailable: nobody can tell whether it would be one too many.
         """
         limit, quantity = ("partner", self._per_partner) if partner else ("caller", self._per_address)
-        key = f"q:{{caller|{self._keyring.name(limit, partner or address)}}}"
+        key = f"q:{{caller:{self._keyring.name(limit, partner or address)}}}"
         allowance = await self._store.spend(key, 1, Limit(quantity, WINDOW_SECONDS))
         if not allowance.granted:
             LOOKUPS_REFUSED.labels(limit).inc()
@@ -119,7 +119,7 @@ class OrderLimit:
             TooManyFailedLookups: not now; it says when.
             StoreUnavailable: nobody can tell.
         """
-        key = f"q:{{order|{self._keyring.name('order', brand, plain(identifier))}}}"
+        key = f"q:{{order:{self._keyring.name('order', brand, plain(identifier))}}}"
         operation = secrets.token_urlsafe(9)
         for _ in range(RACES):
             now, (kept,) = await self._store.read(key)

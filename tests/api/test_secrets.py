@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 import itertools
 import re
 from collections.abc import AsyncIterator
@@ -168,6 +169,7 @@ async def opened(store: Valkey, ids: list[str]) -> AsyncIterator[Outgoing]:
 async def everything_seen(sandbox: SandboxProcess) -> AsyncIterator[Seen]:
     """What some journeys in cookie and body mode left to be seen."""
     seen, talkative = Seen(), {"module": "tests.support.talkative", "poll_interval": 0.1}
+    talkative["partners"] = f"aviary:{hashlib.sha256(SENT['X-Partner-Key'].encode()).hexdigest()}"
     async with running_valkey() as store, running_bff(store.url, sandbox, **talkative) as bff:
         bff.http.headers.update(SENT)
         bff.http.event_hooks["response"].append(seen.note)

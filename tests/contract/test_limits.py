@@ -89,7 +89,7 @@ async def test_what_is_kept(orders: OrderLimit, callers: CallerLimit, valkey: Va
     keys = sorted(await valkey.client.keys("*"))
     kept = [repr((key, await valkey.client.hgetall(key))) for key in keys]
     assert not any(readable in each for each in kept for readable in (secret, ADDRESS, "acme"))
-    assert [key[:9] for key in keys] == [b"q:{caller", b"q:{caller", b"q:{order|"]
+    assert [key[:9] for key in keys] == [b"q:{caller", b"q:{caller", b"q:{order:"]
     *of_callers, of_order = [await valkey.client.ttl(key) for key in keys]
     assert 0 < max(of_callers) <= 120
     assert FORGOTTEN_SECONDS - 9 < of_order <= FORGOTTEN_SECONDS
