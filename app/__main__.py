@@ -1,7 +1,9 @@
 """The production entry: `python -m app`."""
 
 import asyncio
+import signal
 import sys
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -19,10 +21,12 @@ GRACE_SECONDS = 50
 
 
 class Server(uvicorn.Server):
-    """Lets those who wait go as soon as the process is told to stop; everything else is finished first."""
+    """Stops in two steps: first it sends everybody elsewhere and goes on serving, then it finishes what is left."""
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         self._app = app
+        self._drain_seconds = settings.drain
+        self._told = False
         super().__init__(
             uvicorn.Config(
                 app,
@@ -39,8 +43,15 @@ class Server(uvicorn.Server):
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        asyncio.get_running_loop().call_soon_threadsafe(let_go, self._app)
-        super().handle_exit(sig, frame)
+        asyncio.get_running_loop().call_soon_threadsafe(self._stop, sig, frame)
+
+    def _stop(self, sig: int, frame: FrameType | None) -> None:
+        # Who asks twice, or is at the keyboard, wants it over now.
+        patient = sig == signal.SIGTERM and self.started and not self._told
+        self._told = True
+        let_go(self._app)
+        exit_now = partial(super().handle_exit, sig, frame)
+        asyncio.get_running_loop().call_later(self._drain_seconds if patient else 0, exit_now)
 
 
 def main() -> None:

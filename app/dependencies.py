@@ -25,6 +25,7 @@ from app.errors import (
 from app.flows import Flows
 from app.labels import Labels
 from app.limits import CallerLimit
+from app.load import Load
 from app.points import ServicePoints
 from app.sendcloud.client import Sendcloud
 from app.sessions import Session, SessionId, SessionStore
@@ -41,6 +42,7 @@ class Services:
     """What one process works with; made once by the lifespan."""
 
     settings: Settings
+    load: Load
     store: Store
     sendcloud: Sendcloud
     portals: PortalCache

@@ -5,12 +5,15 @@ BffError
 ├── MalformedRequest                it cannot be read at all
 ├── UnsupportedMediaType            the body is not what it has to be
 ├── BodyTooLarge, HeadersTooLarge   more than we read
+├── BodyTooSlow                     it does not end in time
 ├── TooManyFiles, FileTooLarge      more than one upload takes
 ├── NotAnImage                      what a file holds is no picture
 ├── UploadTooSlow                   its body does not end in time
 ├── UploadsBusy                     there is no room for one more upload now
 ├── MethodNotAllowed
 ├── InternalError                   a fault of ours
+├── Overloaded                      this replica has too much to do
+├── ShuttingDown                    this replica is about to stop
 ├── IdempotencyKeyInvalid           missing or not 16 to 255 visible ASCII characters
 ├── IdempotencyKeyReused            the same key came with another body
 ├── TwoCredentials                  cookie and bearer at once
@@ -98,6 +101,10 @@ class BodyTooLarge(BffError):
     """The body has more bytes than the call takes."""
 
 
+class BodyTooSlow(BffError):
+    """The body did not arrive in time."""
+
+
 class HeadersTooLarge(BffError):
     """The request's headers have more bytes than we read."""
 
@@ -128,6 +135,14 @@ class MethodNotAllowed(BffError):
 
 class InternalError(BffError):
     """A fault of ours that nobody foresaw."""
+
+
+class Overloaded(BffError):
+    """This replica has more to do than it can; nothing was done for this request."""
+
+
+class ShuttingDown(BffError):
+    """This replica is about to stop and wants no more requests."""
 
 
 class IdempotencyKeyInvalid(BffError):

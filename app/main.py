@@ -1,7 +1,7 @@
 """The composition root of the service."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
@@ -18,8 +18,19 @@ from app.documents import Documents
 from app.flows import Flows
 from app.labels import Labels, Schedule
 from app.limits import CallerLimit, OrderLimit
-from app.middleware import Cors, Guard, RequestLog
-from app.observability import BREAKER, RUNNING, STORE_CONNECTIONS, TASKS, WAITING, WATCHES, UpstreamCalls
+from app.load import Load
+from app.middleware import Cors, Guard, RequestLog, Shedding
+from app.observability import (
+    BREAKER,
+    IN_FLIGHT,
+    LAG,
+    RUNNING,
+    STORE_CONNECTIONS,
+    TASKS,
+    WAITING,
+    WATCHES,
+    UpstreamCalls,
+)
 from app.points import ServicePoints
 from app.returns import Returns
 from app.sealing import Keyring
@@ -53,15 +64,17 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running_services(settings) as services:
+        async with running_services(settings, load) as services:
             app.state.services = services
             yield
 
     app = api()
+    load = Load(settings.requests_at_once)
     app.router.lifespan_context = lifespan
     render = problem_response(settings.public_url)
     handle_errors(app, render)
     app.add_middleware(Guard, problem=render, body_limits={uploads.PATH: MAX_BYTES})
+    app.add_middleware(Shedding, problem=render, load=load)
     app.add_middleware(
         Cors,
         allow_origins=settings.allowed_origins,
@@ -70,14 +83,15 @@ def create_app(settings: Settings) -> FastAPI:
         allow_headers=REQUEST_HEADERS,
         expose_headers=RESPONSE_HEADERS,
     )
-    app.add_middleware(RequestLog)
+    app.add_middleware(RequestLog, load=load)
     return app
 
 
 def let_go(app: FastAPI) -> None:
-    """Answers everybody who waits with what is known, before the process stops."""
+    """Answers everybody who waits with what is known and sends all others elsewhere, before the process stops."""
     services: Services | None = getattr(app.state, "services", None)
     if services:
+        services.load.draining = True
         services.labels.drain()
 
 
@@ -104,7 +118,7 @@ def api() -> FastAPI:
 
 
 @asynccontextmanager
-async def running_services(settings: Settings) -> AsyncIterator[Services]:
+async def running_services(settings: Settings, load: Load) -> AsyncIterator[Services]:
     """What the handlers work with, closed in the order that lets nothing be lost."""
     keyring = Keyring(settings.secret_key.get_secret_value())
     store = Store.connect(settings.redis_url.get_secret_value())
@@ -136,16 +150,19 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as closing:
         for part in (store, sendcloud, returns_kept, documents, labels, cache):
             closing.push_async_callback(part.aclose)
-        await closing.enter_async_context(_listening(labels))
-        _show(labels, store)
+        await closing.enter_async_context(_meanwhile(labels.listen()))
+        await closing.enter_async_context(_meanwhile(load.watch()))
+        _show(labels, store, load)
         for guard in guarded.values():
             _show_guard(guard)
-        yield Services(settings, store, sendcloud, portals, sessions_kept, points, labels, lookups, creation, callers)
+        yield Services(
+            settings, load, store, sendcloud, portals, sessions_kept, points, labels, lookups, creation, callers
+        )
 
 
 @asynccontextmanager
-async def _listening(labels: Labels) -> AsyncIterator[None]:
-    task = asyncio.create_task(labels.listen())
+async def _meanwhile(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
@@ -153,7 +170,9 @@ async def _listening(labels: Labels) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _show(labels: Labels, store: Store) -> None:
+def _show(labels: Labels, store: Store, load: Load) -> None:
+    IN_FLIGHT.set_function(lambda: load.in_flight)
+    LAG.set_function(lambda: load.lag)
     WATCHES.set_function(lambda: labels.watched)
     WAITING.set_function(lambda: labels.waiting)
     STORE_CONNECTIONS.set_function(lambda: store.connections_in_use)

@@ -1,5 +1,6 @@
-"""Pure ASGI: request ids, one log line each, limits before anything is read, a problem document for every error."""
+"""Pure ASGI: request ids, one log line each, shedding, limits before anything is read, a problem for every error."""
 
+import asyncio
 import re
 import secrets
 import time
@@ -13,11 +14,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import override
 
-from app.errors import BffError, BodyTooLarge, HeadersTooLarge, InternalError
-from app.observability import LATENCY, REQUESTS, log
+from app.errors import BffError, BodyTooLarge, BodyTooSlow, HeadersTooLarge, InternalError, Overloaded
+from app.load import Load, Place
+from app.observability import LATENCY, REQUESTS, SHED, log
 
 MAX_HEADER_BYTES = 32 * 1024
 MAX_BODY_BYTES = 64 * 1024
+BODY_SECONDS = 8.0
+"""Until the whole body has to be here; whoever sends it byte by byte must not hold on to us."""
+NEVER_SHED = frozenset({"/livez", "/readyz", "/metrics"})
 METHODS = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 
@@ -31,8 +36,9 @@ class RequestLog:
     What a handler leaves in `request.state.answer_headers` goes with the answer too, be it an error.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, load: Load) -> None:
         self._app = app
+        self._load = load
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
@@ -54,6 +60,8 @@ class RequestLog:
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers.setdefault("Cache-Control", "private, no-store")
                 headers.update(scope["state"].get("answer_headers", {}))
+                if self._load.draining:
+                    headers["Connection"] = "close"
             await send(message)
 
         try:
@@ -74,21 +82,69 @@ class Cors(CORSMiddleware):
         return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Vary": answer.headers["Vary"]})
 
 
+class Shedding:
+    """Turns a request away at once, before anything is done for it, while this replica has too much to do."""
+
+    def __init__(self, app: ASGIApp, problem: ProblemResponse, load: Load) -> None:
+        self._app = app
+        self._problem = problem
+        self._load = load
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        excess = "" if scope["path"] in NEVER_SHED else self._load.excess()
+        if excess:
+            SHED.labels(excess).inc()
+            await self._problem(scope, Overloaded())(scope, receive, send)
+            return
+        await self._counted(Place(self._load), scope, receive, send)
+
+    async def _counted(self, place: Place, scope: Scope, receive: Receive, send: Send) -> None:
+        """Counts the request as work from the end of its body until its answer begins or it waits for something."""
+
+        async def receive_and_take() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                place.take()
+            return message
+
+        async def send_and_leave(message: Message) -> None:
+            place.leave()
+            await send(message)
+
+        scope["state"]["place"] = place
+        if not _has_body(scope):
+            place.take()
+        try:
+            await self._app(scope, receive_and_take, send_and_leave)
+        finally:
+            place.leave()
+
+
 class Guard:
     """Refuses what is too large before it is read, and turns what nobody foresaw into a problem document.
 
     Once an answer has begun it cannot become an error: returning without ending it makes the server cut the
     connection, so nobody takes the part for the whole.
 
-    `body_limits` names the paths whose bodies may have other sizes (bytes) than all the rest.
+    `body_limits` names the paths whose bodies may have other sizes (bytes) than all the rest; they also take their
+    own time.
     """
 
     def __init__(
-        self, app: ASGIApp, problem: ProblemResponse, body_limits: Mapping[str, int] = MappingProxyType({})
+        self,
+        app: ASGIApp,
+        problem: ProblemResponse,
+        body_limits: Mapping[str, int] = MappingProxyType({}),
+        body_seconds: float = BODY_SECONDS,
     ) -> None:
         self._app = app
         self._problem = problem
         self._body_limits = body_limits
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
@@ -104,8 +160,9 @@ class Guard:
 
         try:
             body_limit = self._body_limits.get(scope["path"], MAX_BODY_BYTES)
+            seconds = None if scope["path"] in self._body_limits else self._body_seconds
             _check_sizes(scope, body_limit)
-            await self._app(scope, _limited(receive, body_limit), send_and_see)
+            await self._app(scope, _limited(receive, body_limit, seconds), send_and_see)
         except Exception as error:  # noqa: BLE001  the last net: whatever it is, the caller gets a problem document
             foreseen = error if isinstance(error, BffError) else InternalError()
             _report(scope, error, begun=begun)
@@ -121,12 +178,25 @@ def _check_sizes(scope: Scope, body_limit: int) -> None:
         raise BodyTooLarge
 
 
-def _limited(receive: Receive, body_limit: int) -> Receive:
+def _has_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+def _limited(receive: Receive, body_limit: int, seconds: float | None) -> Receive:
     received = 0
+    deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
 
     async def receive_some() -> Message:
-        nonlocal received
-        message = await receive()
+        nonlocal received, deadline
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise BodyTooSlow from None
+        if not message.get("more_body", False):
+            # From here on it is the caller's leaving that is waited for.
+            deadline = None
         received += len(message.get("body", b""))
         if received > body_limit:
             raise BodyTooLarge

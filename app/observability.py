@@ -32,6 +32,9 @@ TURNS = Histogram(
     buckets=(0.01, 0.1, 0.5, 1, 2),
     registry=REGISTRY,
 )
+IN_FLIGHT = Gauge("bff_in_flight", "Requests worked on, without those that only wait.", registry=REGISTRY)
+LAG = Gauge("bff_loop_lag_seconds", "How late the event loop was at its worst in ten seconds.", registry=REGISTRY)
+SHED = Counter("bff_shed", "Requests turned away at once.", ["reason"], registry=REGISTRY)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("bff")

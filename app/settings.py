@@ -179,6 +179,11 @@ class Settings(BaseSettings):
     claim_ttl: Lifetime = 30 * 86400
     """Units stay claimed this long after the last change to their parcel; at least twice as long as a return lives."""
 
+    requests_at_once: Annotated[int, Field(ge=1)] = 256
+    """Requests worked on at once; more are turned away. Those that only wait do not count."""
+    drain: Annotated[float, Field(ge=0, le=60)] = 5.0
+    """How long a replica that was told to stop goes on serving, so that every gateway has noticed."""
+
     lookup_deadline: Seconds = 8.0
     """Portal settings and parcel lookup."""
     create_deadline: Seconds = 20.0

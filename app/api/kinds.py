@@ -82,6 +82,12 @@ KINDS: Mapping[type[BffError], Kind] = MappingProxyType(
             "The headers are too large",
             "All header fields together have at most 32 KiB.",
         ),
+        errors.BodyTooSlow: Kind(
+            "body-too-slow",
+            HTTPStatus.REQUEST_TIMEOUT,
+            "The body took too long",
+            "Nothing was done. Send the whole body within 8 seconds.",
+        ),
         errors.MethodNotAllowed: Kind(
             "method-not-allowed",
             HTTPStatus.METHOD_NOT_ALLOWED,
@@ -93,6 +99,20 @@ KINDS: Mapping[type[BffError], Kind] = MappingProxyType(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "Something went wrong on our side",
             "Quote the request_id when you report it.",
+        ),
+        errors.Overloaded: Kind(
+            "overloaded",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The service has too much to do",
+            "Nothing was done. Repeat the request after Retry-After seconds.",
+            retryable=True,
+        ),
+        errors.ShuttingDown: Kind(
+            "shutting-down",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "This replica is about to stop",
+            "Others answer; the gateway finds them.",
+            retryable=True,
         ),
         errors.IdempotencyKeyInvalid: Kind(
             "idempotency-key-invalid",
@@ -300,6 +320,39 @@ KINDS: Mapping[type[BffError], Kind] = MappingProxyType(
         ),
     }
 )
+
+GATEWAY_KINDS = (
+    Kind(
+        "uri-too-long",
+        HTTPStatus.REQUEST_URI_TOO_LONG,
+        "The address is too long",
+        "Path and query together have at most 16 KiB.",
+    ),
+    Kind(
+        "too-many-connections",
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many requests at once from one address",
+        "Wait for answers before asking more, and repeat the request after Retry-After seconds.",
+        retryable=True,
+    ),
+    Kind(
+        "no-answer",
+        HTTPStatus.BAD_GATEWAY,
+        "The service broke off",
+        "Repeat the request after Retry-After seconds, a creation with the same Idempotency-Key.",
+        retryable=True,
+    ),
+    Kind(
+        "no-answer-in-time",
+        HTTPStatus.GATEWAY_TIMEOUT,
+        "The service did not answer in time",
+        "Repeat the request after Retry-After seconds, a creation with the same Idempotency-Key.",
+        retryable=True,
+    ),
+)
+"""What only the gateway answers (deploy/nginx/problems.conf); what else it answers, this service answers as well."""
+
+ALL_KINDS = frozenset({*KINDS.values(), *GATEWAY_KINDS})
 
 
 def kind_of(error_type: type[BffError]) -> Kind:

@@ -4,10 +4,10 @@ from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, Response
 
-from app.api.kinds import KINDS
+from app.api.kinds import ALL_KINDS
 from app.api.problems import responses
 from app.dependencies import ServicesDep
-from app.errors import RouteNotFound, StoreUnavailable
+from app.errors import RouteNotFound, ShuttingDown, StoreUnavailable
 from app.models import Health, ProblemKind
 from app.observability import CONTENT_TYPE, metrics
 
@@ -22,9 +22,11 @@ async def get_liveness() -> Health:
     return Health()
 
 
-@router.get("/readyz", operation_id="getReadiness", responses=responses(StoreUnavailable))
+@router.get("/readyz", operation_id="getReadiness", responses=responses(StoreUnavailable, ShuttingDown))
 async def get_readiness(services: ServicesDep) -> Health:
-    """Redis answers; the upstream is not asked, or its outage would take every replica out."""
+    """Redis answers and nobody stops us; the upstream is not asked, or its outage would take every replica out."""
+    if services.load.draining:
+        raise ShuttingDown
     await services.store.ping()
     return Health()
 
@@ -50,7 +52,7 @@ async def get_docs() -> HTMLResponse:
 @router.get("/problems/{code}", operation_id="getProblem", responses=responses(RouteNotFound))
 async def get_problem(code: str) -> ProblemKind:
     """What a problem code means and what helps."""
-    for kind in KINDS.values():
+    for kind in ALL_KINDS:
         if kind.code == code:
             return ProblemKind(
                 code=code, status=kind.status, title=kind.title, detail=kind.detail, retryable=kind.retryable

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
@@ -44,6 +45,8 @@ from app.records import Found
 router = APIRouter(tags=["returns"])
 
 RECONNECT_MS = 3000
+RECONNECT_ELSEWHERE_MS = range(100, 2000)
+"""Spread, so that those who watched a replica that stops do not all come back at once."""
 KEEP_ALIVE_SECONDS = 15.0
 
 
@@ -212,17 +215,20 @@ async def event_stream(changes: AsyncGenerator[Found], seen: int) -> AsyncIterat
     yield b"retry: %d\n\n" % RECONNECT_MS
     async with contextlib.aclosing(changes):
         upcoming = asyncio.ensure_future(anext(changes, None))
+        final = False
         try:
-            while True:
+            while not final:
                 await asyncio.wait({upcoming}, timeout=KEEP_ALIVE_SECONDS)
                 if not upcoming.done():
                     yield b": still here\n\n"
                     continue
                 found = upcoming.result()
                 if found is None:
+                    yield b"retry: %d\n\n" % random.choice(RECONNECT_ELSEWHERE_MS)  # noqa: S311  spreads load
                     return
                 if found.record.revision > seen:
                     yield b"id: %d\nevent: return\ndata: %b\n\n" % (found.record.revision, found.body)
+                final = found.record.state in FINAL_STATES
                 upcoming = asyncio.ensure_future(anext(changes, None))
         finally:
             upcoming.cancel()

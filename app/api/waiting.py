@@ -38,6 +38,8 @@ def retry_after(seconds: int | None) -> dict[str, str]:
 
 async def while_connected(request: Request, waiting: Coroutine[Any, Any, T]) -> T | None:
     """What is waited for, or None as soon as the caller is gone: FastAPI does not cancel handlers by itself."""
+    # Thousands may wait; they must not keep out those who have something to do.
+    request.state.place.leave()
     work, gone = asyncio.create_task(waiting), asyncio.create_task(_disconnected(request))
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)

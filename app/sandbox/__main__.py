@@ -55,6 +55,7 @@ def stack(port: int, panel: int, directory: str) -> list[Child]:
         "BFF_SERVICE_POINTS_URL": f"http://{LOCAL}:{service_points}/api/v2",
         "BFF_HOST": LOCAL,
         "BFF_PORT": str(port),
+        "BFF_DRAIN": "0",
     }
     upstream = ["-m", "app.sandbox.upstream", f"--port={panel}", f"--service-points-port={service_points}"]
     return [

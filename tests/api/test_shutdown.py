@@ -1,13 +1,17 @@
-"""A process that is told to stop lets those who wait go and finishes what is under way."""
+"""A process that is told to stop sends others elsewhere, lets those who wait go and finishes what is under way."""
 
 import asyncio
 import signal
 
-from tests.support.processes import Valkey, eventually, fresh, running_bff
+import pytest
+
+from app.api.returns import RECONNECT_ELSEWHERE_MS, RECONNECT_MS
+from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
-from tests.support.shopper import shopper
+from tests.support.shopper import shopper, told
 
 STOP_WITHIN_SECONDS = 5.0
+LONG_DRAIN_SECONDS = 60
 
 
 async def test_those_who_wait_are_answered(valkey: Valkey, sandbox: SandboxProcess) -> None:
@@ -26,6 +30,7 @@ async def test_those_who_wait_are_answered(valkey: Valkey, sandbox: SandboxProce
             bff.process.send(signal.SIGTERM)
             answer = await asyncio.wait_for(held, STOP_WITHIN_SECONDS)
             assert [event async for event in events] == []
+            assert not [key async for key in valkey.client.scan_iter("*:lease")]
         assert (answer.status_code, answer.json()["state"]) == (200, "awaiting_payment")
         await asyncio.wait_for(bff.process.handle.wait(), STOP_WITHIN_SECONDS)
 
@@ -43,3 +48,52 @@ async def test_a_creation_under_way_is_finished(valkey: Valkey, sandbox: Sandbox
         await eventually(posted, 5)
         bff.process.send(signal.SIGTERM)
         assert (await creating).status_code == 202
+
+
+async def _told_to_stop(bff: Bff) -> None:
+    bff.process.send(signal.SIGTERM)
+
+    async def not_ready() -> bool:
+        return (await bff.http.get("/readyz")).status_code == 503
+
+    await eventually(not_ready, STOP_WITHIN_SECONDS)
+
+
+async def test_it_serves_on_while_others_learn_of_it(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """On SIGTERM it is not ready at once, and serves on for a while, each answer closing its connection."""
+    async with running_bff(valkey.url, sandbox, drain=LONG_DRAIN_SECONDS) as bff:
+        order = fresh("LABEL")
+        someone = await shopper(bff.http, order)
+        await _told_to_stop(bff)
+        readiness, resumed, created = [
+            await bff.http.get("/readyz"),
+            await someone.get("/v1/session"),
+            await someone.create(),
+        ]
+        assert told(readiness) == (503, "shutting-down")
+        assert (resumed.status_code, created.status_code) == (200, 202)
+        assert {answer.headers["connection"] for answer in (readiness, resumed, created)} == {"close"}
+        assert bff.process.handle.returncode is None
+    assert len(await sandbox.ledger(kind="incoming", order=order)) == 1
+
+
+async def test_events_end_with_when_to_come_back(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """An event stream that a stopping process ends says, as its last word, when to connect again."""
+    async with running_bff(valkey.url, sandbox, drain=LONG_DRAIN_SECONDS) as bff:
+        someone = await shopper(bff.http, fresh("PAID"))
+        path = (await someone.create()).headers["location"]
+        async with bff.http.stream("GET", f"{path}/events", headers=someone.headers) as response:
+            lines = response.aiter_lines()
+            assert await anext(lines) == f"retry: {RECONNECT_MS}"
+            bff.process.send(signal.SIGTERM)
+            last = [line async for line in lines if line][-1]
+    assert int(last.removeprefix("retry: ")) in RECONNECT_ELSEWHERE_MS
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_who_insists_need_not_wait(valkey: Valkey, sandbox: SandboxProcess, number: signal.Signals) -> None:
+    """Ctrl-C ends it without that while, and so does a second SIGTERM."""
+    async with running_bff(valkey.url, sandbox, drain=LONG_DRAIN_SECONDS) as bff:
+        await _told_to_stop(bff)
+        bff.process.send(number)
+        await asyncio.wait_for(bff.process.handle.wait(), STOP_WITHIN_SECONDS)

@@ -181,6 +181,7 @@ async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) 
         "upstream_reads": 1_000_000,
         "upstream_writes": 1_000_000,
         "upstream_burst": 100_000,
+        "drain": 0,
     } | settings
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as http:
 

@@ -1,5 +1,6 @@
 """What happens around every request, whoever handles it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,7 +11,8 @@ from structlog.testing import capture_logs
 
 from app.api.problems import problem_response
 from app.errors import InvalidRequest
-from app.middleware import MAX_BODY_BYTES, MAX_HEADER_BYTES, Guard, RequestLog
+from app.load import Load, Place
+from app.middleware import MAX_BODY_BYTES, MAX_HEADER_BYTES, Guard, RequestLog, Shedding
 from app.observability import REGISTRY
 
 SECRET = "swordfish"
@@ -41,7 +43,9 @@ async def fails_midway(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 def stack(handler: Handler) -> ASGIApp:
     """The middleware as the service has it."""
-    return RequestLog(Guard(handler, problem=problem_response("")))
+    load = Load(1)
+    problem = problem_response("")
+    return RequestLog(Shedding(Guard(handler, problem), problem, load), load)
 
 
 async def call(app: ASGIApp, *parts: bytes, headers: dict[str, str] | None = None, **scope: Any) -> list[Message]:
@@ -96,7 +100,7 @@ async def test_request_id_reaches_handler_and_problem() -> None:
 
     async def handler(scope: Scope, _receive: Receive, _send: Send) -> None:
         """Looks at its scope and fails."""
-        assert scope["state"] == {"kept": 1, "request_id": "a-request"}
+        assert (scope["state"]["kept"], scope["state"]["request_id"]) == (1, "a-request")
         raise InvalidRequest
 
     sent = await call(stack(handler), headers={"x-request-id": "a-request"}, state={"kept": 1})
@@ -150,7 +154,7 @@ async def test_announced_body_limit(announced: str, status: int) -> None:
 @pytest.mark.parametrize("announce", [True, False])
 async def test_body_limit_of_a_path(path: str, size: int, announce: bool) -> None:  # noqa: FBT001  a column of the table
     """A path may have a limit of its own, smaller or larger, announced and counted; all others keep theirs."""
-    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": 10}))
+    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": 10}), Load(1))
     headers = {"content-length": str(size)} if announce else {}
     status, _, _ = seen(await call(app, b"x" * size, headers=headers, path=path))
     assert status == (413 if path == "/v1/uploads" and size > 10 else 200)
@@ -159,7 +163,7 @@ async def test_body_limit_of_a_path(path: str, size: int, announce: bool) -> Non
 async def test_larger_body_limit_of_a_path() -> None:
     """Where a path takes more than all others, more gets through to its handler."""
     size = MAX_BODY_BYTES + 1
-    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": size}))
+    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": size}), Load(1))
     answers = [await call(app, b"x" * size, path=path) for path in ("/v1/uploads", "/v1/returns")]
     assert [seen(sent)[0] for sent in answers] == [200, 413]
 
@@ -177,6 +181,134 @@ async def test_counted_body_limit(last: bytes, status: int, headers: dict[str, s
     """A body is counted as it comes, whatever it announced."""
     sent = await call(stack(reads_all), b"x" * 60_000, b"x" * (MAX_BODY_BYTES - 60_000), last, headers=headers)
     assert seen(sent)[0] == status
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v1/returns", 408), ("/v1/uploads", 200)])
+async def test_slow_body(path: str, status: int) -> None:
+    """A body that does not end in time is given up, except where the handler has a time of its own."""
+    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": 10}, body_seconds=0.05), Load(1))
+    scope = {"type": "http", "method": "POST", "path": path, "headers": []}
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        """Hands the body over after a while."""
+        await asyncio.sleep(0.1)
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        """Keeps what is sent."""
+        sent.append(message)
+
+    await app(scope, receive, send)
+    assert seen(sent)[0] == status
+
+
+async def test_a_caller_may_wait_longer_than_a_body_may_take() -> None:
+    """The time for the body ends with the body: waiting for the caller to leave is not cut short."""
+
+    async def held(scope: Scope, receive: Receive, send: Send) -> None:
+        """Reads the body and waits for the caller to leave."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await PlainTextResponse("")(scope, receive, send)
+
+    messages: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}, {"type": "http.disconnect"}]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        """Hands the body over at once, and the news that the caller left after a while."""
+        await asyncio.sleep(0.1 * (2 - len(messages)))
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        """Keeps what is sent."""
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    await RequestLog(Guard(held, problem_response(""), body_seconds=0.05), Load(1))(scope, receive, send)
+    assert seen(sent)[0] == 200
+
+
+def busy(handler: Handler) -> tuple[Load, ASGIApp]:
+    """The middleware of a replica that works on one request at most."""
+    load = Load(1)
+    problem = problem_response("")
+    return load, RequestLog(Shedding(Guard(handler, problem), problem, load), load)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/", 503), ("/livez", 200), ("/readyz", 200), ("/metrics", 200)])
+async def test_shedding(path: str, status: int) -> None:
+    """A replica with enough to do turns requests away unseen, except those that ask how it is."""
+    load, app = busy(reads_all)
+    Place(load).take()
+    answer, headers, body = seen(await call(app, path=path))
+    assert (answer, "retry-after" in headers) == (status, status == 503)
+    assert (b'"overloaded"' in body) is (status == 503)
+
+
+async def test_shed_requests_are_counted() -> None:
+    """The metric says how many were turned away, and why."""
+    load, app = busy(reads_all)
+    Place(load).take()
+    before = REGISTRY.get_sample_value("bff_shed_total", {"reason": "bound"}) or 0
+    await call(app)
+    assert REGISTRY.get_sample_value("bff_shed_total", {"reason": "bound"}) == before + 1
+
+
+async def test_what_counts_as_work() -> None:
+    """A request is work once its body has come, until its answer begins; a body on its way and a reader are none."""
+    seen_at: list[int] = []
+
+    async def handler(_scope: Scope, receive: Receive, send: Send) -> None:
+        """Notes how many are in flight at each step."""
+        for _ in range(2):
+            seen_at.append(load.in_flight)
+            await receive()
+        seen_at.append(load.in_flight)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        seen_at.append(load.in_flight)
+        await send({"type": "http.response.body", "body": b""})
+
+    load, app = busy(handler)
+    await call(app, b"a part", headers={"content-length": "6"})
+    assert seen_at == [0, 0, 1, 0]
+
+
+async def test_no_body_is_work_at_once() -> None:
+    """A request without a body is work as soon as it is there, and a place is left whatever happens."""
+
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:
+        """Fails half of the time."""
+        in_flight.append(load.in_flight)
+        await (fails if len(in_flight) % 2 else reads_all)(scope, receive, send)
+
+    in_flight: list[int] = []
+    load, app = busy(handler)
+    for _ in range(4):
+        await call(app)
+    assert (in_flight, load.in_flight) == ([1, 1, 1, 1], 0)
+
+
+async def test_who_waits_does_not_count() -> None:
+    """A handler that only waits from now on gives its place to others, whatever it reads meanwhile."""
+
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:
+        """Waits."""
+        scope["state"]["place"].leave()
+        await receive()
+        assert not load.in_flight
+        await PlainTextResponse("")(scope, receive, send)
+
+    load, app = busy(handler)
+    assert seen(await call(app))[0] == 200
+
+
+@pytest.mark.parametrize("draining", [True, False])
+async def test_draining_replicas_close_their_connections(draining: bool) -> None:  # noqa: FBT001  both ways
+    """Every answer of a replica that is about to stop closes its connection, errors included."""
+    load, app = busy(fails)
+    load.draining = draining
+    assert seen(await call(app))[1].get("connection") == ("close" if draining else None)
 
 
 async def test_unforeseen_failure() -> None:

@@ -16,6 +16,7 @@ from app import enrichment, errors
 from app.api.kinds import KINDS, Kind, kind_of
 from app.api.problems import MEDIA_TYPE, handle_errors, problem_response, responses
 from app.errors import BffError, FieldProblem
+from app.load import Load
 from app.main import api, create_app
 from app.middleware import Guard, RequestLog
 from app.models import NewReturn, NewSession
@@ -104,7 +105,7 @@ def app_with_problems(public_url: str = "") -> FastAPI:
     render = problem_response(public_url)
     handle_errors(app, render)
     app.add_middleware(Guard, problem=render)
-    app.add_middleware(RequestLog)
+    app.add_middleware(RequestLog, load=Load(1))
     for handler in (raise_it, raise_status, raise_group, raise_unavailable, raise_missing, take_parameters):
         app.add_api_route(f"/{handler.__name__}", handler)
     for taker in (take_body, take_real_body, take_session):

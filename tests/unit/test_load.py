@@ -1,0 +1,72 @@
+"""How a replica knows that it has too much to do."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from app.load import LAG_SECONDS, TICK_SECONDS, Load, Place
+from tests.support.processes import eventually
+
+
+@pytest_asyncio.fixture
+async def watched() -> AsyncIterator[Load]:
+    """A load that measures the event loop of the test."""
+    load = Load(2)
+    task = asyncio.create_task(load.watch())
+    await asyncio.sleep(TICK_SECONDS / 10)
+    yield load
+    task.cancel()
+
+
+def test_bound() -> None:
+    """Work beyond the bound is refused until somebody leaves."""
+    load = Load(2)
+    places = [Place(load) for _ in range(2)]
+    for place in places:
+        assert not load.excess()
+        place.take()
+    assert (load.excess(), load.in_flight) == ("bound", 2)
+    places[0].leave()
+    assert (load.excess(), load.in_flight) == ("", 1)
+
+
+@pytest.mark.parametrize("steps", ["tt", "ttl", "tllt", "lt", "l", "tlt", ""])
+def test_a_request_counts_once_and_leaves_for_good(steps: str) -> None:
+    """However often a request takes its place or leaves it, it counts once, and never again after it left."""
+    load = Load(5)
+    place = Place(load)
+    for step in steps:
+        (place.take if step == "t" else place.leave)()
+    assert load.in_flight == ("t" in steps and "l" not in steps)
+
+
+async def test_what_comes_behind_a_stall_is_refused(watched: Load) -> None:
+    """Who comes while the event loop stalls is refused; the lag is remembered."""
+    time.sleep(LAG_SECONDS + 0.1)  # noqa: ASYNC251  the stall
+    assert watched.excess() == "lag"
+    assert not watched.lag
+
+    async def is_over() -> bool:
+        return not watched.excess()
+
+    await eventually(is_over, 1)
+    assert watched.lag > LAG_SECONDS
+
+
+async def test_a_stall_is_over_at_once(watched: Load) -> None:
+    """A few turns of the event loop after a stall nobody is refused any more."""
+    time.sleep(LAG_SECONDS + 0.1)  # noqa: ASYNC251  the stall
+    turns = 0
+    while watched.excess():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns < 20
+
+
+async def test_a_short_stall_is_none(watched: Load) -> None:
+    """An event loop that is somewhat late refuses nobody."""
+    time.sleep(LAG_SECONDS / 2)  # noqa: ASYNC251  the stall
+    assert not watched.excess()
