@@ -4,8 +4,6 @@ import asyncio
 import time
 from collections import deque
 
-LAG_SECONDS = 0.25
-"""An event loop that is later than this has more to do than it can."""
 TICK_SECONDS = 0.05
 PASSES = 8
 """Turns of the event loop until everything that came during a stall is at its handler: accepted, read, begun."""
@@ -14,15 +12,16 @@ REMEMBERED_TICKS = 200
 
 
 class Load:
-    """What one replica has to do; `bound` requests are worked on at once.
+    """What one replica has to do; it can work on `bound` requests at once, its event loop may be `late` (seconds).
 
     Requests that only wait (for news, for the rest of their body, for their reader) are no work: thousands of them
     are normal.
     """
 
-    def __init__(self, bound: int) -> None:
+    def __init__(self, bound: int, late: float) -> None:
         self._bound = bound
-        self._late = False
+        self._late = late
+        self._is_late = False
         self._expected = float("inf")
         self._lags = deque([0.0], maxlen=REMEMBERED_TICKS)
         self.in_flight = 0
@@ -39,7 +38,7 @@ class Load:
         """Why no more work can be taken on: "bound", "lag", or nothing."""
         if self.in_flight >= self._bound:
             return "bound"
-        return "lag" if self._late or time.monotonic() - self._expected > LAG_SECONDS else ""
+        return "lag" if self._is_late or time.monotonic() - self._expected > self._late else ""
 
     async def watch(self) -> None:
         """Measures the event loop until cancelled."""
@@ -49,14 +48,14 @@ class Load:
             lag = time.monotonic() - self._expected
             self._expected = float("inf")
             self._lags.append(lag)
-            if lag > LAG_SECONDS:
+            if lag > self._late:
                 await self._shed_what_came_meanwhile()
 
     async def _shed_what_came_meanwhile(self) -> None:
-        self._late = True
+        self._is_late = True
         for _ in range(PASSES):
             await asyncio.sleep(0)
-        self._late = False
+        self._is_late = False
 
 
 class Place:

@@ -69,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = api()
-    load = Load(settings.requests_at_once)
+    load = Load(settings.requests_at_once, settings.loop_lag)
     app.router.lifespan_context = lifespan
     render = problem_response(settings.public_url)
     handle_errors(app, render)

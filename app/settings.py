@@ -181,6 +181,8 @@ class Settings(BaseSettings):
 
     requests_at_once: Annotated[int, Field(ge=1)] = 256
     """Requests worked on at once; more are turned away. Those that only wait do not count."""
+    loop_lag: Seconds = 0.25
+    """An event loop later than this has too much to do: what came meanwhile is turned away."""
     drain: Annotated[float, Field(ge=0, le=60)] = 5.0
     """How long a replica that was told to stop goes on serving, so that every gateway has noticed."""
 

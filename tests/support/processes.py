@@ -159,22 +159,14 @@ class Bff:
 SECRET_KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-@asynccontextmanager
-async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) -> AsyncIterator[Bff]:
-    """A BFF process with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`, `as_shipped` goes to `running`.
-
-    `module` is what runs instead of the production entry.
-    """
-    as_shipped, module = settings.pop("as_shipped", False), settings.pop("module", "app")
-    port = free_port()
-    url = f"http://{LOCAL}:{port}"
-    environment = {
+def bff_environment(store_url: str, sandbox: SandboxProcess, **settings: Any) -> dict[str, str]:
+    """The variables of a BFF with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`."""
+    usual = {
         "brands": "demo,mode-paris,buecherei,guide",
         "redis_url": store_url,
         "secret_key": SECRET_KEY,
         "upstream_url": sandbox.panel_url,
         "service_points_url": sandbox.service_points_url,
-        "port": port,
         # The tests are one address.
         "lookup_limit": 1_000_000,
         # Tests make more calls than any upstream would like; those of the budget set their own.
@@ -182,7 +174,22 @@ async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) 
         "upstream_writes": 1_000_000,
         "upstream_burst": 100_000,
         "drain": 0,
-    } | settings
+        # The machine may be busy: nobody is to be turned away for that.
+        "loop_lag": 30,
+    }
+    return {f"BFF_{name.upper()}": str(value) for name, value in (usual | settings).items()}
+
+
+@asynccontextmanager
+async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) -> AsyncIterator[Bff]:
+    """A BFF process with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`, `as_shipped` goes to `running`.
+
+    `module` is what runs instead of the production entry.
+    """
+    as_shipped, module = settings.pop("as_shipped", False), settings.pop("module", "app")
+    variables = bff_environment(store_url, sandbox, **{"port": free_port()} | settings)
+    port = int(variables["BFF_PORT"])
+    url = f"http://{LOCAL}:{port}"
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as http:
 
         async def is_live() -> bool:
@@ -191,7 +198,6 @@ async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) 
             except httpx.TransportError:
                 return False
 
-        variables = {f"BFF_{name.upper()}": str(value) for name, value in environment.items()}
         async with running([sys.executable, "-m", module], is_live, as_shipped=as_shipped, **variables) as process:
             yield Bff(process, port, http)
 

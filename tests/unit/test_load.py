@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from app.load import LAG_SECONDS, TICK_SECONDS, Load, Place
+from app.load import TICK_SECONDS, Load, Place
 from tests.support.processes import eventually
+
+LAG_SECONDS = 0.25
 
 
 @pytest_asyncio.fixture
 async def watched() -> AsyncIterator[Load]:
     """A load that measures the event loop of the test."""
-    load = Load(2)
+    load = Load(2, LAG_SECONDS)
     task = asyncio.create_task(load.watch())
     await asyncio.sleep(TICK_SECONDS / 10)
     yield load
@@ -23,7 +25,7 @@ async def watched() -> AsyncIterator[Load]:
 
 def test_bound() -> None:
     """Work beyond the bound is refused until somebody leaves."""
-    load = Load(2)
+    load = Load(2, LAG_SECONDS)
     places = [Place(load) for _ in range(2)]
     for place in places:
         assert not load.excess()
@@ -36,7 +38,7 @@ def test_bound() -> None:
 @pytest.mark.parametrize("steps", ["tt", "ttl", "tllt", "lt", "l", "tlt", ""])
 def test_a_request_counts_once_and_leaves_for_good(steps: str) -> None:
     """However often a request takes its place or leaves it, it counts once, and never again after it left."""
-    load = Load(5)
+    load = Load(5, LAG_SECONDS)
     place = Place(load)
     for step in steps:
         (place.take if step == "t" else place.leave)()

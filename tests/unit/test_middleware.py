@@ -43,7 +43,7 @@ async def fails_midway(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 def stack(handler: Handler) -> ASGIApp:
     """The middleware as the service has it."""
-    load = Load(1)
+    load = Load(1, 0.25)
     problem = problem_response("")
     return RequestLog(Shedding(Guard(handler, problem), problem, load), load)
 
@@ -154,7 +154,7 @@ async def test_announced_body_limit(announced: str, status: int) -> None:
 @pytest.mark.parametrize("announce", [True, False])
 async def test_body_limit_of_a_path(path: str, size: int, announce: bool) -> None:  # noqa: FBT001  a column of the table
     """A path may have a limit of its own, smaller or larger, announced and counted; all others keep theirs."""
-    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": 10}), Load(1))
+    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": 10}), Load(1, 0.25))
     headers = {"content-length": str(size)} if announce else {}
     status, _, _ = seen(await call(app, b"x" * size, headers=headers, path=path))
     assert status == (413 if path == "/v1/uploads" and size > 10 else 200)
@@ -163,7 +163,7 @@ async def test_body_limit_of_a_path(path: str, size: int, announce: bool) -> Non
 async def test_larger_body_limit_of_a_path() -> None:
     """Where a path takes more than all others, more gets through to its handler."""
     size = MAX_BODY_BYTES + 1
-    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": size}), Load(1))
+    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": size}), Load(1, 0.25))
     answers = [await call(app, b"x" * size, path=path) for path in ("/v1/uploads", "/v1/returns")]
     assert [seen(sent)[0] for sent in answers] == [200, 413]
 
@@ -186,7 +186,7 @@ async def test_counted_body_limit(last: bytes, status: int, headers: dict[str, s
 @pytest.mark.parametrize(("path", "status"), [("/v1/returns", 408), ("/v1/uploads", 200)])
 async def test_slow_body(path: str, status: int) -> None:
     """A body that does not end in time is given up, except where the handler has a time of its own."""
-    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": 10}, body_seconds=0.05), Load(1))
+    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": 10}, body_seconds=0.05), Load(1, 0.25))
     scope = {"type": "http", "method": "POST", "path": path, "headers": []}
     sent: list[Message] = []
 
@@ -225,13 +225,13 @@ async def test_a_caller_may_wait_longer_than_a_body_may_take() -> None:
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    await RequestLog(Guard(held, problem_response(""), body_seconds=0.05), Load(1))(scope, receive, send)
+    await RequestLog(Guard(held, problem_response(""), body_seconds=0.05), Load(1, 0.25))(scope, receive, send)
     assert seen(sent)[0] == 200
 
 
 def busy(handler: Handler) -> tuple[Load, ASGIApp]:
     """The middleware of a replica that works on one request at most."""
-    load = Load(1)
+    load = Load(1, 0.25)
     problem = problem_response("")
     return load, RequestLog(Shedding(Guard(handler, problem), problem, load), load)
 

@@ -105,7 +105,7 @@ def app_with_problems(public_url: str = "") -> FastAPI:
     render = problem_response(public_url)
     handle_errors(app, render)
     app.add_middleware(Guard, problem=render)
-    app.add_middleware(RequestLog, load=Load(1))
+    app.add_middleware(RequestLog, load=Load(1, 0.25))
     for handler in (raise_it, raise_status, raise_group, raise_unavailable, raise_missing, take_parameters):
         app.add_api_route(f"/{handler.__name__}", handler)
     for taker in (take_body, take_real_body, take_session):

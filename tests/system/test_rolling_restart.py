@@ -1,0 +1,181 @@
+"""Replicas are restarted one after the other, by the recipe of deploy/, under load: nobody notices."""
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.nginx import Nginx, running_nginx
+from tests.support.processes import LOCAL, Valkey, bff_environment, eventually, free_port, fresh
+from tests.support.sandbox import SandboxProcess
+from tests.support.shopper import Shopper, look_up, shopper
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+
+RESTARTS = 20
+SETTINGS = {"drain": 0.5, "poll_interval": 0.1, "label_budget": 5}
+PAUSE_SECONDS = 0.1
+
+
+@dataclass
+class Replica:
+    """A replica that is started by a command line and ended by process id, as a service manager would."""
+
+    port: int
+    start: str
+    pid_file: Path
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return int(self.pid_file.read_text())
+
+    async def answers(self) -> bool:
+        """Whether it listens."""
+        try:
+            _, writer = await asyncio.open_connection(LOCAL, self.port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+
+@asynccontextmanager
+async def running_replica(folder: Path, store_url: str, sandbox: SandboxProcess) -> AsyncIterator[Replica]:
+    """A replica; whichever process it is at the end is ended."""
+    port = free_port()
+    variables = bff_environment(store_url, sandbox, port=port, **SETTINGS)
+    environment = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
+    pid_file, output = folder / f"{port}.pid", folder / f"{port}.out"
+    command = f"env {environment} {sys.executable} -m app >>{output} 2>&1 & echo $! >{pid_file}"
+    replica = Replica(port, command, pid_file)
+    starting = await asyncio.create_subprocess_shell(command)
+    await starting.wait()
+    try:
+        await eventually(replica.answers, 20, lambda: output.read_text()[-2000:])
+        yield replica
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(replica.pid, signal.SIGTERM)
+
+
+@dataclass
+class Load:
+    """Shoppers who come one after the other, and what went wrong for them."""
+
+    http: httpx.AsyncClient
+    done: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+    async def forever(self) -> None:
+        """One journey after the other."""
+        while True:
+            try:
+                await self._journey()
+            except (httpx.HTTPError, AssertionError) as error:
+                self.failures.append(repr(error)[:300])
+
+    async def _journey(self) -> None:
+        someone = await shopper(self.http, fresh("LABEL"))
+        created = await someone.create()
+        assert created.status_code == httpx.codes.ACCEPTED, created.text
+        self.done["creations"] += 1
+        path = created.headers["location"]
+        await self._watched(someone, path)
+        label = await someone.get(f"{path}/label")
+        assert label.content.startswith(b"%PDF-"), label.text
+        self.done["labels"] += 1
+        await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _watched(self, someone: Shopper, path: str) -> None:
+        """The events up to the final state; a stream that ends before is taken up again, as browsers do."""
+        state, revision = "", "0"
+        while state != "label_ready":
+            async with someone.events(path, **{"Last-Event-ID": revision}) as events:
+                async for event in events:
+                    revision, state = event["id"], httpx.Response(200, text=event["data"]).json()["state"]
+            self.done["streams"] += 1
+
+    async def watch_forever(self) -> None:
+        """The events of a return that never gets its label, again and again."""
+        someone = await shopper(self.http, fresh("PAID"))
+        path = (await someone.create()).headers["location"]
+        while True:
+            with contextlib.suppress(httpx.HTTPError):  # a stream may break; what opens it may not
+                async with someone.events(path) as events:
+                    async for _ in events:
+                        self.done["events"] += 1
+
+    async def ask_forever(self) -> None:
+        """Sessions resumed and orders looked up."""
+        someone = await shopper(self.http, fresh("LABEL"))
+        while True:
+            try:
+                answers = [await someone.get("/v1/session"), await look_up(self.http, fresh("LABEL"))]
+                assert {answer.status_code for answer in answers} == {200, 201}, answers
+            except (httpx.HTTPError, AssertionError) as error:
+                self.failures.append(repr(error)[:300])
+            self.done["answers"] += 2
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+@asynccontextmanager
+async def under_load(gateway: Nginx) -> AsyncIterator[Load]:
+    """Shoppers at the gateway, until the end of the block."""
+    load = Load(gateway.http)
+    ways = [load.forever] * 4 + [load.watch_forever] * 4 + [load.ask_forever] * 4
+    tasks = [asyncio.create_task(way()) for way in ways]
+    try:
+        yield load
+        assert not [task for task in tasks if task.done()]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _restart(gateway: Nginx, replica: Replica) -> None:
+    address = f"{LOCAL}:{replica.port}"
+    files = ["--nginx-pid", f"{gateway.folder}/nginx.pid", "--upstreams", f"{gateway.folder}/upstreams.conf"]
+    options = ["--pid", str(replica.pid), "--start", replica.start, "--patience", "0.5"]
+    process = await asyncio.create_subprocess_exec(sys.executable, "deploy/restart.py", address, *options, *files)
+    assert await process.wait() == 0
+
+
+async def test_restarts_cost_nobody_anything(valkey: Valkey, sandbox: SandboxProcess, tmp_path: Path) -> None:
+    """Three replicas are restarted one after the other, over and over, and no caller sees a failed request."""
+    async with AsyncExitStack() as stack:
+        fleet = [await stack.enter_async_context(running_replica(tmp_path, valkey.url, sandbox)) for _ in range(3)]
+        gateway = await stack.enter_async_context(running_nginx([each.port for each in fleet]))
+        load = await stack.enter_async_context(under_load(gateway))
+        first = {each.pid for each in fleet}
+        for number in range(RESTARTS):
+            await _restart(gateway, fleet[number % 3])
+        print(load.done, Counter(load.failures))  # noqa: T201  shown when it fails
+        assert load.failures == []
+    assert not first & {each.pid for each in fleet}
+    assert set(load.done) == {"creations", "labels", "streams", "events", "answers"}
+
+
+async def test_a_replica_that_does_not_come_back_stays_out(
+    valkey: Valkey, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    """If a replica cannot be started again, the recipe fails, and callers never meet it."""
+    async with AsyncExitStack() as stack:
+        fleet = [await stack.enter_async_context(running_replica(tmp_path, valkey.url, sandbox)) for _ in range(2)]
+        gateway = await stack.enter_async_context(running_nginx([each.port for each in fleet]))
+        with pytest.raises(AssertionError):
+            await _restart(gateway, Replica(fleet[0].port, "false", fleet[0].pid_file))
+        assert {(await gateway.http.get("/livez")).status_code for _ in range(20)} == {200}
+        servers = (gateway.folder / "upstreams.conf").read_text()
+        assert servers.count(f"{LOCAL}:{fleet[0].port} max_fails=0") == servers.count(" down;") == 2
