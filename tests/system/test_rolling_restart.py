@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.nginx import Nginx, running_nginx
 from tests.support.processes import LOCAL, Valkey, bff_environment, eventually, free_port, fresh
+from tests.support.raw_server import answer, raw_server
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, look_up, shopper
 
@@ -179,3 +180,20 @@ async def test_a_replica_that_does_not_come_back_stays_out(
         assert {(await gateway.http.get("/livez")).status_code for _ in range(20)} == {200}
         servers = (gateway.folder / "upstreams.conf").read_text()
         assert servers.count(f"{LOCAL}:{fleet[0].port} max_fails=0") == servers.count(" down;") == 2
+
+
+async def test_a_gateway_that_does_not_reload(tmp_path: Path) -> None:
+    """If nginx refuses its configuration, the recipe fails before anything is stopped, and nothing has changed."""
+    async with raw_server(answer(200)) as server, running_nginx([server.port]) as gateway:
+        upstreams = (gateway.folder / "upstreams.conf").read_text()
+        (gateway.folder / "private.conf").write_text("nonsense")
+        pid_file = tmp_path / "pid"
+        stands_for_a_replica = await asyncio.create_subprocess_exec("sleep", "60")
+        pid_file.write_text(str(stands_for_a_replica.pid))
+        with pytest.raises(AssertionError):
+            await _restart(gateway, Replica(server.port, "true", pid_file))
+        assert stands_for_a_replica.returncode is None
+        stands_for_a_replica.kill()
+        await stands_for_a_replica.wait()
+        assert (gateway.folder / "upstreams.conf").read_text() == upstreams
+        assert (await gateway.http.get("/livez")).is_success

@@ -1,0 +1,97 @@
+"""A replica with too much to do says so at once, and is itself again at once."""
+
+import asyncio
+import signal
+from collections import Counter
+
+import httpx
+import pytest
+
+from tests.support.nginx import running_nginx
+from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
+from tests.support.raw_client import request
+from tests.support.sandbox import SandboxProcess
+from tests.support.shopper import Shopper, shopper, told
+
+pytestmark = [pytest.mark.system]
+
+STALL_SECONDS = 1.0
+BOUND = 2
+
+
+async def _status(port: int, someone: Shopper) -> bytes:
+    reader, writer = await request(port, "/v1/session", someone.headers)
+    said = await reader.read()
+    writer.close()
+    return said
+
+
+async def _gauge(bff: Bff, name: str) -> float:
+    lines = (await bff.http.get("/metrics")).text.splitlines()
+    return next(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+async def test_a_stall_costs_what_came_meanwhile(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """What comes while a replica stalls is turned away as soon as it can, what comes after is answered."""
+    async with running_bff(valkey.url, sandbox, loop_lag=0.25) as bff:
+        someone = await shopper(bff.http, fresh("LABEL"))
+        bff.process.send(signal.SIGSTOP)
+        meanwhile = [asyncio.create_task(_status(bff.port, someone)) for _ in range(20)]
+        await asyncio.sleep(STALL_SECONDS)
+        bff.process.send(signal.SIGCONT)
+        answers = await asyncio.gather(*meanwhile)
+        assert all(b" 503 " in said and b'"code":"overloaded"' in said for said in answers)
+        assert all(b"retry-after: " in said for said in answers)
+
+        async def is_itself_again() -> bool:
+            return (await someone.get("/v1/session")).is_success
+
+        await eventually(is_itself_again, STALL_SECONDS)
+        assert await _gauge(bff, "bff_loop_lag_seconds") > STALL_SECONDS / 2
+        assert await _gauge(bff, 'bff_shed_total{reason="lag"}') >= len(answers)
+
+
+async def test_work_is_bounded_and_waiting_is_not(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """Requests at work keep others out, health excepted; any number of requests that wait keeps nobody out."""
+    async with running_bff(valkey.url, sandbox, requests_at_once=BOUND) as bff:
+        someone = await shopper(bff.http, fresh("PAID"))
+        path = (await someone.create()).headers["location"]
+        for _ in range(10 * BOUND):
+            await request(bff.port, path, someone.headers | {"Prefer": "wait=30"})
+            await request(bff.port, f"{path}/events", someone.headers)
+
+            async def nobody_is_at_work() -> bool:
+                return await _gauge(bff, "bff_in_flight") <= 1  # the question itself
+
+            await eventually(nobody_is_at_work, 5)
+        slow = [await shopper(bff.http, fresh("SLOW")) for _ in range(BOUND)]
+        working = [asyncio.create_task(each.create(each.body("pickup"))) for each in slow]
+
+        async def all_at_work() -> bool:
+            return await _gauge(bff, "bff_in_flight") > BOUND
+
+        await eventually(all_at_work, 5)
+        assert told(await someone.get("/v1/session")) == (503, "overloaded")
+        assert (await bff.http.get("/livez")).is_success
+        assert {(await task).status_code for task in working} == {202}
+        assert (await someone.get("/v1/session")).is_success
+
+
+async def test_a_flood_passes(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """Of a flood through the gateway every request is answered or turned away, and then all is well again."""
+    async with (
+        running_bff(valkey.url, sandbox) as bff,
+        running_nginx([bff.port], {"max_conns=128": "max_conns=8"}) as gateway,
+    ):
+        someone = await shopper(gateway.http, fresh("LABEL"))
+        seen: Counter[int] = Counter()
+
+        async def asks() -> None:
+            for _ in range(20):
+                response = await someone.get("/v1/session")
+                seen[response.status_code] += 1
+                assert response.is_success or told(response) == (503, "overloaded")
+
+        await asyncio.gather(*(asks() for _ in range(60)))
+        assert seen[httpx.codes.OK]
+        assert (await someone.get("/v1/session")).is_success
