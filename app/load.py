@@ -5,8 +5,8 @@ import time
 from collections import deque
 
 TICK_SECONDS = 0.05
-PASSES = 8
-"""Turns of the event loop until everything that came during a stall is at its handler: accepted, read, begun."""
+PASSES = 200
+"""Turns of the event loop that what came during a stall is turned away; uvloop accepts one connection in each."""
 REMEMBERED_TICKS = 200
 """Ten seconds, about as often as metrics are fetched."""
 
