@@ -1,8 +1,8 @@
 """What is left of the service at ten times its load? Run `python -m bench.overload`; needs nginx and wrk.
 
-Three replicas behind the shipped gateway on one machine, which the load generator shares. Each call is measured twice:
-with as many connections as give its peak, then with many more than ten times as many, so that the gateway has to turn
-most requests away. Goodput is 2xx answers a second. Times of answers turned away are from the gateway's log.
+Three replicas behind the shipped gateway on one machine, which the load generator shares. Each call is measured three
+times: with as many connections as give its peak, then with 1000 connections that together ask ten times as often, and
+at its peak again. Goodput is 2xx answers a second. Times of answers turned away are from the gateway's log.
 """  # noqa: INP001  run as a module, never imported
 
 import asyncio
@@ -23,9 +23,11 @@ from tests.support.shopper import Shopper, shopper
 PEAK_CONNECTIONS, OVERLOAD_CONNECTIONS = 48, 1000
 PEAK_SECONDS, OVERLOAD_SECONDS = 10, 30
 MILLISECONDS = 1000
-REPORT = """
+OVERLOAD = 10
+SCRIPT = """
+delay = function() return %d end
 done = function(summary, latency, requests)
-  io.write(string.format("FIGURES %d %d %d\\n", summary.requests, summary.errors.status, summary.duration))
+  io.write(string.format("FIGURES %%d %%d %%d\\n", summary.requests, summary.errors.status, summary.duration))
 end
 """
 
@@ -37,12 +39,20 @@ class Figures(NamedTuple):
     other: float
 
 
-async def hammered(gateway: Nginx, someone: Shopper, path: str, connections: int, seconds: int) -> Figures:
-    """What wrk gets out of this call with so many connections."""
+class Callers(NamedTuple):
+    """How many connections ask, for how long, and how long each pauses between requests (seconds)."""
+
+    connections: int
+    seconds: int
+    pause: float = 0.0
+
+
+async def hammered(gateway: Nginx, someone: Shopper, path: str, callers: Callers) -> Figures:
+    """What these callers get out of this call."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(REPORT)
+        script.write(SCRIPT % (callers.pause * MILLISECONDS))
         script.flush()
-        options = [f"-c{connections}", "-t2", f"-d{seconds}", "-s", script.name, "--timeout", "30"]
+        options = [f"-c{callers.connections}", "-t2", f"-d{callers.seconds}", "-s", script.name, "--timeout", "30"]
         headers = [word for name, value in someone.headers.items() for word in ("-H", f"{name}: {value}")]
         url = f"http://127.0.0.1:{gateway.port}{path}"
         wrk = await asyncio.create_subprocess_exec("wrk", *options, *headers, url, stdout=asyncio.subprocess.PIPE)
@@ -62,11 +72,13 @@ def turned_away(log: Path, skip: int) -> list[float]:
 
 async def measure(gateway: Nginx, someone: Shopper, path: str) -> None:
     """Prints one row."""
-    peak = await hammered(gateway, someone, path, PEAK_CONNECTIONS, PEAK_SECONDS)
+    usual = Callers(PEAK_CONNECTIONS, PEAK_SECONDS)
+    peak = await hammered(gateway, someone, path, usual)
     skip = len((gateway.folder / "access.log").read_text().splitlines())
-    over = await hammered(gateway, someone, path, OVERLOAD_CONNECTIONS, OVERLOAD_SECONDS)
+    pause = OVERLOAD_CONNECTIONS / (OVERLOAD * peak.good)
+    over = await hammered(gateway, someone, path, Callers(OVERLOAD_CONNECTIONS, OVERLOAD_SECONDS, pause))
     times = turned_away(gateway.folder / "access.log", skip) or [0.0]
-    after = await hammered(gateway, someone, path, PEAK_CONNECTIONS, PEAK_SECONDS)
+    after = await hammered(gateway, someone, path, usual)
     times_peak, share = (over.good + over.other) / peak.good, over.good / peak.good
     print(  # noqa: T201  a command's output
         f"{path}: peak {peak.good:.0f}/s (other {peak.other:.0f}); "
