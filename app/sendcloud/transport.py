@@ -8,7 +8,8 @@ httpcore's pool (encode/httpcore#1093).
 import asyncio
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from operator import attrgetter
 from typing import TypeVar, cast
 
 import httpx
@@ -68,6 +69,7 @@ class Wire:
             yield response, _chunks(stream, deadline)
         finally:
             with _failures():
+                _refuse_surplus(stream)
                 await stream.aclose()
 
 
@@ -77,6 +79,21 @@ async def _chunks(stream: httpx.AsyncByteStream, deadline: float) -> AsyncIterat
             if asyncio.get_running_loop().time() > deadline:
                 raise UpstreamTimeout("an answer that does not end in time")
             yield chunk
+
+
+_parser_of = attrgetter("_httpcore_stream._stream._connection._h11_state")
+
+
+def _refuse_surplus(stream: httpx.AsyncByteStream) -> None:
+    """Keeps a connection from being used again on which more came than the answer.
+
+    httpcore 1.0 has no public way to ask: it would give these bytes to the next call as the beginning of its answer.
+    """
+    with suppress(AttributeError):  # there is no parser behind a transport that is no connection
+        parser = _parser_of(stream)
+        surplus, _ = parser.trailing_data
+        if surplus:
+            parser.send_failed()
 
 
 async def read(chunks: AsyncIterable[bytes]) -> bytes:

@@ -5,8 +5,7 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -27,23 +26,20 @@ from app.errors import (
 from app.models import NewReturn, NewSession
 from app.sealing import RecordUnreadable, seal, unseal
 from app.sendcloud import protocol
-from app.sendcloud.client import Document, Sendcloud, connect
 from app.sendcloud.lanes import Deadlines, lanes
 from app.sendcloud.protocol import Call
-from app.sendcloud.schemas import LabelPending, LabelReady, ServicePointQuery
+from app.sendcloud.schemas import LabelPending, LabelReady
 from app.settings import Settings
 from tests.support import samples, scripted_upstream
+from tests.support.calls import PUBLIC_CALLS, client, made
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.raw_server import Behaviour, answer, closed_port, fin, raw_server, rst, self_signed, silence
 from tests.support.sandbox import SandboxProcess
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.shopper import Shopper, shopper, told
-from tests.support.unlimited import unlimited
-from tests.unit.test_protocol_answers import NEW_RETURN, PANEL, REQUESTS
+from tests.unit.test_protocol_answers import PANEL, REQUESTS
 
-DEADLINES = Deadlines(lookup=0.5, create=0.5, poll=0.5, service_points=0.5, label_gap=0.5, label_total=1)
 POSTAL_CODES = ["5611 AA", "5611aa", "SW1A 1AA", "EC1A 1BB", "4000-322", "00-950", "1010", "75004", "D02 AF30"]
-PUBLIC_CALLS = set(Call) - {Call.UPLOADS, Call.INCOMING}
 READY: dict[str, object] = {
     "download_url": f"{PANEL}/brand/my-shop/return-portal/label/download?token=a.b.c",
     "return": 1,
@@ -51,47 +47,6 @@ READY: dict[str, object] = {
     "tracking_numbers": ["3S1"],
 }
 SHIRT = {"id": "shirt", "quantity": 1}
-
-
-@asynccontextmanager
-async def client(port: int, scheme: str = "http") -> AsyncIterator[Sendcloud]:
-    """The client as production makes it, in a hurry."""
-    url = f"{scheme}://localhost:{port}"
-    sendcloud = connect(url, url, unlimited(DEADLINES))
-    try:
-        yield sendcloud
-    finally:
-        await sendcloud.aclose()
-
-
-async def create(sendcloud: Sendcloud) -> None:
-    """A creation that is allowed to leave."""
-
-    async def hook() -> None:
-        """Record nothing."""
-
-    await sendcloud.create_return("my-shop", "access-token", NEW_RETURN, hook)
-
-
-async def read(sendcloud: Sendcloud, call: Call) -> object:
-    """A call that asks and changes nothing."""
-    calls: dict[Call, Callable[[], Awaitable[object]]] = {
-        Call.SETTINGS: lambda: sendcloud.portal_settings("my-shop"),
-        Call.OUTGOING: lambda: sendcloud.outgoing("my-shop", "A-1001", "5611 AA"),
-        Call.POLLING: lambda: sendcloud.poll_label("my-shop", "poll"),
-        Call.SERVICE_POINTS: lambda: sendcloud.service_points("points", ServicePointQuery(country="NL")),
-        Call.SERVICE_POINT: lambda: sendcloud.service_point("points", 1),
-        Call.AVAILABILITY: lambda: sendcloud.service_point_available("points", 1),
-        Call.DOWNLOAD: lambda: whole(sendcloud.open_label("my-shop", "download")),
-        Call.CUSTOMS: lambda: whole(sendcloud.open_customs("/brand/my-shop/return-portal/customs/1")),
-    }
-    return await calls[call]()
-
-
-async def whole(opening: AbstractAsyncContextManager[Document]) -> bytes:
-    """All bytes of a document."""
-    async with opening as document:
-        return b"".join([chunk async for chunk in document])
 
 
 def sent(choice: NewReturn, parcel: Mapping[str, object] = samples.UNCHANGED) -> dict[str, Any]:
@@ -204,7 +159,7 @@ async def test_the_creating_post_is_never_repeated(end: Behaviour) -> None:
     """A creation that was answered by nothing or by a failure is not sent again: it might buy a second label."""
     async with raw_server(end) as server, client(server.port) as sendcloud:
         with pytest.raises(ReturnOutcomeUnknown):
-            await create(sendcloud)
+            await made(sendcloud, Call.INCOMING)
         assert len(server.requests) == 1
 
 
@@ -350,7 +305,7 @@ async def test_an_upstream_that_is_silent_is_given_up(call: Call) -> None:
     async with raw_server(silence) as server, client(server.port) as sendcloud:
         start = time.monotonic()
         with pytest.raises(UpstreamError):
-            await read(sendcloud, call)
+            await made(sendcloud, call)
         assert time.monotonic() - start < 3
 
 
@@ -359,7 +314,7 @@ async def test_a_busy_upstream_is_not_pressed(call: Call) -> None:
     """429 is told to the caller with the upstream's own Retry-After; the call is not repeated by itself."""
     async with raw_server(answer(429, headers="retry-after: 7\r\n")) as server, client(server.port) as sendcloud:
         with pytest.raises(UpstreamUnavailable) as caught:
-            await read(sendcloud, call)
+            await made(sendcloud, call)
         assert (caught.value.retry_after, len(server.requests)) == (7, 1)
 
 
@@ -367,7 +322,7 @@ async def test_a_busy_upstream_gets_no_second_creation() -> None:
     """A creation that is answered 429 is told to the caller and not repeated."""
     async with raw_server(answer(429)) as server, client(server.port) as sendcloud:
         with pytest.raises(UpstreamUnavailable):
-            await create(sendcloud)
+            await made(sendcloud, Call.INCOMING)
         assert len(server.requests) == 1
 
 
@@ -387,10 +342,10 @@ async def test_a_broken_connection_is_an_error(call: Call, end: Behaviour) -> No
     """A failing transport is neither an empty answer nor the end of the process: the caller is told."""
     async with raw_server(end) as server, client(server.port) as sendcloud:
         with pytest.raises(UpstreamError):
-            await read(sendcloud, call)
+            await made(sendcloud, call)
     async with client(closed_port()) as sendcloud:
         with pytest.raises(UpstreamUnavailable):
-            await read(sendcloud, call)
+            await made(sendcloud, call)
 
 
 @pytest.mark.parametrize("call", sorted(PUBLIC_CALLS))
@@ -398,7 +353,7 @@ async def test_reads_keep_their_headers_and_have_no_body(call: Call) -> None:
     """Every GET arrives with the headers that it was given, and with neither a body nor the announcement of one."""
     async with raw_server(answer(404)) as server, client(server.port) as sendcloud:
         with pytest.raises(BffError):
-            await read(sendcloud, call)
+            await made(sendcloud, call)
         head, _, body = server.requests[0].decode().lower().partition("\r\n\r\n")
     assert (head.split(" ")[0], body) == ("get", "")
     assert {f"{name}: {value}".lower() for name, value in REQUESTS[call].headers.items()} <= {*head.split("\r\n")}
@@ -410,7 +365,7 @@ async def test_public_calls_carry_no_credentials(call: Call) -> None:
     """Calls that need no Authorization get none, whatever the environment would offer."""
     async with raw_server(answer(404)) as server, client(server.port) as sendcloud:
         with pytest.raises(BffError):
-            await read(sendcloud, call)
+            await made(sendcloud, call)
         head = server.requests[0].decode().lower()
     assert not [name for name in ("authorization", "cookie", "proxy-authorization") if f"\r\n{name}:" in head]
 
@@ -438,9 +393,9 @@ async def test_tls_is_verified() -> None:
         raw_server(silence, tls=self_signed("localhost")[0]) as server,
         client(server.port, "https") as sendcloud,
     ):
-        for call in (create(sendcloud), read(sendcloud, Call.OUTGOING)):
+        for call in (Call.INCOMING, Call.OUTGOING):
             with pytest.raises(BadUpstream):
-                await call
+                await made(sendcloud, call)
         assert server.requests == []
 
 

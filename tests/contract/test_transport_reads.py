@@ -8,11 +8,20 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from app.errors import BadUpstream, BffError, UpstreamRejected, UpstreamTimeout, UpstreamUnavailable
+from app.errors import (
+    BadUpstream,
+    BffError,
+    ReturnOutcomeUnknown,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from app.sendcloud.client import Sendcloud, connect
 from app.sendcloud.lanes import Deadlines
+from app.sendcloud.protocol import Call
 from app.sendcloud.schemas import LabelPending
 from app.sendcloud.transport import READS
+from tests.support import calls
 from tests.support.raw_server import (
     Behaviour,
     answer,
@@ -29,6 +38,7 @@ from tests.support.raw_server import (
 from tests.support.unlimited import unlimited
 
 DEADLINES = Deadlines(lookup=0.4, poll=0.4, service_points=0.4, label_gap=0.2, label_total=0.5)
+REDIRECTS = (300, 301, 302, 303, 305, 307, 308)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/pdf\r\n"
 
 
@@ -153,15 +163,31 @@ async def test_a_read_that_is_lost_is_repeated_once(end: Behaviour, losses: int)
         assert (type(results[0]), len(server.requests)) == (LabelPending if losses == 1 else BadUpstream, 3)
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_redirects_lead_nowhere(status: int) -> None:
-    """A redirect is nonsense, and the place it names sees no connection."""
-    async with raw_server(silence) as elsewhere:
-        to = f"location: http://127.0.0.1:{elsewhere.port}/\r\n"
-        async with raw_server(answer(status, headers=to)) as server, client(server.port) as sendcloud:
-            with pytest.raises(BadUpstream):
-                await sendcloud.portal_settings("my-shop")
-        assert elsewhere.connections == 0
+@pytest.mark.parametrize("call", Call)
+async def test_redirects_lead_nowhere(call: Call) -> None:
+    """A redirect is no answer to any call, a creation's leaves it unknown, and the place named sees no connection."""
+    statuses = iter(REDIRECTS)
+
+    async def away(writer: asyncio.StreamWriter) -> None:
+        place = f"http://127.0.0.1:{elsewhere.port}/"
+        await answer(next(statuses), headers=f"location: {place}\r\nrefresh: 0; url={place}\r\n")(writer)
+
+    async with raw_server(answer(200)) as elsewhere, raw_server(away) as server:
+        async with calls.clients() as fresh:
+            for _ in REDIRECTS:
+                with pytest.raises(ReturnOutcomeUnknown if call is Call.INCOMING else BadUpstream):
+                    await calls.made(fresh(server.port), call)
+        assert (len(server.requests), elsewhere.connections) == (len(REDIRECTS), 0)
+
+
+@pytest.mark.parametrize("surplus", [b"HTTP/1.1 500 -\r\ncontent-length: 0\r\n\r\n", b"HTTP/1.1 200", b"\r\n", b"x"])
+async def test_no_answer_is_taken_for_the_next_ones(surplus: bytes) -> None:
+    """What comes after the end of an answer is thrown away with its connection: it is nobody's answer."""
+    said = b"HTTP/1.1 202 -\r\ncontent-length: 0\r\n\r\n" + surplus
+    async with raw_server(saying(said)) as server, client(server.port) as sendcloud:
+        for _ in range(3):
+            assert await sendcloud.poll_label("my-shop", "a.b.c") == LabelPending()
+        assert (len(server.requests), server.connections) == (3, 3)
 
 
 async def test_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

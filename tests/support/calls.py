@@ -1,0 +1,74 @@
+"""Every upstream call through the real client."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import httpx
+
+from app.sendcloud.client import Document, Sendcloud, connect
+from app.sendcloud.lanes import Deadlines
+from app.sendcloud.protocol import Call, Picture
+from app.sendcloud.schemas import ServicePointQuery
+from app.sendcloud.transport import CREATES, READS
+from tests.support.unlimited import unlimited
+from tests.unit.test_protocol_answers import NEW_RETURN
+
+DEADLINES = Deadlines(lookup=0.5, create=0.5, poll=0.5, service_points=0.5, label_gap=0.5, label_total=1, upload=0.5)
+PUBLIC_CALLS = set(Call) - {Call.UPLOADS, Call.INCOMING}
+_JPEG = b"\xff\xd8\xff\xe0"
+
+
+@asynccontextmanager
+async def client(port: int, scheme: str = "http") -> AsyncIterator[Sendcloud]:
+    """The client as production makes it, in a hurry, for an upstream on this port of this machine."""
+    url = f"{scheme}://localhost:{port}"
+    sendcloud = connect(url, url, unlimited(DEADLINES))
+    try:
+        yield sendcloud
+    finally:
+        await sendcloud.aclose()
+
+
+@asynccontextmanager
+async def clients() -> AsyncIterator[Callable[[int], Sendcloud]]:
+    """Patient clients by port, all on the same connections, each with breakers that are closed."""
+    async with (
+        httpx.AsyncHTTPTransport(trust_env=False, limits=READS) as reads,
+        httpx.AsyncHTTPTransport(trust_env=False, limits=CREATES) as creates,
+    ):
+
+        def fresh(port: int) -> Sendcloud:
+            url = f"http://127.0.0.1:{port}"
+            return Sendcloud(url, url, reads=reads, creates=creates, guards=unlimited())
+
+        yield fresh
+
+
+async def made(sendcloud: Sendcloud, call: Call) -> object:
+    """What any call answers; those that change something are allowed to leave."""
+    calls: dict[Call, Callable[[], Awaitable[object]]] = {
+        Call.SETTINGS: lambda: sendcloud.portal_settings("my-shop"),
+        Call.OUTGOING: lambda: sendcloud.outgoing("my-shop", "A-1001", "5611 AA"),
+        Call.UPLOADS: lambda: sendcloud.upload("my-shop", "access", [Picture("image/jpeg", len(_JPEG), _jpeg())]),
+        Call.INCOMING: lambda: sendcloud.create_return("my-shop", "access-token", NEW_RETURN, _nothing),
+        Call.POLLING: lambda: sendcloud.poll_label("my-shop", "poll"),
+        Call.SERVICE_POINTS: lambda: sendcloud.service_points("points", ServicePointQuery(country="NL")),
+        Call.SERVICE_POINT: lambda: sendcloud.service_point("points", 1),
+        Call.AVAILABILITY: lambda: sendcloud.service_point_available("points", 1),
+        Call.DOWNLOAD: lambda: _whole(sendcloud.open_label("my-shop", "download")),
+        Call.CUSTOMS: lambda: _whole(sendcloud.open_customs("/brand/my-shop/return-portal/customs/1")),
+    }
+    return await calls[call]()
+
+
+async def _nothing() -> None:
+    """Records nothing before the first byte."""
+
+
+async def _jpeg() -> AsyncIterator[bytes]:
+    yield _JPEG
+
+
+async def _whole(opening: AbstractAsyncContextManager[Document]) -> bytes:
+    async with opening as document:
+        return b"".join([chunk async for chunk in document])
