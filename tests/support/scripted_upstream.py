@@ -3,9 +3,10 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -31,35 +32,46 @@ class Heard(NamedTuple):
     body: bytes
 
 
+Reaction = Callable[[Heard], Behaviour]
+"""What to do about a request."""
+
+
 @dataclass
 class ScriptedUpstream:
     """What it heard, and what it says by the last part of the path: `return-portal`, `outgoing`, `incoming`, ..."""
 
     port: int = 0
     heard: list[Heard] = field(default_factory=list)
-    _said: dict[str, bytes] = field(default_factory=dict)
+    _reactions: dict[str, Reaction] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
         """Base for `BFF_UPSTREAM_URL` and `BFF_SERVICE_POINTS_URL`."""
         return f"http://{LOCAL}:{self.port}/api/v2"
 
+    def do(self, **calls: Reaction) -> None:
+        """From now on these calls meet these reactions."""
+        self._reactions |= {call.replace("_", "-"): reaction for call, reaction in calls.items()}
+
     def say(self, **calls: object) -> None:
         """From now on these calls are answered so: bytes as they are, anything else as JSON."""
         for call, said in calls.items():
-            self._said[call.replace("_", "-")] = said if isinstance(said, bytes) else json.dumps(said).encode()
+            self.do(**{call: partial(self._answer, said if isinstance(said, bytes) else body(said))})
 
     def requests_for(self, call: str) -> list[Heard]:
         """What was asked of this call so far."""
         return [each for each in self.heard if each.path.endswith(f"/{call}")]
 
     def answer_to(self, request: bytes) -> Behaviour:
-        """What was said about this call; 404 where nothing was."""
+        """The reaction to this call; 404 where there is none."""
         here = _parsed(request)
         self.heard.append(here)
-        said = self._said.get(here.path.rpartition("/")[2])
+        reaction = self._reactions.get(here.path.rpartition("/")[2])
+        return reaction(here) if reaction else answer(404)
+
+    def _answer(self, said: bytes, here: Heard) -> Behaviour:
         portal = f"http://{LOCAL}:{self.port}{here.path.partition('/return-portal')[0]}/return-portal"
-        return answer(404) if said is None else answer(200, said.replace(PORTAL.encode(), portal.encode()))
+        return answer(200, said.replace(PORTAL.encode(), portal.encode()))
 
 
 @asynccontextmanager
@@ -77,13 +89,23 @@ async def scripted_upstream() -> AsyncIterator[ScriptedUpstream]:
         yield here
 
 
+def always(behaviour: Behaviour) -> Reaction:
+    """This, whatever is asked."""
+    return lambda _: behaviour
+
+
+def body(said: object) -> bytes:
+    """This as JSON."""
+    return json.dumps(said).encode()
+
+
 def _parsed(request: bytes) -> Heard:
-    head, _, body = request.partition(b"\r\n\r\n")
+    head, _, content = request.partition(b"\r\n\r\n")
     first, *fields = head.decode().split("\r\n")
     method, target, _ = first.split(" ")
     named = (each.partition(": ") for each in fields)
     headers = {name.lower(): value for name, _, value in named}
-    return Heard(method, urlsplit(target).path, parse_qs(urlsplit(target).query), headers, body)
+    return Heard(method, urlsplit(target).path, parse_qs(urlsplit(target).query), headers, content)
 
 
 def token(name: str) -> str:
