@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Header, Path, Request, Security
+from fastapi.security import APIKeyCookie, HTTPBearer
 
 from app.cache import PortalCache
 from app.callers import address_of, partner_of
@@ -33,6 +34,11 @@ from app.settings import Settings
 from app.store import Store
 
 COOKIE = "__Host-return_session"
+CREDENTIALS = (
+    Security(HTTPBearer(scheme_name="bearer", description="`session_token`.", auto_error=False)),
+    Security(APIKeyCookie(name=COOKIE, scheme_name="cookie", description="Set by createSession.", auto_error=False)),
+)
+"""For the description alone, where either one is enough; `presented` reads them."""
 UPLOADS_AT_ONCE = 4
 KEY_LENGTHS = range(16, 256)
 

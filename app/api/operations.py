@@ -16,7 +16,7 @@ DOCS_FILES = "/docs/files"
 """Where the scripts and styles of /docs are served."""
 
 
-@router.get("/livez", operation_id="getLiveness")
+@router.get("/livez", operation_id="getLiveness", responses=responses())
 async def get_liveness() -> Health:
     """The process runs; nothing else is asked."""
     return Health()

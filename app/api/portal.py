@@ -7,9 +7,9 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from app import enrichment
-from app.api.problems import responses
+from app.api.problems import UPSTREAM, responses
 from app.dependencies import BrandDep, ServicesDep
-from app.errors import BadUpstream, BrandNotFound, InvalidRequest, StoreUnavailable, UpstreamTimeout
+from app.errors import BrandNotFound, InvalidRequest, StoreUnavailable
 from app.models import Language, Portal
 
 router = APIRouter(tags=["portal"])
@@ -22,7 +22,10 @@ MAX_AGE_SECONDS = 60
     "/v1/brands/{brand}/portal",
     operation_id="getPortal",
     response_model=Portal,
-    responses=responses(BrandNotFound, InvalidRequest, BadUpstream, StoreUnavailable, UpstreamTimeout),
+    responses={
+        304: {"description": "What `If-None-Match` names is what stands."},
+        **responses(BrandNotFound, InvalidRequest, StoreUnavailable, *UPSTREAM),
+    },
 )
 async def get_portal(
     brand: BrandDep,

@@ -31,6 +31,12 @@ RETRY_AFTER_SECONDS = 2
 _STATUSES_OF_ROUTING: Mapping[int, type[BffError]] = MappingProxyType(
     {404: errors.RouteNotFound, 405: errors.MethodNotAllowed, 400: errors.MalformedRequest}
 )
+SESSION = (errors.SessionRequired, errors.SessionExpired, errors.TwoCredentials, errors.StoreUnavailable)
+"""What a call with a session may answer, whatever else it does."""
+JSON_BODY = (errors.MalformedRequest, errors.UnsupportedMediaType, errors.InvalidRequest)
+UPSTREAM = (errors.BadUpstream, errors.UpstreamRejected, errors.UpstreamUnavailable, errors.UpstreamTimeout)
+_ANYWHERE = (errors.BodyTooLarge, errors.HeadersTooLarge)
+
 _WAITING_HELPS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 
@@ -126,10 +132,15 @@ def _escaped(part: str | int) -> str:
 def responses(*error_types: type[BffError]) -> dict[int | str, dict[str, Any]]:
     """The problem answers of a route, for its OpenAPI description."""
     described: dict[int | str, dict[str, Any]] = {"default": described_as("Any other problem.")}
-    for kind in map(kind_of, error_types):
+    for kind in map(kind_of, (*error_types, *_ANYWHERE)):
         entry = described.setdefault(int(kind.status), described_as(""))
         entry["description"] = " ".join(filter(None, [entry["description"], f"`{kind.code}`"]))
     return described
+
+
+def links(*operation_ids: str, **parameters: str) -> dict[str, dict[str, Any]]:
+    """Where an answer leads, for its OpenAPI description: operations and where in the answer their parameters stand."""
+    return {each: {"operationId": each, "parameters": parameters} for each in operation_ids}
 
 
 def described_as(description: str) -> dict[str, Any]:

@@ -13,17 +13,16 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
-from app.api.problems import responses
+from app.api.problems import JSON_BODY, SESSION, UPSTREAM, links, responses
 from app.api.waiting import WaitDep, preference_applied, retry_after, while_connected
 from app.claims import location_of
-from app.dependencies import IdempotencyKeyDep, ServicesDep, SessionDep, SessionIdDep, json_body
+from app.dependencies import CREDENTIALS, IdempotencyKeyDep, ServicesDep, SessionDep, SessionIdDep, json_body
 from app.documents import Delivery
 from app.errors import (
-    BadUpstream,
+    ClaimLost,
     CustomsDeclarationNotFound,
     IdempotencyKeyInvalid,
     IdempotencyKeyReused,
-    InvalidRequest,
     LabelNotReady,
     NoLabel,
     NotReturnableOnline,
@@ -33,21 +32,18 @@ from app.errors import (
     ReturnOutcomeUnknown,
     ReturnRefused,
     ServicePointUnavailable,
-    SessionExpired,
-    StoreUnavailable,
     UnitsClaimed,
-    UnsupportedMediaType,
-    UpstreamTimeout,
 )
 from app.models import FINAL_STATES, NewReturn, Preview, Return
 from app.records import Found
 
-router = APIRouter(tags=["returns"])
+router = APIRouter(tags=["returns"], dependencies=CREDENTIALS)
 
 RECONNECT_MS = 3000
 RECONNECT_ELSEWHERE_MS = range(100, 2000)
 """Spread, so that those who watched a replica that stops do not all come back at once."""
 KEEP_ALIVE_SECONDS = 15.0
+OF_A_RETURN = ("getReturn", "watchReturn", "getLabel", "getCustomsDeclaration")
 
 
 @router.post(
@@ -56,22 +52,24 @@ KEEP_ALIVE_SECONDS = 15.0
     status_code=202,
     response_model=Return,
     dependencies=[Depends(json_body)],
-    responses=responses(
-        IdempotencyKeyInvalid,
-        SessionExpired,
-        OriginNotAllowed,
-        NotReturnableOnline,
-        ReturnInProgress,
-        UnitsClaimed,
-        ServicePointUnavailable,
-        UnsupportedMediaType,
-        IdempotencyKeyReused,
-        InvalidRequest,
-        ReturnRefused,
-        BadUpstream,
-        StoreUnavailable,
-        ReturnOutcomeUnknown,
-    ),
+    responses={
+        202: {"links": links(*OF_A_RETURN, return_id="$response.body#/id")},
+        **responses(
+            *SESSION,
+            OriginNotAllowed,
+            *JSON_BODY,
+            IdempotencyKeyInvalid,
+            IdempotencyKeyReused,
+            NotReturnableOnline,
+            ReturnInProgress,
+            UnitsClaimed,
+            ServicePointUnavailable,
+            ReturnRefused,
+            ClaimLost,
+            ReturnOutcomeUnknown,
+            *UPSTREAM,
+        ),
+    },
 )
 async def create_return(
     session: SessionDep, session_id: SessionIdDep, key: IdempotencyKeyDep, body: NewReturn, services: ServicesDep
@@ -87,15 +85,7 @@ async def create_return(
     operation_id="previewReturn",
     response_model=Preview,
     dependencies=[Depends(json_body)],
-    responses=responses(
-        SessionExpired,
-        OriginNotAllowed,
-        UnsupportedMediaType,
-        InvalidRequest,
-        BadUpstream,
-        StoreUnavailable,
-        UpstreamTimeout,
-    ),
+    responses=responses(*SESSION, OriginNotAllowed, *JSON_BODY, *UPSTREAM),
 )
 async def preview_return(
     session: SessionDep, session_id: SessionIdDep, body: NewReturn, services: ServicesDep
@@ -109,7 +99,7 @@ async def preview_return(
     "/v1/returns/{return_id}",
     operation_id="getReturn",
     response_model=Return,
-    responses=responses(SessionExpired, ReturnNotFound, StoreUnavailable),
+    responses=responses(*SESSION, ReturnNotFound),
 )
 async def get_return(
     return_id: str, request: Request, session: SessionDep, services: ServicesDep, wait: WaitDep
@@ -129,7 +119,7 @@ async def get_return(
     responses={
         200: {"content": {"text/event-stream": {}}, "description": "One `return` event for each change."},
         204: {"description": "The state is final and was seen: do not reconnect."},
-        **responses(SessionExpired, ReturnNotFound, StoreUnavailable),
+        **responses(*SESSION, ReturnNotFound),
     },
 )
 async def watch_return(
@@ -165,9 +155,7 @@ async def label(
     response_class=StreamingResponse,
     responses={
         200: {"content": {"application/pdf": {}}, "description": "The label."},
-        **responses(
-            SessionExpired, ReturnNotFound, LabelNotReady, NoLabel, BadUpstream, StoreUnavailable, UpstreamTimeout
-        ),
+        **responses(*SESSION, ReturnNotFound, LabelNotReady, NoLabel, *UPSTREAM),
     },
 )
 async def get_label(return_id: str, delivery: Annotated[Delivery, Depends(label)], wait: WaitDep) -> StreamingResponse:
@@ -187,7 +175,7 @@ async def customs_declaration(return_id: str, session: SessionDep, services: Ser
     response_class=StreamingResponse,
     responses={
         200: {"content": {"application/pdf": {}}, "description": "The customs declaration."},
-        **responses(SessionExpired, CustomsDeclarationNotFound, BadUpstream, StoreUnavailable, UpstreamTimeout),
+        **responses(*SESSION, ReturnNotFound, CustomsDeclarationNotFound, *UPSTREAM),
     },
 )
 async def get_customs_declaration(

@@ -8,22 +8,14 @@ from pydantic import Field
 from starlette.responses import Response
 
 from app import enrichment
-from app.api.problems import responses
-from app.dependencies import ServicesDep, SessionDep
-from app.errors import (
-    BadUpstream,
-    FieldProblem,
-    InvalidRequest,
-    ServicePointNotFound,
-    SessionExpired,
-    StoreUnavailable,
-    UpstreamTimeout,
-)
+from app.api.problems import SESSION, UPSTREAM, links, responses
+from app.dependencies import CREDENTIALS, ServicesDep, SessionDep
+from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound
 from app.models import FreshServicePoint, ServicePoint, ServicePoints
 from app.points import Place, Search
 from app.sessions import Session
 
-router = APIRouter(tags=["service points"])
+router = APIRouter(tags=["service points"], dependencies=CREDENTIALS)
 
 Latitude = Annotated[
     float | None, Query(ge=-90, le=90, allow_inf_nan=False, description="With longitude; the parcel's by default.")
@@ -83,7 +75,10 @@ def asked_filter(
     "/v1/service-points",
     operation_id="findServicePoints",
     response_model=ServicePoints,
-    responses=responses(SessionExpired, InvalidRequest, BadUpstream, StoreUnavailable, UpstreamTimeout),
+    responses={
+        200: {"links": links("getServicePoint", service_point_id="$response.body#/service_points/0/id")},
+        **responses(*SESSION, InvalidRequest, *UPSTREAM),
+    },
 )
 async def find_service_points(
     session: SessionDep,
@@ -102,9 +97,7 @@ async def find_service_points(
     "/v1/service-points/{service_point_id}",
     operation_id="getServicePoint",
     response_model=FreshServicePoint,
-    responses=responses(
-        SessionExpired, ServicePointNotFound, InvalidRequest, BadUpstream, StoreUnavailable, UpstreamTimeout
-    ),
+    responses=responses(*SESSION, ServicePointNotFound, InvalidRequest, *UPSTREAM),
 )
 async def get_service_point(
     service_point_id: Annotated[int, Field(ge=1, le=2**53)], session: SessionDep, services: ServicesDep

@@ -3,9 +3,10 @@
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.api.problems import responses
+from app.api.problems import JSON_BODY, SESSION, UPSTREAM, links, responses
 from app.dependencies import (
     COOKIE,
+    CREDENTIALS,
     BrandDep,
     EndingDep,
     PartnerKeyDep,
@@ -18,21 +19,15 @@ from app.dependencies import (
     json_body,
 )
 from app.errors import (
-    BadUpstream,
     BrandNotFound,
-    InvalidRequest,
-    MalformedRequest,
     OriginNotAllowed,
     ParcelNotFound,
     PartnerKeyUnknown,
-    SessionExpired,
     SessionRequired,
     StoreUnavailable,
     TooManyFailedLookups,
     TooManyLookups,
     TwoCredentials,
-    UnsupportedMediaType,
-    UpstreamTimeout,
 )
 from app.flows import Started
 from app.models import NewSession, SessionAnswer, SessionStart
@@ -48,18 +43,16 @@ router = APIRouter(tags=["session"])
     response_model=SessionAnswer,
     dependencies=[Depends(json_body)],
     responses=responses(
-        MalformedRequest,
         OriginNotAllowed,
         PartnerKeyUnknown,
         BrandNotFound,
         ParcelNotFound,
-        UnsupportedMediaType,
-        InvalidRequest,
         TooManyLookups,
         TooManyFailedLookups,
-        BadUpstream,
         StoreUnavailable,
-        UpstreamTimeout,
+        TwoCredentials,
+        *JSON_BODY,
+        *UPSTREAM,
     ),
 )
 async def create_session(
@@ -104,7 +97,11 @@ async def session_started(
     "/v1/session",
     operation_id="getSession",
     response_model=SessionAnswer,
-    responses=responses(SessionExpired, BadUpstream, StoreUnavailable, UpstreamTimeout),
+    dependencies=CREDENTIALS,
+    responses={
+        200: {"links": links("getReturn", return_id="$response.body#/returns/0/id")},
+        **responses(*SESSION, *UPSTREAM),
+    },
 )
 async def get_session(session: SessionDep, services: ServicesDep) -> Response:
     """Everything the first screen needs, again."""
@@ -116,6 +113,7 @@ async def get_session(session: SessionDep, services: ServicesDep) -> Response:
     "/v1/session",
     operation_id="deleteSession",
     status_code=204,
+    dependencies=CREDENTIALS,
     responses=responses(SessionRequired, TwoCredentials, OriginNotAllowed, StoreUnavailable),
 )
 async def delete_session(request: Request, session_id: EndingDep, services: ServicesDep) -> Response:

@@ -2,28 +2,23 @@
 
 from fastapi import APIRouter, Request
 
-from app.api.multipart import received
-from app.api.problems import responses
-from app.dependencies import ServicesDep, SessionDep, SessionIdDep
+from app.api.multipart import MAX_FILES, received
+from app.api.problems import SESSION, UPSTREAM, responses
+from app.dependencies import CREDENTIALS, ServicesDep, SessionDep, SessionIdDep
 from app.errors import (
-    BadUpstream,
-    BodyTooLarge,
     FileTooLarge,
     InvalidRequest,
     MalformedRequest,
     NotAnImage,
     OriginNotAllowed,
-    SessionExpired,
-    StoreUnavailable,
     TooManyFiles,
     UnsupportedMediaType,
     UploadsBusy,
     UploadTooSlow,
-    UpstreamTimeout,
 )
 from app.models import Upload, Uploads
 
-router = APIRouter(tags=["returns"])
+router = APIRouter(tags=["returns"], dependencies=CREDENTIALS)
 
 PATH = "/v1/uploads"
 RETRY_AFTER_SECONDS = 5
@@ -35,6 +30,8 @@ FORM = {
                 "type": "object",
                 "description": "Up to 10 JPEG, PNG, WebP, GIF or HEIC files, each under 10 MB, under any field names.",
                 "additionalProperties": {"type": "string", "contentMediaType": "application/octet-stream"},
+                "minProperties": 1,
+                "maxProperties": MAX_FILES,
             }
         }
     },
@@ -47,20 +44,17 @@ FORM = {
     status_code=201,
     openapi_extra={"requestBody": FORM},
     responses=responses(
-        MalformedRequest,
-        SessionExpired,
+        *SESSION,
         OriginNotAllowed,
+        MalformedRequest,
         UploadTooSlow,
-        BodyTooLarge,
         FileTooLarge,
         TooManyFiles,
         UnsupportedMediaType,
         NotAnImage,
         InvalidRequest,
-        BadUpstream,
-        StoreUnavailable,
         UploadsBusy,
-        UpstreamTimeout,
+        *UPSTREAM,
     ),
 )
 async def upload_photos(

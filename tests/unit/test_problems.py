@@ -113,7 +113,7 @@ def app_with_problems(public_url: str = "") -> FastAPI:
     return app
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client of the small application."""
     transport = httpx.ASGITransport(app_with_problems())
@@ -470,11 +470,13 @@ async def test_foreign_errors_are_left_to_the_last_net() -> None:
 
 
 def test_described_answers() -> None:
-    """A route's description lists the codes of each status, and the one document they share."""
+    """A route's description lists the codes of each status, those of any call included, and the document they share."""
     described = responses(errors.SessionExpired, errors.SessionRequired, errors.RouteNotFound)
     assert {status: answer["description"] for status, answer in described.items()} == {
         401: "`session-expired` `session-required`",
         404: "`not-found`",
+        413: "`body-too-large`",
+        431: "`headers-too-large`",
         "default": "Any other problem.",
     }
     assert list(described[404]["content"]) == [MEDIA_TYPE]
