@@ -1,6 +1,7 @@
 """What handlers ask for in their signatures: the services, the session, and proof that the caller may ask."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Annotated, cast
@@ -40,7 +41,7 @@ CREDENTIALS = (
 )
 """For the description alone, where either one is enough; `presented` reads them."""
 UPLOADS_AT_ONCE = 4
-KEY_LENGTHS = range(16, 256)
+KEY = r'^(?:"([!-~]{16,255})"|([!#-~][!-~]{15,254}))$'
 
 
 @dataclass(frozen=True)
@@ -206,23 +207,24 @@ def json_body(request: Request) -> None:
         raise UnsupportedMediaType
 
 
-def idempotency_key(
-    idempotency_key: Annotated[
-        str | None,
-        Header(description="16 to 255 visible ASCII characters, quoted or not; kept 24 hours for this parcel."),
-    ] = None,
-) -> str:
+def idempotency_key(idempotency_key: Annotated[str, Header(include_in_schema=False)] = "") -> str:
     """The client's key for this creation, without its quotes.
 
     Raises:
         IdempotencyKeyInvalid: missing or malformed.
     """
-    key = idempotency_key or ""
-    if len(key) > 1 and key[0] == key[-1] == '"':
-        key = key[1:-1]
-    if len(key) not in KEY_LENGTHS or not all("!" <= character <= "~" for character in key):
+    match = re.fullmatch(KEY, idempotency_key)
+    if match is None:
         raise IdempotencyKeyInvalid
-    return key
+    return match[1] or match[2]
 
 
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": True,
+    "description": "16 to 255 visible ASCII characters, quoted or not; kept 24 hours for this parcel.",
+    "schema": {"type": "string", "pattern": KEY},
+}
+"""Its description; that it is missing is a problem of its own, which FastAPI's own check would not tell."""
 IdempotencyKeyDep = Annotated[str, Depends(idempotency_key)]

@@ -4,23 +4,26 @@ import segno
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.api.problems import responses
+from app.api.problems import JSON_BODY, SESSION, UPSTREAM, responses
 from app.api.sessions import check_page, session_started
-from app.dependencies import ReplacedDep, ServicesDep, SessionDep, SessionIdDep, json_body, page_origins
+from app.dependencies import (
+    CREDENTIALS,
+    ReplacedDep,
+    ServicesDep,
+    SessionDep,
+    SessionIdDep,
+    json_body,
+    page_origins,
+)
 from app.enrichment import moment
 from app.errors import (
-    BadUpstream,
     FieldProblem,
     HandoffNotFound,
     InvalidRequest,
-    MalformedRequest,
     OriginNotAllowed,
-    SessionExpired,
     StoreUnavailable,
     TooManyHandoffs,
     TwoCredentials,
-    UnsupportedMediaType,
-    UpstreamTimeout,
 )
 from app.models import Handoff, NewHandoff, RedeemedHandoff, SessionAnswer
 
@@ -31,17 +34,8 @@ router = APIRouter(tags=["session"])
     "/v1/session/handoff",
     operation_id="createHandoff",
     status_code=201,
-    dependencies=[Depends(json_body)],
-    responses=responses(
-        MalformedRequest,
-        SessionExpired,
-        TwoCredentials,
-        OriginNotAllowed,
-        UnsupportedMediaType,
-        InvalidRequest,
-        TooManyHandoffs,
-        StoreUnavailable,
-    ),
+    dependencies=[*CREDENTIALS, Depends(json_body)],
+    responses=responses(*SESSION, OriginNotAllowed, *JSON_BODY, TooManyHandoffs),
 )
 async def create_handoff(
     request: Request, wanted: NewHandoff, session: SessionDep, session_id: SessionIdDep, services: ServicesDep
@@ -62,16 +56,7 @@ async def create_handoff(
     status_code=201,
     response_model=SessionAnswer,
     dependencies=[Depends(json_body)],
-    responses=responses(
-        MalformedRequest,
-        OriginNotAllowed,
-        HandoffNotFound,
-        UnsupportedMediaType,
-        InvalidRequest,
-        BadUpstream,
-        StoreUnavailable,
-        UpstreamTimeout,
-    ),
+    responses=responses(OriginNotAllowed, HandoffNotFound, StoreUnavailable, TwoCredentials, *JSON_BODY, *UPSTREAM),
 )
 async def redeem_handoff(
     request: Request, wanted: RedeemedHandoff, old: ReplacedDep, services: ServicesDep

@@ -16,7 +16,15 @@ from typing_extensions import override
 from app.api.problems import JSON_BODY, SESSION, UPSTREAM, links, responses
 from app.api.waiting import WaitDep, preference_applied, retry_after, while_connected
 from app.claims import location_of
-from app.dependencies import CREDENTIALS, IdempotencyKeyDep, ServicesDep, SessionDep, SessionIdDep, json_body
+from app.dependencies import (
+    CREDENTIALS,
+    IDEMPOTENCY_KEY,
+    IdempotencyKeyDep,
+    ServicesDep,
+    SessionDep,
+    SessionIdDep,
+    json_body,
+)
 from app.documents import Delivery
 from app.errors import (
     ClaimLost,
@@ -52,6 +60,7 @@ OF_A_RETURN = ("getReturn", "watchReturn", "getLabel", "getCustomsDeclaration")
     status_code=202,
     response_model=Return,
     dependencies=[Depends(json_body)],
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
     responses={
         202: {"links": links(*OF_A_RETURN, return_id="$response.body#/id")},
         **responses(

@@ -30,7 +30,18 @@ def found(response: httpx.Response) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "used", [None, "", "short", "fifteen-letters", "with a blank inside", "ümlaut-ümlaut-ümlaut", "x" * 256, '"' * 17]
+    "used",
+    [
+        None,
+        "",
+        "short",
+        "fifteen-letters",
+        "with a blank inside",
+        "ümlaut-ümlaut-ümlaut",
+        "x" * 256,
+        '"' * 17,
+        '"' + "x" * 20,
+    ],
 )
 async def test_idempotency_key_is_required(bff: Bff, used: str | None) -> None:
     """A creation needs a key of 16 to 255 visible ASCII characters."""

@@ -20,6 +20,22 @@ def key() -> str:
     return secrets.token_hex(16)
 
 
+def return_of(screen: dict[str, Any], option: str) -> dict[str, Any]:
+    """What a front end sends for one unit of the first item on this screen that can go back."""
+    item = next(each for each in screen["items"] if each["returnable"])
+    choice: dict[str, Any] = {"option": option}
+    if option == "drop_off_point":
+        choice["service_point"] = screen["drop_off"]["nearest"]["id"]
+    if option == "in_store":
+        choice["store"] = screen["options"]["stores"][0]["id"]
+    reason = screen["options"]["reasons"][0]["id"]
+    return {
+        "items": [{"id": item["id"], "quantity": 1, "reason": reason}],
+        "refund": {"type": screen["options"]["refund_options"][0]["code"]},
+        "delivery": choice,
+    }
+
+
 @dataclass
 class Shopper:
     """One session at one BFF; `screen` is what the first screen was drawn from."""
@@ -30,18 +46,7 @@ class Shopper:
 
     def body(self, option: str = "drop_off_point", **changes: Any) -> dict[str, Any]:
         """A return of one unit of the first item that can go back."""
-        item = next(each for each in self.screen["items"] if each["returnable"])
-        choice: dict[str, Any] = {"option": option}
-        if option == "drop_off_point":
-            choice["service_point"] = self.screen["drop_off"]["nearest"]["id"]
-        if option == "in_store":
-            choice["store"] = self.screen["options"]["stores"][0]["id"]
-        reason = self.screen["options"]["reasons"][0]["id"]
-        return {
-            "items": [{"id": item["id"], "quantity": 1, "reason": reason}],
-            "refund": {"type": self.screen["options"]["refund_options"][0]["code"]},
-            "delivery": choice,
-        } | changes
+        return return_of(self.screen, option) | changes
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
         """GET with the session."""
