@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 AUDIT := .venv-audit
+MUTANTS := .venv-mutants
 SHIPPED := var/shipped
 OPENAPI := import json; from app.main import api; print(json.dumps(api().openapi(), indent=2, ensure_ascii=False))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve test test-system check format openapi lock sbom audit clean
+.PHONY: help install run serve test test-system fuzz mutants check format openapi lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +18,8 @@ help: ## list the targets
 LOCKED := --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes
 $(READY): locks/dev.txt
 $(AUDIT)/.ready: locks/audit.txt
-$(READY) $(AUDIT)/.ready:
+$(MUTANTS)/.ready: locks/mutants.txt
+$(READY) $(AUDIT)/.ready $(MUTANTS)/.ready:
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/pip install $(LOCKED) -r $<
 	@touch $@
@@ -38,6 +40,14 @@ test: $(READY) ## all tests that need no Debian package, with branch coverage ov
 
 test-system: $(READY) ## the tests that need Debian packages; a missing part is a failure
 	$(BIN)/python -m pytest -m system
+
+fuzz: $(READY) ## 5,000 cases made from the API description; prints the tables of docs/reports/schemathesis.md
+	@$(BIN)/python -m bench.fuzz
+
+mutants: $(MUTANTS)/.ready ## which changes of the code no unit test notices; see docs/reports/mutants.md
+	rm -rf mutants
+	nice $(MUTANTS)/bin/mutmut run --max-children 1
+	$(MUTANTS)/bin/mutmut results
 
 check: $(READY) ## style (a sentence for every test included), types, import contracts, deployment files
 	$(BIN)/ruff check
@@ -60,6 +70,7 @@ openapi: $(READY) ## write openapi/bff.json anew; needs no Redis and no settings
 lock: $(READY) ## resolve the dependencies anew, with hashes and without addresses
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --output-file locks/run.txt
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --group dev --output-file locks/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --group dev --group mutants --constraint locks/dev.txt $(LOCK) --output-file locks/mutants.txt
 	$(BIN)/uv pip compile --group audit $(LOCK) --output-file locks/audit.txt
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	--constraint locks/minimums.txt
@@ -79,4 +90,4 @@ audit: $(AUDIT)/.ready ## known vulnerabilities of locks/run.txt; fails unless e
 	@$(PYTHON) locks/audited.py locks/run.txt var/audit.json
 
 clean: ## forget .venv and everything generated
-	rm -rf $(VENV) $(AUDIT) var .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT) $(MUTANTS) mutants var .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

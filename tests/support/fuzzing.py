@@ -22,6 +22,7 @@ from tests.support.shopper import POSTAL_CODES, key, return_of
 Case: TypeAlias = schemathesis.Case[Any]
 
 BRAND = "demo"
+OVERSEAS = ("INTL", "pickup")
 EASY = ("INSTANT", "drop_off_point")
 ORDERS = {
     "ITEMS": "drop_off_point",
@@ -29,7 +30,6 @@ ORDERS = {
     "STORE": "in_store",
     "COLLI": "drop_off_point",
     "UNSHIPPED": "drop_off_point",
-    "INTL": "pickup",
     "FAIL": "drop_off_point",
     "REFUSE": "drop_off_point",
     "CREATE500": "drop_off_point",
@@ -40,8 +40,18 @@ ORDERS = {
     "PDFEMPTY": "drop_off_point",
     "REVOKED": "drop_off_point",
 }
-"""Magic orders and how they travel back, an easy one before each; none whose answer is cut or late."""
-LOOKUPS = (*ORDERS, "EXPIRED", "LOOKUP429", "LOOKUP500", "LOOKUPHTML", "LOOKUPBAD", "LOOKUPERRORS", "LOOKUPREDIRECT")
+"""Magic orders and how they travel back, an easy one and one from overseas before each; no answer is cut or late."""
+LOOKUPS = (
+    *ORDERS,
+    "INSTANT",
+    "EXPIRED",
+    "LOOKUP429",
+    "LOOKUP500",
+    "LOOKUPHTML",
+    "LOOKUPBAD",
+    "LOOKUPERRORS",
+    "LOOKUPREDIRECT",
+)
 CASES_A_SESSION = 20
 OVER = {
     httpx.codes.NO_CONTENT,
@@ -64,7 +74,9 @@ class Fuzzer:
 
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
-        self._orders = itertools.chain.from_iterable((EASY, order) for order in itertools.cycle(ORDERS.items()))
+        self._orders = itertools.chain.from_iterable(
+            (EASY, OVERSEAS, order) for order in itertools.cycle(ORDERS.items())
+        )
         self._lookups = itertools.cycle(LOOKUPS)
         self._turns = itertools.count()
         self._headers: dict[str, str] = {}
@@ -90,7 +102,7 @@ class Fuzzer:
         operation_id = case.operation.definition.raw["operationId"]
         if "Authorization" in case.headers:
             # Cases are made before they are sent: the session may be over by now.
-            case.headers["Authorization"] = f"Bearer {self._token(fresh_parcel=operation_id == 'createReturn')}"
+            case.headers["Authorization"] = f"Bearer {self._token(operation_id)}"
         case.path_parameters.update({name: self._known(name, value) for name, value in case.path_parameters.items()})
         if operation_id == "uploadPhotos":
             sent["files"] = {"photo": ("photo.png", PICTURE)}
@@ -108,27 +120,31 @@ class Fuzzer:
         if response.status_code in OVER:
             self._cases_left = 0
 
-    def _token(self, *, fresh_parcel: bool = False) -> str:
-        """Of the session that stands; a parcel that nothing was returned of, or one with a return."""
-        if self._cases_left <= 0 or (fresh_parcel and self._returned):
-            self._look_up()
-            self._returned = "" if fresh_parcel else self._create()
+    def _token(self, operation_id: str = "") -> str:
+        """Of a session that fits: for a creation, of a whole parcel, else of one with a return."""
+        creating, declaring = operation_id == "createReturn", operation_id == "getCustomsDeclaration"
+        if self._cases_left <= 0 or (creating and self._returned) or (declaring and self._option != OVERSEAS[1]):
+            self._look_up(*(OVERSEAS if declaring else next(self._orders)))
+            self._returned = "" if creating else self._create()
         self._cases_left -= 1
         return cast("str", self._screen["session_token"])
 
-    def _look_up(self) -> None:
-        prefix, self._option = next(self._orders)
+    def _look_up(self, prefix: str, option: str) -> None:
         wanted = {"identifier": fresh(prefix), "postal_code": POSTAL_CODES[BRAND], "token_delivery": "body"}
         answer = self._http.post(f"/v1/brands/{BRAND}/sessions", json=wanted)
-        self._screen, self._cases_left = answer.raise_for_status().json(), CASES_A_SESSION
+        self._screen, self._option, self._cases_left = answer.raise_for_status().json(), option, CASES_A_SESSION
 
     def _create(self) -> str:
         headers = {"Authorization": f"Bearer {self._screen['session_token']}", "Idempotency-Key": key()}
         answer = self._http.post("/v1/returns", json=self._return(), headers=headers)
-        return cast("str", answer.json().get("id", NO_RETURN))
+        if answer.status_code != httpx.codes.ACCEPTED:
+            return NO_RETURN
+        # Its documents are there sooner or later; sooner is better.
+        self._http.get(answer.headers["Location"], headers=headers | {"Prefer": "wait=1"})
+        return cast("str", answer.json()["id"])
 
     def _return(self) -> dict[str, Any]:
-        customs = {"invoice_number": "1"} if self._option == "pickup" else None
+        customs = {"invoice_number": "1"} if self._option == OVERSEAS[1] else None
         return return_of(self._screen, self._option) | {"customs": customs}
 
     def _known(self, name: str, made_up: Any) -> Any:

@@ -11,10 +11,11 @@ import pytest
 from fastapi import FastAPI, Header, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from structlog.testing import capture_logs
 
 from app import enrichment, errors
 from app.api.kinds import KINDS, Kind, kind_of
-from app.api.problems import MEDIA_TYPE, handle_errors, problem_response, responses
+from app.api.problems import MEDIA_TYPE, described_as, handle_errors, links, problem_response, responses
 from app.errors import BffError, FieldProblem
 from app.load import Load
 from app.main import api, create_app
@@ -252,6 +253,21 @@ async def test_location(client: httpx.AsyncClient) -> None:
     assert "location" not in (await client.get("/raise_it?name=UnitsClaimed")).headers
 
 
+@pytest.mark.parametrize("name", ["SessionRequired", "SessionExpired", "OriginNotAllowed", "BrandNotFound"])
+async def test_a_401_says_how_to_sign_in(client: httpx.AsyncClient, name: str) -> None:
+    """Where a session is missing the answer names the scheme, as RFC 9110 wants it, and nowhere else."""
+    response = await client.get("/raise_it", params={"name": name})
+    assert response.headers.get("www-authenticate") == ("Bearer" if response.status_code == 401 else None)
+
+
+async def test_a_problem_is_logged(client: httpx.AsyncClient) -> None:
+    """The log has the code, our own words for the reason, and the id that the answer shows."""
+    with capture_logs() as logged:
+        await client.get("/raise_it?name=NoLabel", headers={"x-request-id": "a-request"})
+    line = {"event": "problem", "log_level": "info", "code": "no-label", "reason": SECRET, "request_id": "a-request"}
+    assert line in logged
+
+
 async def test_field_problems_of_the_service(client: httpx.AsyncClient) -> None:
     """What our own checks find stands in the document as they found it."""
     response = await client.get("/raise_group")
@@ -409,7 +425,7 @@ async def test_unknown_routes(client: httpx.AsyncClient, method: str, path: str,
     assert (response.json()["code"], response.json()["instance"]) == (code, path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def service() -> AsyncIterator[httpx.AsyncClient]:
     """A client of the whole service, none of whose connections is made."""
     wanted = {"brands": "my-shop", "redis_url": "redis://store.example", "secret_key": "A" * 43 + "="}
@@ -479,7 +495,16 @@ def test_described_answers() -> None:
         431: "`headers-too-large`",
         "default": "Any other problem.",
     }
-    assert list(described[404]["content"]) == [MEDIA_TYPE]
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    assert described[404] == {"description": "`not-found`", "content": {MEDIA_TYPE: schema}}
+    assert described_as("None.") == {"description": "None.", "content": {MEDIA_TYPE: schema}}
+
+
+def test_links() -> None:
+    """A link names the operation that goes on and where in the answer its parameters stand."""
+    assert links("getReturn", return_id="$response.body#/id") == {
+        "getReturn": {"operationId": "getReturn", "parameters": {"return_id": "$response.body#/id"}}
+    }
 
 
 def test_described_answers_are_in_the_table() -> None:
@@ -493,5 +518,6 @@ def test_described_answers_are_in_the_table() -> None:
         if status >= "4" and status != "default"
         for code in re.findall(r"`([a-z-]+)`", answer["description"])
     ]
+    assert {"Problem", "ProblemError", "NewReturn"} <= api().openapi()["components"]["schemas"].keys()
     assert "parcel-not-found" in described
     assert set(described) <= codes

@@ -58,9 +58,11 @@ NEW_RETURN = NewReturn(
         from_telephone="",
     ),
 )
-REQUESTS: Mapping[Call, Request[object]] = {
-    request.call: request
-    for request in (
+
+
+def requests() -> Mapping[Call, Request[object]]:
+    """One request of each kind."""
+    made: list[Request[object]] = [
         protocol.settings(PANEL, BRAND),
         protocol.outgoing(PANEL, BRAND, "A-1001", "5611 AA"),
         protocol.uploads(PANEL, BRAND, "access", []),
@@ -71,8 +73,11 @@ REQUESTS: Mapping[Call, Request[object]] = {
         protocol.service_points(POINTS, "points", ServicePointQuery(country="NL")),
         protocol.service_point(POINTS, "points", 1),
         protocol.availability(POINTS, "points", 1),
-    )
-}
+    ]
+    return {request.call: request for request in made}
+
+
+REQUESTS = requests()
 ANSWERS: Mapping[str, type[object]] = {
     "availability-200.json": bool,
     "incoming-200.json": CreatedReturn,
@@ -118,7 +123,7 @@ REFUSALS: Mapping[str, type[BffError]] = {
 def decode_sample(name: str) -> object:
     """What the protocol makes of a sample."""
     call, status, *_ = name.partition(".")[0].split("-")
-    return protocol.decode(REQUESTS[Call(call)], int(status), {}, (SAMPLES / name).read_bytes())
+    return protocol.decode(requests()[Call(call)], int(status), {}, (SAMPLES / name).read_bytes())
 
 
 def refusal(call: Call, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> BffError:

@@ -9,7 +9,7 @@ import pytest
 from app.sendcloud import protocol
 from app.sendcloud.protocol import Call
 from app.sendcloud.schemas import ServicePointQuery
-from tests.unit.test_protocol_answers import NEW_RETURN, PANEL, POINTS, REQUESTS
+from tests.unit.test_protocol_answers import NEW_RETURN, PANEL, POINTS, REQUESTS, requests
 
 PORTAL = f"{PANEL}/brand/my-shop/return-portal"
 
@@ -31,8 +31,9 @@ PORTAL = f"{PANEL}/brand/my-shop/return-portal"
 )
 def test_a_request_goes_to_its_documented_place(call: Call, url: str) -> None:
     """Paths and parameters are those of the endpoint map (upstream.md section 1)."""
-    assert REQUESTS[call].url == url
-    assert REQUESTS[call].call is call
+    request = requests()[call]
+    assert (request.call, request.url) == (call, url)
+    assert request.method == ("POST" if call in {Call.UPLOADS, Call.INCOMING} else "GET")
 
 
 def test_the_language_is_asked_for_where_it_is_known() -> None:
@@ -43,8 +44,9 @@ def test_the_language_is_asked_for_where_it_is_known() -> None:
 @pytest.mark.parametrize("call", set(Call) - {Call.UPLOADS, Call.INCOMING})
 def test_reads_have_no_body_and_accept_no_compression(call: Call) -> None:
     """A GET with a body is answered 403, and a compressed answer could unpack to any size."""
-    request = REQUESTS[call]
+    request = requests()[call]
     assert (request.method, request.body) == ("GET", None)
+    assert request.headers["Accept"] == f"application/{'pdf' if call in {Call.DOWNLOAD, Call.CUSTOMS} else 'json'}"
     assert request.headers["Accept-Encoding"] == "identity"
     assert request.headers["User-Agent"] == "return-portal-bff"
     assert "Authorization" not in request.headers
@@ -56,7 +58,14 @@ def test_a_creation_carries_its_token_in_the_header_and_its_body_as_json() -> No
     assert (request.method, request.headers["Authorization"]) == ("POST", "Bearer access")
     assert request.headers["Content-Type"] == "application/json"
     assert isinstance(request.body, bytes)
-    assert json.loads(request.body)["outgoing_parcel"] == 133700001
+    body = json.loads(request.body)
+    assert body["outgoing_parcel"] == 133700001
+    assert None not in body.values()
+
+
+def test_any_2xx_answers_a_creation_and_nothing_else_does() -> None:
+    """Its status is inferred, so no success is taken for a failure."""
+    assert list(requests()[Call.INCOMING].answers) == list(range(200, 300))
 
 
 @pytest.mark.parametrize(
