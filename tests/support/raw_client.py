@@ -10,12 +10,12 @@ PIECE_BYTES = 64 * 1024
 
 
 async def request(
-    port: int, path: str, headers: Mapping[str, str], *, limit: int = PIECE_BYTES
+    port: int, path: str, headers: Mapping[str, str], *, method: str = "GET", limit: int = PIECE_BYTES
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A GET under way; at most about `limit` bytes of the answer are taken off the socket unread."""
+    """A request without a body under way; at most about `limit` bytes of the answer are taken off the socket unread."""
     reader, writer = await asyncio.open_connection(LOCAL, port, limit=limit)
     fields = {"Host": LOCAL, "Connection": "close", **headers}
-    lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
     writer.write("\r\n".join(lines).encode())
     await writer.drain()
     return reader, writer

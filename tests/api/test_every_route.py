@@ -1,0 +1,86 @@
+"""What every route refuses alike, taken from the app's own list of routes: always a problem document."""
+
+import itertools
+
+import httpx
+import pytest
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+
+from app import main
+from app.api.multipart import MAX_BYTES
+from app.api.uploads import PATH as UPLOADS
+from app.middleware import MAX_BODY_BYTES, MAX_HEADER_BYTES
+from app.models import Problem
+from tests.support.processes import Bff, fresh
+from tests.support.raw_client import request
+from tests.support.shopper import key, shopper
+
+ROUTERS = [part.router for part in vars(main).values() if isinstance(getattr(part, "router", None), APIRouter)]
+ROUTES = [
+    (method, route.path.format(brand="demo", return_id="rtn_none", code="no-label", service_point_id=1))
+    for route in itertools.chain.from_iterable(router.routes for router in ROUTERS)
+    if isinstance(route, APIRoute)
+    for method in sorted(route.methods or ())
+]
+POSTS = [path for method, path in ROUTES if method == "POST"]
+
+
+def check_problem(response: httpx.Response, status: int, code: str) -> None:
+    """It is this problem, and a whole document."""
+    problem = Problem.model_validate_json(response.content, strict=True)
+    assert (response.status_code, problem.status, problem.code) == (status, status, code)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert problem.request_id == response.headers["x-request-id"]
+
+
+def test_the_list_is_whole() -> None:
+    """Every call that is described is in it, and those that are not."""
+    described = {
+        (method.upper(), path) for path, methods in main.api().openapi()["paths"].items() for method in methods
+    }
+    assert len(ROUTES) == len(set(ROUTES)) >= len(described) + 1
+    assert ("GET", "/metrics") in ROUTES
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_another_method(bff: Bff, method: str, path: str) -> None:
+    """A method that no route of the path has is refused with a list of those it has."""
+    response = await bff.http.patch(path)
+    check_problem(response, 405, "method-not-allowed")
+    assert method in response.headers["allow"].split(", ")
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_large_headers(bff: Bff, method: str, path: str) -> None:
+    """More than 32 KiB of header fields are refused."""
+    response = await bff.http.request(method, path, headers={"X-Padding": "x" * MAX_HEADER_BYTES})
+    check_problem(response, 431, "headers-too-large")
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_large_bodies(bff: Bff, method: str, path: str) -> None:
+    """A body that is announced with more bytes than the call takes is refused before it comes."""
+    limit = MAX_BYTES if path == UPLOADS else MAX_BODY_BYTES
+    reader, writer = await request(bff.port, path, {"Content-Length": str(limit + 1)}, method=method)
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    fields = [line.partition(b": ")[::2] for line in head.split(b"\r\n")[1:]]
+    check_problem(httpx.Response(int(head.split()[1]), headers=fields, content=body), 413, "body-too-large")
+
+
+@pytest.mark.parametrize("path", POSTS)
+async def test_other_media_types(bff: Bff, path: str) -> None:
+    """A body of another media type is refused, whatever it holds."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    headers = someone.headers | {"Content-Type": "text/plain", "Idempotency-Key": key()}
+    check_problem(await bff.http.post(path, content=b"{}", headers=headers), 415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize("path", POSTS)
+async def test_malformed_bodies(bff: Bff, path: str) -> None:
+    """A body of the right media type that cannot be read is malformed."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    media_type = "multipart/form-data; boundary=x" if path == UPLOADS else "application/json"
+    headers = someone.headers | {"Content-Type": media_type, "Idempotency-Key": key()}
+    check_problem(await bff.http.post(path, content=b"{", headers=headers), 400, "malformed-request")
