@@ -13,8 +13,8 @@ EXAMPLES = 180
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
 
-async def run() -> Findings:
-    """What a service with short deadlines answered."""
+async def run() -> int:
+    """Prints what a service with short deadlines answered; how many of its answers are wrong."""
     async with (
         running_valkey() as valkey,
         running_sandbox() as sandbox,
@@ -28,7 +28,9 @@ async def run() -> Findings:
             poll_interval=0.1,
         ) as bff,
     ):
-        return await asyncio.to_thread(fuzzed, str(bff.http.base_url), EXAMPLES)
+        found = await asyncio.to_thread(fuzzed, str(bff.http.base_url), EXAMPLES)
+        print("\n".join(report(found)))  # noqa: T201  it is what was asked for
+        return len(found.failures)
 
 
 def report(found: Findings) -> list[str]:
@@ -46,6 +48,4 @@ def report(found: Findings) -> list[str]:
 
 
 if __name__ == "__main__":
-    findings = asyncio.run(run())
-    print("\n".join(report(findings)))  # noqa: T201  it is what was asked for
-    sys.exit(bool(findings.failures))
+    sys.exit(bool(asyncio.run(run())))
