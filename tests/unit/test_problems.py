@@ -260,6 +260,14 @@ async def test_a_401_says_how_to_sign_in(client: httpx.AsyncClient, name: str) -
     assert response.headers.get("www-authenticate") == ("Bearer" if response.status_code == 401 else None)
 
 
+async def test_a_finding_is_a_sentence(client: httpx.AsyncClient) -> None:
+    """What the validator found stands in its own words, ended by a full stop."""
+    problem = (await client.post("/take_body", json={"inners": 1})).json()
+    assert problem["errors"] == [
+        {"pointer": "#/inners", "code": "list-type", "detail": "Input should be a valid list."}
+    ]
+
+
 async def test_a_problem_is_logged(client: httpx.AsyncClient) -> None:
     """The log has the code, our own words for the reason, and the id that the answer shows."""
     with capture_logs() as logged:

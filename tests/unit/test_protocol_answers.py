@@ -20,7 +20,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
-from app.sendcloud import protocol
+from app.sendcloud import answers, protocol
 from app.sendcloud.protocol import Call, Request
 from app.sendcloud.schemas import (
     CreatedReturn,
@@ -246,6 +246,8 @@ def test_ids_in_a_label_answer_may_be_strings_and_numbers() -> None:
         b'{"portal":{"brand":{"id":1,"name":"a","domain":"b"},"return_fee":"NaN"}}',
         b'{"portal":{"brand":{"id":1,"name":"a","domain":"b"},"return_fee":Infinity}}',
         b'{"portal":{"brand":{"id":1,"name":"a","domain":"b"},"return_fee":true}}',
+        b'{"portal":{"brand":{"id":1,"name":"a","domain":"b"}},"unknown":NaN}',
+        b'{"portal":{"brand":{"id":1,"name":"a","domain":"b"}},"unknown":-Infinity}',
         b'{"portal":{"brand":{"id":1,"name":"a","domain":"b"}},"portal":{}}',
         b'{"portal":{"brand":{"id":1,"id":2,"name":"a","domain":"b"}}}',
         b'\xef\xbb\xbf{"portal":{"brand":{"id":1,"name":"a","domain":"b"}}}',
@@ -373,3 +375,18 @@ def test_no_answer_escapes_the_error_tree(body: bytes, status: int, call: Call) 
     """Whatever arrives is decoded or raises one of our errors."""
     with suppress(BffError):
         protocol.decode(REQUESTS[call], status, {}, body)
+
+
+def test_the_largest_document_that_is_read() -> None:
+    """An answer may have 1 MiB, and not a byte more."""
+    largest = b'"%b"' % (b"a" * (1024 * 1024 - 2))
+    assert len(str(answers.document(largest))) == len(largest) - 2
+    with pytest.raises(BadUpstream):
+        answers.document(largest + b" ")
+
+
+def test_a_misfit_is_named_by_its_place() -> None:
+    """The log tells what is wrong where, and nothing of what stands there."""
+    with pytest.raises(BadUpstream) as caught:
+        answers.read(answers.SETTINGS, b'{"portal":{"brand":{"id":"x","name":"a","domain":"b"}}}')
+    assert str(caught.value) == "int_parsing at portal.brand.id"
