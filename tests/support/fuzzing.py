@@ -63,7 +63,7 @@ OVER = {
 """Statuses after which another session is more fun."""
 FOREIGN_STATUSES = ["2xx", "3xx", "4xx", "502", "503", "504"]
 """The magic orders ask for trouble with the upstream; a 500 is never anybody's wish."""
-ACCEPTABLE_STATUSES = ["2xx", "3xx", "400", "401", "403", "404", "409", "422", "5xx"]
+ACCEPTABLE_STATUSES = ["2xx", "3xx", "400", "401", "403", "404", "409", "422", "429", "5xx"]
 """Whether an item exists and whether two members fit together is beyond any schema."""
 NO_RETURN = "rtn_none"
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(32)

@@ -20,6 +20,15 @@ def test_round_trip() -> None:
     assert SessionId.parse(session_id.token) == session_id
 
 
+def test_a_handoff_is_no_session() -> None:
+    """An id of the one kind is found again as that kind and never taken for the other."""
+    handoff, session = SessionId.new("rph"), SessionId.new()
+    assert SessionId.parse(handoff.token, "rph") == handoff
+    for token, other in ((handoff.token, "rps"), (session.token, "rph")):
+        with pytest.raises(SessionExpired):
+            SessionId.parse(token, other)  # type: ignore[arg-type]  # a plain str here
+
+
 def test_form() -> None:
     """An id is `rps_`, 22 characters, a point and 43 characters of base64url."""
     prefix, _, secret = SessionId.new().token.partition(".")
