@@ -64,8 +64,10 @@ format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-openapi: $(READY) ## write openapi/bff.json anew; needs no Redis and no settings
+openapi: $(READY) ## write openapi/bff.json and, where npm is there, the types of openapi/client anew
 	$(BIN)/python -c '$(OPENAPI)' > openapi/bff.json
+	@if command -v npm >/dev/null; then cd openapi/client && npm ci --silent --ignore-scripts && npm run --silent generate; \
+		else echo "npm is not there: the types of openapi/client stay as they are"; fi
 
 lock: $(READY) ## resolve the dependencies anew, with hashes and without addresses
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --output-file locks/run.txt
@@ -90,4 +92,5 @@ audit: $(AUDIT)/.ready ## known vulnerabilities of locks/run.txt; fails unless e
 	@$(PYTHON) locks/audited.py locks/run.txt var/audit.json
 
 clean: ## forget .venv and everything generated
-	rm -rf $(VENV) $(AUDIT) $(MUTANTS) mutants var .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT) $(MUTANTS) mutants var openapi/client/node_modules openapi/client/dist .coverage* .mypy_cache .ruff_cache \
+		.pytest_cache .hypothesis .import_linter_cache

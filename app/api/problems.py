@@ -15,7 +15,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from app import errors
-from app.api.kinds import Kind, kind_of
+from app.api.kinds import KINDS, Kind, kind_of
 from app.errors import BffError, FieldProblem
 from app.middleware import ProblemResponse
 from app.models import Problem, ProblemError
@@ -152,6 +152,8 @@ def described_as(description: str) -> dict[str, Any]:
 def describe_problems(app: FastAPI) -> None:
     """Adds the schema of problem documents, which FastAPI would only give to JSON answers."""
     schema = Problem.model_json_schema(ref_template=_REFERENCE)
+    # No `enum`: a new code must not break a client that was generated before.
+    schema["properties"]["code"]["x-extensible-enum"] = sorted({kind.code for kind in KINDS.values()})
     app.openapi()["components"]["schemas"] |= {**schema.pop("$defs"), Problem.__name__: schema}
 
 

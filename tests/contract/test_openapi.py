@@ -23,7 +23,11 @@ STABLE = {
     "createSession": "POST /v1/brands/{brand}/sessions",
     "getSession": "GET /v1/session",
     "deleteSession": "DELETE /v1/session",
+    "createHandoff": "POST /v1/session/handoff",
+    "redeemHandoff": "POST /v1/handoffs",
     "findServicePoints": "GET /v1/service-points",
+    "getServicePoint": "GET /v1/service-points/{service_point_id}",
+    "previewReturn": "POST /v1/returns/preview",
     "createReturn": "POST /v1/returns",
     "getReturn": "GET /v1/returns/{return_id}",
     "uploadPhotos": "POST /v1/uploads",
@@ -40,6 +44,13 @@ STABLE = {
 def test_published_description_is_up_to_date() -> None:
     """openapi/bff.json is what `make openapi` writes."""
     assert json.loads(PUBLISHED.read_text("utf-8")) == DESCRIPTION
+
+
+def test_every_problem_code_is_listed() -> None:
+    """The schema of problems lists the codes of today, and closes the list to none of tomorrow's."""
+    code = DESCRIPTION["components"]["schemas"]["Problem"]["properties"]["code"]
+    assert code["x-extensible-enum"] == sorted({kind.code for kind in KINDS.values()})
+    assert "enum" not in code
 
 
 def test_description_is_valid() -> None:

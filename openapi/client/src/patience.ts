@@ -1,0 +1,39 @@
+import { Problem } from "./problem.js";
+
+const PATIENCE_SECONDS = 60;
+const RETRY_SECONDS = 2;
+
+/** Resolves after so many seconds. */
+export function pause(seconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const aborted = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", aborted);
+      resolve();
+    }, 1000 * seconds);
+    signal?.addEventListener("abort", aborted, { once: true });
+  });
+}
+
+/** What the call answers, repeated for a minute at most where `helps` says so and not before the service wants it. */
+export async function patiently<T>(
+  call: () => Promise<T>,
+  helps: (problem: Problem) => boolean,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  for (const end = Date.now() + 1000 * PATIENCE_SECONDS; ; ) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof Problem && helps(error))) throw error;
+      // Whoever was told the same moment does not come back in the same moment.
+      const seconds = Math.max(1, error.retryAfter ?? RETRY_SECONDS) * (1 + Math.random() / 4);
+      if (Date.now() + 1000 * seconds > end) throw error;
+      await pause(seconds, signal);
+    }
+  }
+}
