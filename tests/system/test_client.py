@@ -156,7 +156,7 @@ async def test_interrupted_wait(cases: Path, bff: Bff) -> None:
 async def test_aborted_wait(cases: Path, bff: Bff) -> None:
     """An aborted wait ends with the reason of its signal while the service still holds the request."""
     seen = await _seen(cases, "aborted", bff.port, fresh("PAID"))
-    assert seen == {"error": "AbortError", "states": ["awaiting_payment"]}
+    assert seen == {"error": "AbortError", "states": ["awaiting_payment"], "early": True}
 
 
 @pytest.mark.parametrize(

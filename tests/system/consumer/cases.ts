@@ -104,11 +104,11 @@ const cases: Record<string, () => Promise<unknown>> = {
   },
   async aborted() {
     const { id } = await created();
-    const stop = new AbortController();
+    const [stop, since] = [new AbortController(), Date.now()];
     const seen: Return[] = [];
     const onChange = (now: Return) => seen.push(now) && setTimeout(() => stop.abort(), 100);
     const error = await client.waitForLabel(id, { signal: stop.signal, onChange }).catch((caught: Error) => caught.name);
-    return { error, states: seen.map(({ state }) => state) };
+    return { error, states: seen.map(({ state }) => state), early: Date.now() - since < 30_000 };
   },
   async label() {
     return problem(client.getLabel("rtn_1"));
