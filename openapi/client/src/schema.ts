@@ -809,7 +809,10 @@ export interface operations {
     createSession: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A partner's key: its lookups count by partner. */
+                "X-Partner-Key"?: string | null;
+            };
             path: {
                 brand: string;
             };
@@ -1263,6 +1266,7 @@ export type ProblemCode =
   | "not-returnable-online"
   | "origin-not-allowed"
   | "parcel-not-found"
+  | "partner-key-unknown"
   | "return-in-progress"
   | "return-not-found"
   | "return-outcome-unknown"
@@ -1272,8 +1276,10 @@ export type ProblemCode =
   | "session-expired"
   | "session-required"
   | "temporarily-unavailable"
+  | "too-many-failed-lookups"
   | "too-many-files"
   | "too-many-handoffs"
+  | "too-many-lookups"
   | "two-credentials"
   | "units-claimed"
   | "unsupported-media-type"
