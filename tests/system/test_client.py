@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -41,9 +42,11 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cases(client: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A front end that installed the packed client and compiled against it under the compiler's strictest rules."""
+    """A front end, the client's sample included, that compiled strictly against the packed client."""
     folder = tmp_path_factory.mktemp("consumer") / "consumer"
     shutil.copytree("tests/system/consumer", folder)
+    sample = re.search(r"```ts\n(.*?)```", (CLIENT / "README.md").read_text(), re.DOTALL)
+    (folder / "readme.ts").write_text(sample[1] if sample else "")
     [package] = client.parent.glob("*.tgz")
     _npm(folder, "install", "--silent", "--no-audit", "--no-fund", "--offline", str(package))
     subprocess.run([client / "node_modules/.bin/tsc"], cwd=folder, check=True)

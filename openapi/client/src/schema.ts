@@ -313,7 +313,7 @@ export interface paths {
         };
         /**
          * Get Readiness
-         * @description Redis answers; the upstream is not asked, or its outage would take every replica out.
+         * @description Redis answers and nobody stops us; the upstream is not asked, or its outage would take every replica out.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -1247,6 +1247,7 @@ export const CALLS = {
 export type ProblemCode =
   | "bad-upstream"
   | "body-too-large"
+  | "body-too-slow"
   | "brand-not-found"
   | "claim-lost"
   | "customs-declaration-not-found"
@@ -1265,6 +1266,7 @@ export type ProblemCode =
   | "not-found"
   | "not-returnable-online"
   | "origin-not-allowed"
+  | "overloaded"
   | "parcel-not-found"
   | "partner-key-unknown"
   | "return-in-progress"
@@ -1275,6 +1277,7 @@ export type ProblemCode =
   | "service-point-unavailable"
   | "session-expired"
   | "session-required"
+  | "shutting-down"
   | "temporarily-unavailable"
   | "too-many-failed-lookups"
   | "too-many-files"
