@@ -101,7 +101,7 @@ async def test_journey(cases: Path, bff: Bff, sandbox: SandboxProcess) -> None:
 @pytest.mark.parametrize(
     ("case", "order", "code", "status"),
     [
-        ("problem", "NOBODY-KNOWS-THIS", "parcel-not-found", 404),
+        ("problem", fresh("NOBODY"), "parcel-not-found", 404),
         ("wrong", "LABEL-0001", "invalid-request", 422),
     ],
 )

@@ -79,7 +79,7 @@ async def test_a_partner_sees_how_it_stands(
 
 
 @pytest.mark.parametrize(
-    ("order", "told"), [("NOBODY-KNOWS-THIS", "404 parcel-not-found"), (fresh("REFUSE"), "422 return-refused")]
+    ("order", "told"), [(fresh("NOBODY"), "404 parcel-not-found"), (fresh("REFUSE"), "422 return-refused")]
 )
 async def test_a_partner_is_told_why(partner: Partner, tmp_path: Path, order: str, told: str) -> None:
     """What repeating cannot help ends the example with status, code and request id."""
