@@ -979,9 +979,9 @@ export interface operations {
     createReturn: {
         parameters: {
             query?: never;
-            header?: {
+            header: {
                 /** @description 16 to 255 visible ASCII characters, quoted or not; kept 24 hours for this parcel. */
-                "idempotency-key"?: string | null;
+                "Idempotency-Key": string;
             };
             path?: never;
             cookie?: never;
