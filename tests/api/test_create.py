@@ -204,6 +204,15 @@ async def test_a_race_for_the_last_unit(bff: Bff, sandbox: SandboxProcess) -> No
     assert len(await sandbox.ledger(kind="incoming", order=order)) == 1
 
 
+async def test_many_returns_of_one_session(bff: Bff, sandbox: SandboxProcess) -> None:
+    """However many returns one session asks for, each with a key of its own: no more labels than units."""
+    order = fresh("LABEL")
+    someone = await shopper(bff.http, order)
+    answers = [each for _ in range(10) for each in await asyncio.gather(*(someone.create() for _ in range(20)))]
+    assert [told(each)[1] for each in answers if each.status_code != 202] == 199 * ["units-claimed"]
+    assert len(await sandbox.ledger(kind="incoming", order=order)) == 1
+
+
 async def remaining(someone: Shopper) -> int:
     """How many units of the first item are free."""
     screen: dict[str, Any] = (await someone.get("/v1/session")).json()

@@ -273,6 +273,17 @@ async def test_the_query_chooses_nothing(world: World, member: str) -> None:
     assert smuggled.content == plain.content
 
 
+@pytest.mark.parametrize("host", ["evil.example", "localhost/metrics?", "a@b:99999", "guide.demo"])
+async def test_the_host_decides_nothing(world: World, host: str) -> None:
+    """Whatever host a request names, a session opens what it opened, a stranger gets nothing, no header repeats it."""
+    for headers in (await world.headers("own"), {}):
+        plain, odd = [
+            await world.bff.http.get("/v1/session", headers=headers | SAME_ID | named) for named in ({}, {"Host": host})
+        ]
+        assert (odd.status_code, odd.content) == (plain.status_code, plain.content)
+        assert host not in str(odd.headers)
+
+
 async def test_one_parcel_id_in_two_brands(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """Ids of parcels count within a brand: the same id in another brand is another parcel, with returns of its own."""
     async with scripted_upstream() as upstream, running_bff(valkey.url, sandbox, upstream_url=upstream.url) as bff:
