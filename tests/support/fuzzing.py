@@ -33,19 +33,20 @@ ORDERS = {
     "FAIL": "drop_off_point",
     "REFUSE": "drop_off_point",
     "CREATE500": "drop_off_point",
-    "CREATE429": "drop_off_point",
     "CREATEFOREIGN": "drop_off_point",
     "POLLHTML": "drop_off_point",
     "PDFHTML": "drop_off_point",
     "PDFEMPTY": "drop_off_point",
     "REVOKED": "drop_off_point",
 }
-"""Magic orders and how they travel back, an easy one and one from overseas before each; no answer is cut or late."""
+"""Magic orders and how they travel back, an easy one and one from overseas before each; no answer is cut or late.
+
+None is rate-limited: that would keep the whole fleet from the upstream for a while.
+"""
 LOOKUPS = (
     *ORDERS,
     "INSTANT",
     "EXPIRED",
-    "LOOKUP429",
     "LOOKUP500",
     "LOOKUPHTML",
     "LOOKUPBAD",
