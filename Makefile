@@ -10,7 +10,7 @@ SHIPPED := var/shipped
 OPENAPI := import json; from app.main import api; print(json.dumps(api().openapi(), indent=2, ensure_ascii=False))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve test test-system fuzz mutants check format openapi lock sbom audit clean
+.PHONY: help install run serve test test-system fuzz mutants check format openapi docs lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ openapi: $(READY) ## write openapi/bff.json and, where npm is there, the types o
 	$(BIN)/python -c '$(OPENAPI)' > openapi/bff.json
 	@if command -v npm >/dev/null; then cd openapi/client && npm ci --silent --ignore-scripts && npm run --silent generate; \
 		else echo "npm is not there: the types of openapi/client stay as they are"; fi
+
+docs: $(READY) ## write the pages of the problems and their index anew
+	$(BIN)/python -m docs.generate
 
 lock: $(READY) ## resolve the dependencies anew, with hashes and without addresses
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --output-file locks/run.txt

@@ -503,8 +503,11 @@ class ProblemKind(_Answer):
     code: str
     status: int
     title: str
-    detail: str
+    detail: str = Field(description="What helps; the same text stands in the problem.")
     retryable: bool
+    when: str = Field(description="What has happened.")
+    front_end: str = Field(description="What a front end does about it.")
+    calls: list[str] = Field(description="Method and path of the calls that name it; empty: any call may answer it.")
 
 
 class Health(_Answer):

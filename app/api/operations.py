@@ -1,10 +1,11 @@
 """Call 14: what operators and tools ask."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, Response
 
 from app.api.kinds import ALL_KINDS
+from app.api.pages import PAGE_POLICY, documented, page, prefers_html
 from app.api.problems import responses
 from app.dependencies import ServicesDep
 from app.errors import RouteNotFound, ShuttingDown, StoreUnavailable
@@ -49,12 +50,18 @@ async def get_docs() -> HTMLResponse:
     )
 
 
-@router.get("/problems/{code}", operation_id="getProblem", responses=responses(RouteNotFound))
-async def get_problem(code: str) -> ProblemKind:
-    """What a problem code means and what helps."""
-    for kind in ALL_KINDS:
-        if kind.code == code:
-            return ProblemKind(
-                code=code, status=kind.status, title=kind.title, detail=kind.detail, retryable=kind.retryable
-            )
-    raise RouteNotFound
+@router.get(
+    "/problems/{code}",
+    operation_id="getProblem",
+    response_model=ProblemKind,
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **responses(RouteNotFound)},
+)
+async def get_problem(code: str, request: Request) -> Response:
+    """What a problem code means and what helps; a page to read for those who prefer HTML."""
+    kind = ALL_KINDS.get(code)
+    if kind is None:
+        raise RouteNotFound
+    problem = documented(kind, request.app.openapi())
+    if prefers_html(request.headers.get("accept", "")):
+        return HTMLResponse(page(problem), headers={"Content-Security-Policy": PAGE_POLICY, "Vary": "Accept"})
+    return Response(problem.model_dump_json(), headers={"Vary": "Accept"}, media_type="application/json")

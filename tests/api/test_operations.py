@@ -1,5 +1,8 @@
 """What operators, tools and lost callers ask."""
 
+import base64
+import hashlib
+import html
 import re
 from collections.abc import AsyncIterator
 
@@ -13,6 +16,7 @@ from tests.support.shopper import told
 LIMIT_OF_HEADERS, LIMIT_OF_BODIES = 32 * 1024, 64 * 1024
 SESSIONS = "/v1/brands/demo/sessions"
 JSON = {"Content-Type": "application/json"}
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
@@ -49,12 +53,54 @@ async def test_page_of_the_description(bff: Bff) -> None:
     assert "http" not in page.text.replace("https://www.w3.org", "")
 
 
-@pytest.mark.parametrize("kind", sorted(ALL_KINDS), ids=lambda kind: kind.code)
-async def test_problem_pages(bff: Bff, kind: tuple[str, int, str, str, bool]) -> None:
-    """Every problem code has a page that says what it means, whether to retry, and what helps."""
-    code, status, title, detail, retryable = kind
-    page = await bff.http.get(f"/problems/{code}")
-    assert page.json() == {"code": code, "status": status, "title": title, "detail": detail, "retryable": retryable}
+@pytest.mark.parametrize("code", ALL_KINDS)
+async def test_problem_pages(bff: Bff, code: str) -> None:
+    """Every problem code has a page: JSON unless HTML is preferred, the same words in both, nothing from elsewhere."""
+    kind = ALL_KINDS[code]
+    known = (await bff.http.get(f"/problems/{code}")).json()
+    assert known == kind._asdict() | {"calls": known["calls"]}
+    page = await bff.http.get(f"/problems/{code}", headers={"Accept": BROWSER})
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    words = html.unescape(re.sub("<[^>]+>", "", page.text))
+    for said in (code, str(kind.status.value), kind.title, kind.detail, kind.when, kind.front_end, *known["calls"]):
+        assert said in words
+    assert re.search(r"https?:|//|src=|href=|@import|url\(", page.text) is None
+
+
+async def test_policy_of_problem_pages(bff: Bff) -> None:
+    """A browser may use the style that stands in the page and load nothing, not even from here."""
+    page = await bff.http.get("/problems/no-label", headers={"Accept": BROWSER})
+    [style] = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    allowed = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert page.headers["content-security-policy"] == f"{allowed}; frame-ancestors 'none'"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("text/html, application/json", "application/json"),
+        ("application/json;q=0.9, Text/HTML", "text/html; charset=utf-8"),
+        ("text/html;q=0.2,application/json", "application/json"),
+        ("text/html;q=0", "application/json"),
+        ("text/html;q=nonsense", "application/json"),
+        ("text/html ; q=0.5", "text/html; charset=utf-8"),
+    ],
+)
+async def test_form_of_problem_pages(bff: Bff, accept: str, kind: str) -> None:
+    """HTML is for those who prefer it; caches are told that the answer depends on that."""
+    page = await bff.http.get("/problems/no-label", headers={"Accept": accept})
+    assert page.headers["content-type"] == kind
+    assert "accept" in page.headers["vary"].lower()
+
+
+async def test_unknown_problem(bff: Bff) -> None:
+    """A code that does not exist is a problem document for browsers, too."""
+    page = await bff.http.get("/problems/<b>", headers={"Accept": BROWSER})
+    assert told(page) == (404, "not-found")
+    assert page.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize(

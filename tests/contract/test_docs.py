@@ -9,6 +9,7 @@ from app import cache, claims, flows, pump, returns
 from app.api.kinds import ALL_KINDS
 from app.sandbox.scenarios import SCENARIOS
 from app.settings import Settings
+from docs.generate import INDEX, PAGES, documents
 from tests.support.retention import SECURITY, Family, families
 
 
@@ -25,9 +26,11 @@ def test_every_setting_is_documented() -> None:
     assert _first_cells("docs/configuration.md") == {f"BFF_{name.upper()}" for name in Settings.model_fields}
 
 
-def test_every_problem_is_documented() -> None:
-    """docs/problems.md lists the problem codes of the code and no others."""
-    assert _first_cells("docs/problems.md") == {kind.code for kind in ALL_KINDS}
+def test_pages_of_problems_are_up_to_date() -> None:
+    """docs/problems.md and the pages it links to are what `make docs` writes, and there are no others."""
+    written = documents()
+    assert len(written) == len(ALL_KINDS) + 1
+    assert {path: path.read_text("utf-8") for path in (INDEX, *PAGES.iterdir())} == written
 
 
 def test_every_magic_order_is_in_the_readme() -> None:

@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from structlog.testing import capture_logs
 
 from app import enrichment, errors
-from app.api.kinds import KINDS, Kind, kind_of
+from app.api.kinds import ALL_KINDS, KINDS, Kind, kind_of
+from app.api.pages import documented, page
 from app.api.problems import MEDIA_TYPE, described_as, handle_errors, links, problem_response, responses
 from app.errors import BffError, FieldProblem
 from app.load import Load
@@ -156,17 +157,43 @@ def test_codes_are_unique() -> None:
     assert [kinds for kinds in by_code.values() if len(kinds) > 1] == []
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS.values())), ids=lambda kind: kind.code)
+@pytest.mark.parametrize("kind", ALL_KINDS.values(), ids=lambda kind: kind.code)
 def test_form_of_a_kind(kind: Kind) -> None:
     """Codes are lower-case words with hyphens, statuses are errors, titles are phrases and details sentences."""
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.code)
     assert kind.status >= 400
     assert kind.title
     assert not kind.title.endswith(".")
-    assert kind.detail.endswith(".")
+    for sentence in (kind.detail, kind.when, kind.front_end):
+        assert re.fullmatch(r"[A-Z].*\.", sentence)
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS.values())), ids=lambda kind: kind.code)
+@pytest.mark.parametrize("kind", ALL_KINDS.values(), ids=lambda kind: kind.code)
+def test_nothing_is_said_twice(kind: Kind) -> None:
+    """What has happened, what helps and what a front end does have no sentence in common."""
+    sentences = [kind.title, *(each for text in kind[3:6] for each in re.split(r"(?<=\.) ", text))]
+    assert len(set(sentences)) == len(sentences)
+
+
+def test_calls_of_a_problem() -> None:
+    """The page of a problem names the calls whose description names it, under the status it has."""
+    description = api().openapi()
+    known = {kind.code: documented(kind, description).calls for kind in ALL_KINDS.values()}
+    assert known["label-not-ready"] == ["GET /v1/returns/{return_id}/label"]
+    assert known["claim-lost"] == known["return-outcome-unknown"] == ["POST /v1/returns"]
+    assert known["internal-error"] == known["uri-too-long"] == []
+
+
+def test_pages_are_escaped() -> None:
+    """Whatever the table and the paths of the description hold, the page shows it as text."""
+    hostile = Kind("a&b", HTTPStatus.CONFLICT, "<i>", "<script>", when='"<b>"', front_end="<u>")
+    described = {"paths": {"/<s>": {"get": {"responses": {"409": {"description": "`a&b`"}}}}}}
+    shown = page(documented(hostile, described))
+    assert re.findall(r"<(?:i|script|b|u|s)>", shown) == []
+    assert all(each in shown for each in ("a&amp;b", "&lt;script&gt;", "&quot;&lt;b&gt;&quot;", "GET /&lt;s&gt;"))
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS.values(), ids=lambda kind: kind.code)
 def test_retryable_means_that_repeating_can_help(kind: Kind) -> None:
     """A problem is retryable only where time alone can solve it, and every 503 is."""
     if kind.retryable:
