@@ -19,6 +19,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
+from app.observability import KEPT_BYTES
 from app.pump import (
     KEPT_SECONDS,
     MAX_KEPT_BYTES,
@@ -135,6 +136,7 @@ class Documents:
 
     async def _settle_account(self, pump: "Pump", reserved: int) -> None:
         """Gives back what was reserved and is not kept."""
+        KEPT_BYTES.inc(pump.kept_bytes)
         with contextlib.suppress(StoreUnavailable):
             await self._spend(pump.kept_bytes - reserved)
 

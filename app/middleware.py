@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from app.errors import BffError, BodyTooLarge, BodyTooSlow, HeadersTooLarge, InternalError, Overloaded
 from app.load import Load, Place
-from app.observability import LATENCY, REQUESTS, SHED, log
+from app.observability import COST, LATENCY, REQUESTS, SHED, Cost, log
 
 MAX_HEADER_BYTES = 32 * 1024
 MAX_BODY_BYTES = 64 * 1024
@@ -25,6 +25,8 @@ BODY_SECONDS = 8.0
 NEVER_SHED = frozenset({"/livez", "/readyz", "/metrics"})
 METHODS = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context, version 00; neither id may be all zeros."""
 
 ProblemResponse = Callable[[Scope, BffError], Response]
 """Renders an error as the problem document of this request."""
@@ -50,6 +52,7 @@ class RequestLog:
         request_id = proposed if _REQUEST_ID.fullmatch(proposed) else secrets.token_urlsafe(12)
         scope.setdefault("state", {})["request_id"] = request_id
         started, status = time.perf_counter(), 0
+        COST.set(cost := Cost())
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -67,7 +70,7 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            _record(scope, request_id, status, time.perf_counter() - started)
+            _record(scope, status, time.perf_counter() - started, cost)
 
 
 class Cors(CORSMiddleware):
@@ -205,7 +208,7 @@ def _limited(receive: Receive, body_limit: int, seconds: float | None) -> Receiv
     return receive_some
 
 
-def _record(scope: Scope, request_id: str, status: int, seconds: float) -> None:
+def _record(scope: Scope, status: int, seconds: float, cost: Cost) -> None:
     route = getattr(scope.get("route"), "path", "unknown")
     # A label value per invented method would be the caller's to multiply.
     method = scope["method"] if scope["method"] in METHODS else "other"
@@ -217,8 +220,16 @@ def _record(scope: Scope, request_id: str, status: int, seconds: float) -> None:
         method=method,
         status=status,
         ms=round(seconds * 1000, 1),
-        request_id=request_id,
+        upstream_calls=cost.upstream_calls,
+        request_id=scope["state"]["request_id"],
+        **_trace(Headers(scope=scope)),
     )
+
+
+def _trace(headers: Headers) -> dict[str, str]:
+    # Like a request id, it may only look like one. Two of them are none.
+    found = _TRACEPARENT.fullmatch(",".join(headers.getlist("traceparent")))
+    return {"trace_id": found[1]} if found else {}
 
 
 def _report(scope: Scope, error: Exception, *, begun: bool) -> None:

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -13,6 +15,13 @@ LATENCY = Histogram("bff_request_seconds", "Time to the end of the answer.", ["r
 LOOKUPS_REFUSED = Counter("bff_lookups_refused", "Lookups refused by a limit.", ["limit"], registry=REGISTRY)
 WATCHES = Gauge("bff_watches", "Returns watched by this replica.", registry=REGISTRY)
 WAITING = Gauge("bff_waiting", "Requests that wait for a return to change.", registry=REGISTRY)
+STORE_CALLS = Histogram(
+    "bff_store_seconds",
+    "Calls of Redis, with all it takes to make durable writes durable.",
+    ["outcome"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+    registry=REGISTRY,
+)
 STORE_CONNECTIONS = Gauge("bff_store_connections_in_use", "Connections to Redis in use.", registry=REGISTRY)
 TASKS = Gauge("bff_tasks", "Tasks on the event loop.", registry=REGISTRY)
 BREAKER = Gauge("bff_upstream_breaker", "0 closed, 1 one call may try, 2 open.", ["lane"], registry=REGISTRY)
@@ -35,17 +44,33 @@ TURNS = Histogram(
 IN_FLIGHT = Gauge("bff_in_flight", "Requests worked on, without those that only wait.", registry=REGISTRY)
 LAG = Gauge("bff_loop_lag_seconds", "How late the event loop was at its worst in ten seconds.", registry=REGISTRY)
 SHED = Counter("bff_shed", "Requests turned away at once.", ["reason"], registry=REGISTRY)
+KEPT_BYTES = Counter("bff_documents_kept_bytes", "Bytes of documents put into Redis for a day.", registry=REGISTRY)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("bff")
 
 
+@dataclass
+class Cost:
+    """What one request has cost so far; tasks that it starts count here as well."""
+
+    upstream_calls: int = 0
+
+
+COST: ContextVar[Cost | None] = ContextVar("cost", default=None)
+"""That of the request for whose sake we do what we do now; None for work of our own."""
+
+
 class UpstreamCalls:
-    """Counts upstream calls."""
+    """Counts upstream calls, in all and for each request."""
 
     def called(self, lane: str, outcome: str, seconds: float) -> None:
         """One try ended."""
         CALLS.labels(lane, outcome).observe(seconds)
+        cost = COST.get()
+        # Where the breaker is open nothing leaves.
+        if cost and outcome != "not_tried":
+            cost.upstream_calls += 1
 
     def retried(self, lane: str) -> None:
         """A call gets its second try."""

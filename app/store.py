@@ -14,6 +14,7 @@ from app.circuit import RETRY_AFTER_SECONDS
 from app.discovery import topology
 from app.errors import StoreUnavailable
 from app.node import FOREIGN, TIMEOUT_SECONDS, Argument, Command, Reply, reason
+from app.observability import STORE_CALLS
 from app.topology import Topology
 
 CHANNEL = "returns"
@@ -182,7 +183,7 @@ class Store:
                     yield news.decode()
 
     async def _run(self, key: str | None, command: Command, *, durable: bool = False) -> Any:  # noqa: ANN401  whatever the command says
-        with _failures_mapped():
+        with _timed(), _failures_mapped():
             if durable and self._servers.replicated:
                 return await self._until_replicated(key, command)
             (reply,) = await self._servers.run(key, [command], TIMEOUT_SECONDS)
@@ -214,6 +215,19 @@ def _stated(reply: Reply) -> Any:  # noqa: ANN401  whatever the server says
     if isinstance(reply, Exception):
         raise reply
     return reply
+
+
+@contextmanager
+def _timed() -> Iterator[None]:
+    clock = asyncio.get_running_loop().time
+    started, outcome = clock(), "answered"
+    try:
+        yield
+    except StoreUnavailable:
+        outcome = "unavailable"
+        raise
+    finally:
+        STORE_CALLS.labels(outcome).observe(clock() - started)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from app.documents import DIRECT_READERS, PUMPS, Documents
 from app.errors import BadUpstream, StoreUnavailable, UpstreamRejected, UpstreamUnauthorized, UpstreamUnavailable
+from app.observability import REGISTRY
 from app.pump import CHUNK_BYTES, KEPT_SECONDS, MAX_KEPT_BYTES, PASSING_SECONDS
 from app.sealing import Keyring
 from app.sendcloud.client import Document
@@ -330,6 +331,17 @@ async def test_room_for_small_documents(kept: Valkey) -> None:
     async with running_fleet(kept, SILENCE, MAX_KEPT_BYTES + 2 * small) as fleet:
         found = [await is_kept(fleet, whole(pdf(small), announced=False)) for _ in range(5)]
     assert found == [True, True, True, False, False]
+
+
+async def test_kept_bytes_are_counted(fleet: Fleet) -> None:
+    """A document counts when it was put into the store, once, and not at all if it broke."""
+    before = REGISTRY.get_sample_value("bff_documents_kept_bytes_total") or 0
+    assert await is_kept(fleet, whole(pdf(100_000)))
+    fleet.name = secrets.token_hex(8)
+    with pytest.raises(BadUpstream):
+        await fleet.read(fleet.one, Source([HEAD + bytes(CHUNK_BYTES)]))
+    await fleet.one.aclose()
+    assert REGISTRY.get_sample_value("bff_documents_kept_bytes_total") == before + 100_000
 
 
 async def test_room_of_broken_documents(kept: Valkey) -> None:

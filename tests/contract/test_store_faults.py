@@ -13,7 +13,8 @@ import pytest_asyncio
 
 from app.errors import StoreUnavailable
 from app.node import CONNECTIONS
-from app.store import Change, Store
+from app.observability import REGISTRY
+from app.store import Change, Limit, Store
 from tests.contract.test_store import CALLS, Call
 from tests.support.processes import LOCAL, Valkey, eventually
 from tests.support.proxy import running_proxy
@@ -79,6 +80,24 @@ async def test_a_burst_fails_at_once(store: Store, server: Server, trouble: sign
     later = [await refusal(store) for _ in range(20)]
     assert sorted(seconds for _, seconds in later)[10] < 0.005
     assert store.connections_in_use == 0
+
+
+async def test_calls_are_counted(store: Store, server: Server) -> None:
+    """Every call is counted with what became of it, those that the circuit refuses too."""
+    before = {outcome: counted(outcome) for outcome in ("answered", "unavailable")}
+    await store.ping()
+    await store.spend("unknown to this server", 1, Limit(1, 1))
+    server.send(signal.SIGKILL)
+    for _ in range(3):
+        await refusal(store)
+    assert counted("unavailable") - before["unavailable"] == 3
+    # Of the script the server is asked twice: it does not know it yet.
+    assert counted("answered") - before["answered"] == 3
+
+
+def counted(outcome: str) -> float:
+    """How many calls of the store ended so."""
+    return REGISTRY.get_sample_value("bff_store_seconds_count", {"outcome": outcome}) or 0
 
 
 async def test_a_frozen_server_that_wakes(store: Store, server: Server) -> None:

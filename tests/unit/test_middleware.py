@@ -13,7 +13,7 @@ from app.api.problems import problem_response
 from app.errors import InvalidRequest
 from app.load import Load, Place
 from app.middleware import MAX_BODY_BYTES, MAX_HEADER_BYTES, Guard, RequestLog, Shedding
-from app.observability import REGISTRY
+from app.observability import REGISTRY, UpstreamCalls
 
 SECRET = "swordfish"
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -344,6 +344,27 @@ async def test_log_names_the_cause() -> None:
     with capture_logs() as logs:
         await call(stack(wraps))
     assert [entry["error"] for entry in logs if entry["event"] == "failed"] == ["ZeroDivisionError"]
+
+
+async def test_cost_of_a_request() -> None:
+    """A request's line counts the upstream calls made for it, in tasks of its own too, and none that never left."""
+    calls = UpstreamCalls()
+
+    async def task() -> None:
+        """Makes a call."""
+        calls.called("poll", "late", 0.1)
+
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:
+        """Makes calls."""
+        calls.called("lookup", "answered", 0.1)
+        calls.called("lookup", "not_tried", 0)
+        await asyncio.create_task(task())
+        await reads_all(scope, receive, send)
+
+    with capture_logs() as logs:
+        for each in (handler, reads_all):
+            await call(stack(each))
+    assert [entry["upstream_calls"] for entry in logs] == [2, 0]
 
 
 async def test_failure_after_the_answer_began() -> None:

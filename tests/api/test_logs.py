@@ -1,0 +1,127 @@
+"""What a real process says of requests: one line of JSON each, with what the on-call needs, nothing of shoppers."""
+
+import json
+import re
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from app.main import api
+from tests.support.processes import LOCAL, Bff, eventually, fresh
+from tests.support.shopper import Shopper, look_up, shopper
+
+MEMBERS = {"event", "level", "timestamp", "route", "method", "status", "ms", "upstream_calls", "request_id"}
+PARENT = f"00-{'4bf92f3577b34da6' * 2}-00f067aa0ba902b7-01"
+
+
+@dataclass
+class Caller:
+    """One front end, whose requests all have the same id."""
+
+    bff: Bff
+    http: httpx.AsyncClient
+    request_id: str = field(default_factory=lambda: secrets.token_hex(12))
+
+    async def lines(self, count: int) -> list[dict[str, Any]]:
+        """What was logged of its requests, as soon as that are `count` lines."""
+
+        async def are_there() -> bool:
+            return len(self._logged()) >= count
+
+        await eventually(are_there, 5)
+        assert len(self._logged()) == count
+        return self._logged()
+
+    def _logged(self) -> list[dict[str, Any]]:
+        written = map(json.loads, whole_lines(self.bff))
+        return [line for line in written if line["event"] == "request" and line["request_id"] == self.request_id]
+
+
+def whole_lines(bff: Bff) -> list[str]:
+    """All that the process has printed, but for a line that it is about to print."""
+    return bff.process.output.read_text().rpartition("\n")[0].splitlines()
+
+
+@pytest_asyncio.fixture(name="caller")
+async def somebody(bff: Bff) -> AsyncIterator[Caller]:
+    """A caller whose lines can be told from those of others."""
+    async with httpx.AsyncClient(base_url=bff.http.base_url, trust_env=False, timeout=60) as http:
+        caller = Caller(bff, http)
+        http.headers["X-Request-Id"] = caller.request_id
+        yield caller
+
+
+async def journey(caller: Caller) -> tuple[Shopper, str, list[str]]:
+    """A shopper who gets a label, the path of the return, and the statuses of all answers."""
+    statuses: list[str] = []
+
+    async def note(response: httpx.Response) -> None:
+        statuses.append(f"{response.request.method} {response.status_code}")
+
+    caller.http.event_hooks["response"].append(note)
+    someone = await shopper(caller.http, fresh("LABEL"))
+    path = (await someone.create()).headers["location"]
+    await someone.settled(path)
+    for each in (f"{path}/label", "/v1/session", "/v1/returns/rtn_nobody", "/no/such/path"):
+        await someone.get(each)
+    return someone, path, statuses
+
+
+async def test_one_line_for_each_request(caller: Caller) -> None:
+    """Each request leaves one line with the template of its route, method, status, duration, calls and id."""
+    _, _, statuses = await journey(caller)
+    lines = await caller.lines(len(statuses))
+    assert [f"{line['method']} {line['status']}" for line in lines] == statuses
+    assert {frozenset(line) for line in lines} == {frozenset(MEMBERS)}
+    assert {line["route"] for line in lines} <= {*api().openapi()["paths"], "unknown"}
+    assert all(line["ms"] >= 0 and re.fullmatch(r"[\d-]+T[\d:.]+Z", line["timestamp"]) for line in lines)
+
+
+async def test_no_line_tells_of_a_shopper(caller: Caller) -> None:
+    """Neither address nor order, neither session nor return is in any line, and every line is JSON."""
+    someone, path, statuses = await journey(caller)
+    await caller.lines(len(statuses))
+    output = whole_lines(caller.bff)
+    token = someone.headers["Authorization"].partition(" ")[2]
+    private = {LOCAL, *token.split("."), path.rpartition("/")[2], path, "LABEL-", "5611 AA"}
+    assert {word for word in private if word in "".join(output)} == set()
+    assert all(isinstance(json.loads(line), dict) for line in output)
+
+
+async def test_upstream_calls(caller: Caller) -> None:
+    """The line counts the calls that this request made, not those of others, nor what was at hand."""
+    await look_up(caller.http, fresh("UNKNOWN"))
+    await look_up(caller.http, fresh("UNKNOWN"))
+    await caller.http.get("/livez")
+    await caller.http.get("/v1/session")
+    first, second, live, refused = await caller.lines(4)
+    assert first["upstream_calls"] >= 1
+    assert [line["upstream_calls"] for line in (second, live, refused)] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("parent", "known"),
+    [
+        ([PARENT], True),
+        ([PARENT[:-2] + "00"], True),
+        ([], False),
+        ([PARENT, PARENT], False),
+        ([PARENT.upper()], False),
+        ([PARENT + "-LABEL-0001"], False),
+        (["01" + PARENT[2:]], False),
+        (["00-" + "0" * 32 + PARENT[35:]], False),
+        ([PARENT[:36] + "0" * 16 + "-01"], False),
+        (["LABEL-0001"], False),
+    ],
+)
+async def test_trace_ids(caller: Caller, parent: list[str], known: bool) -> None:  # noqa: FBT001  a column of the table
+    """The id of a caller's trace is logged if it is one, and stays out of the answer."""
+    answer = await caller.http.get("/livez", headers=[("traceparent", each) for each in parent])
+    [line] = await caller.lines(1)
+    assert line.get("trace_id") == ("4bf92f3577b34da6" * 2 if known else None)
+    assert "trace" not in str(answer.headers).lower()
