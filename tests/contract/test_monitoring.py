@@ -1,0 +1,94 @@
+"""Dashboard, alerts and docs/operations.md speak of the metrics that there are, of all of them and of no others."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.main import api
+from app.observability import REGISTRY
+from tests.support.processes import Bff, fresh
+from tests.support.shopper import shopper
+
+OPERATIONS = Path("docs/operations.md")
+DASHBOARD: dict[str, Any] = json.loads(Path("deploy/grafana/dashboard.json").read_text("utf-8"))
+RULES: list[dict[str, Any]] = [
+    rule
+    for group in yaml.safe_load(Path("deploy/prometheus/alerts.yaml").read_text("utf-8"))["groups"]
+    for rule in group["rules"]
+]
+SUFFIXES = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
+SERIES = {metric.name + suffix: metric.name for metric in REGISTRY.collect() for suffix in SUFFIXES[metric.type]}
+"""Names that can be asked for, each with its metric."""
+LABELS = {"route", "method", "status", "lane", "outcome", "limit", "reason", "le"}
+TEMPLATES = {*api().openapi()["paths"], "/metrics", "/docs", "/docs/files", "unknown"}
+
+
+def shown() -> str:
+    """Everything the dashboard asks for."""
+    targets = [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
+    return "\n".join([*targets, *(each.get("definition", "") for each in DASHBOARD["templating"]["list"])])
+
+
+def metrics_in(text: str) -> set[str]:
+    """The names of series in queries."""
+    return set(re.findall(r"\bbff_\w+", text))
+
+
+@pytest.mark.parametrize("text", [shown(), *(rule["expr"] for rule in RULES)])
+def test_every_metric_that_is_asked_for_exists(text: str) -> None:
+    """Dashboard and alerts name series of the service, with the suffix their kind has."""
+    assert metrics_in(text)
+    assert metrics_in(text) - set(SERIES) == set()
+
+
+def test_every_metric_is_shown() -> None:
+    """No metric is missing in the dashboard."""
+    assert {SERIES[name] for name in metrics_in(shown())} == set(SERIES.values())
+
+
+def test_every_metric_is_documented() -> None:
+    """The table in docs/operations.md lists the metrics of the code and no others."""
+    chapter = OPERATIONS.read_text("utf-8").partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    names = {name.removesuffix("_total"): name for name in SERIES if name.endswith("_total")}
+    expected = {names.get(metric, metric) for metric in SERIES.values()}
+    assert set(re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE)) == expected
+
+
+def test_panels() -> None:
+    """Every panel has an id and a place of its own, asks the chosen data source and says what it shows."""
+    panels = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+    assert len({(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}) == len(panels)
+    for panel in panels:
+        assert {each["datasource"]["uid"] for each in (panel, *panel["targets"])} == {"${datasource}"}
+        assert panel["description"].endswith(".")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_alerts_help(rule: dict[str, Any]) -> None:
+    """Each alert waits for a while, says what is the matter and whom to wake, and names a heading that is there."""
+    assert re.fullmatch(r"\d+m", rule["for"])
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert rule["annotations"]["summary"]
+    file, _, anchor = rule["annotations"]["runbook"].partition("#")
+    headings = re.findall(r"^#+ (.+)$", Path(file).read_text("utf-8"), re.MULTILINE)
+    assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
+
+
+async def test_labels_are_words_of_the_code(bff: Bff) -> None:
+    """No label holds what somebody sent: routes are templates, all else is a word of the code or a status."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    path = (await someone.create()).headers["location"]
+    for each in (path, f"{path}/label", f"/{path}", "/v1/returns/rtn_nobody?order=1"):
+        await someone.get(each)
+    families = text_string_to_metric_families((await bff.http.get("/metrics")).text)
+    labels = [label for family in families for sample in family.samples for label in sample.labels.items()]
+    assert {name for name, _ in labels} <= LABELS
+    assert {value for name, value in labels if name == "route"} <= TEMPLATES
+    others = {value for name, value in labels if name not in {"route", "le"}}
+    assert {value for value in others if not re.fullmatch(r"[a-z_]+|[A-Z]+|[1-5]\d\d", value)} == set()
