@@ -256,3 +256,14 @@ async def test_end(browser: Browser, url: str) -> None:
         await visit.says("Return an order")
         assert await visit.page.context.cookies() == []
         assert "rtn_" not in await visit.page.evaluate("JSON.stringify(sessionStorage)")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_problem_page(browser: Browser, url: str, size: str) -> None:
+    """The page behind a problem's type can be read by everybody, in its own style, and asks for nothing else."""
+    async with visiting(browser, f"{url}problems/units-claimed", size) as visit:
+        await visit.says("Another return holds these units")
+        await visit.looked_at("problem")
+        style = "getComputedStyle(document.body).maxWidth"
+        assert await visit.page.evaluate(style) == "672px"
+        assert {request.url for request in visit.requests} <= {visit.page.url, f"{url}favicon.ico"}

@@ -333,7 +333,7 @@ export interface paths {
         };
         /**
          * Get Problem
-         * @description What a problem code means and what helps.
+         * @description What a problem code means and what helps; a page to read for those who prefer HTML.
          */
         get: operations["getProblem"];
         put?: never;
@@ -610,8 +610,15 @@ export interface components {
             code: string;
             status: number;
             title: string;
+            /** @description What helps; the same text stands in the problem. */
             detail: string;
             retryable: boolean;
+            /** @description What has happened. */
+            when: string;
+            /** @description What a front end does about it. */
+            front_end: string;
+            /** @description Method and path of the calls that name it; empty: any call may answer it. */
+            calls: string[];
         };
         /** @description Why an item comes back, in the language of the answer. */
         Reason: {
@@ -1215,6 +1222,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProblemKind"];
+                    "text/html": string;
                 };
             };
         };
