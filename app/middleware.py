@@ -47,9 +47,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # A caller's id ends up in our logs, so it may only look like one.
-        proposed = Headers(scope=scope).get("x-request-id", "")
-        request_id = proposed if _REQUEST_ID.fullmatch(proposed) else secrets.token_urlsafe(12)
+        request_id = _request_id(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = request_id
         started, status = time.perf_counter(), 0
         COST.set(cost := Cost())
@@ -206,6 +204,12 @@ def _limited(receive: Receive, body_limit: int, seconds: float | None) -> Receiv
         return message
 
     return receive_some
+
+
+def _request_id(headers: Headers) -> str:
+    # A caller's id ends up in our logs, so it may only look like one.
+    proposed = headers.get("x-request-id", "")
+    return proposed if _REQUEST_ID.fullmatch(proposed) else secrets.token_urlsafe(12)
 
 
 def _record(scope: Scope, status: int, seconds: float, cost: Cost) -> None:
