@@ -53,6 +53,7 @@ class Topology:
         self._moved: dict[int, Address] = {}
         self._circuit = Circuit()
         self._looking = asyncio.Lock()
+        self._asking_first = asyncio.Lock()
         self._doubted = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -134,13 +135,17 @@ class Topology:
 
     async def _first_map(self) -> Map:
         clock = asyncio.get_running_loop().time
-        self._circuit.check(clock())
-        try:
-            found = await self.look()
-        except FOREIGN as error:
-            self._circuit.missed(reason(error), clock())
-            raise
-        self._circuit.answered()
+        # All who come first wait for one of them: a line in which each asks for himself would never end.
+        async with self._asking_first:
+            if self._map:
+                return self._map
+            self._circuit.check(clock())
+            try:
+                found = await self.look()
+            except FOREIGN as error:
+                self._circuit.missed(reason(error), clock())
+                raise
+            self._circuit.answered()
         if self._watch and not self._tasks:
             for work in self._watch(self):
                 self._start(work)
