@@ -20,7 +20,7 @@ BffError
 ├── SessionRequired                 no credential at all
 ├── SessionExpired                  known to be absent, expired or refused by the upstream
 ├── OriginNotAllowed                a browser of another site calls with our cookie
-├── TooManyHandoffs                 one session gave all the links it may
+├── TooManyHandoffs                 one parcel has all the links it may
 ├── PartnerKeyUnknown               an X-Partner-Key of no partner
 ├── TooManyLookups                  this caller asked too often
 ├── TooManyFailedLookups            this order failed too often, whoever asked
@@ -170,7 +170,7 @@ class OriginNotAllowed(BffError):
 
 
 class TooManyHandoffs(BffError):
-    """The session gave as many links as it may for now."""
+    """As many links were made for the parcel as may be for now."""
 
 
 class PartnerKeyUnknown(BffError):

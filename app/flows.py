@@ -40,7 +40,7 @@ from app.store import Limit, Store
 
 HANDOFF_SECONDS = 15 * 60
 HANDOFFS = 10
-"""For one session within that time."""
+"""For one parcel within that time."""
 
 
 class Started(NamedTuple):
@@ -91,13 +91,14 @@ class Flows:
             raise BadUpstream("tokens that have expired already")
         return Started(await self.sessions.create(session, session.expires_at - now), session, portal.settings)
 
-    async def hand_off(self, session: Session, session_id: SessionId) -> tuple[SessionId, float]:
+    async def hand_off(self, session: Session) -> tuple[SessionId, float]:
         """A copy of the session that waits for another device, and when it is gone (on the store's clock).
 
         Raises:
             TooManyHandoffs: each copy costs room, so there are few.
         """
-        allowance = await self.store.spend(f"q:{{handoffs:{session_id.key}}}", 1, Limit(HANDOFFS, HANDOFF_SECONDS))
+        # By parcel: what a handoff starts is a session, which could hand off again, and so on without end.
+        allowance = await self.store.spend(f"q:{{handoffs:{session.scope}}}", 1, Limit(HANDOFFS, HANDOFF_SECONDS))
         if not allowance.granted:
             raise TooManyHandoffs(retry_after=ceil(allowance.wait))
         now = await self.store.now()

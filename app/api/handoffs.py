@@ -6,15 +6,7 @@ from starlette.responses import Response
 
 from app.api.problems import JSON_BODY, SESSION, UPSTREAM, responses
 from app.api.sessions import check_page, session_started
-from app.dependencies import (
-    CREDENTIALS,
-    ReplacedDep,
-    ServicesDep,
-    SessionDep,
-    SessionIdDep,
-    json_body,
-    page_origins,
-)
+from app.dependencies import CREDENTIALS, ReplacedDep, ServicesDep, SessionDep, json_body, page_origins
 from app.enrichment import moment
 from app.errors import (
     FieldProblem,
@@ -37,14 +29,12 @@ router = APIRouter(tags=["session"])
     dependencies=[*CREDENTIALS, Depends(json_body)],
     responses=responses(*SESSION, OriginNotAllowed, *JSON_BODY, TooManyHandoffs),
 )
-async def create_handoff(
-    request: Request, wanted: NewHandoff, session: SessionDep, session_id: SessionIdDep, services: ServicesDep
-) -> Handoff:
+async def create_handoff(request: Request, wanted: NewHandoff, session: SessionDep, services: ServicesDep) -> Handoff:
     """A single-use link and QR code, good for 15 minutes; the session itself goes on."""
     origins = page_origins(request, services.settings.allowed_origins)
     if wanted.page and not any(f"{wanted.page}/".startswith(f"{origin}/") for origin in origins):
         raise InvalidRequest(errors=[FieldProblem("#/page", "page-not-allowed", "Its origin is not one of ours.")])
-    copy, expires_at = await services.flows.hand_off(session, session_id)
+    copy, expires_at = await services.flows.hand_off(session)
     link = f"{wanted.page}#handoff={copy.token}" if wanted.page else None
     picture = segno.make_qr(link).svg_data_uri(scale=4) if link else None
     return Handoff(token=copy.token, link=link, qr_code=picture, expires_at=moment(expires_at))

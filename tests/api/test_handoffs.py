@@ -154,12 +154,23 @@ async def test_other_sites(bff: Bff) -> None:
 
 
 async def test_few(bff: Bff) -> None:
-    """One session gives ten links within fifteen minutes; then it is told when to ask again."""
+    """Ten links are made for a parcel within fifteen minutes; then its sessions are told when to ask again."""
     someone = await shopper(bff.http, fresh("LABEL"))
     assert [(await hand_off(someone)).status_code for _ in range(10)] == 10 * [201]
     refused = await hand_off(someone)
     assert told(refused) == (429, "too-many-handoffs")
     assert 800 < int(refused.headers["Retry-After"]) <= 938
+
+
+async def test_no_chain(bff: Bff) -> None:
+    """Sessions that began with a link count with the one before: nobody fills the store from a single lookup."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    made: list[str] = []
+    while (link := await hand_off(someone)).status_code == 201 and len(made) < 15:
+        screen = (await redeem(bff, link.json()["token"])).json()
+        made.append(screen["session_token"])
+        someone = Shopper(bff.http, screen, {"Authorization": f"Bearer {made[-1]}"})
+    assert (len(made), told(link)) == (10, (429, "too-many-handoffs"))
 
 
 async def test_over(bff: Bff) -> None:

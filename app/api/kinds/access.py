@@ -98,7 +98,7 @@ ACCESS: Mapping[type[BffError], Kind] = MappingProxyType(
         errors.TooManyHandoffs: Kind(
             "too-many-handoffs",
             HTTPStatus.TOO_MANY_REQUESTS,
-            "Too many links for one session",
+            "Too many links for one parcel",
             "Use one of the links made before, or make one after Retry-After seconds.",
             when="The session was asked for more links to other devices than it gives in a while.",
             front_end="Show the link that is there already instead of asking for one each time the page is drawn.",
