@@ -7,11 +7,12 @@ A parcel's claims are one small map, return id -> Claim. Everything here takes t
 from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
+from math import ceil
 from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict
 
-from app.errors import ClaimLost, UnitsClaimed
+from app.errors import ClaimLost, TooManyCalls, UnitsClaimed
 
 
 class Phase(StrEnum):
@@ -62,6 +63,8 @@ TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyTyp
 AFTER_FIRST_BYTE = frozenset({Event.ACCEPTED, Event.REFUSED, Event.LOST})
 FAILED_KEPT_SECONDS = 24 * 3600
 """As long as the idempotency key, so that its repetitions find the refusal."""
+MAX_FAILED = 50
+"""Failed returns of a parcel within that time; all of them are read whenever one of its sessions is."""
 
 
 class Claim(BaseModel):
@@ -127,8 +130,12 @@ def claimed(
 
     Raises:
         UnitsClaimed: `location` names the return that holds them.
+        TooManyCalls: too many of its returns were refused.
     """
     alive = without_the_dead(claims, now)
+    refused_at = [each.lease_until for each in alive.values() if each.phase is Phase.FAILED]
+    if len(refused_at) >= MAX_FAILED:
+        raise TooManyCalls(retry_after=ceil(min(refused_at) + FAILED_KEPT_SECONDS - now))
     held = units_held(alive)
     for line, quantity in claim.units.items():
         if held[line] + quantity > ordered[line]:

@@ -21,6 +21,7 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.labels import MAX_PARCELS, Labels
+from app.limits import ParcelLimit
 from app.models import (
     NewReturn,
     Preview,
@@ -41,6 +42,8 @@ from app.sendcloud.protocol import Picture
 from app.sessions import Session, SessionId
 
 RETURN_ID_BYTES = 16
+UPLOAD_CALLS = 6
+"""What an upload counts as: the upstream takes a tenth as many POSTs as GETs, and half of them may be one parcel's."""
 ALTERNATIVES = 3
 ALTERNATIVES_WITHIN_METRES = 10_000
 
@@ -54,6 +57,7 @@ class Creation:
     points: ServicePoints
     returns: Returns
     labels: Labels
+    parcel_limit: ParcelLimit
 
     async def preview(self, session: Session, session_id: SessionId, body: NewReturn) -> Preview:
         """Everything that would keep this return from being created, found without creating anything."""
@@ -79,6 +83,7 @@ class Creation:
 
     async def upload(self, session: Session, session_id: SessionId, pictures: Sequence[Picture]) -> list[str]:
         """A handle for each picture, good in this session alone."""
+        await self.parcel_limit.spend(session.scope, UPLOAD_CALLS)
         stored = await self.sendcloud.upload(session.brand, session.outgoing.access_token, pictures)
         return [uploads.handle(session_id, each.filename) for each in stored]
 
@@ -135,6 +140,7 @@ class Creation:
     async def _service_point(self, session: Session, body: NewReturn) -> upstream.ServicePoint | None:
         if body.delivery.service_point is None:
             return None
+        await self.parcel_limit.spend(session.scope)
         try:
             point = await self.sendcloud.service_point(
                 session.outgoing.service_points_token, body.delivery.service_point

@@ -26,7 +26,7 @@ from app.errors import (
 )
 from app.flows import Flows
 from app.labels import Labels
-from app.limits import CallerLimit
+from app.limits import CallerLimit, ParcelLimit
 from app.load import Load
 from app.points import ServicePoints
 from app.sendcloud.client import Sendcloud
@@ -59,6 +59,7 @@ class Services:
     flows: Flows
     creation: Creation
     caller_limit: CallerLimit
+    parcel_limit: ParcelLimit
     upload_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS_AT_ONCE))
     """Each holds up to 100 MB of the temporary directory."""
 

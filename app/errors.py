@@ -22,6 +22,7 @@ BffError
 ├── OriginNotAllowed                a browser of another site calls with our cookie
 ├── TooManyHandoffs                 one parcel has all the links it may
 ├── PartnerKeyUnknown               an X-Partner-Key of no partner
+├── TooManyCalls                    one parcel's sessions cost the upstream too much
 ├── TooManyLookups                  this caller asked too often
 ├── TooManyFailedLookups            this order failed too often, whoever asked
 ├── NotFound                        the thing asked for is known not to be there
@@ -171,6 +172,10 @@ class OriginNotAllowed(BffError):
 
 class TooManyHandoffs(BffError):
     """As many links were made for the parcel as may be for now."""
+
+
+class TooManyCalls(BffError):
+    """The sessions of this parcel made as many upstream calls as they may for now, or had too many returns refused."""
 
 
 class PartnerKeyUnknown(BffError):

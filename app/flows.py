@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from app import enrichment
 from app.cache import PortalCache
-from app.documents import Delivery, Documents
+from app.documents import Delivery, Documents, Source
 from app.errors import (
     BadUpstream,
     BffError,
@@ -24,7 +24,7 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.labels import Labels
-from app.limits import Attempt, OrderLimit
+from app.limits import Attempt, OrderLimit, ParcelLimit
 from app.models import (
     NewSession,
     SessionAnswer,
@@ -33,7 +33,7 @@ from app.records import Found
 from app.returns import Returns
 from app.sealing import Keyring
 from app.sendcloud import schemas as upstream
-from app.sendcloud.client import Sendcloud
+from app.sendcloud.client import Document, Sendcloud
 from app.sendcloud.tokens import token_expiry
 from app.sessions import Session, SessionId, SessionStore
 from app.store import Limit, Store
@@ -66,6 +66,7 @@ class Flows:
     labels: Labels
     documents: Documents
     order_limit: OrderLimit
+    parcel_limit: ParcelLimit
 
     async def look_up(self, brand: str, wanted: NewSession) -> Started:
         """A new session for the parcel, and its shop's settings; both are asked for side by side.
@@ -148,7 +149,7 @@ class Flows:
             if found.retry_after is None:
                 raise NoLabel(f"the return is {found.record.state}")
             raise LabelNotReady("still pending", retry_after=found.retry_after)
-        source = partial(self.sendcloud.open_label, session.brand, token)
+        source = partial(self._counted, session, partial(self.sendcloud.open_label, session.brand, token))
         async with self.documents.open(session.scope, found.record.id, source) as delivery:
             yield delivery
 
@@ -162,9 +163,16 @@ class Flows:
         found = await self.labels.current(session.scope, return_id)
         if found.record.customs_path is None:
             raise CustomsDeclarationNotFound(f"the return is {found.record.state}")
-        source = partial(self.sendcloud.open_customs, found.record.customs_path)
+        source = partial(self._counted, session, partial(self.sendcloud.open_customs, found.record.customs_path))
         async with self.documents.open(session.scope, return_id + "-customs", source) as delivery:
             yield delivery
+
+    @asynccontextmanager
+    async def _counted(self, session: Session, source: Source) -> AsyncIterator[Document]:
+        """The document from the upstream, counted to the parcel; one that is kept costs nothing."""
+        await self.parcel_limit.spend(session.scope)
+        async with source() as document:
+            yield document
 
     async def _outgoing(self, attempt: Attempt, brand: str, wanted: NewSession) -> upstream.Outgoing:
         """The parcel; only an attempt that the upstream turned down stays counted."""

@@ -1,4 +1,4 @@
-"""How often one may look up: a quota for each caller, and for each order number a delay that grows with its failures.
+"""How often one may ask: a quota for each caller and each parcel, a delay for each order number that fails to be found.
 
 The transitions of the delay are pure functions; docs/limits.md has the table.
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from app.errors import StoreUnavailable, TooManyFailedLookups
+from app.errors import StoreUnavailable, TooManyCalls, TooManyFailedLookups
 from app.observability import LOOKUPS_REFUSED
 from app.sealing import Keyring
 from app.sendcloud.schemas import Quiet
@@ -103,6 +103,25 @@ class CallerLimit:
             "RateLimit": f'"lookups";r={allowance.remaining};t={wait or WINDOW_SECONDS}',
         }
         return Quota(headers, wait)
+
+
+class ParcelLimit:
+    """Upstream calls a minute by parcel: what all shoppers share, none of them may use up."""
+
+    def __init__(self, store: Store, per_parcel: int) -> None:
+        self._store = store
+        self._limit = Limit(per_parcel, WINDOW_SECONDS)
+
+    async def spend(self, scope: str, calls: int = 1) -> None:
+        """Counts so many calls to the parcel.
+
+        Raises:
+            TooManyCalls: not now; it says when.
+            StoreUnavailable: nobody can tell.
+        """
+        allowance = await self._store.spend(f"q:{{parcel:{scope}}}", calls, self._limit)
+        if not allowance.granted:
+            raise TooManyCalls(retry_after=math.ceil(allowance.wait))
 
 
 class OrderLimit:

@@ -17,7 +17,7 @@ from app.dependencies import Services
 from app.documents import Documents
 from app.flows import Flows
 from app.labels import Labels, Schedule
-from app.limits import CallerLimit, OrderLimit
+from app.limits import CallerLimit, OrderLimit, ParcelLimit
 from app.load import Load
 from app.middleware import Cors, Guard, RequestLog, Shedding
 from app.observability import (
@@ -133,6 +133,7 @@ async def running_services(settings: Settings, load: Load) -> AsyncIterator[Serv
     schedule = Schedule(settings.poll_interval, silence, settings.label_budget, settings.return_ttl)
     labels = Labels(store, returns_kept, sendcloud, schedule)
     documents = Documents(store, keyring, total_bytes=settings.kept_labels, silence=silence)
+    parcels = ParcelLimit(store, settings.parcel_limit)
     lookups = Flows(
         settings.session_ttl,
         store,
@@ -144,9 +145,10 @@ async def running_services(settings: Settings, load: Load) -> AsyncIterator[Serv
         labels,
         documents,
         OrderLimit(store, keyring),
+        parcels,
     )
     callers = CallerLimit(store, keyring, settings.lookup_limit, settings.partner_lookup_limit)
-    creation = Creation(sendcloud, portals, points, returns_kept, labels)
+    creation = Creation(sendcloud, portals, points, returns_kept, labels, parcels)
     async with AsyncExitStack() as closing:
         for part in (store, sendcloud, returns_kept, documents, labels, cache):
             closing.push_async_callback(part.aclose)
@@ -156,7 +158,18 @@ async def running_services(settings: Settings, load: Load) -> AsyncIterator[Serv
         for guard in guarded.values():
             _show_guard(guard)
         yield Services(
-            settings, load, store, sendcloud, portals, sessions_kept, points, labels, lookups, creation, callers
+            settings,
+            load,
+            store,
+            sendcloud,
+            portals,
+            sessions_kept,
+            points,
+            labels,
+            lookups,
+            creation,
+            callers,
+            parcels,
         )
 
 

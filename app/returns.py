@@ -123,6 +123,7 @@ class Returns:
 
         Raises:
             UnitsClaimed: another return holds its units.
+            TooManyCalls: too many returns of the parcel were refused.
             ReturnInProgress: the key was taken a moment ago.
         """
         owner = secrets.token_urlsafe(12)

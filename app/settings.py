@@ -172,6 +172,9 @@ class Settings(BaseSettings):
     partner_lookup_limit: Annotated[int, Field(ge=1)] = 300
     """Lookups a minute of one partner."""
 
+    parcel_limit: Annotated[int, Field(ge=6)] = 60
+    """Upstream calls a minute of one parcel's sessions; an upload counts as six of them."""
+
     session_ttl: Lifetime = 3600
     """A session lives this long, or as long as the upstream token if that is shorter."""
     return_ttl: Annotated[int, Field(ge=86400, le=183 * 86400)] = 14 * 86400

@@ -40,6 +40,7 @@ from app.errors import (
     ReturnOutcomeUnknown,
     ReturnRefused,
     ServicePointUnavailable,
+    TooManyCalls,
     UnitsClaimed,
 )
 from app.models import FINAL_STATES, NewReturn, Preview, Return
@@ -76,6 +77,7 @@ OF_A_RETURN = ("getReturn", "watchReturn", "getLabel", "getCustomsDeclaration")
             ReturnRefused,
             ClaimLost,
             ReturnOutcomeUnknown,
+            TooManyCalls,
             *UPSTREAM,
         ),
     },
@@ -94,7 +96,7 @@ async def create_return(
     operation_id="previewReturn",
     response_model=Preview,
     dependencies=[Depends(json_body)],
-    responses=responses(*SESSION, OriginNotAllowed, *JSON_BODY, *UPSTREAM),
+    responses=responses(*SESSION, OriginNotAllowed, *JSON_BODY, TooManyCalls, *UPSTREAM),
 )
 async def preview_return(
     session: SessionDep, session_id: SessionIdDep, body: NewReturn, services: ServicesDep
@@ -164,7 +166,7 @@ async def label(
     response_class=StreamingResponse,
     responses={
         200: {"content": {"application/pdf": {}}, "description": "The label."},
-        **responses(*SESSION, ReturnNotFound, LabelNotReady, NoLabel, *UPSTREAM),
+        **responses(*SESSION, ReturnNotFound, LabelNotReady, NoLabel, TooManyCalls, *UPSTREAM),
     },
 )
 async def get_label(return_id: str, delivery: Annotated[Delivery, Depends(label)], wait: WaitDep) -> StreamingResponse:
@@ -184,7 +186,7 @@ async def customs_declaration(return_id: str, session: SessionDep, services: Ser
     response_class=StreamingResponse,
     responses={
         200: {"content": {"application/pdf": {}}, "description": "The customs declaration."},
-        **responses(*SESSION, ReturnNotFound, CustomsDeclarationNotFound, *UPSTREAM),
+        **responses(*SESSION, ReturnNotFound, CustomsDeclarationNotFound, TooManyCalls, *UPSTREAM),
     },
 )
 async def get_customs_declaration(

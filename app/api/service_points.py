@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app import enrichment
 from app.api.problems import SESSION, UPSTREAM, links, responses
 from app.dependencies import CREDENTIALS, ServicesDep, SessionDep
-from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound
+from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound, TooManyCalls
 from app.models import FreshServicePoint, ServicePoint, ServicePoints
 from app.points import Place, Search
 from app.sessions import Session
@@ -77,7 +77,7 @@ def asked_filter(
     response_model=ServicePoints,
     responses={
         200: {"links": links("getServicePoint", service_point_id="$response.body#/service_points/0/id")},
-        **responses(*SESSION, InvalidRequest, *UPSTREAM),
+        **responses(*SESSION, InvalidRequest, TooManyCalls, *UPSTREAM),
     },
 )
 async def find_service_points(
@@ -87,6 +87,7 @@ async def find_service_points(
     wanted: Annotated[Filter, Depends(asked_filter)],
 ) -> Response:
     """Points of the parcel's carriers, nearest first, with opening hours in their own time zone."""
+    await services.parcel_limit.spend(session.scope)
     found = await services.points.near(search, session.outgoing.service_points_token)
     points = [enrichment.service_point(point, found.now) for point in found.points]
     answer = ServicePoints(service_points=wanted.picks(points, session), stale=found.stale)
@@ -97,12 +98,13 @@ async def find_service_points(
     "/v1/service-points/{service_point_id}",
     operation_id="getServicePoint",
     response_model=FreshServicePoint,
-    responses=responses(*SESSION, ServicePointNotFound, InvalidRequest, *UPSTREAM),
+    responses=responses(*SESSION, ServicePointNotFound, InvalidRequest, TooManyCalls, *UPSTREAM),
 )
 async def get_service_point(
     service_point_id: Annotated[int, Field(ge=1, le=2**53)], session: SessionDep, services: ServicesDep
 ) -> Response:
     """One point as it is now, and whether it takes parcels."""
+    await services.parcel_limit.spend(session.scope, 2)
     token = session.outgoing.service_points_token
     point, available, now = await asyncio.gather(
         services.sendcloud.service_point(token, service_point_id),

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from tests.support.processes import Bff, Valkey, fresh, running_bff, running_valkey
 from tests.support.sandbox import SandboxProcess
-from tests.support.shopper import told
+from tests.support.shopper import Shopper, shopper, told
 
 WRONG = "1234 ZZ"
 KEY = "a partner's key"
@@ -214,3 +214,57 @@ async def test_refusals_are_seen_and_nobody_is_named(bff: Bff) -> None:
         assert f'bff_lookups_refused_total{{limit="{limit}"}}' in metrics
     shown = metrics + bff.process.output.read_text()
     assert not any(secret in shown for secret in ("203.0.113", order, "acme", KEY))
+
+
+@pytest_asyncio.fixture(scope="module", name="sparing")
+async def bff_that_spares_the_upstream(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
+    """A service that lets a parcel cause six upstream calls a minute."""
+    async with running_bff(valkey.url, sandbox, parcel_limit=6) as process:
+        yield process
+
+
+async def cost(someone: Shopper, what: str) -> httpx.Response:
+    """The answer to a call that asks the upstream."""
+    picture = {"a": ("a.png", b"\x89PNG\r\n\x1a\n0000")}
+    point = someone.screen["drop_off"]["nearest"]["id"]
+    headers, http = someone.headers, someone.http
+    match what:
+        case "upload":
+            return await http.post("/v1/uploads", files=picture, headers=headers)
+        case "preview":
+            return await http.post("/v1/returns/preview", json=someone.body(), headers=headers)
+        case "create":
+            return await someone.create()
+        case "point":
+            return await someone.get(f"/v1/service-points/{point}")
+        case _:
+            return await someone.get("/v1/service-points")
+
+
+@pytest.mark.parametrize(("what", "times"), [("upload", 1), ("preview", 6), ("create", 6), ("point", 3), ("search", 6)])
+async def test_one_parcel_leaves_something_for_others(sparing: Bff, what: str, times: int) -> None:
+    """A parcel whose sessions ask upstream too often is told to wait; other parcels go on."""
+    greedy, modest = [await shopper(sparing.http, fresh("REFUSE")) for _ in range(2)]
+    granted = [(await cost(greedy, what)).status_code for _ in range(times)]
+    assert 429 not in granted
+    refused = await cost(greedy, what)
+    assert told(refused) == (429, "too-many-calls")
+    assert 0 < int(refused.headers["Retry-After"]) <= 63
+    assert (await cost(modest, what)).status_code == granted[0]
+
+
+async def test_refused_calls_do_not_reach_the_upstream(sparing: Bff, sandbox: SandboxProcess) -> None:
+    """What is one too many for a parcel is answered without the upstream."""
+    greedy = await shopper(sparing.http, order := fresh("LABEL"))
+    answers = [(await cost(greedy, "upload")).status_code for _ in range(3)]
+    assert answers == [201, 429, 429]
+    assert len(await sandbox.ledger(kind="uploads", order=order)) == 1
+
+
+async def test_a_label_that_is_not_kept_costs_its_parcel(sparing: Bff) -> None:
+    """A label that breaks each time it is fetched cannot be fetched without end; a kept one can."""
+    broken, kept = await shopper(sparing.http, fresh("PDFHTML")), await shopper(sparing.http, fresh("INSTANT"))
+    for someone, expected in ((broken, {502, 429}), (kept, {200})):
+        path = (await someone.create()).headers["Location"]
+        await someone.settled(path)
+        assert {(await someone.get(f"{path}/label")).status_code for _ in range(10)} == expected

@@ -169,6 +169,7 @@ def bff_environment(store_url: str, sandbox: SandboxProcess, **settings: Any) ->
         "service_points_url": sandbox.service_points_url,
         # The tests are one address.
         "lookup_limit": 1_000_000,
+        "parcel_limit": 1_000_000,
         # Tests make more calls than any upstream would like; those of the budget set their own.
         "upstream_reads": 1_000_000,
         "upstream_writes": 1_000_000,

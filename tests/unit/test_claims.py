@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from app.claims import (
     FAILED_KEPT_SECONDS,
+    MAX_FAILED,
     TRANSITIONS,
     Claim,
     Event,
@@ -22,7 +23,7 @@ from app.claims import (
     units_held,
     without_the_dead,
 )
-from app.errors import ClaimLost, UnitsClaimed
+from app.errors import ClaimLost, TooManyCalls, UnitsClaimed
 
 LEASE = 30.0
 ORDERED: Mapping[str, int] = {"shirt": 3, "hat": 1}
@@ -235,6 +236,15 @@ def test_held_units_are_refused(phase: Phase) -> None:
 def test_freed_units_can_be_claimed(phase: Phase, now: float) -> None:
     """Units of a failed return, and of one that died before its first byte, are free."""
     assert "rtn_2" in claimed(standing(phase), "rtn_2", claim(), {"shirt": 1}, now=now)
+
+
+def test_refusals_without_end() -> None:
+    """A parcel whose returns are refused over and over may try again when the first of them is forgotten."""
+    refused = {f"rtn_{n}": claim(Phase.FAILED, lease_until=n) for n in range(MAX_FAILED)}
+    with pytest.raises(TooManyCalls) as caught:
+        claimed(refused, "rtn_new", claim(), ORDERED, now=100)
+    assert caught.value.retry_after == FAILED_KEPT_SECONDS - 100
+    assert "rtn_new" in claimed(refused, "rtn_new", claim(), ORDERED, now=FAILED_KEPT_SECONDS)
 
 
 def test_unknown_outcome_keeps_its_units() -> None:

@@ -84,6 +84,16 @@ ACCESS: Mapping[type[BffError], Kind] = MappingProxyType(
             "left.",
             retryable=True,
         ),
+        errors.TooManyCalls: Kind(
+            "too-many-calls",
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many calls for one parcel",
+            "Nothing was done. Repeat the request after Retry-After seconds.",
+            when="The sessions of one parcel made as many calls as they may within a minute that the shipping service "
+            "has to answer, or had many returns refused within a day.",
+            front_end="Wait for Retry-After; search again only when the shopper has chosen another place or filter.",
+            retryable=True,
+        ),
         errors.TooManyFailedLookups: Kind(
             "too-many-failed-lookups",
             HTTPStatus.TOO_MANY_REQUESTS,
@@ -100,7 +110,7 @@ ACCESS: Mapping[type[BffError], Kind] = MappingProxyType(
             HTTPStatus.TOO_MANY_REQUESTS,
             "Too many links for one parcel",
             "Use one of the links made before, or make one after Retry-After seconds.",
-            when="The session was asked for more links to other devices than it gives in a while.",
+            when="More links to other devices were made for the parcel than are given in a while.",
             front_end="Show the link that is there already instead of asking for one each time the page is drawn.",
             retryable=True,
         ),
