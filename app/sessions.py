@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from typing_extensions import override
 
-from app.errors import SessionExpired
+from app.errors import SessionExpired, StoreUnavailable
 from app.sealing import RecordUnreadable, seal, unseal
 from app.sendcloud.schemas import Outgoing, Quiet
 from app.store import Store
@@ -18,6 +18,8 @@ from app.store import Store
 KEY_BYTES = 16
 SECRET_BYTES = 32
 SCHEMA = 1
+SHORTEST_SECONDS = 0.001
+"""What Redis can count."""
 _ID = re.compile(r"(rp[sh])_([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})")
 
 Kind = Literal["rps", "rph"]
@@ -85,7 +87,13 @@ class SessionStore:
         self._store = store
 
     async def create(self, session: Session, ttl: float, kind: Kind = "rps") -> SessionId:
-        """A new id for this session, which lives `ttl` seconds."""
+        """A new id for this session, which lives `ttl` seconds.
+
+        Raises:
+            SessionExpired: that is no time at all.
+        """
+        if ttl < SHORTEST_SECONDS:
+            raise SessionExpired("over before it began")
         session_id = SessionId.new(kind)
         sealed = seal(session_id.secret, session.model_dump_json().encode(), _context(session_id))
         await self._store.put(_name(session_id), sealed, ttl, durable=True)
@@ -105,6 +113,16 @@ class SessionStore:
             return Session.model_validate_json(unseal(session_id.secret, sealed, _context(session_id)))
         except RecordUnreadable as error:
             raise SessionExpired("the secret does not open the session") from error
+
+    async def may_go_on(self, session_id: SessionId) -> bool:
+        """Whether what began in this session may go on: it is not known to be over."""
+        try:
+            await self.get(session_id)
+        except SessionExpired:
+            return False
+        except StoreUnavailable:
+            return True
+        return True
 
     async def take(self, session_id: SessionId) -> Session:
         """The session, once: who comes first has it and nobody after.

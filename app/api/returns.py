@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import random
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -136,6 +137,7 @@ async def get_return(
 async def watch_return(
     return_id: str,
     session: SessionDep,
+    session_id: SessionIdDep,
     services: ServicesDep,
     last_event_id: Annotated[str, Header(description="The revision seen last.")] = "",
 ) -> Response:
@@ -145,8 +147,9 @@ async def watch_return(
     if found.record.state in FINAL_STATES and found.record.revision <= seen:
         return Response(status_code=204)
     changes = services.labels.changes(session.scope, found)
+    goes_on = partial(services.sessions.may_go_on, session_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(event_stream(changes, seen), headers=headers, media_type="text/event-stream")
+    return StreamingResponse(event_stream(changes, seen, goes_on), headers=headers, media_type="text/event-stream")
 
 
 async def label(
@@ -209,7 +212,9 @@ class Bounded(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def event_stream(changes: AsyncGenerator[Found], seen: int) -> AsyncIterator[bytes]:
+async def event_stream(
+    changes: AsyncGenerator[Found], seen: int, goes_on: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[bytes]:
     """Events in the wire form of WHATWG HTML section 9.2, with a comment now and then to keep the connection alive."""
     yield b"retry: %d\n\n" % RECONNECT_MS
     async with contextlib.aclosing(changes):
@@ -218,6 +223,8 @@ async def event_stream(changes: AsyncGenerator[Found], seen: int) -> AsyncIterat
         try:
             while not final:
                 await asyncio.wait({upcoming}, timeout=KEEP_ALIVE_SECONDS)
+                if not await goes_on():
+                    return
                 if not upcoming.done():
                     yield b": still here\n\n"
                     continue

@@ -45,6 +45,18 @@ async def test_events_tell_each_state_once_and_end_with_the_final_one(bff: Bff) 
     assert len({event["id"] for event in seen}) == len(seen)
 
 
+async def test_events_end_with_the_session(bff: Bff, sandbox: SandboxProcess) -> None:
+    """Who has logged out hears nothing more, though the connection was open before."""
+    someone = await shopper(bff.http, order := fresh("PAID"))
+    path = (await someone.create()).headers["location"]
+    async with someone.events(path) as events:
+        first = await anext(events)
+        await bff.http.delete("/v1/session", headers=someone.headers)
+        await sandbox.pay(order)
+        rest = [event async for event in events]
+    assert (json.loads(first["data"])["state"], rest) == ("awaiting_payment", [])
+
+
 async def test_events_resume_after_what_was_seen(bff: Bff) -> None:
     """A client that reconnects with Last-Event-ID sees only what is new, and 204 once it has seen the final state."""
     someone = await shopper(bff.http, fresh("SLOWLABEL"))
