@@ -76,11 +76,13 @@ class Flows:
             TooManyFailedLookups, StoreUnavailable: before any upstream call.
         """
         attempt = await self.order_limit.attempt(brand, wanted.identifier)
-        now = attempt.at
+        started = asyncio.get_running_loop().time()
         outgoing, portal = await asyncio.gather(
             self._outgoing(attempt, brand, wanted),
             self.portals.get(brand, [wanted.language] if wanted.language else []),
         )
+        # The upstream may have taken seconds; a session must not outlive what is said about it by those.
+        now = attempt.at + asyncio.get_running_loop().time() - started
         session = Session(
             brand=brand,
             scope=self._scope(brand, outgoing.data.parcel),
@@ -114,10 +116,10 @@ class Flows:
         """
         try:
             session = await self.sessions.take(SessionId.parse(token, "rph"))
+            portal = await self.portals.get(session.brand, session.languages)
+            session_id = await self.sessions.create(session, session.expires_at - await self.store.now())
         except SessionExpired as error:
             raise HandoffNotFound("nothing waits behind this token") from error
-        portal = await self.portals.get(session.brand, session.languages)
-        session_id = await self.sessions.create(session, session.expires_at - await self.store.now())
         return Started(session_id, session, portal.settings)
 
     async def first_screen(self, session: Session, settings: upstream.PortalSettings) -> SessionAnswer:

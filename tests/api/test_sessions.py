@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -50,6 +51,13 @@ def key_in_store(token: str) -> str:
 async def is_alive(someone: Shopper) -> bool:
     """Whether the session can still be resumed."""
     return (await someone.get("/v1/session")).is_success
+
+
+async def test_no_longer_than_it_says(bff: Bff, store: Valkey) -> None:
+    """A session is over when its `expires_at` says so, however long the upstream took to answer the lookup."""
+    screen = (await shopper(bff.http, fresh("SLOW"))).screen
+    ends_at_ms: int = await store.client.pexpiretime(key_in_store(screen["session_token"]))
+    assert abs(ends_at_ms / 1000 - datetime.fromisoformat(screen["expires_at"]).timestamp()) < 1.2
 
 
 @pytest.mark.parametrize("delivery", ["cookie", "body"])

@@ -53,6 +53,13 @@ async def test_a_session_is_found_by_its_id(sessions: SessionStore) -> None:
     assert await sessions.get(SessionId.parse(session_id.token)) == SESSION
 
 
+@pytest.mark.parametrize("ttl", [0.0005, 0, -7])
+async def test_a_session_without_a_life(sessions: SessionStore, ttl: float) -> None:
+    """What is over before it could begin is no session, and no trouble of the store."""
+    with pytest.raises(SessionExpired):
+        await sessions.create(SESSION, ttl)
+
+
 async def test_every_session_has_an_id_of_its_own(sessions: SessionStore) -> None:
     """Equal sessions share neither key nor secret."""
     first, second = await sessions.create(SESSION, 60), await sessions.create(SESSION, 60)
