@@ -35,6 +35,17 @@ if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
 return 1
 """
 
+# Whether it was there. Where it was not, it writes all the same, as COMMIT does for a repetition; a full server may
+# refuse that much.
+ERASE = """
+local there = redis.call('DEL', KEYS[1])
+if there == 0 then
+  redis.pcall('SET', KEYS[1], '')
+  redis.call('DEL', KEYS[1])
+end
+return there
+"""
+
 # ARGV: amount, then quantity and window (ms) of each limit. Fields: `<window>:<n>` = spent in the nth 24th of that
 # window, `until` = nothing before. 25 of them count, so that no moment of the window is left out.
 SPEND = """

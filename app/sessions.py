@@ -131,7 +131,8 @@ class SessionStore:
             SessionExpired: it is not there any more, or the secret does not open it.
         """
         session = await self.get(session_id)
-        if not await self._store.delete(_name(session_id)):
+        # Durable: a replica that follows its master must not bring it back.
+        if not await self._store.delete(_name(session_id), durable=True):
             raise SessionExpired("somebody else was faster")
         return session
 
@@ -141,7 +142,7 @@ class SessionStore:
             await self.get(session_id)
         except SessionExpired:
             return
-        await self._store.delete(_name(session_id))
+        await self._store.delete(_name(session_id), durable=True)
 
 
 def _name(session_id: SessionId) -> str:

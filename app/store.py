@@ -75,6 +75,7 @@ class Store:
         self._servers = servers
         self._read = self.script(scripts.READ)
         self._commit = self.script(scripts.COMMIT)
+        self._erase = self.script(scripts.ERASE)
         self._release = self.script(scripts.RELEASE)
         self._spend = self.script(scripts.SPEND)
         self._pause = self.script(scripts.PAUSE)
@@ -125,9 +126,9 @@ class Store:
         """Keeps the bytes for `ttl` seconds; `durable` as for `commit`."""
         await self._run(key, ("SET", key, value, "PX", int(ttl * 1000)), durable=durable)
 
-    async def delete(self, key: str) -> bool:
-        """Forgets the key; whether it was there."""
-        return bool(await self._run(key, ("DEL", key)))
+    async def delete(self, key: str, *, durable: bool = False) -> bool:
+        """Forgets the key, `durable` as for `commit`; whether it was there, which a repetition may deny."""
+        return bool(await self._erase(keys=[key], args=[], durable=durable))
 
     async def prolong(self, keys: Sequence[str], ttl: int) -> None:
         """Lets keys of one hash slot that are there live `ttl` seconds from now on."""

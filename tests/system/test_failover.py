@@ -14,11 +14,15 @@ import pytest
 import pytest_asyncio
 
 from app.errors import StoreUnavailable
+from app.sessions import Session, SessionStore
 from app.store import Change, Store
 from tests.support.processes import eventually
+from tests.support.samples import outgoing
 from tests.support.topologies import SERVICE, Deployment, Server, running_cluster, running_sentinels
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+
+SESSION = Session(brand="my-shop", scope="scope", languages=[], expires_at=4_000_000_000.0, outgoing=outgoing())
 
 WRITERS = 12
 PAUSE_SECONDS = 0.01
@@ -221,6 +225,22 @@ async def test_a_durable_write_without_replicas(deployment: Deployment) -> None:
         for replica in replicas:
             replica.send(signal.SIGCONT)
         await eventually(lambda: _succeeds(other.commit("same", again, durable=True)), WHOLE_SECONDS)
+
+
+async def test_what_is_over_stays_over(deployment: Deployment) -> None:
+    """No logout and no redeemed link is acknowledged before a replica, which may be the next master, knows of it."""
+    async with aclosing(Store.connect(deployment.url)) as store:
+        sessions = SessionStore(store)
+        held, link = await sessions.create(SESSION, 600), await sessions.create(SESSION, 600, "rph")
+        replicas = await deployment.replicas()
+        for replica in replicas:
+            replica.send(signal.SIGSTOP)
+        ends = [sessions.delete(held), sessions.take(link), store.delete("nothing there", durable=True)]
+        assert await asyncio.gather(*map(_succeeds, ends)) == [False] * 3
+        for replica in replicas:
+            replica.send(signal.SIGCONT)
+        await eventually(lambda: _succeeds(store.delete("nothing there", durable=True)), WHOLE_SECONDS)
+        assert not await sessions.may_go_on(held)
 
 
 async def test_one_hung_sentinel(sentinels: Deployment) -> None:
