@@ -61,7 +61,7 @@ SERVICE: Mapping[type[BffError], Kind] = MappingProxyType(
             HTTPStatus.GATEWAY_TIMEOUT,
             "The shipping service did not answer in time",
             "Repeat the request later.",
-            when="The call was given up at its deadline; nothing that changes anything was sent.",
+            when="The call was given up at its deadline; no return was created by it.",
             front_end="Offer to try again after a while; a quick repeat mostly meets the same delay.",
             retryable=True,
         ),
