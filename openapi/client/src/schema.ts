@@ -1287,6 +1287,7 @@ export type ProblemCode =
   | "session-required"
   | "shutting-down"
   | "temporarily-unavailable"
+  | "too-many-calls"
   | "too-many-failed-lookups"
   | "too-many-files"
   | "too-many-handoffs"
