@@ -284,9 +284,13 @@ async def test_the_host_decides_nothing(world: World, host: str) -> None:
         assert host not in str(odd.headers)
 
 
-async def test_one_parcel_id_in_two_brands(valkey: Valkey, sandbox: SandboxProcess) -> None:
+async def test_one_parcel_id_in_two_brands(sandbox: SandboxProcess) -> None:
     """Ids of parcels count within a brand: the same id in another brand is another parcel, with returns of its own."""
-    async with scripted_upstream() as upstream, running_bff(valkey.url, sandbox, upstream_url=upstream.url) as bff:
+    async with (
+        running_valkey() as store,
+        scripted_upstream() as upstream,
+        running_bff(store.url, sandbox, upstream_url=upstream.url) as bff,
+    ):
         first, other = [await shopper(bff.http, "A-1001", brand=brand) for brand in ("demo", "guide")]
         location = (await first.create(first.body("pickup"))).headers["location"]
         assert (await first.get(location)).status_code == 200

@@ -235,12 +235,12 @@ async def test_no_server(call: Call, url: str) -> None:
 
 async def test_durable_writes(store: Store, name: str) -> None:
     """A durable write is made once, and said to be made, however often it is sent."""
-    await store.put(f"{name}:1", b"value", 60, durable=True)
-    assert await store.get(f"{name}:1") == b"value"
-    changes = [Change(f"{name}:2", 0, b"one", 60)]
+    await store.put(f"{name}:pump:1", b"value", 60, durable=True)
+    assert await store.get(f"{name}:pump:1") == b"value"
+    changes = [Change(f"{name}:pump:2", 0, b"one", 60)]
     assert [await store.commit("same", changes, durable=True) for _ in range(3)] == [True] * 3
     assert not await store.commit("other", changes, durable=True)
-    assert await current(store, f"{name}:2") == Versioned(1, b"one")
+    assert await current(store, f"{name}:pump:2") == Versioned(1, b"one")
 
 
 async def test_full_server(name: str) -> None:
