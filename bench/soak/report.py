@@ -52,8 +52,9 @@ def _opening(run: Run) -> list[str]:
     text = f"""# Soak
 
 Written by `make soak`: {run.samples[-1].at / 60:.1f} minutes on {time.strftime("%F")}.
-{len(run.before.resident)} replicas, nginx, Valkey, the sandbox upstream and this load generator (rate {run.rate:g}) shared
-a machine of {os.cpu_count()} processors with other work; its load average was {min(busy):.1f} to {max(busy):.1f}.
+{len(run.before.resident)} replicas, nginx, Valkey, the sandbox upstream and this load generator (rate {run.rate:g})
+shared a machine of {os.cpu_count()} processors with other work.
+Its load average was {min(busy):.1f} to {max(busy):.1f}.
 
 | | |
 | --- | --- |

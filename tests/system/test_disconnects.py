@@ -83,10 +83,10 @@ class Crowd:
 
     @classmethod
     async def gathered(cls, http: httpx.AsyncClient) -> "Crowd":
-        """Some of each kind, with slow orders and a big label among them."""
+        """Some of each kind, with slow orders among them, and labels too big to be kept."""
         return cls(
             [await returned(http, "PAID") for _ in range(3)],
-            [await returned(http, prefix) for prefix in ("INSTANT", "INSTANT", "PDF2M")],
+            [await returned(http, prefix) for prefix in ("INSTANT", "INSTANT", "PDF2M", "PDF20M")],
             [await returned(http, "INTL", customs={"invoice_number": "1"})],
             [await parcel(http, "SLOW" if number % 20 == 0 else "LABEL") for number in range(CREATIONS)],
         )
@@ -223,6 +223,7 @@ async def test_nothing_is_left_of_those_who_leave(sandbox: SandboxProcess) -> No
             f"others saw {dict(seen)}"
         )
         await _made_once(crowd.new, sandbox)
+        assert '"level": "error"' not in bff.process.output.read_text()
 
 
 async def _made_once(parcels: Sequence[Parcel], sandbox: SandboxProcess) -> None:
