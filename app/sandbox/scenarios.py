@@ -1,5 +1,6 @@
 """The magic order prefixes: the one table of what the sandbox can play, listed in docs/sandbox.md."""
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ async def _flow(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
     """The pieces without a trip through a thread for each."""
     for piece in pieces:
         yield piece
+        # A reader who left is noticed between two pieces.
+        await asyncio.sleep(0)
 
 
 def truncated(pdf: Pdf) -> Answer:

@@ -61,5 +61,7 @@ async def come_and_go(port: int, asked: Asked) -> None:
     writer = await sent(port, wire)
     # As many early as late ones, whatever the scale.
     shortest, longest = STAYS_SECONDS
-    await asyncio.sleep(shortest * (longest / shortest) ** random.random())  # noqa: S311
-    leave(writer, reset=random.random() < 0.5)  # noqa: S311
+    try:
+        await asyncio.sleep(shortest * (longest / shortest) ** random.random())  # noqa: S311
+    finally:
+        leave(writer, reset=random.random() < 0.5)  # noqa: S311
