@@ -8,7 +8,8 @@ from app.errors import StoreUnavailable
 TICKS = 5
 PROBE_SECONDS = 0.3
 """Between two questions to a server that did not answer; more than one of them takes."""
-RETRY_AFTER_SECONDS = 2
+RETRY_AFTER_SECONDS = 5
+"""A replica has its master's place by then (docs/operations.md): who repeats a call once finds the store at work."""
 
 
 class Patience:

@@ -257,7 +257,8 @@ class Returns:
             lambda claims, now: advanced(claims, attempt.return_id, event, attempt.claim, now=now),
             change,
             forgotten=attempt.record if event in AFTER_FIRST_BYTE else None,
-            durable=event is Event.FIRST_BYTE,
+            # What left and what came of it: whoever was told must not be told otherwise by a successor of the server.
+            durable=True,
         )
         return await self._change(attempt.scope, attempt.return_id, step)
 

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +19,7 @@ from app.store import Change, Store
 from tests.support.processes import eventually
 from tests.support.samples import outgoing
 from tests.support.topologies import SERVICE, Deployment, Server, running_cluster, running_sentinels
+from tests.support.trouble import Trouble, frozen, killed, planned, succeeded
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
@@ -28,12 +29,9 @@ WRITERS = 12
 PAUSE_SECONDS = 0.01
 BEFORE_SECONDS = 1.0
 AFTER_SECONDS = 4.0
-FROZEN_SECONDS = 6.0
 WHOLE_SECONDS = 60.0
 LONGEST_WRITE_SECONDS = 6.0
 """The five seconds of a durable write and what one attempt and a busy machine may add."""
-
-Trouble = Callable[[Deployment], Awaitable[None]]
 
 
 @pytest_asyncio.fixture
@@ -112,7 +110,7 @@ async def _ledger_of(deployment: Deployment, trouble: Trouble) -> tuple[Ledger, 
     ledger = Ledger()
     async with aclosing(Store.connect(deployment.url)) as store:
         async with _writing(store, ledger):
-            await trouble(deployment)
+            await trouble(deployment, (await deployment.masters())[0])
         await eventually(deployment.is_whole, WHOLE_SECONDS)
         await eventually(lambda: _serves(store), 5)
         lost = await ledger.lost(store)
@@ -125,62 +123,17 @@ async def _serves(store: Store) -> bool:
     return all([await _succeeds(store.get(f"{{{number}}}")) for number in range(32)])
 
 
-async def killed(deployment: Deployment) -> None:
-    """A master dies and is started again once a replica has its place."""
-    master = (await deployment.masters())[0]
-    await master.stop(signal.SIGKILL)
-    await _succeeded(deployment, master)
-    await master.start()
-
-
-async def restarted(deployment: Deployment) -> None:
+async def restarted(deployment: Deployment, master: Server) -> None:
     """A master dies and is there again before anybody could take its place."""
-    master = (await deployment.masters())[0]
+    assert master in deployment.data
     await master.stop(signal.SIGKILL)
     await master.start()
 
 
-async def frozen(deployment: Deployment) -> None:
-    """A master hangs for longer than it takes to replace it, and then goes on as if nothing had been."""
-    master = (await deployment.masters())[0]
-    master.send(signal.SIGSTOP)
-    await asyncio.sleep(FROZEN_SECONDS)
-    master.send(signal.SIGCONT)
-
-
-async def planned(deployment: Deployment) -> None:
-    """An operator swaps a master and a replica, the way docs/operations.md says."""
-    master = (await deployment.masters())[0]
-    if deployment.sentinels:
-        await master.command("CLIENT", "PAUSE", 10_000, "WRITE")
-        await deployment.sentinels[0].command("SENTINEL", "FAILOVER", SERVICE)
-    else:
-        await (await _replica_of(deployment, master)).command("CLUSTER", "FAILOVER")
-    await _succeeded(deployment, master)
-    with suppress(Exception):
-        await master.command("CLIENT", "UNPAUSE")
-
-
-async def unplanned(deployment: Deployment) -> None:
+async def unplanned(deployment: Deployment, master: Server) -> None:
     """Somebody tells a Sentinel to fail over while the master is healthy and writes go on."""
-    master = (await deployment.masters())[0]
     await deployment.sentinels[0].command("SENTINEL", "FAILOVER", SERVICE)
-    await _succeeded(deployment, master)
-
-
-async def _replica_of(deployment: Deployment, master: Server) -> Server:
-    for replica in await deployment.replicas():
-        if (await replica.client.role())[2] == master.port:
-            return replica
-    pytest.fail("a master without a replica")
-
-
-async def _succeeded(deployment: Deployment, old: Server) -> None:
-    async def by_another() -> bool:
-        masters = await deployment.masters()
-        return old not in masters and len(masters) == deployment.masters_wanted
-
-    await eventually(by_another, WHOLE_SECONDS)
+    await succeeded(deployment, master)
 
 
 @pytest.mark.parametrize("trouble", [killed, restarted, frozen, planned])
@@ -304,7 +257,7 @@ async def test_news_after_a_failover(deployment: Deployment, trouble: Trouble) -
     async with aclosing(Store.connect(deployment.url)) as store:
         listener = asyncio.create_task(_listen(store, heard))
         await eventually(lambda: _is(heard == [""]), 5)
-        await trouble(deployment)
+        await trouble(deployment, (await deployment.masters())[0])
         await eventually(lambda: _is(heard.count("") > 1), 15)
 
         async def told(number: int) -> bool:
