@@ -185,10 +185,11 @@ def bff_environment(store_url: str, sandbox: SandboxProcess, **settings: Any) ->
 async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) -> AsyncIterator[Bff]:
     """A BFF process with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`, `as_shipped` goes to `running`.
 
-    `module` is what runs instead of the production entry.
+    `module` is what runs instead of the production entry, `environment` are variables that are no settings.
     """
     as_shipped, module = settings.pop("as_shipped", False), settings.pop("module", "app")
-    variables = bff_environment(store_url, sandbox, **{"port": free_port()} | settings)
+    others = settings.pop("environment", {})
+    variables = others | bff_environment(store_url, sandbox, **{"port": free_port()} | settings)
     port = int(variables["BFF_PORT"])
     url = f"http://{LOCAL}:{port}"
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as http:

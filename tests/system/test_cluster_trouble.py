@@ -1,0 +1,128 @@
+"""A whole Cluster is away, locked or full: the service says so at once, forgets nothing and is soon itself again."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+
+import pytest
+import pytest_asyncio
+
+from tests.api.test_store_trouble import AT_ONCE, every_answer, is_ready
+from tests.support.processes import Bff, eventually, fresh, running_bff
+from tests.support.sandbox import SandboxProcess
+from tests.support.shopper import Shopper, look_up, shopper, told
+from tests.support.topologies import FORMED_SECONDS, Deployment, running_cluster
+
+SOON_SECONDS = 2.0 + 1.0
+"""Until there is full service again, and what a busy machine may add."""
+
+pytestmark = [pytest.mark.system]
+
+Trouble = Callable[[Deployment], AbstractAsyncContextManager[None]]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
+    """A Cluster to be harmed, again and again."""
+    async with running_cluster(tmp_path_factory.mktemp("cluster")) as deployment:
+        yield deployment
+
+
+@pytest_asyncio.fixture(scope="module", name="bff")
+async def bff_on_it(cluster: Deployment, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
+    """A service that depends on it."""
+    async with running_bff(cluster.url, sandbox, as_shipped=True) as process:
+        yield process
+
+
+@asynccontextmanager
+async def dead(cluster: Deployment) -> AsyncIterator[None]:
+    """No server takes a connection."""
+    for server in cluster.data:
+        await server.stop(signal.SIGKILL)
+    yield
+    for server in cluster.data:
+        await server.start()
+
+
+@asynccontextmanager
+async def frozen(cluster: Deployment) -> AsyncIterator[None]:
+    """No server answers."""
+    for server in cluster.data:
+        server.send(signal.SIGSTOP)
+    yield
+    for server in cluster.data:
+        server.send(signal.SIGCONT)
+
+
+@asynccontextmanager
+async def locked(cluster: Deployment) -> AsyncIterator[None]:
+    """Every server has another password than the service, and has dropped its connections."""
+    for server in cluster.data:
+        await server.command("CONFIG", "SET", "masterauth", "another", "requirepass", "another")
+        await server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    yield
+    for server in cluster.data:
+        await server.command("CONFIG", "SET", "masterauth", "", "requirepass", "")
+
+
+@asynccontextmanager
+async def full(cluster: Deployment) -> AsyncIterator[None]:
+    """No server has room."""
+    for server in cluster.data:
+        await server.command("CONFIG", "SET", "maxmemory", "1")
+    yield
+    for server in cluster.data:
+        await server.command("CONFIG", "SET", "maxmemory", "0")
+
+
+async def _visitor(bff: Bff) -> Shopper:
+    """Somebody on a page of ours, with a cookie that could be cleared."""
+    someone = await shopper(bff.http, fresh("LABEL"), delivery="cookie")
+    someone.headers["Sec-Fetch-Site"] = "same-origin"
+    return someone
+
+
+async def _is_back(cluster: Deployment) -> bool:
+    """Whether the servers have found each other again."""
+    states = [(await server.command("CLUSTER INFO"))["cluster_state"] for server in cluster.data]
+    return set(states) == {"ok"} and await cluster.is_whole()
+
+
+async def _serves(cluster: Deployment, bff: Bff, someone: Shopper) -> None:
+    await eventually(partial(_is_back, cluster), FORMED_SECONDS)
+    async with asyncio.timeout(SOON_SECONDS):
+        await eventually(partial(is_ready, bff), SOON_SECONDS)
+        await eventually(partial(_is_known, someone), SOON_SECONDS)
+    assert (await someone.create()).status_code == 202
+
+
+async def _is_known(someone: Shopper) -> bool:
+    return (await someone.get("/v1/session")).is_success
+
+
+@pytest.mark.parametrize("trouble", [dead, frozen, locked])
+async def test_every_call_says_so_at_once(cluster: Deployment, bff: Bff, trouble: Trouble) -> None:
+    """Without its Cluster every call is 503 with Retry-After within 300 ms, clears no cookie, and nothing is lost."""
+    someone = await _visitor(bff)
+    async with trouble(cluster):
+        for name, response in (await every_answer(someone)).items():
+            assert (name, *told(response)) == (name, 503, "temporarily-unavailable")
+            assert int(response.headers["retry-after"]) > 0
+            assert "set-cookie" not in response.headers
+        assert (await bff.http.get("/livez")).status_code == 200
+    await _serves(cluster, bff, someone)
+
+
+async def test_a_full_cluster_goes_on_reading(cluster: Deployment, bff: Bff) -> None:
+    """Without room what is there is read as ever; lookups and creations are refused at once."""
+    someone = await _visitor(bff)
+    async with full(cluster):
+        assert await _is_known(someone)
+        for call in (look_up(bff.http, fresh("LABEL")), someone.create()):
+            refused = await asyncio.wait_for(call, AT_ONCE)
+            assert told(refused) == (503, "temporarily-unavailable")
+            assert "set-cookie" not in refused.headers
+    await _serves(cluster, bff, someone)
