@@ -43,6 +43,8 @@ DIRECT_READERS = 8
 DIRECT_SECONDS = 60.0
 """Who reads from the upstream holds a connection there, so few do and not for long."""
 BUSY_SECONDS = 2
+ANEW_SECONDS = 1
+"""Until a document is asked for again whose download was lost with its replica, or in a failover of the store."""
 SHORTEST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 0.2
 """Between two questions for the next chunk."""
@@ -177,14 +179,15 @@ class Documents:
         """This chunk as soon as it is there; empty after the last one, and where the document does not come here.
 
         Raises:
-            BadUpstream: the download failed or died, or a chunk is gone.
+            BadUpstream: the download failed.
+            StoreUnavailable: nobody knows; it can be downloaded anew.
         """
         pause = SHORTEST_PAUSE_SECONDS
         while True:
             now, (read, chunk) = await self._store.read(progress_key(name), chunk_key(name, pump, number))
             progress = Progress.model_validate_json(read.value) if read.revision else None
             if progress is None or progress.pump != pump:
-                raise BadUpstream("another download took over")
+                raise StoreUnavailable("another download took over", retry_after=ANEW_SECONDS)
             if chunk.revision:
                 return progress, self._keyring.unseal(chunk.value, scope, context(name, pump, number))
             if progress.phase == "direct" or (progress.phase == "done" and number == progress.chunks):
@@ -192,9 +195,11 @@ class Documents:
             if progress.phase == "done":
                 # The store lost a chunk: whoever asks next has it downloaded anew.
                 await self._store.delete(progress_key(name))
-                raise BadUpstream("a chunk is gone")
-            if not is_alive(progress, now):
+                raise StoreUnavailable("a chunk is gone", retry_after=ANEW_SECONDS)
+            if progress.phase == "failed":
                 raise BadUpstream("the download broke off")
+            if not is_alive(progress, now):
+                raise StoreUnavailable("the download is not heard of any more", retry_after=ANEW_SECONDS)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
