@@ -23,6 +23,9 @@ GROWTH = (1.0, 2.0, 3.0, 5.0, 8.0)
 """Waits between looks, as multiples of the first one."""
 JITTER = 0.2
 BELIEVED_FAILURES = 2
+BELIEVED_AFTER = 15.0
+"""Between the two looks that find a failure, as a multiple of the first wait: a fault of the server looks the same, and
+units that are given back too early are sent a second time."""
 MAX_PARCELS = 100
 RETRY_SECONDS = 1.0
 """After trouble, and while another replica looks."""
@@ -242,7 +245,8 @@ class Labels:
         failed_polls = record.failed_polls + 1 if isinstance(status, LabelFailed) else 0
         if failed_polls == BELIEVED_FAILURES:
             return await self._returns.announcement_failed(scope, record.id)
-        return await self._returns.update(scope, found, self._again(found, failed_polls))
+        wait = BELIEVED_AFTER * self._schedule.interval if failed_polls else None
+        return await self._returns.update(scope, found, self._again(found, failed_polls, wait))
 
     def _again(self, found: Found, failed_polls: int, wait: float | None = None) -> ReturnRecord:
         polls = found.record.polls + 1

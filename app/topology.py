@@ -152,10 +152,12 @@ class Topology:
         return found
 
     async def _look_later(self) -> None:
-        with contextlib.suppress(*FOREIGN):
-            await self.look()
-        await asyncio.sleep(PROBE_SECONDS)
-        self._doubted = False
+        try:
+            with contextlib.suppress(*FOREIGN):
+                await self.look()
+            await asyncio.sleep(PROBE_SECONDS)
+        finally:
+            self._doubted = False
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

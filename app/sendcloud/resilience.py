@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
-from app.errors import BffError, ReturnOutcomeUnknown, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from app.errors import BadUpstream, BffError, ReturnOutcomeUnknown, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from app.sendcloud.breaker import Breaker, State
 from app.sendcloud.lanes import Deadlines, Lane, lanes
 from app.sendcloud.protocol import Call, Method
@@ -26,6 +26,7 @@ RETRY_SHARE = 0.2
 RETRY_RESERVE = 10.0
 """A second try for every five calls, saved up to ten: trouble brings a fifth more calls, not twice as many."""
 PASSING_STATUSES = frozenset({502, 503, 504})
+OK = 200
 TOO_MANY_REQUESTS = 429
 REFUSALS = range(400, 500)
 
@@ -63,6 +64,8 @@ class Outcome(StrEnum):
     BUSY = "busy"
     LATE = "late"
     FAILED = "failed"
+    NONSENSE = "nonsense"
+    """A whole answer that says nothing we can use, as one odd order may get again and again."""
     ABANDONED = "abandoned"
     """We gave it up for reasons of our own: nothing is known about the upstream."""
     NOT_TRIED = "not_tried"
@@ -91,6 +94,8 @@ class Attempt:
             return Outcome.REFUSED
         if UpstreamTimeout in {type(error), type(error.__cause__)}:
             return Outcome.LATE
+        if self.status == OK and isinstance(error, BadUpstream) and not error.passing:
+            return Outcome.NONSENSE
         return Outcome.FAILED if isinstance(error, UpstreamError | ReturnOutcomeUnknown) else Outcome.ABANDONED
 
 

@@ -147,6 +147,15 @@ async def test_failed_announcement(bff: Bff, prefix: str) -> None:
     assert (await someone.create()).status_code == 202
 
 
+@magic("prefix", "FAIL")
+async def test_a_failure_is_seen_twice(bff: Bff, sandbox: SandboxProcess, prefix: str) -> None:
+    """A look that finds a failure is repeated much later: a fault of a few seconds gives no units back."""
+    someone = await shopper(bff.http, order := fresh(prefix))
+    await reaches(someone, (await someone.create()).headers["location"], "failed")
+    *_, first, second = [each["at"] for each in await sandbox.ledger(kind="polling", order=order)]
+    assert second - first > 1.4
+
+
 @magic("prefix, seconds", ("NOEXP", SESSION_TTL), ("SHORT", 45))
 async def test_session_lifetime(bff: Bff, valkey: Valkey, prefix: str, seconds: int) -> None:
     """A session lives as long as the setting says, and never longer than the upstream's tokens."""
