@@ -183,13 +183,12 @@ async def test_the_end_of_a_session(valkey: Valkey, sandbox: SandboxProcess, off
         before = time.monotonic()
         someone = await shopper(fleet.first.http, fresh("LABEL"))
         after = time.monotonic()
-        answers, asked = {200}, after
+        answers = {200}
         while answers == {200}:
-            asked = time.monotonic()
+            assert time.monotonic() - after < TTL_SECONDS + ABOUT_SECONDS
             answers = {(await each.get("/v1/session")).status_code for each in (someone, fleet.at_second(someone))}
         assert 401 in answers
         assert time.monotonic() - before > TTL_SECONDS
-        assert asked - after < TTL_SECONDS + ABOUT_SECONDS
 
 
 async def test_a_creation_whose_replica_dies(valkey: Valkey, sandbox: SandboxProcess, off: tuple[int, int]) -> None:
@@ -210,8 +209,8 @@ async def test_a_creation_whose_replica_dies(valkey: Valkey, sandbox: SandboxPro
             await creation
         posted, answers = time.monotonic(), [(409, "return-in-progress")]
         while answers[-1] == (409, "return-in-progress"):
+            assert time.monotonic() - posted < LEASE_SECONDS + ABOUT_SECONDS
             answers.append(told(await fleet.at_second(someone).create(idempotency_key=same_key)))
         assert answers[1] == (409, "return-in-progress")
         assert answers[-1] == (504, "return-outcome-unknown")
         assert time.monotonic() - started > LEASE_SECONDS
-        assert time.monotonic() - posted < LEASE_SECONDS + ABOUT_SECONDS
