@@ -1,4 +1,4 @@
-"""Does anything grow? `make soak` runs the whole service for SOAK_MINUTES (10) and writes docs/reports/soak.md.
+"""Does anything grow? `make soak` runs the whole service for SOAK_MINUTES (10, at least 1); see docs/reports/soak.md.
 
 Replicas behind the shipped gateway on one store, under a quiet load with faults now and then. It needs nginx.
 SOAK_RATE (1) multiplies the load. Other work on the machine shows in the times, and hardly in the rest.

@@ -64,6 +64,7 @@ class Sampler:
 
     async def collect(self, seconds: float) -> list[Sample]:
         """A sample every few seconds, for so many seconds."""
+        self.began = time.monotonic()
         samples = [await self.sample()]
         while samples[-1].at < seconds:
             await asyncio.sleep(EVERY_SECONDS)
