@@ -38,6 +38,7 @@ async def test_a_cold_fleet_asks_once_for_each_brand_and_language(sandbox: Sandb
     assert len(etags) == len(ASKED)
 
 
+@pytest.mark.system
 async def test_an_upstream_that_is_away_costs_freshness_alone() -> None:
     """Far beyond the freshness time the settings are still there, marked stale; fresh again once upstream is back."""
     async with AsyncExitStack() as stack:
