@@ -88,10 +88,11 @@ class Doomed:
 
     async def kill_one(self) -> None:
         """SIGKILL for one of them, and a new one in its place."""
-        victim = random.randrange(len(self.replicas))  # noqa: S311  no secret
-        await self.replicas[victim].process.stop(signal.SIGKILL)
-        await self._stacks.pop(victim).aclose()
-        del self.replicas[victim]
+        number = random.randrange(len(self.replicas))  # noqa: S311  no secret
+        # First out of the list: nobody may pick it while its client is being closed.
+        victim, stack = self.replicas.pop(number), self._stacks.pop(number)
+        await victim.process.stop(signal.SIGKILL)
+        await stack.aclose()
         await self.start()
 
     async def aclose(self) -> None:
