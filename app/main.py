@@ -1,8 +1,9 @@
 """The composition root of the service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
 
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
@@ -34,8 +35,9 @@ from app.observability import (
 from app.points import ServicePoints
 from app.returns import Returns
 from app.sealing import Keyring
-from app.sendcloud.client import connect
+from app.sendcloud.client import Sendcloud, connect
 from app.sendcloud.lanes import Deadlines
+from app.sendcloud.protocol import Call
 from app.sendcloud.resilience import CallGuard, guards
 from app.sessions import SessionStore
 from app.settings import Settings
@@ -117,60 +119,63 @@ def api() -> FastAPI:
     return app
 
 
+class Parts(NamedTuple):
+    """What has something to close, in the order in which it is opened."""
+
+    store: Store
+    sendcloud: Sendcloud
+    returns: Returns
+    documents: Documents
+    labels: Labels
+    cache: FleetCache
+
+
 @asynccontextmanager
 async def running_services(settings: Settings, load: Load) -> AsyncIterator[Services]:
     """What the handlers work with, closed in the order that lets nothing be lost."""
     keyring = Keyring(settings.secret_key.get_secret_value())
     store = Store.connect(settings.redis_url.get_secret_value())
     guarded = guards(_deadlines(settings), _budget(settings, store), UpstreamCalls())
-    sendcloud = connect(settings.upstream_url, settings.service_points_url, guarded)
-    cache = FleetCache(store, patience=settings.lookup_deadline + MARGIN_SECONDS)
-    portals = PortalCache(cache, store, sendcloud, settings.portal_freshness)
-    sessions_kept = SessionStore(store)
-    points = ServicePoints(cache, sendcloud, settings.points_freshness)
-    returns_kept = Returns(store, keyring, settings.return_ttl, settings.claim_ttl, settings.create_lease)
-    silence = settings.poll_deadline + MARGIN_SECONDS
-    schedule = Schedule(settings.poll_interval, silence, settings.label_budget, settings.return_ttl)
-    labels = Labels(store, returns_kept, sendcloud, schedule)
-    documents = Documents(store, keyring, total_bytes=settings.kept_labels, silence=silence)
-    parcels = ParcelLimit(store, settings.parcel_limit)
-    lookups = Flows(
-        settings.session_ttl,
-        store,
-        keyring,
-        sendcloud,
-        portals,
-        sessions_kept,
-        returns_kept,
-        labels,
-        documents,
-        OrderLimit(store, keyring),
-        parcels,
-    )
-    callers = CallerLimit(store, keyring, settings.lookup_limit, settings.partner_lookup_limit)
-    creation = Creation(sendcloud, portals, points, returns_kept, labels, parcels)
+    parts = _parts(settings, store, keyring, guarded)
     async with AsyncExitStack() as closing:
-        for part in (store, sendcloud, returns_kept, documents, labels, cache):
+        for part in parts:
             closing.push_async_callback(part.aclose)
-        await closing.enter_async_context(_meanwhile(labels.listen()))
+        await closing.enter_async_context(_meanwhile(parts.labels.listen()))
         await closing.enter_async_context(_meanwhile(load.watch()))
-        _show(labels, store, load)
+        _show(parts.labels, store, load)
         for guard in guarded.values():
             _show_guard(guard)
-        yield Services(
-            settings,
-            load,
-            store,
-            sendcloud,
-            portals,
-            sessions_kept,
-            points,
-            labels,
-            lookups,
-            creation,
-            callers,
-            parcels,
-        )
+        yield _services(settings, load, keyring, parts)
+
+
+def _parts(settings: Settings, store: Store, keyring: Keyring, guarded: Mapping[Call, CallGuard]) -> Parts:
+    sendcloud = connect(settings.upstream_url, settings.service_points_url, guarded)
+    kept = Returns(store, keyring, settings.return_ttl, settings.claim_ttl, settings.create_lease)
+    silence = settings.poll_deadline + MARGIN_SECONDS
+    schedule = Schedule(settings.poll_interval, silence, settings.label_budget, settings.return_ttl)
+    return Parts(
+        store=store,
+        sendcloud=sendcloud,
+        returns=kept,
+        documents=Documents(store, keyring, total_bytes=settings.kept_labels, silence=silence),
+        labels=Labels(store, kept, sendcloud, schedule),
+        cache=FleetCache(store, patience=settings.lookup_deadline + MARGIN_SECONDS),
+    )
+
+
+def _services(settings: Settings, load: Load, keyring: Keyring, parts: Parts) -> Services:
+    store, sendcloud, kept, documents, labels, cache = parts
+    portals = PortalCache(cache, store, sendcloud, settings.portal_freshness)
+    points = ServicePoints(cache, sendcloud, settings.points_freshness)
+    sessions_kept, orders = SessionStore(store), OrderLimit(store, keyring)
+    parcels = ParcelLimit(store, settings.parcel_limit)
+    callers = CallerLimit(store, keyring, settings.lookup_limit, settings.partner_lookup_limit)
+    ttl = settings.session_ttl
+    flows = Flows(ttl, store, keyring, sendcloud, portals, sessions_kept, kept, labels, documents, orders, parcels)
+    creation = Creation(sendcloud, portals, points, kept, labels, parcels)
+    return Services(
+        settings, load, store, sendcloud, portals, sessions_kept, points, labels, flows, creation, callers, parcels
+    )
 
 
 @asynccontextmanager
