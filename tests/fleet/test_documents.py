@@ -13,6 +13,8 @@ from tests.support.raw_client import request
 from tests.support.sandbox import SandboxProcess, running_sandbox
 from tests.support.shopper import Shopper, shopper
 
+pytestmark = pytest.mark.system
+
 MIB = 1024 * 1024
 LABEL_BYTES = 2_000_000
 READERS = 64
@@ -50,7 +52,6 @@ async def _read_slowly(bff: Bff, someone: Shopper, path: str, peak: list[int]) -
     return received
 
 
-@pytest.mark.system
 async def test_many_slow_readers_cost_little_memory(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """64 downloads of 2 MB by readers at 50 KB/s stay under 48 MB above idle, and each arrives complete."""
     async with running_bff(valkey.url, sandbox, **SETTINGS | {"label_budget": 0.1}) as bff:

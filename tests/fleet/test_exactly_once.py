@@ -16,6 +16,8 @@ from tests.support.proxy import running_proxy
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, key, shopper
 
+pytestmark = pytest.mark.system
+
 
 def _at(someone: Shopper, replica: Bff) -> Shopper:
     return Shopper(replica.http, someone.screen, someone.headers)
@@ -121,7 +123,6 @@ async def _is_listed(someone: Shopper, doomed: Doomed, path: str) -> bool:
     return answer.status_code == httpx.codes.OK
 
 
-@pytest.mark.system
 @pytest.mark.timeout(300)
 async def test_killed_workers_never_make_a_second_return(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """200 creates while workers die: at most one POST per key and unit, every doubt is called one, none is lost."""

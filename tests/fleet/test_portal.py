@@ -9,6 +9,8 @@ import pytest
 from tests.support.processes import Bff, eventually, running_bff, running_valkey
 from tests.support.sandbox import SandboxProcess, running_sandbox
 
+pytestmark = pytest.mark.system
+
 LANGUAGES = {"demo": ("en-GB", "nl-NL"), "mode-paris": ("fr-FR", "es-ES"), "buecherei": ("de-DE", "")}
 ASKED = [(brand, language) for brand, languages in LANGUAGES.items() for language in languages]
 
@@ -38,7 +40,6 @@ async def test_a_cold_fleet_asks_once_for_each_brand_and_language(sandbox: Sandb
     assert len(etags) == len(ASKED)
 
 
-@pytest.mark.system
 async def test_an_upstream_that_is_away_costs_freshness_alone() -> None:
     """Far beyond the freshness time the settings are still there, marked stale; fresh again once upstream is back."""
     async with AsyncExitStack() as stack:

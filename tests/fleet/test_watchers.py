@@ -14,6 +14,8 @@ from tests.support.raw_client import moment_of
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, shopper
 
+pytestmark = pytest.mark.system
+
 POLLS = 9
 """What the prefix SLOWLABEL scripts: eight times 202, then 200."""
 TOLD_WITHIN_SECONDS = 1.0
@@ -95,7 +97,6 @@ async def _pair(stack: AsyncExitStack, valkey: Valkey, sandbox: SandboxProcess) 
     return one, other
 
 
-@pytest.mark.system
 async def test_polls_go_on_when_the_replica_that_polls_is_killed(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """A watcher on another replica gets the label though the one that polled died, one poll lost at the most."""
     async with AsyncExitStack() as stack:
@@ -110,7 +111,6 @@ async def test_polls_go_on_when_the_replica_that_polls_is_killed(valkey: Valkey,
     assert len(await sandbox.ledger(kind="polling", order=order)) <= POLLS + 1
 
 
-@pytest.mark.system
 async def test_a_frozen_replica_costs_one_poll_at_most(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """The replica that polls is frozen and woken: another one takes over, and at most one poll is made twice."""
     async with AsyncExitStack() as stack:
