@@ -149,14 +149,12 @@ class Store:
         Sent twice it may count twice, which errs on the safe side.
         """
         arguments = [number for limit in limits for number in (limit.quantity, round(limit.window * 1000))]
-        with _failures_mapped():
-            granted, remaining, wait_ms = await self._spend(keys=[key], args=[amount, *arguments])
+        granted, remaining, wait_ms = await self._spend(keys=[key], args=[amount, *arguments])
         return Allowance(bool(granted), remaining, wait_ms / 1000)
 
     async def pause(self, key: str, seconds: float) -> None:
         """Lets nothing of this key be spent for that long from now; an earlier, longer pause stays."""
-        with _failures_mapped():
-            await self._pause(keys=[key], args=[round(seconds * 1000)])
+        await self._pause(keys=[key], args=[round(seconds * 1000)])
 
     async def read(self, *keys: str) -> tuple[float, list[Versioned]]:
         """The store's clock (seconds) and the versioned records under these keys, all of one hash slot."""
