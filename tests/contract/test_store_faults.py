@@ -191,7 +191,7 @@ async def test_an_open_server_and_a_password(server: Server) -> None:
 async def test_cancelled_calls_keep_nothing(valkey: Valkey) -> None:
     """Calls cancelled at any moment, even twice, keep no connection and leave no reply for somebody else."""
     async with aclosing(Store.connect(valkey.url)) as store:
-        names = [secrets.token_hex(8) for _ in range(4 * CONNECTIONS)]
+        names = [f"l:{{{secrets.token_hex(8)}}}" for _ in range(4 * CONNECTIONS)]
         for name in names:
             await store.put(name, name.encode(), 60)
         for number in range(30):
@@ -204,7 +204,7 @@ async def test_cancelled_calls_keep_nothing(valkey: Valkey) -> None:
             read = await asyncio.gather(*calls, return_exceptions=True)
             assert all(each == name.encode() for each, name in zip(read[1::2], names[1::2], strict=True))
         assert store.connections_in_use == 0
-        assert await store.commit("a", [Change(names[0] + "c", 0, b"value", 60)])
+        assert await store.commit("a", [Change(names[0] + ":pump:c", 0, b"value", 60)])
 
 
 async def test_listening_survives(store: Store, server: Server) -> None:
