@@ -18,8 +18,7 @@ pytestmark = pytest.mark.system
 
 POLLS = 9
 """What the prefix SLOWLABEL scripts: eight times 202, then 200."""
-TOLD_WITHIN_SECONDS = 3.0
-"""Mostly less than one; here 2,000 watchers, three replicas, store and upstream share two cores."""
+TOLD_WITHIN_SECONDS = 1.0
 ARRIVE_EACH_SECOND = 1000
 
 
