@@ -1,4 +1,7 @@
-"""What handlers ask for in their signatures: the services, the session, and proof that the caller may ask."""
+"""What handlers ask for in their signatures: the services, the session, and proof that the caller may ask.
+
+All are coroutines, those that wait for nothing too: FastAPI would send a plain function to a thread.
+"""
 
 import asyncio
 import re
@@ -64,7 +67,7 @@ class Services:
     """Each holds up to 100 MB of the temporary directory."""
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     """The services of this process."""
     return cast("Services", request.app.state.services)
 
@@ -72,7 +75,7 @@ def services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(services)]
 
 
-def served_brand(brand: Annotated[str, Path(max_length=63)], services: ServicesDep) -> str:
+async def served_brand(brand: Annotated[str, Path(max_length=63)], services: ServicesDep) -> str:
     """The brand of the path.
 
     Raises:
@@ -86,7 +89,7 @@ def served_brand(brand: Annotated[str, Path(max_length=63)], services: ServicesD
 BrandDep = Annotated[str, Depends(served_brand)]
 
 
-def presented(request: Request) -> SessionId | None:
+async def presented(request: Request) -> SessionId | None:
     """The session id that came with the request, if any.
 
     Raises:
@@ -104,10 +107,10 @@ def presented(request: Request) -> SessionId | None:
 PresentedDep = Annotated[SessionId | None, Depends(presented)]
 
 
-def replaced(request: Request) -> SessionId | None:
+async def replaced(request: Request) -> SessionId | None:
     """The session that a new one takes the place of; one that is unusable is as good as none."""
     try:
-        return presented(request)
+        return await presented(request)
     except SessionExpired:
         return None
 
@@ -151,7 +154,7 @@ SessionIdDep = Annotated[SessionId, Depends(required_session_id)]
 async def ending_session_id(request: Request, services: ServicesDep) -> SessionId | None:
     """The session id to end, None if what was presented is of no session."""
     try:
-        return await required_session_id(request, presented(request), services)
+        return await required_session_id(request, await presented(request), services)
     except SessionExpired:
         return None
 
@@ -201,14 +204,14 @@ async def count_lookup(request: Request, partner_key: str | None, services: Serv
         raise PartnerKeyUnknown
 
 
-def json_body(request: Request) -> None:
+async def json_body(request: Request) -> None:
     """Returns if the body is declared to be JSON, which no form of another site can do unasked."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
     if media_type != "application/json":
         raise UnsupportedMediaType
 
 
-def idempotency_key(idempotency_key: Annotated[str, Header(include_in_schema=False)] = "") -> str:
+async def idempotency_key(idempotency_key: Annotated[str, Header(include_in_schema=False)] = "") -> str:
     """The client's key for this creation, without its quotes.
 
     Raises:

@@ -23,7 +23,7 @@ Latitude = Annotated[
 Longitude = Annotated[float | None, Query(ge=-180, le=180, allow_inf_nan=False)]
 
 
-def asked_search(
+async def asked_search(
     session: SessionDep,
     latitude: Latitude = None,
     longitude: Longitude = None,
@@ -61,7 +61,7 @@ class Filter(NamedTuple):
         return [point for point in wanted if not self.open_now or point.open_now][: self.limit]
 
 
-def asked_filter(
+async def asked_filter(
     *,
     labelless: Annotated[bool, Query(description="Only points known to take parcels without a label.")] = False,
     open_now: Annotated[bool, Query(description="Only points known to be open.")] = False,

@@ -13,7 +13,7 @@ MAX_WAIT_SECONDS = 55
 _WAIT = re.compile(r"\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*", re.IGNORECASE)
 
 
-def preferred_wait(
+async def preferred_wait(
     prefer: Annotated[
         str, Header(description="`wait=N` holds the answer up to N seconds (55 at most) until there is news.")
     ] = "",
