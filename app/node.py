@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import Any, NamedTuple
 
 from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
@@ -19,6 +20,8 @@ TIMEOUT_SECONDS = 0.25
 CONNECTIONS = 32
 WAIT_FOR_CONNECTION_SECONDS = 2.0
 """A burst waits for its turn; only the answer of the server is urgent."""
+TOGETHER = 64
+"""Commands of one turn of the event loop that share a connection and a round trip."""
 QUIET_SECONDS = 2.0
 """After this long without news the connection is asked whether it still lives, and has as long to say so."""
 
@@ -76,6 +79,13 @@ class Server(NamedTuple):
 def _say_nothing(_: object) -> None: ...
 
 
+class Asked(NamedTuple):
+    """Commands of one caller, and where their replies go."""
+
+    commands: Sequence[Command]
+    replies: asyncio.Future[list[Reply]]
+
+
 class Node:
     """One server; calls wait for one of its connections, and fail at once while its circuit is open."""
 
@@ -88,10 +98,12 @@ class Node:
         # The last one given back is lent first: what a burst has opened may close unseen.
         self._idle: list[AnyConnection] = []
         self._listening: set[AnyConnection] = set()
+        self._asked: list[Asked] = []
+        self._sending: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def run(self, commands: Sequence[Command], seconds: float = TIMEOUT_SECONDS) -> list[Reply]:
-        """The replies to commands sent together over one connection, errors of the server among them.
+        """The replies to commands sent one after the other over one connection, errors of the server among them.
 
         Raises:
             StoreUnavailable: the circuit is open.
@@ -99,6 +111,39 @@ class Node:
         """
         loop = asyncio.get_running_loop()
         self.circuit.check(loop.time())
+        if seconds > TIMEOUT_SECONDS:
+            # It takes its time, for replicas have to be waited for: nobody else should have to wait for it.
+            return await self._exchange(commands, seconds)
+        if not self._asked:
+            loop.call_soon(self._send)
+        asked = Asked(commands, loop.create_future())
+        self._asked.append(asked)
+        return await asked.replies
+
+    def _send(self) -> None:
+        """Starts the exchange of all that was asked for in this turn of the event loop."""
+        asked, self._asked = self._asked, []
+        for first in range(0, len(asked), TOGETHER):
+            task = asyncio.create_task(self._answer(asked[first : first + TOGETHER]))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _answer(self, asked: Sequence[Asked]) -> None:
+        """Hands each caller his replies, or to all the error; callers who left meanwhile change nothing for others."""
+        try:
+            replies = iter(await self._exchange([command for each in asked for command in each.commands]))
+        except (StoreUnavailable, *FOREIGN) as error:
+            for each in asked:
+                if not each.replies.done():
+                    each.replies.set_exception(error)
+            return
+        for each in asked:
+            own = list(islice(replies, len(each.commands)))
+            if not each.replies.done():
+                each.replies.set_result(own)
+
+    async def _exchange(self, commands: Sequence[Command], seconds: float = TIMEOUT_SECONDS) -> list[Reply]:
+        loop = asyncio.get_running_loop()
         async with self._lent() as connection:
             # Again: it may have opened while we waited for our turn.
             self.circuit.check(loop.time())
@@ -129,6 +174,7 @@ class Node:
     async def aclose(self) -> None:
         """Ends what listens and what is idle; what is lent out ends when it is given back."""
         self._closed = True
+        await asyncio.gather(*self._sending)
         connections = [*self._idle, *self._listening]
         self._idle.clear()
         for connection in connections:
