@@ -20,7 +20,8 @@ SECRET_BYTES = 32
 SCHEMA = 1
 SHORTEST_SECONDS = 0.001
 """What Redis can count."""
-_ID = re.compile(r"(rp[sh])_([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})")
+# 43 characters have two bits to spare: those that end otherwise would be further spellings of one secret.
+_ID = re.compile(r"(rp[sh])_([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])")
 
 Kind = Literal["rps", "rph"]
 """A session a shopper holds, or one waiting to be picked up by another device."""
@@ -51,11 +52,7 @@ class SessionId:
         match = _ID.fullmatch(text)
         if match is None or match[1] != kind:
             raise SessionExpired("malformed session id")
-        session_id = cls(match[2], base64.urlsafe_b64decode(match[3] + "="), kind)
-        # base64 has spare bits: without this one session would have several ids.
-        if session_id.token != text:
-            raise SessionExpired("session id in a second spelling")
-        return session_id
+        return cls(match[2], base64.urlsafe_b64decode(match[3] + "="), kind)
 
     @property
     def token(self) -> str:
@@ -156,4 +153,4 @@ def _context(session_id: SessionId) -> str:
 
 
 def _encoded(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(data).replace(b"=", b"").decode()

@@ -1,6 +1,7 @@
 """When calls of one class make no sense: a state machine without I/O and without a clock of its own."""
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Hashable
 from enum import IntEnum
 
 FAILURES_IN_A_ROW = 5
@@ -8,6 +9,8 @@ WINDOW_SECONDS = 10.0
 LEAST_CALLS = 20
 """Within the window, before a share of failures means anything."""
 FAILED_SHARE = 0.5
+FAILURES_OF_ONE_SUBJECT = 2
+"""A call and its second try; more of them say something about what was asked and nothing about the upstream."""
 OPEN_SECONDS = 5.0
 PROBE_SECONDS = 1.0
 """What others are told to wait while the probe is under way."""
@@ -31,8 +34,9 @@ class Breaker:
         self._era = 0
         self._open_until: float | None = None
         self._probing = False
-        self._failed_in_a_row = 0
-        self._recent: deque[tuple[float, bool]] = deque()
+        self._failed_probe: Hashable = None
+        self._failed_in_a_row: Counter[Hashable] = Counter()
+        self._recent: deque[tuple[float, Hashable]] = deque()
 
     def state(self, now: float) -> State:
         """Where it stands."""
@@ -53,31 +57,40 @@ class Breaker:
         self._probing = self._open_until is not None
         return self._era
 
-    def end(self, era: int, now: float, *, ok: bool | None) -> None:
-        """Takes note of how the call ended; None means that it tells nothing about the upstream."""
+    def end(self, era: int, now: float, subject: Hashable, *, ok: bool | None) -> None:
+        """Takes note of how the call about `subject` ended; None means that it tells nothing about the upstream."""
         # Calls that began before the breaker opened or closed are old news.
         if era != self._era:
             return
-        if ok is None:
+        if ok is None or (not ok and subject == self._failed_probe):
             self._probing = False
         elif self._open_until is None:
-            self._count(now, ok=ok)
+            self._count(now, None if ok else subject)
         else:
             self._turn(None if ok else now + OPEN_SECONDS)
+            self._failed_probe = None if ok else subject
 
-    def _count(self, now: float, *, ok: bool) -> None:
-        self._failed_in_a_row = 0 if ok else self._failed_in_a_row + 1
-        self._recent.append((now, ok))
+    def _count(self, now: float, failed: Hashable) -> None:
+        self._recent.append((now, failed))
         while self._recent[0][0] <= now - WINDOW_SECONDS:
             self._recent.popleft()
-        failed = sum(not each for _, each in self._recent)
-        many = len(self._recent) >= LEAST_CALLS and failed >= FAILED_SHARE * len(self._recent)
-        if self._failed_in_a_row >= FAILURES_IN_A_ROW or (many and not ok):
+        if failed is None:
+            self._failed_in_a_row.clear()
+            return
+        self._failed_in_a_row[failed] += 1
+        failures = Counter(each for _, each in self._recent if each is not None)
+        calls = len(self._recent) - failures.total() + _counted(failures)
+        many = calls >= LEAST_CALLS and _counted(failures) >= FAILED_SHARE * calls
+        if many or _counted(self._failed_in_a_row) >= FAILURES_IN_A_ROW:
             self._turn(now + OPEN_SECONDS)
 
     def _turn(self, open_until: float | None) -> None:
         self._open_until = open_until
         self._era += 1
         self._probing = False
-        self._failed_in_a_row = 0
+        self._failed_in_a_row.clear()
         self._recent.clear()
+
+
+def _counted(failures: Counter[Hashable]) -> int:
+    return sum(min(each, FAILURES_OF_ONE_SUBJECT) for each in failures.values())

@@ -126,7 +126,7 @@ class Sendcloud:
         request = protocol.incoming(self._panel_url, brand, access_token, new_return)
         guard = self._guards[request.call]
         witness = Witness(before_first_byte)
-        async with guard.slot() as deadline, guard.attempt(request.method, deadline) as attempt:
+        async with guard.slot() as deadline, guard.attempt(request, deadline) as attempt:
             try:
                 answer = await self._creates.exchange(request, guard.lane.timeouts(deadline), deadline, witness)
             except Exception as error:
@@ -145,7 +145,7 @@ class Sendcloud:
 
     async def _asked(self, wire: Wire, request: Request[T], deadline: float) -> T:
         guard = self._guards[request.call]
-        async with guard.attempt(request.method, deadline) as attempt:
+        async with guard.attempt(request, deadline) as attempt:
             answer = await wire.exchange(request, guard.lane.timeouts(deadline), deadline)
             attempt.status, _, _ = answer
             return protocol.decode(request, *answer)
@@ -160,7 +160,7 @@ class Sendcloud:
     async def _opened(self, request: Request[None], deadline: float, connection: AsyncExitStack) -> Document:
         """The document as far as its head, on a connection that is given back with the stack."""
         guard = self._guards[request.call]
-        async with guard.attempt(request.method, deadline) as attempt, AsyncExitStack() as opening:
+        async with guard.attempt(request, deadline) as attempt, AsyncExitStack() as opening:
             response = self._reads.response(request, guard.lane.timeouts(deadline), deadline)
             head, chunks = await opening.enter_async_context(response)
             attempt.status = head.status_code

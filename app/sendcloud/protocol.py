@@ -69,6 +69,8 @@ class Request(Generic[T_co]):
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | AsyncIterable[bytes] | None = field(repr=False, default=None)
     answers: Mapping[int, Callable[[bytes], T_co]] = field(repr=False, default_factory=dict)
+    subject: str = field(repr=False, kw_only=True)
+    """What it is about: calls about one thing that fail again and again say nothing about others."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +95,18 @@ _DOCUMENT_HEADERS = _HEADERS | {"Accept": "application/pdf"}
 def settings(panel_url: str, brand: str, language: str | None = None) -> Request[PortalSettings]:
     """E1. `language` is a tag like `en-GB` (upstream.md C15)."""
     url = portal_url(panel_url, brand) + (f"?{urlencode({'language': language})}" if language else "")
-    return Request(Call.SETTINGS, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.SETTINGS)})
+    return Request(
+        Call.SETTINGS, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.SETTINGS)}, subject=brand
+    )
 
 
 def outgoing(panel_url: str, brand: str, identifier: str, postal_code: str) -> Request[Outgoing]:
     """E2. `identifier` is a tracking number or an order number."""
     query = urlencode({"postal_code": postal_code, "identifier": identifier}, quote_via=quote)
     url = f"{portal_url(panel_url, brand)}/outgoing?{query}"
-    return Request(Call.OUTGOING, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.OUTGOING)})
+    return Request(
+        Call.OUTGOING, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.OUTGOING)}, subject=identifier
+    )
 
 
 def uploads(panel_url: str, brand: str, access_token: str, pictures: Sequence[Picture]) -> Request[list[Upload]]:
@@ -125,6 +131,7 @@ def uploads(panel_url: str, brand: str, access_token: str, pictures: Sequence[Pi
         },
         _form(parts, end),
         {201: partial(answers.uploaded, names)},
+        subject=access_token,
     )
 
 
@@ -154,6 +161,7 @@ def incoming(panel_url: str, brand: str, access_token: str, new_return: NewRetur
         _HEADERS | {"Authorization": f"Bearer {access_token}", "Content-Type": "application/json"},
         new_return.model_dump_json(exclude_none=True).encode(),
         dict.fromkeys(range(200, 300), partial(answers.created, panel_url, brand, new_return.delivery_option)),
+        subject=str(new_return.outgoing_parcel),
     )
 
 
@@ -169,18 +177,19 @@ def polling(panel_url: str, brand: str, token: str) -> Request[LabelStatus]:
             202: lambda _: LabelPending(),
             500: lambda _: LabelFailed(),
         },
+        subject=token,
     )
 
 
 def download(panel_url: str, brand: str, token: str) -> Request[None]:
     """E6. The answer is streamed, never decoded."""
     url = f"{portal_url(panel_url, brand)}/label/download?{urlencode({'token': token})}"
-    return Request(Call.DOWNLOAD, "GET", url, _DOCUMENT_HEADERS)
+    return Request(Call.DOWNLOAD, "GET", url, _DOCUMENT_HEADERS, subject=token)
 
 
 def customs(panel_url: str, path: str) -> Request[None]:
     """The customs declaration at a path that `customs_path` accepted; streamed as well."""
-    return Request(Call.CUSTOMS, "GET", panel_url + path, _DOCUMENT_HEADERS)
+    return Request(Call.CUSTOMS, "GET", panel_url + path, _DOCUMENT_HEADERS, subject=path)
 
 
 def service_points(base_url: str, token: str, query: ServicePointQuery) -> Request[list[ServicePoint]]:
@@ -194,23 +203,22 @@ def service_points(base_url: str, token: str, query: ServicePointQuery) -> Reque
         "access_token": token,
     }
     url = f"{base_url}/service-points?{urlencode({name: value for name, value in asked.items() if value is not None})}"
-    return Request(
-        Call.SERVICE_POINTS, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.SERVICE_POINTS)}
-    )
+    found = {200: partial(answers.read, answers.SERVICE_POINTS)}
+    return Request(Call.SERVICE_POINTS, "GET", url, _HEADERS, answers=found, subject=token)
 
 
 def service_point(base_url: str, token: str, service_point_id: int) -> Request[ServicePoint]:
     """S2."""
     url = f"{base_url}/service-points/{service_point_id}?{urlencode({'access_token': token})}"
-    return Request(
-        Call.SERVICE_POINT, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.SERVICE_POINT)}
-    )
+    found = {200: partial(answers.read, answers.SERVICE_POINT)}
+    return Request(Call.SERVICE_POINT, "GET", url, _HEADERS, answers=found, subject=str(service_point_id))
 
 
 def availability(base_url: str, token: str, service_point_id: int) -> Request[bool]:
     """S3. The answer is a bare boolean."""
     url = f"{base_url}/service-points/{service_point_id}/check-availability?{urlencode({'access_token': token})}"
-    return Request(Call.AVAILABILITY, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.AVAILABILITY)})
+    found = {200: partial(answers.read, answers.AVAILABILITY)}
+    return Request(Call.AVAILABILITY, "GET", url, _HEADERS, answers=found, subject=str(service_point_id))
 
 
 # Answers

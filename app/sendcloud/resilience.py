@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from app.errors import BadUpstream, BffError, ReturnOutcomeUnknown, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from app.sendcloud.breaker import Breaker, State
 from app.sendcloud.lanes import Deadlines, Lane, lanes
-from app.sendcloud.protocol import Call, Method
+from app.sendcloud.protocol import Call, Method, Request
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ class CallGuard:
         return self.lane.slot()
 
     @asynccontextmanager
-    async def attempt(self, method: Method, deadline: float) -> AsyncIterator[Attempt]:
+    async def attempt(self, request: Request[object], deadline: float) -> AsyncIterator[Attempt]:
         """One try, begun when its turn has come.
 
         Raises:
@@ -135,7 +135,7 @@ class CallGuard:
         era = self._breaker.begin()
         attempt, outcome = Attempt(), Outcome.ABANDONED
         try:
-            await self._quota.turn(method, min(PATIENCE, (deadline - _now()) / 2))
+            await self._quota.turn(request.method, min(PATIENCE, (deadline - _now()) / 2))
             attempt.started = _now()
             yield attempt
             outcome = Outcome.ANSWERED
@@ -143,12 +143,12 @@ class CallGuard:
             outcome = attempt.outcome(error)
             if outcome is Outcome.BUSY:
                 error.retry_after = error.retry_after or PAUSE_WITHOUT_ADVICE
-                await self._quota.pause(method, error.retry_after)
+                await self._quota.pause(request.method, error.retry_after)
             if isinstance(error, UpstreamError):
                 error.passing |= attempt.status in PASSING_STATUSES
             raise
         finally:
-            self._breaker.end(era, _now(), ok=_OK.get(outcome, True))
+            self._breaker.end(era, _now(), hash(request.subject), ok=_OK.get(outcome, True))
             if attempt.started is not None:
                 self._observer.called(self.lane.name, outcome, _now() - attempt.started)
 

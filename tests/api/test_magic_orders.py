@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from app.sandbox.scenarios import SCENARIOS
+from app.sendcloud.breaker import FAILURES_IN_A_ROW
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, key, look_up, shopper, told
@@ -237,6 +238,16 @@ async def test_failed_lookup(
     assert told(response) == (status, code)
     assert "set-cookie" not in response.headers
     assert len(await sandbox.ledger(kind="outgoing", order=order)) == tries
+
+
+@pytest.mark.parametrize("prefix", ["LOOKUP500", "LOOKUPHTML"])
+@pytest.mark.usefixtures("forgiven")
+async def test_an_odd_order_shuts_nobody_out(bff: Bff, prefix: str) -> None:
+    """One order that the upstream fails on is asked for again and again, and the next shopper is served."""
+    order = fresh(prefix)
+    for _ in range(2 * FAILURES_IN_A_ROW):
+        assert told(await look_up(bff.http, order)) == (502, "bad-upstream")
+    assert (await look_up(bff.http, fresh("LABEL"))).status_code == 201
 
 
 @magic("prefix", "CREATEHANG", "CREATEFIN", "CREATERESET", "CREATEHALF", "CREATE500", "CREATEHTML", "CREATEFOREIGN")

@@ -17,12 +17,15 @@ from app.sendcloud.breaker import (
 RESULTS: dict[str, bool | None] = {"+": True, "-": False, "?": None}
 
 
-def told(results: str, pause: float = 0.0) -> tuple[Breaker, float]:
-    """A breaker after calls that ended so, one every `pause` seconds: + well, - badly, ? unknown; and the moment."""
+def told(results: str, pause: float = 0.0, subjects: int = 1000) -> tuple[Breaker, float]:
+    """A breaker after calls that ended so, one every `pause` seconds: + well, - badly, ? unknown; and the moment.
+
+    They are about so many subjects in turn.
+    """
     breaker, now = Breaker(), 100.0
-    for result in results:
+    for number, result in enumerate(results):
         now += pause
-        breaker.end(breaker.begin(), now, ok=RESULTS[result])
+        breaker.end(breaker.begin(), now, number % subjects, ok=RESULTS[result])
     return breaker, now
 
 
@@ -48,6 +51,39 @@ def test_when_it_opens(results: str, pause: float, state: State) -> None:
     assert breaker.state(now) is state
 
 
+@pytest.mark.parametrize(
+    ("results", "subjects", "state"),
+    [
+        ("-" * 100, 1, State.CLOSED),
+        ("-" * 100, 2, State.CLOSED),
+        ("-----", 3, State.OPEN),
+        ("+-" * 50, 2, State.CLOSED),
+        ("+-" * 50, 4, State.CLOSED),
+        ("+-" * 10, 10, State.OPEN),
+    ],
+)
+def test_one_subject_fails_for_itself_alone(results: str, subjects: int, state: State) -> None:
+    """Of each subject two failures count, so that five, or ten of twenty calls, are about several."""
+    breaker, now = told(results, 0.1, subjects)
+    assert breaker.state(now) is state
+
+
+def test_a_probe_of_one_subject_keeps_it_open_only_once() -> None:
+    """If it fails again it tells nothing, and whoever comes next may try; after that it counts anew."""
+    breaker, now = told("-----")
+    for wait in (OPEN_SECONDS, 0, 0):
+        now += OPEN_SECONDS
+        breaker.end(breaker.begin(), now, "odd", ok=False)
+        assert breaker.wait(now) == wait
+    breaker.end(breaker.begin(), now, "even", ok=True)
+    assert breaker.state(now) is State.CLOSED
+    for subject in ("odd", "odd", 1, 2):
+        breaker.end(breaker.begin(), now, subject, ok=False)
+    assert breaker.state(now) is State.CLOSED
+    breaker.end(breaker.begin(), now, 3, ok=False)
+    assert breaker.state(now) is State.OPEN
+
+
 def test_nothing_passes_while_it_is_open() -> None:
     """It says how long that lasts."""
     breaker, now = told("-----")
@@ -66,7 +102,7 @@ def test_one_probe_decides(result: str, wait: float, state: State) -> None:
     assert (breaker.state(now), breaker.wait(now)) == (State.HALF_OPEN, 0)
     probe = breaker.begin()
     assert breaker.wait(now) == PROBE_SECONDS
-    breaker.end(probe, now, ok=RESULTS[result])
+    breaker.end(probe, now, "probe", ok=RESULTS[result])
     assert (breaker.wait(now), breaker.state(now)) == (wait, state)
 
 
@@ -74,8 +110,8 @@ def test_a_new_beginning() -> None:
     """Once it has closed, what happened before does not count any more."""
     breaker, now = told("+-" * 5 + "----")
     now += OPEN_SECONDS
-    for result in "+" + "+-" * 9:
-        breaker.end(breaker.begin(), now, ok=RESULTS[result])
+    for subject, result in enumerate("+" + "+-" * 9):
+        breaker.end(breaker.begin(), now, subject, ok=RESULTS[result])
     assert breaker.state(now) is State.CLOSED
 
 
@@ -84,13 +120,13 @@ def test_late_news_change_nothing(result: str) -> None:
     """Calls that began before it opened tell nothing about now, not even while the probe is under way."""
     breaker, now = Breaker(), 100.0
     old = breaker.begin()
-    for _ in range(FAILURES_IN_A_ROW):
-        breaker.end(breaker.begin(), now, ok=False)
-    breaker.end(old, now, ok=RESULTS[result])
+    for subject in range(FAILURES_IN_A_ROW):
+        breaker.end(breaker.begin(), now, subject, ok=False)
+    breaker.end(old, now, "old", ok=RESULTS[result])
     assert breaker.wait(now) == OPEN_SECONDS
     now += OPEN_SECONDS
     breaker.begin()
-    breaker.end(old, now, ok=RESULTS[result])
+    breaker.end(old, now, "old", ok=RESULTS[result])
     assert (breaker.wait(now), breaker.state(now)) == (PROBE_SECONDS, State.HALF_OPEN)
 
 
@@ -100,16 +136,16 @@ def test_it_follows_its_rules_whatever_happens(calls: list[tuple[str, float]]) -
     breaker, now = Breaker(), 100.0
     ended: list[tuple[float, bool]] = []
     open_until: float | None = None
-    for result, pause in calls:
+    for subject, (result, pause) in enumerate(calls):
         now += pause
         may = open_until is None or now >= open_until
         assert (breaker.wait(now) == 0) is may
         if not may or result == "?":
             if may:
-                breaker.end(breaker.begin(), now, ok=None)
+                breaker.end(breaker.begin(), now, subject, ok=None)
             continue
         ok = result == "+"
-        breaker.end(breaker.begin(), now, ok=ok)
+        breaker.end(breaker.begin(), now, subject, ok=ok)
         ended.append((now, ok))
         recent = [each for moment, each in ended if moment > now - WINDOW_SECONDS]
         in_a_row = len(ended) >= FAILURES_IN_A_ROW and not any(each for _, each in ended[-FAILURES_IN_A_ROW:])

@@ -15,24 +15,24 @@ PORTAL = f"{PANEL}/brand/my-shop/return-portal"
 
 
 @pytest.mark.parametrize(
-    ("call", "url"),
+    ("call", "url", "subject"),
     [
-        (Call.SETTINGS, PORTAL),
-        (Call.OUTGOING, f"{PORTAL}/outgoing?postal_code=5611%20AA&identifier=A-1001"),
-        (Call.UPLOADS, f"{PORTAL}/uploads"),
-        (Call.INCOMING, f"{PORTAL}/incoming"),
-        (Call.POLLING, f"{PORTAL}/label/polling?token=poll"),
-        (Call.DOWNLOAD, f"{PORTAL}/label/download?token=download"),
-        (Call.CUSTOMS, f"{PORTAL}/customs/1"),
-        (Call.SERVICE_POINTS, f"{POINTS}/service-points?country=NL&access_token=points"),
-        (Call.SERVICE_POINT, f"{POINTS}/service-points/1?access_token=points"),
-        (Call.AVAILABILITY, f"{POINTS}/service-points/1/check-availability?access_token=points"),
+        (Call.SETTINGS, PORTAL, "my-shop"),
+        (Call.OUTGOING, f"{PORTAL}/outgoing?postal_code=5611%20AA&identifier=A-1001", "A-1001"),
+        (Call.UPLOADS, f"{PORTAL}/uploads", "access"),
+        (Call.INCOMING, f"{PORTAL}/incoming", "133700001"),
+        (Call.POLLING, f"{PORTAL}/label/polling?token=poll", "poll"),
+        (Call.DOWNLOAD, f"{PORTAL}/label/download?token=download", "download"),
+        (Call.CUSTOMS, f"{PORTAL}/customs/1", "/brand/my-shop/return-portal/customs/1"),
+        (Call.SERVICE_POINTS, f"{POINTS}/service-points?country=NL&access_token=points", "points"),
+        (Call.SERVICE_POINT, f"{POINTS}/service-points/1?access_token=points", "1"),
+        (Call.AVAILABILITY, f"{POINTS}/service-points/1/check-availability?access_token=points", "1"),
     ],
 )
-def test_a_request_goes_to_its_documented_place(call: Call, url: str) -> None:
-    """Paths and parameters are those of the endpoint map (upstream.md section 1)."""
+def test_a_request_goes_to_its_documented_place(call: Call, url: str, subject: str) -> None:
+    """Paths and parameters are those of the endpoint map (upstream.md section 1); it knows what it is about."""
     request = requests()[call]
-    assert (request.call, request.url) == (call, url)
+    assert (request.call, request.url, request.subject) == (call, url, subject)
     assert request.method == ("POST" if call in {Call.UPLOADS, Call.INCOMING} else "GET")
 
 

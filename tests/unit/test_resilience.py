@@ -1,8 +1,9 @@
 """Second tries, breakers and pauses: which call is made again, which no more, and who hears of it."""
 
 import asyncio
+import itertools
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,7 @@ class Stage:
         wire = {"reads": self.upstream, "creates": self.upstream}
         self.sendcloud = Sendcloud(PANEL, POINTS, **wire, guards=self.guards)
         self.hooks = 0
+        self.subjects: Iterator[int] = itertools.count()
 
     async def settings(self) -> object:
         """A read whose answer is `SETTINGS`."""
@@ -77,24 +79,28 @@ class Stage:
 
     async def outgoing(self) -> object:
         """A read that the upstream refuses in many ways."""
-        return await self.sendcloud.outgoing("my-shop", "A-1", "5611")
+        return await self.sendcloud.outgoing("my-shop", self._subject(), "5611")
 
     async def poll(self) -> object:
         """A read for which 500 is an answer."""
-        return await self.sendcloud.poll_label("my-shop", "a.b.c")
+        return await self.sendcloud.poll_label("my-shop", self._subject())
 
     async def label(self) -> bytes:
         """A whole document."""
-        async with self.sendcloud.open_label("my-shop", "a.b.c") as document:
+        async with self.sendcloud.open_label("my-shop", self._subject()) as document:
             return b"".join([chunk async for chunk in document])
 
     async def upload(self) -> object:
         """A write."""
-        return await self.sendcloud.upload("my-shop", "access", [Picture("image/png", 0, _nothing())])
+        return await self.sendcloud.upload("my-shop", self._subject(), [Picture("image/png", 0, _nothing())])
 
     async def create(self) -> object:
         """The write that must not happen twice."""
-        return await self.sendcloud.create_return("my-shop", "access", NEW_RETURN, self._hook)
+        new_return = NEW_RETURN.model_copy(update={"outgoing_parcel": int(self._subject())})
+        return await self.sendcloud.create_return("my-shop", "access", new_return, self._hook)
+
+    def _subject(self) -> str:
+        return str(next(self.subjects))
 
     async def _hook(self) -> None:
         self.hooks += 1
@@ -227,6 +233,18 @@ async def test_what_counts_as_failure(call: Asking, said: Said, *, opens: bool) 
             await call(stage)
     states = {guard.state for guard in stage.guards.values()}
     assert states == ({State.OPEN, State.CLOSED} if opens else {State.CLOSED})
+
+
+@pytest.mark.parametrize("failure", [500, 503, httpx.ReadTimeout("late"), httpx.ReadError("reset")], ids=repr)
+@pytest.mark.parametrize("call", [Stage.outgoing, Stage.create, Stage.upload, Stage.label, Stage.poll, Stage.settings])
+async def test_one_odd_subject_shuts_nobody_out(call: Asking, failure: Said) -> None:
+    """However often calls about it fail, second tries included."""
+    stage = Stage(failure)
+    stage.subjects = itertools.repeat(1)
+    for _ in range(2 * FAILURES_IN_A_ROW):
+        with suppress(BffError):
+            await call(stage)
+    assert {guard.state for guard in stage.guards.values()} == {State.CLOSED}
 
 
 async def test_an_open_breaker_answers_at_once_and_for_its_class_alone() -> None:
