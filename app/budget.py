@@ -4,17 +4,16 @@ import asyncio
 import contextlib
 import math
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import Mapping
 from typing import Literal
 
-from app.errors import StoreUnavailable, UpstreamUnavailable
+from app.errors import BffError, StoreUnavailable, UpstreamUnavailable
 from app.observability import TURNS
 from app.store import Limit, Store
 
 JITTER_SECONDS = 0.05
 MINUTE_SECONDS = 60
-_BURST = "q:{upstream:burst}"
 
 Method = Literal["GET", "POST"]
 
@@ -24,10 +23,9 @@ class Budget:
 
     def __init__(self, store: Store, *, reads: int, writes: int, burst: int) -> None:
         self._store = store
-        self._minutes = {"GET": Limit(reads, MINUTE_SECONDS), "POST": Limit(writes, MINUTE_SECONDS)}
-        self._second = Limit(burst, 1)
-        # One of each kind asks the store at a time, the others stand behind it: no herd, and first come, first served.
-        self._queues = {"GET": asyncio.Lock(), "POST": asyncio.Lock()}
+        second = {"q:{upstream}:burst": Limit(burst, 1)}
+        minutes = {"GET": Limit(reads, MINUTE_SECONDS), "POST": Limit(writes, MINUTE_SECONDS)}
+        self._lines = {method: Line(store, {_minute(method): limit} | second) for method, limit in minutes.items()}
 
     async def turn(self, method: Method, patience: float) -> None:
         """Returns when this call may be made, within `patience` seconds.
@@ -40,8 +38,7 @@ class Budget:
         started = now()
         outcome = "unknown"
         try:
-            async with self._queue(method, patience):
-                await self._spend(method, started + patience)
+            await self._lines[method].turn(started + patience)
             outcome = "granted"
         except UpstreamUnavailable:
             outcome = "refused"
@@ -54,34 +51,84 @@ class Budget:
         with contextlib.suppress(StoreUnavailable):
             await self._store.pause(_minute(method), seconds)
 
-    @asynccontextmanager
-    async def _queue(self, method: Method, patience: float) -> AsyncIterator[None]:
+
+class Line:
+    """Those on this replica who wait for turns of one kind; one of us asks the store for all, so there is no herd."""
+
+    def __init__(self, store: Store, limits: Mapping[str, Limit]) -> None:
+        self._store = store
+        self._limits = limits
+        self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
+        """Until when (seconds on the event loop's clock), first come, first served."""
+        self._rests_until = 0.0
+        self._dealing: asyncio.Task[None] | None = None
+
+    async def turn(self, deadline: float) -> None:
+        """Returns when it is the caller's turn.
+
+        Raises:
+            UpstreamUnavailable: not before the deadline.
+            StoreUnavailable: nobody knows.
+        """
+        loop = asyncio.get_running_loop()
+        if deadline < self._rests_until:
+            raise self._refusal()
+        turn = loop.create_future()
+        self._waiting.append((deadline, turn))
+        if self._dealing is None:
+            self._dealing = loop.create_task(self._deal())
         try:
-            async with asyncio.timeout(patience):
-                await self._queues[method].acquire()
+            async with asyncio.timeout_at(deadline):
+                await turn
         except TimeoutError:
             raise UpstreamUnavailable("too many wait for their turn", retry_after=1) from None
+
+    async def _deal(self) -> None:
+        """Gives out turns as long as somebody waits for one."""
         try:
-            yield
+            while self._still_waiting():
+                allowance = await self._store.spend_some(len(self._waiting), self._limits)
+                for _ in range(allowance.granted):
+                    self._serve()
+                if allowance.wait:
+                    await self._rest(allowance.wait)
+        except BffError as error:
+            self._refuse(error, before=math.inf)
         finally:
-            self._queues[method].release()
+            self._waiting.clear()
+            self._rests_until = 0.0
+            self._dealing = None
 
-    async def _spend(self, method: Method, deadline: float) -> None:
-        # A pause is for one kind, the second is for both: two keys, so two questions.
-        await self._granted(_minute(method), self._minutes[method], deadline)
-        try:
-            await self._granted(_BURST, self._second, deadline)
-        except UpstreamUnavailable:
-            await self._store.spend(_minute(method), -1, self._minutes[method])
-            raise
+    def _still_waiting(self) -> bool:
+        self._waiting = deque(each for each in self._waiting if not each[1].done())
+        return bool(self._waiting)
 
-    async def _granted(self, key: str, limit: Limit, deadline: float) -> None:
-        while not (allowance := await self._store.spend(key, 1, limit)).granted:
-            pause = allowance.wait + random.uniform(0, JITTER_SECONDS)  # noqa: S311  spreads load, guards nothing
-            if asyncio.get_running_loop().time() + pause > deadline:
-                raise UpstreamUnavailable(f"no room in {key}", retry_after=max(1, math.ceil(allowance.wait)))
+    def _serve(self) -> None:
+        while self._waiting:
+            _, turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    async def _rest(self, seconds: float) -> None:
+        """Waits until there may be room again; those who cannot wait that long hear it at once."""
+        now = asyncio.get_running_loop().time()
+        pause = seconds + random.uniform(0, JITTER_SECONDS)  # noqa: S311  spreads load, guards nothing
+        self._rests_until = now + pause
+        self._refuse(self._refusal(), before=self._rests_until)
+        if self._still_waiting():
             await asyncio.sleep(pause)
+        self._rests_until = 0.0
+
+    def _refuse(self, error: BffError, *, before: float) -> None:
+        for deadline, turn in self._waiting:
+            if deadline < before and not turn.done():
+                turn.set_exception(error)
+
+    def _refusal(self) -> UpstreamUnavailable:
+        wait = self._rests_until - asyncio.get_running_loop().time()
+        return UpstreamUnavailable("no room in the budget", retry_after=max(1, math.ceil(wait)))
 
 
 def _minute(method: Method) -> str:
-    return f"q:{{upstream:{method}}}"
+    return f"q:{{upstream}}:{method}"

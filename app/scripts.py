@@ -46,49 +46,50 @@ end
 return there
 """
 
-# ARGV: amount, then quantity and window (ms) of each limit. Fields: `<window>:<n>` = spent in the nth 24th of that
-# window, `until` = nothing before. 25 of them count, so that no moment of the window is left out.
+# ARGV: amount, the least of it that is of use, then quantity and window (ms) of each key. Fields: `<window>:<n>` = spent
+# in the nth 24th of that window, `until` = nothing before. 25 of them count, so that no moment of the window is left out.
 SPEND = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local until_ms = tonumber(redis.call('HGET', KEYS[1], 'until') or 0)
-local remaining, wait, longest = math.huge, math.max(until_ms - now, 0), 0
-local granted = wait == 0
-local fields = redis.call('HGETALL', KEYS[1])
-for i = 2, #ARGV, 2 do
-  local quantity, window = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
+local amount, least = tonumber(ARGV[1]), tonumber(ARGV[2])
+local room, wait, untils = math.huge, 0, {}
+for k, key in ipairs(KEYS) do
+  local quantity, window = tonumber(ARGV[2 * k + 1]), tonumber(ARGV[2 * k + 2])
   local width, slots, spent = window / 24, {}, 0
   local oldest = math.floor(now / width) - 24
+  local fields = redis.call('HGETALL', key)
+  untils[k] = 0
   for f = 1, #fields, 2 do
     local of, slot = string.match(fields[f], '^(%d+):(%d+)$')
-    if of == ARGV[i + 1] then
+    if fields[f] == 'until' then
+      untils[k] = tonumber(fields[f + 1])
+    elseif of == ARGV[2 * k + 2] then
       slot = tonumber(slot)
       if slot < oldest then
-        redis.call('HDEL', KEYS[1], fields[f])
+        redis.call('HDEL', key, fields[f])
       else
         spent = spent + fields[f + 1]
         slots[#slots + 1] = {slot, tonumber(fields[f + 1])}
       end
     end
   end
-  local missing = spent + ARGV[1] - quantity
-  if missing > 0 then granted = false end
+  local missing = spent + least - quantity
   table.sort(slots, function(one, other) return one[1] < other[1] end)
   for n, slot in ipairs(slots) do
     if missing > 0 then wait = math.max(wait, (slot[1] + 25) * width - now) end
     missing = missing - slot[2]
   end
-  remaining = math.min(remaining, math.max(quantity - spent, 0))
-  longest = math.max(longest, window)
+  room = math.min(room, math.max(quantity - spent, 0))
+  wait = math.max(wait, untils[k] - now)
 end
-if granted then
-  for i = 3, #ARGV, 2 do
-    redis.call('HINCRBY', KEYS[1], ARGV[i] .. ':' .. math.floor(now / (ARGV[i] / 24)), ARGV[1])
-  end
-  redis.call('PEXPIRE', KEYS[1], math.ceil(math.max(2 * longest, until_ms - now)))
-  remaining = remaining - ARGV[1]
+if wait > 0 or room < least then return {0, room, math.ceil(wait)} end
+local granted = math.min(amount, room)
+for k, key in ipairs(KEYS) do
+  local window = tonumber(ARGV[2 * k + 2])
+  redis.call('HINCRBY', key, ARGV[2 * k + 2] .. ':' .. math.floor(now / (window / 24)), granted)
+  redis.call('PEXPIRE', key, math.ceil(math.max(2 * window, untils[k] - now)))
 end
-return {granted and 1 or 0, remaining, math.ceil(wait)}
+return {granted, room - granted, 0}
 """
 PAUSE = """
 local time = redis.call('TIME')

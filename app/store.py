@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, cast
@@ -35,9 +35,9 @@ class Limit(NamedTuple):
 
 @dataclass(frozen=True)
 class Allowance:
-    """Whether something was granted, what remains after it, and the seconds until a refused amount would fit."""
+    """How much was granted, what remains after it, and the seconds until something that was refused would fit."""
 
-    granted: bool
+    granted: int
     remaining: int
     wait: float
 
@@ -143,14 +143,21 @@ class Store:
         """Gives the lease back if `owner` still holds it."""
         await self._release(keys=[key], args=[owner])
 
-    async def spend(self, key: str, amount: int, *limits: Limit) -> Allowance:
-        """Spends `amount` if it fits under every limit of this key, on the store's clock; else nothing.
+    async def spend(self, key: str, amount: int, limit: Limit) -> Allowance:
+        """Spends `amount` if it fits under the limit, on the store's clock; else nothing.
 
         Sent twice it may count twice, which errs on the safe side.
         """
-        arguments = [number for limit in limits for number in (limit.quantity, round(limit.window * 1000))]
-        granted, remaining, wait_ms = await self._spend(keys=[key], args=[amount, *arguments])
-        return Allowance(bool(granted), remaining, wait_ms / 1000)
+        return await self._spent(amount, amount, {key: limit})
+
+    async def spend_some(self, amount: int, limits: Mapping[str, Limit]) -> Allowance:
+        """Spends as much of `amount` as fits under the limit of each of these keys, all of one hash slot."""
+        return await self._spent(amount, 1, limits)
+
+    async def _spent(self, amount: int, least: int, limits: Mapping[str, Limit]) -> Allowance:
+        numbers = [number for limit in limits.values() for number in (limit.quantity, round(limit.window * 1000))]
+        granted, remaining, wait_ms = await self._spend(keys=list(limits), args=[amount, least, *numbers])
+        return Allowance(granted, remaining, wait_ms / 1000)
 
     async def pause(self, key: str, seconds: float) -> None:
         """Lets nothing of this key be spent for that long from now; an earlier, longer pause stays."""

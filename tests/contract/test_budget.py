@@ -18,9 +18,8 @@ async def two_stores(valkey: Valkey) -> AsyncIterator[list[Store]]:
     """Two clients of a database that nobody else uses, for two replicas."""
     url = valkey.url.removesuffix("0") + "9"
     stores = [Store.connect(url) for _ in range(2)]
-    await stores[0].delete("q:{upstream:GET}")
-    await stores[0].delete("q:{upstream:POST}")
-    await stores[0].delete("q:{upstream:burst}")
+    for key in ("GET", "POST", "burst"):
+        await stores[0].delete(f"q:{{upstream}}:{key}")
     yield stores
     for store in stores:
         await store.aclose()
@@ -87,7 +86,7 @@ async def test_a_turn_that_was_not_taken_costs_nothing(stores: list[Store]) -> N
     one, _ = budgets(stores, reads=50, burst=1)
     turns = [asyncio.create_task(one.turn("GET", 0.1)) for _ in range(20)]
     assert await granted(*turns) == 1
-    assert (await stores[1].spend("q:{upstream:GET}", 0, Limit(50, 60))).remaining == 49
+    assert (await stores[1].spend("q:{upstream}:GET", 0, Limit(50, 60))).remaining == 49
 
 
 async def test_a_pause_holds_for_every_replica_and_one_kind(stores: list[Store]) -> None:

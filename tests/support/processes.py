@@ -109,7 +109,7 @@ class Valkey:
 
     async def forget_upstream_pauses(self) -> None:
         """From now on calls are made again although the upstream was too busy for them."""
-        await self.client.delete("q:{upstream:GET}", "q:{upstream:POST}")
+        await self.client.delete("q:{upstream}:GET", "q:{upstream}:POST")
 
 
 @asynccontextmanager

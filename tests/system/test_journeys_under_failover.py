@@ -30,7 +30,7 @@ WHOLE_SECONDS = 60.0
 QUIET_SECONDS = 10.0
 """Before each trouble, so that nobody who comes again meets two."""
 COMPLETE = 0.99
-EVERYBODY_NEEDS = "q:{upstream:burst}"
+EVERYBODY_NEEDS = "q:{upstream}:burst"
 """A key that every lookup and creation needs: who holds it is the master whose failure costs most."""
 SETTINGS: dict[str, Any] = {"trusted_proxies": f"{LOCAL}/32", "poll_interval": 0.1, "as_shipped": True}
 
