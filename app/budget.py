@@ -24,7 +24,7 @@ class Budget:
     def __init__(self, store: Store, *, reads: int, writes: int, burst: int) -> None:
         self._store = store
         second = {"q:{upstream}:burst": Limit(burst, 1)}
-        minutes = {"GET": Limit(reads, MINUTE_SECONDS), "POST": Limit(writes, MINUTE_SECONDS)}
+        minutes: dict[Method, Limit] = {"GET": Limit(reads, MINUTE_SECONDS), "POST": Limit(writes, MINUTE_SECONDS)}
         self._lines = {method: Line(store, {_minute(method): limit} | second) for method, limit in minutes.items()}
 
     async def turn(self, method: Method, patience: float) -> None:
@@ -72,7 +72,9 @@ class Line:
         """
         loop = asyncio.get_running_loop()
         if deadline < self._rests_until:
-            raise self._refusal()
+            raise UpstreamUnavailable(
+                "no room in the budget", retry_after=max(1, math.ceil(self._rests_until - loop.time()))
+            )
         turn = loop.create_future()
         self._waiting.append((deadline, turn))
         if self._dealing is None:
@@ -93,7 +95,7 @@ class Line:
                 if allowance.wait:
                     await self._rest(allowance.wait)
         except BffError as error:
-            self._refuse(error, before=math.inf)
+            self._refuse(error, math.inf)
         finally:
             self._waiting.clear()
             self._rests_until = 0.0
@@ -115,19 +117,21 @@ class Line:
         now = asyncio.get_running_loop().time()
         pause = seconds + random.uniform(0, JITTER_SECONDS)  # noqa: S311  spreads load, guards nothing
         self._rests_until = now + pause
-        self._refuse(self._refusal(), before=self._rests_until)
+        self._refuse(
+            UpstreamUnavailable("no room in the budget", retry_after=max(1, math.ceil(seconds))), self._rests_until
+        )
         if self._still_waiting():
             await asyncio.sleep(pause)
         self._rests_until = 0.0
 
-    def _refuse(self, error: BffError, *, before: float) -> None:
+    def _refuse(self, error: BffError, before: float) -> None:
         for deadline, turn in self._waiting:
             if deadline < before and not turn.done():
                 turn.set_exception(error)
 
-    def _refusal(self) -> UpstreamUnavailable:
-        wait = self._rests_until - asyncio.get_running_loop().time()
-        return UpstreamUnavailable("no room in the budget", retry_after=max(1, math.ceil(wait)))
+
+def _no_room(seconds: float) -> UpstreamUnavailable:
+    return UpstreamUnavailable("no room in the budget", retry_after=max(1, math.ceil(seconds)))
 
 
 def _minute(method: Method) -> str:

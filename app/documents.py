@@ -134,7 +134,7 @@ class Documents:
 
     async def _spend(self, size: int) -> bool:
         allowance = await self._store.spend("q:{kept}", size, Limit(self._total_bytes, KEPT_SECONDS))
-        return allowance.granted
+        return bool(allowance.granted)
 
     async def _settle_account(self, pump: "Pump", reserved: int) -> None:
         """Gives back what was reserved and is not kept."""

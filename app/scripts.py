@@ -46,8 +46,8 @@ end
 return there
 """
 
-# ARGV: amount, the least of it that is of use, then quantity and window (ms) of each key. Fields: `<window>:<n>` = spent
-# in the nth 24th of that window, `until` = nothing before. 25 of them count, so that no moment of the window is left out.
+# ARGV: amount, the least of it that is of use, then quantity and window (ms) of each key. Fields: `<window>:<n>` =
+# spent in the nth 24th of that window, `until` = nothing before. 25 of them count, so that no moment is left out.
 SPEND = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
+from http import HTTPStatus
 from typing import TypeVar
 
 import httpx
@@ -15,6 +16,7 @@ from app.errors import (
 )
 from app.sendcloud import protocol
 from app.sendcloud.protocol import Call, Picture, Request
+from app.sendcloud.reads import Reads
 from app.sendcloud.resilience import CallGuard
 from app.sendcloud.schemas import (
     CreatedReturn,
@@ -26,7 +28,8 @@ from app.sendcloud.schemas import (
     ServicePointQuery,
     Upload,
 )
-from app.sendcloud.transport import CREATES, READS, Answer, Wire, complete, content_length, read
+from app.sendcloud.transport import CREATES, Transported
+from app.sendcloud.wire import Answer, Wire, complete, content_length, exchange, read
 from app.sendcloud.witness import Witness
 
 T = TypeVar("T")
@@ -55,14 +58,14 @@ class Sendcloud:
         panel_url: str,
         service_points_url: str,
         *,
-        reads: httpx.AsyncBaseTransport,
-        creates: httpx.AsyncBaseTransport,
+        reads: Wire,
+        creates: Wire,
         guards: Mapping[Call, CallGuard],
     ) -> None:
         self._panel_url = panel_url.rstrip("/")
         self._service_points_url = service_points_url.rstrip("/")
-        self._reads = Wire(reads)
-        self._creates = Wire(creates)
+        self._reads = reads
+        self._creates = creates
         self._guards = guards
 
     async def aclose(self) -> None:
@@ -128,7 +131,7 @@ class Sendcloud:
         witness = Witness(before_first_byte)
         async with guard.slot() as deadline, guard.attempt(request, deadline) as attempt:
             try:
-                answer = await self._creates.exchange(request, guard.lane.timeouts(deadline), deadline, witness)
+                answer = await exchange(self._creates, request, guard.lane.timeouts(deadline), deadline, witness)
             except Exception as error:
                 if not witness.proves_never_sent:
                     raise ReturnOutcomeUnknown("no whole answer to a creation that may have been sent") from error
@@ -146,7 +149,7 @@ class Sendcloud:
     async def _asked(self, wire: Wire, request: Request[T], deadline: float) -> T:
         guard = self._guards[request.call]
         async with guard.attempt(request, deadline) as attempt:
-            answer = await wire.exchange(request, guard.lane.timeouts(deadline), deadline)
+            answer = await exchange(wire, request, guard.lane.timeouts(deadline), deadline)
             attempt.status, _, _ = answer
             return protocol.decode(request, *answer)
 
@@ -163,8 +166,8 @@ class Sendcloud:
         async with guard.attempt(request, deadline) as attempt, AsyncExitStack() as opening:
             response = self._reads.response(request, guard.lane.timeouts(deadline), deadline)
             head, chunks = await opening.enter_async_context(response)
-            attempt.status = head.status_code
-            if attempt.status != httpx.codes.OK:
+            attempt.status = head.status
+            if attempt.status != HTTPStatus.OK:
                 raise protocol.refusal(request.call, attempt.status, head.headers, await read(chunks))
             await connection.enter_async_context(opening.pop_all())
         length = content_length(head.headers)
@@ -188,7 +191,7 @@ def connect(panel_url: str, service_points_url: str, guards: Mapping[Call, CallG
     return Sendcloud(
         panel_url,
         service_points_url,
-        reads=httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=READS),
-        creates=httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES),
+        reads=Reads(tls),
+        creates=Transported(httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES)),
         guards=guards,
     )

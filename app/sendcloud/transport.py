@@ -1,4 +1,4 @@
-"""One exchange with the upstream over HTTP: the only caller of httpx.
+"""The wire of the POSTs, on httpx: it tells what has left and what has not.
 
 Requests go straight to a transport, so there are no redirects, cookies, netrc or environment proxies to switch off.
 Every deadline is a native timeout of the transport; a call is never cancelled from outside, which would poison
@@ -7,50 +7,40 @@ httpcore's pool (encode/httpcore#1093).
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
-from operator import attrgetter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar, cast
 
 import httpx
+from typing_extensions import override
 
 from app.errors import BadUpstream, UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from app.sendcloud.answers import MAX_JSON_BYTES
 from app.sendcloud.protocol import Request
+from app.sendcloud.wire import Head, Wire
 from app.sendcloud.witness import Witness
 
 T = TypeVar("T")
-Answer = tuple[int, httpx.Headers, bytes]
 
-# The lanes hold the numbers down. As many are kept as there are: httpcore trims idle connections by counting all.
-# An idle one is given up well before common servers (5 s and more) do it: a request that meets their FIN is lost.
-READS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2.0)
-# A kept connection may die while the request is on its way; a fresh one for each leaves no doubt about the others.
+# The lanes hold the numbers down. A kept connection may die while the request is on its way; a fresh one for each
+# leaves no doubt about the others.
 CREATES = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 
 
-class Wire:
-    """Exchanges over one transport. Every method raises `UpstreamError` where httpx would raise one of its own."""
+class Transported(Wire):
+    """Exchanges over one transport of httpx."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
+    @override
     async def aclose(self) -> None:
-        """Closes its connections."""
         await self._transport.aclose()
 
-    async def exchange(
-        self, request: Request[T], timeouts: Mapping[str, float], deadline: float, witness: Witness | None = None
-    ) -> Answer:
-        """Status, headers and the whole body, of 1 MiB at most; the deadline is on the event loop's clock."""
-        async with self.response(request, timeouts, deadline, witness) as (response, chunks):
-            return response.status_code, response.headers, await read(chunks)
-
+    @override
     @asynccontextmanager
     async def response(
         self, request: Request[T], timeouts: Mapping[str, float], deadline: float, witness: Witness | None = None
-    ) -> AsyncIterator[tuple[httpx.Response, AsyncIterator[bytes]]]:
-        """The head of the answer, and its body while it arrives."""
+    ) -> AsyncIterator[tuple[Head, AsyncIterator[bytes]]]:
         extensions: dict[str, object] = {"timeout": dict(timeouts)}
         if witness is not None:
             extensions["trace"] = witness
@@ -66,10 +56,9 @@ class Wire:
             )
         stream = cast("httpx.AsyncByteStream", response.stream)
         try:
-            yield response, _chunks(stream, deadline)
+            yield Head(response.status_code, response.headers), _chunks(stream, deadline)
         finally:
             with _failures():
-                _refuse_surplus(stream)
                 await stream.aclose()
 
 
@@ -79,47 +68,6 @@ async def _chunks(stream: httpx.AsyncByteStream, deadline: float) -> AsyncIterat
             if asyncio.get_running_loop().time() > deadline:
                 raise UpstreamTimeout("an answer that does not end in time")
             yield chunk
-
-
-_parser_of = attrgetter("_httpcore_stream._stream._connection._h11_state")
-
-
-def _refuse_surplus(stream: httpx.AsyncByteStream) -> None:
-    """Keeps a connection from being used again on which more came than the answer.
-
-    httpcore 1.0 has no public way to ask: it would give these bytes to the next call as the beginning of its answer.
-    """
-    with suppress(AttributeError):  # there is no parser behind a transport that is no connection
-        parser = _parser_of(stream)
-        surplus, _ = parser.trailing_data
-        if surplus:
-            parser.send_failed()
-
-
-async def read(chunks: AsyncIterable[bytes]) -> bytes:
-    """All of it. Raises `BadUpstream` beyond 1 MiB."""
-    body = bytearray()
-    async for chunk in chunks:
-        body += chunk
-        if len(body) > MAX_JSON_BYTES:
-            raise BadUpstream("an answer of more than 1 MiB")
-    return bytes(body)
-
-
-async def complete(chunks: AsyncIterable[bytes], length: int | None) -> AsyncIterator[bytes]:
-    """The chunks. Raises `BadUpstream` at their end if they are not as long as announced."""
-    received = 0
-    async for chunk in chunks:
-        received += len(chunk)
-        yield chunk
-    if length is not None and received != length:
-        raise BadUpstream("a document that is not as long as announced")
-
-
-def content_length(headers: httpx.Headers) -> int | None:
-    """The length that was announced, in bytes."""
-    value = headers.get("content-length", "")
-    return int(value) if value.isascii() and value.isdecimal() else None
 
 
 # The first row that fits decides, so the most specific stand first.

@@ -50,6 +50,7 @@ from app.sendcloud.schemas import (
     ServicePointQuery,
 )
 from app.sendcloud.tokens import token_expiry
+from app.sendcloud.transport import Transported
 from tests.support.sandbox import POSTAL_CODES, SandboxProcess, running_sandbox
 from tests.support.unlimited import unlimited
 
@@ -90,7 +91,7 @@ async def _transport() -> AsyncIterator[Recorder]:
 @pytest.fixture(name="sendcloud")
 def _sendcloud(sandbox: SandboxProcess, transport: Recorder) -> Sendcloud:
     urls = (sandbox.panel_url, sandbox.service_points_url)
-    return Sendcloud(*urls, reads=transport, creates=transport, guards=unlimited(DEADLINES))
+    return Sendcloud(*urls, reads=Transported(transport), creates=Transported(transport), guards=unlimited(DEADLINES))
 
 
 def new_return(outgoing: Outgoing, **changes: object) -> NewReturn:

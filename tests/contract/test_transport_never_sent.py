@@ -23,6 +23,7 @@ from app.errors import (
 from app.sendcloud.client import Sendcloud, connect
 from app.sendcloud.lanes import Deadlines
 from app.sendcloud.schemas import CreatedReturn
+from app.sendcloud.transport import Transported
 from tests.support.raw_server import (
     Behaviour,
     RawServer,
@@ -113,7 +114,9 @@ async def client(url: str, *, tls: ssl.SSLContext | None = None, mute: bool = Fa
             limits = httpx.Limits(max_keepalive_connections=0)
             creates: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(verify=tls or True, limits=limits)
             creates = Mute(creates) if mute else creates
-            sendcloud = Sendcloud(url, url, reads=creates, creates=creates, guards=unlimited(DEADLINES))
+            sendcloud = Sendcloud(
+                url, url, reads=Transported(creates), creates=Transported(creates), guards=unlimited(DEADLINES)
+            )
             stack.push_async_callback(sendcloud.aclose)
         yield sendcloud
 

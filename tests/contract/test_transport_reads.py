@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import httpx
 import pytest
@@ -19,8 +19,8 @@ from app.errors import (
 from app.sendcloud.client import Sendcloud, connect
 from app.sendcloud.lanes import Deadlines
 from app.sendcloud.protocol import Call
+from app.sendcloud.reads import Reads
 from app.sendcloud.schemas import LabelPending
-from app.sendcloud.transport import READS
 from tests.support import calls
 from tests.support.raw_server import (
     Behaviour,
@@ -261,16 +261,16 @@ async def test_deadlines_do_not_wear_the_client_out() -> None:
     async def moody(writer: asyncio.StreamWriter) -> None:
         await (answer(202) if well.is_set() else silence)(writer)
 
-    async with raw_server(moody) as server, httpx.AsyncHTTPTransport(trust_env=False, limits=READS) as transport:
+    async with raw_server(moody) as server, aclosing(Reads(httpx.create_ssl_context(trust_env=False))) as reads:
         url = f"http://127.0.0.1:{server.port}"
         for _ in range(4):
             # With a breaker of its own each time, or most of them would never reach the connections.
-            sendcloud = Sendcloud(url, url, reads=transport, creates=transport, guards=unlimited(DEADLINES))
+            sendcloud = Sendcloud(url, url, reads=reads, creates=reads, guards=unlimited(DEADLINES))
             late = await asyncio.gather(*[_poll(sendcloud) for _ in range(50)], return_exceptions=True)
             # On a busy machine the time of some is up before they are connected.
             assert {type(result) for result in late} <= {UpstreamTimeout, UpstreamUnavailable}
         well.set()
-        sendcloud = Sendcloud(url, url, reads=transport, creates=transport, guards=unlimited(DEADLINES))
+        sendcloud = Sendcloud(url, url, reads=reads, creates=reads, guards=unlimited(DEADLINES))
         assert [await _poll(sendcloud) for _ in range(40)] == [LabelPending()] * 40
 
 

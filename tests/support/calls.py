@@ -8,8 +8,9 @@ import httpx
 from app.sendcloud.client import Document, Sendcloud, connect
 from app.sendcloud.lanes import Deadlines
 from app.sendcloud.protocol import Call, Picture
+from app.sendcloud.reads import Reads
 from app.sendcloud.schemas import ServicePointQuery
-from app.sendcloud.transport import CREATES, READS
+from app.sendcloud.transport import CREATES, Transported
 from tests.support.unlimited import unlimited
 from tests.unit.test_protocol_answers import NEW_RETURN
 
@@ -32,16 +33,16 @@ async def client(port: int, scheme: str = "http") -> AsyncIterator[Sendcloud]:
 @asynccontextmanager
 async def clients() -> AsyncIterator[Callable[[int], Sendcloud]]:
     """Patient clients by port, all on the same connections, each with breakers that are closed."""
-    async with (
-        httpx.AsyncHTTPTransport(trust_env=False, limits=READS) as reads,
-        httpx.AsyncHTTPTransport(trust_env=False, limits=CREATES) as creates,
-    ):
+    tls = httpx.create_ssl_context(trust_env=False)
+    reads = Reads(tls)
+    async with httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES) as creates:
 
         def fresh(port: int) -> Sendcloud:
             url = f"http://127.0.0.1:{port}"
-            return Sendcloud(url, url, reads=reads, creates=creates, guards=unlimited())
+            return Sendcloud(url, url, reads=reads, creates=Transported(creates), guards=unlimited())
 
         yield fresh
+    await reads.aclose()
 
 
 async def made(sendcloud: Sendcloud, call: Call) -> object:

@@ -26,6 +26,7 @@ from app.errors import (
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.lanes import Deadlines
 from app.sendcloud.schemas import LabelFailed, LabelPending, LabelReady, ServicePointQuery
+from app.sendcloud.transport import Transported
 from tests.support.unlimited import unlimited
 from tests.unit.test_protocol_answers import NEW_RETURN, PANEL, POINTS
 
@@ -36,7 +37,13 @@ TOKEN = "aaa.bbb.ccc"
 
 def client(transport: httpx.AsyncBaseTransport, deadlines: Deadlines | None = None) -> Sendcloud:
     """A client that has one transport for everything."""
-    return Sendcloud(f"{PANEL}/", f"{POINTS}/", reads=transport, creates=transport, guards=unlimited(deadlines))
+    return Sendcloud(
+        f"{PANEL}/",
+        f"{POINTS}/",
+        reads=Transported(transport),
+        creates=Transported(transport),
+        guards=unlimited(deadlines),
+    )
 
 
 class Failing(httpx.AsyncBaseTransport):
@@ -388,5 +395,5 @@ async def test_closing_the_client_closes_both_transports() -> None:
             closed.append(self)
 
     reads, creates = Closing(OSError()), Closing(OSError())
-    await Sendcloud(PANEL, POINTS, reads=reads, creates=creates, guards=unlimited()).aclose()
+    await Sendcloud(PANEL, POINTS, reads=Transported(reads), creates=Transported(creates), guards=unlimited()).aclose()
     assert closed == [reads, creates]

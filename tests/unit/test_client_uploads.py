@@ -16,6 +16,7 @@ from app.errors import UpstreamUnavailable as Unavailable
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.protocol import Picture
 from app.sendcloud.schemas import Upload
+from app.sendcloud.transport import Transported
 from tests.support.unlimited import unlimited
 
 BACK_AND_FRONT = [
@@ -49,7 +50,13 @@ async def pieces(*data: bytes) -> AsyncIterator[bytes]:
 async def upload(creates: Creates) -> list[Upload]:
     """Two pictures stored over this transport; whatever goes over the one for reads fails."""
     reads = httpx.MockTransport(lambda _: httpx.Response(500))
-    client = Sendcloud("https://p.example", "https://s.example", reads=reads, creates=creates, guards=unlimited())
+    client = Sendcloud(
+        "https://p.example",
+        "https://s.example",
+        reads=Transported(reads),
+        creates=Transported(creates),
+        guards=unlimited(),
+    )
     pictures = [Picture("image/png", 6, pieces(b"abc", b"def")), Picture("image/heic", 4, pieces(b"\r\n--"))]
     return await client.upload("my-shop", "access", pictures)
 

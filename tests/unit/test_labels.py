@@ -19,6 +19,7 @@ from app.records import Found, ReturnRecord
 from app.returns import Returns
 from app.sealing import Keyring
 from app.sendcloud.client import Sendcloud
+from app.sendcloud.transport import Transported
 from app.store import Store
 from tests.support.processes import Valkey, eventually
 from tests.support.samples import return_record
@@ -77,7 +78,11 @@ def desk_on(store: Store, interval: float) -> Desk:
     """Labels that are looked at first after so many seconds."""
     upstream = Upstream()
     sendcloud = Sendcloud(
-        "https://panel.example", "https://points.example", reads=upstream, creates=upstream, guards=unlimited()
+        "https://panel.example",
+        "https://points.example",
+        reads=Transported(upstream),
+        creates=Transported(upstream),
+        guards=unlimited(),
     )
     returns = Returns(store, Keyring([b"k" * 32]), return_ttl=600, claim_ttl=600, lease=600)
     return Desk(Labels(store, returns, sendcloud, Schedule(interval, 5, 5, 600)), returns, upstream)

@@ -16,6 +16,7 @@ from app.cache import FleetCache
 from app.errors import BadUpstream, UpstreamUnauthorized
 from app.points import EARTH_METRES, GRID_METRES, Place, Search, ServicePoints, distance, measured
 from app.sendcloud.client import Sendcloud
+from app.sendcloud.transport import Transported
 from app.store import Store
 from tests.support.processes import Valkey
 from tests.support.samples import service_point
@@ -73,7 +74,11 @@ async def bench_on_shared_valkey(valkey: Valkey) -> AsyncIterator[Bench]:
     upstream.answers.set()
     transport = httpx.MockTransport(upstream.answer)
     sendcloud = Sendcloud(
-        "https://panel.example", "https://points.example", reads=transport, creates=transport, guards=unlimited()
+        "https://panel.example",
+        "https://points.example",
+        reads=Transported(transport),
+        creates=Transported(transport),
+        guards=unlimited(),
     )
     one, other = FleetCache(store, patience=5), FleetCache(store, patience=5)
     points = (ServicePoints(one, sendcloud, FRESH_SECONDS), ServicePoints(other, sendcloud, FRESH_SECONDS))

@@ -18,6 +18,7 @@ from app.sendcloud.client import Sendcloud
 from app.sendcloud.lanes import Deadlines
 from app.sendcloud.protocol import Call, Method, Picture
 from app.sendcloud.resilience import RETRY_RESERVE, guards
+from app.sendcloud.transport import Transported
 from tests.support.unlimited import Seen, Unlimited, unlimited
 from tests.unit.test_protocol_answers import NEW_RETURN, PANEL, POINTS
 
@@ -68,8 +69,8 @@ class Stage:
         self.upstream = Upstream(said)
         self.quota, self.seen = Unlimited(), Seen()
         self.guards = guards(deadlines or Deadlines(), self.quota, self.seen)
-        wire = {"reads": self.upstream, "creates": self.upstream}
-        self.sendcloud = Sendcloud(PANEL, POINTS, **wire, guards=self.guards)
+        wire = Transported(self.upstream)
+        self.sendcloud = Sendcloud(PANEL, POINTS, reads=wire, creates=wire, guards=self.guards)
         self.hooks = 0
         self.subjects: Iterator[int] = itertools.count()
 
@@ -311,8 +312,8 @@ async def test_no_turn_no_call(error: BffError) -> None:
     """Nothing is sent, nothing is tried again, no creation is in doubt, and the breaker learns nothing."""
     stage = Stage(SETTINGS)
     all_guards = guards(Deadlines(), Closed(error), stage.seen)
-    wire = {"reads": stage.upstream, "creates": stage.upstream}
-    stage.sendcloud = Sendcloud(PANEL, POINTS, **wire, guards=all_guards)
+    wire = Transported(stage.upstream)
+    stage.sendcloud = Sendcloud(PANEL, POINTS, reads=wire, creates=wire, guards=all_guards)
     for call in (stage.settings, stage.label, stage.upload, stage.create) * FAILURES_IN_A_ROW:
         with pytest.raises(type(error)) as caught:
             await call()

@@ -1,0 +1,98 @@
+"""The wire of the GETs, on aiohttp: connections are kept, and a cancelled call costs itself alone (ADR 3)."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from math import inf
+from typing import TypeVar
+
+import aiohttp
+from typing_extensions import override
+from yarl import URL
+
+from app.errors import BadUpstream, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from app.sendcloud.protocol import Request
+from app.sendcloud.wire import Head, Wire
+from app.sendcloud.witness import Witness
+
+T = TypeVar("T")
+
+KEPT_SECONDS = 2.0
+"""Common servers give idle connections up after 5 s and more: a request that meets their FIN is lost."""
+MAX_HEADER_BYTES = 64 * 1024
+
+# The first row that fits decides, so the most specific stand first. The last column: another connection may do better.
+_FAILURES: tuple[tuple[type[Exception], type[UpstreamError], bool], ...] = (
+    (aiohttp.ClientSSLError, BadUpstream, False),
+    (aiohttp.ConnectionTimeoutError, UpstreamUnavailable, True),
+    (aiohttp.ClientConnectorError, UpstreamUnavailable, True),
+    (asyncio.TimeoutError, UpstreamTimeout, False),
+    (aiohttp.InvalidURL, BadUpstream, False),
+    (ssl.SSLError, BadUpstream, False),
+    (aiohttp.ClientError, BadUpstream, True),
+    (OSError, BadUpstream, True),
+    (ValueError, BadUpstream, False),
+)
+
+
+class Reads(Wire):
+    """Exchanges of requests that may be repeated; how many at once is for others to say."""
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls, limit=0, keepalive_timeout=KEPT_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+        )
+        # The library would send a GET again that met the end of a kept connection, and no count would be right.
+        self._session._retry_connection = False  # noqa: SLF001  there is no public switch
+
+    @override
+    async def aclose(self) -> None:
+        await self._session.close()
+
+    @override
+    @asynccontextmanager
+    async def response(
+        self, request: Request[T], timeouts: Mapping[str, float], deadline: float, witness: Witness | None = None
+    ) -> AsyncIterator[tuple[Head, AsyncIterator[bytes]]]:
+        limits = aiohttp.ClientTimeout(
+            total=deadline - asyncio.get_running_loop().time(),
+            sock_connect=timeouts["connect"],
+            sock_read=timeouts["read"],
+            ceil_threshold=inf,
+        )
+        with _failures():
+            response = await self._session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=request.headers,
+                allow_redirects=False,
+                timeout=limits,
+            )
+        try:
+            yield Head(response.status, response.headers), _chunks(response)
+        finally:
+            response.release()
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    with _failures():
+        async for chunk in response.content.iter_any():
+            yield chunk
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """The one place where the library's errors become ours; its texts quote what was received."""
+    try:
+        yield
+    except tuple(theirs for theirs, _, _ in _FAILURES) as cause:
+        ours, passing = next((ours, passing) for theirs, ours, passing in _FAILURES if isinstance(cause, theirs))
+        error = ours(type(cause).__name__)
+        error.passing = passing
+        raise error from None
