@@ -4,10 +4,14 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from http import HTTPStatus
 from math import inf
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import RawResponseMessage
 from typing_extensions import override
 from yarl import URL
 
@@ -36,20 +40,68 @@ _FAILURES: tuple[tuple[type[Exception], type[UpstreamError], bool], ...] = (
 )
 
 
+class OneAnswer(ResponseHandler):
+    """A connection of aiohttp that is closed when more comes over it than the answer that was asked for.
+
+    The library would keep it, and take what came too much for the beginning of the next answer.
+    """
+
+    _answer: aiohttp.StreamReader | None = None
+    """The body of the answer that is not an interim one."""
+
+    @property
+    def _is_answered(self) -> bool:
+        return self._answer is not None and self._answer.is_eof()
+
+    @override
+    def set_response_params(self, **params: Any) -> None:
+        self._answer = None
+        super().set_response_params(**params)
+
+    @override
+    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:
+        message, body = data
+        if message.code < HTTPStatus.OK:
+            super().feed_data(data, size)
+        elif self._answer is None:
+            self._answer = body
+            super().feed_data(data, size)
+        else:
+            self.close()
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._is_answered:
+            self.close()
+            return
+        super().data_received(data)
+        if self._is_answered and self._has_begun_another():
+            self.close()
+
+    def _has_begun_another(self) -> bool:
+        try:
+            return self._parser is not None and self._parser.feed_eof() is not None
+        except Exception:  # noqa: BLE001  whatever is wrong with it, it is there
+            return True
+
+
 class Reads(Wire):
     """Exchanges of requests that may be repeated; how many at once is for others to say."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
+        connector = aiohttp.TCPConnector(ssl=tls, limit=0, keepalive_timeout=KEPT_SECONDS)
+        # There is no public way to name the class of connections, nor to keep the library from sending a GET again that
+        # met the end of a kept one, with which no count would be right.
+        connector._factory = partial[ResponseHandler](OneAnswer, loop=asyncio.get_running_loop())  # noqa: SLF001
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls, limit=0, keepalive_timeout=KEPT_SECONDS),
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
         )
-        # The library would send a GET again that met the end of a kept connection, and no count would be right.
-        self._session._retry_connection = False  # noqa: SLF001  there is no public switch
+        self._session._retry_connection = False  # noqa: SLF001
 
     @override
     async def aclose(self) -> None:

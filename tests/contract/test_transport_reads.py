@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 
 import httpx
 import pytest
@@ -180,14 +180,39 @@ async def test_redirects_lead_nowhere(call: Call) -> None:
         assert (len(server.requests), elsewhere.connections) == (len(REDIRECTS), 0)
 
 
-@pytest.mark.parametrize("surplus", [b"HTTP/1.1 500 -\r\ncontent-length: 0\r\n\r\n", b"HTTP/1.1 200", b"\r\n", b"x"])
-async def test_no_answer_is_taken_for_the_next_ones(surplus: bytes) -> None:
-    """What comes after the end of an answer is thrown away with its connection: it is nobody's answer."""
-    said = b"HTTP/1.1 202 -\r\ncontent-length: 0\r\n\r\n" + surplus
-    async with raw_server(saying(said)) as server, client(server.port) as sendcloud:
+ACCEPTED = b"HTTP/1.1 202 -\r\ncontent-length: 0\r\n\r\n"
+ANOTHER = b"HTTP/1.1 500 -\r\ncontent-length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("surplus", [ANOTHER, ANOTHER[:12], ANOTHER[:9]])
+@pytest.mark.parametrize("pause", [0, 0.02])
+async def test_no_answer_is_taken_for_the_next_ones(surplus: bytes, pause: float) -> None:
+    """What comes after the end of an answer, with it or later, goes with its connection: it is nobody's answer."""
+    said = asyncio.Event()
+
+    async def too_much(writer: asyncio.StreamWriter) -> None:
+        writer.write(ACCEPTED if pause else ACCEPTED + surplus)
+        await asyncio.sleep(pause)
+        writer.write(surplus)
+        said.set()
+
+    async with raw_server(too_much) as server, client(server.port) as sendcloud:
         for _ in range(3):
             assert await sendcloud.poll_label("my-shop", "a.b.c") == LabelPending()
+            await said.wait()
+            said.clear()
+            # One look at the sockets for what is there by now.
+            await asyncio.sleep(0.01)
         assert (len(server.requests), server.connections) == (3, 3)
+
+
+@pytest.mark.parametrize(("surplus", "taken"), [(b"\r\n", True), (b"x", False)])
+async def test_an_empty_line_after_an_answer_is_nothing_and_garbage_spoils_it(surplus: bytes, taken: bool) -> None:  # noqa: FBT001
+    """An answer with garbage behind it is none; neither changes what later calls are told."""
+    async with raw_server(saying(ACCEPTED + surplus)) as server, client(server.port) as sendcloud:
+        for _ in range(3):
+            with nullcontext() if taken else pytest.raises(BadUpstream):
+                assert await sendcloud.poll_label("my-shop", "a.b.c") == LabelPending()
 
 
 async def test_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
