@@ -92,7 +92,8 @@ class Reads(Wire):
         connector = aiohttp.TCPConnector(ssl=tls, limit=0, keepalive_timeout=KEPT_SECONDS)
         # There is no public way to name the class of connections, nor to keep the library from sending a GET again that
         # met the end of a kept one, with which no count would be right.
-        connector._factory = partial[ResponseHandler](OneAnswer, loop=asyncio.get_running_loop())  # noqa: SLF001
+        connections: Any = partial(OneAnswer, loop=asyncio.get_running_loop())
+        connector._factory = connections  # noqa: SLF001
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
