@@ -16,10 +16,12 @@ from app.errors import BffError, UpstreamError, UpstreamTimeout, UpstreamUnautho
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.schemas import PortalSettings
 from app.single_flight import SingleFlight
-from app.store import Change, Store
+from app.store import Change, Limit, Store
 
 STALE_SECONDS = 24 * 3600
 """How long an answer is served while the upstream fails."""
+ROOM_OF_ONE_PARCEL = Limit(2 * 1024 * 1024, STALE_SECONDS)
+"""Bytes that are kept because of one parcel's questions; else whoever has one could fill the store with them."""
 PAUSE_SECONDS = 0.02
 _TIME = struct.Struct(">d")
 
@@ -52,23 +54,24 @@ class FleetCache:
         self._flights: SingleFlight[Cached] = SingleFlight()
         self._renewing: set[asyncio.Task[None]] = set()
 
-    async def get(self, key: str, fetch: Fetch, freshness: float) -> Cached:
+    async def get(self, key: str, fetch: Fetch, freshness: float, scope: str | None = None) -> Cached:
         """The answer, at most `freshness` seconds old unless the upstream fails.
 
         From half that age on it is asked for again while the old one is served, so that a busy key never waits.
+        What is asked for a parcel, named by its scope, is kept as long as that parcel has room.
 
         Raises:
             UpstreamError, NotFound: as `fetch` does, where nothing is kept.
             StoreUnavailable: before any upstream call, which would go uncounted otherwise.
         """
-        return await self._flights.share(key, partial(self._get, key, fetch, freshness))
+        return await self._flights.share(key, partial(self._get, key, fetch, freshness, scope))
 
     async def aclose(self) -> None:
         """Waits for what is under way."""
         await self._flights.aclose()
         await asyncio.gather(*self._renewing, return_exceptions=True)
 
-    async def _get(self, key: str, fetch: Fetch, freshness: float) -> Cached:
+    async def _get(self, key: str, fetch: Fetch, freshness: float, scope: str | None) -> Cached:
         deadline = asyncio.get_running_loop().time() + self._patience
         while asyncio.get_running_loop().time() < deadline:
             kept = await self._kept(key)
@@ -81,15 +84,16 @@ class FleetCache:
                     # Somebody renewed it between our look and our lock.
                     await self._store.release(_lock(key), owner)
                     continue
+                renewal = self._renewed(key, owner, kept, fetch, scope)
                 if kept.value is None or kept.age >= freshness:
-                    return await self._renewed(key, owner, kept, fetch)
-                self._renew_behind(self._renewed(key, owner, kept, fetch))
+                    return await renewal
+                self._renew_behind(renewal)
             if kept.value is not None:
                 return Cached(kept.value, stale=kept.age >= freshness, now=kept.now)
             await asyncio.sleep(PAUSE_SECONDS)
         raise UpstreamTimeout("another replica has been asking for too long")
 
-    async def _renewed(self, key: str, owner: str, kept: _Kept, fetch: Fetch) -> Cached:
+    async def _renewed(self, key: str, owner: str, kept: _Kept, fetch: Fetch, scope: str | None) -> Cached:
         started = asyncio.get_running_loop().time()
         try:
             value = await fetch()
@@ -102,9 +106,13 @@ class FleetCache:
             await self._store.release(_lock(key), owner)
             raise
         now = kept.now + asyncio.get_running_loop().time() - started
-        await self._store.commit(owner, [Change(_name(key), kept.revision, _TIME.pack(now) + value, STALE_SECONDS)])
+        if scope is None or await self._has_room(scope, len(value)):
+            await self._store.commit(owner, [Change(_name(key), kept.revision, _TIME.pack(now) + value, STALE_SECONDS)])
         await self._store.release(_lock(key), owner)
         return Cached(value, stale=False, now=now)
+
+    async def _has_room(self, scope: str, size: int) -> bool:
+        return (await self._store.spend(f"q:{{searched:{scope}}}", size, ROOM_OF_ONE_PARCEL)).granted
 
     def _renew_behind(self, renewal: Coroutine[None, None, Cached]) -> None:
         async def quietly() -> None:

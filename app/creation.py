@@ -159,7 +159,7 @@ class Creation:
             return []
         place = Place(data.parcel.to_coordinates.latitude, data.parcel.to_coordinates.longitude)
         search = Search(session.brand, data.parcel.country.iso_2, place, ALTERNATIVES_WITHIN_METRES, carriers)
-        found = await self.points.near(search, session.outgoing.service_points_token)
+        found = await self.points.near(search, session.outgoing.service_points_token, session.scope)
         return [enrichment.service_point(point, found.now) for point in found.points[:ALTERNATIVES]]
 
     def _created(self, created: upstream.CreatedReturn, found: Found) -> ReturnRecord:

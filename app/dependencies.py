@@ -29,7 +29,7 @@ from app.errors import (
 )
 from app.flows import Flows
 from app.labels import Labels
-from app.limits import CallerLimit, ParcelLimit
+from app.limits import CallerLimit, ParcelLimit, ParcelPlaces
 from app.load import Load
 from app.points import ServicePoints
 from app.sendcloud.client import Sendcloud
@@ -44,6 +44,7 @@ CREDENTIALS = (
 )
 """For the description alone, where either one is enough; `presented` reads them."""
 UPLOADS_AT_ONCE = 4
+UPLOADS_OF_ONE_PARCEL = 1
 KEY = r'^(?:"([!-~]{16,255})"|([!#-~][!-~]{15,254}))$'
 
 
@@ -65,6 +66,7 @@ class Services:
     parcel_limit: ParcelLimit
     upload_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS_AT_ONCE))
     """Each holds up to 100 MB of the temporary directory."""
+    uploads_of_parcels: ParcelPlaces = field(default_factory=lambda: ParcelPlaces(UPLOADS_OF_ONE_PARCEL))
 
 
 async def services(request: Request) -> Services:

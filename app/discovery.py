@@ -71,7 +71,7 @@ def _cluster(server: Server, seeds: Sequence[Address]) -> Topology:
     async def find(known: Iterable[Address]) -> Map:
         asked = [server._replace(host=host, port=port) for host, port in dict.fromkeys([*known, *seeds])]
         answers = await _answers(asked, [("CLUSTER", "INFO"), ("CLUSTER", "SLOTS")])
-        maps = [(_epoch(info), _cluster_map(slots, host)) for host, (info, slots) in answers]
+        maps = [(_standing(info), _cluster_map(slots, host)) for host, (info, slots) in answers]
         return max(maps, key=lambda each: (each[0], _covered(each[1])))[1]
 
     return Topology(server, find, replicated=True)
@@ -103,9 +103,10 @@ def _covered(found: Map) -> int:
     return sum(each.last - each.first + 1 for each in found.ranges)
 
 
-def _epoch(info: bytes) -> int:
+def _standing(info: bytes) -> tuple[bool, int]:
+    """Whether the node is at work, and its epoch: one that was cut off raises its own with every vote it calls for."""
     facts = dict(line.split(b":", 1) for line in info.split() if b":" in line)
-    return int(facts[b"cluster_current_epoch"])
+    return facts[b"cluster_state"] == b"ok", int(facts[b"cluster_current_epoch"])
 
 
 def _everything_at(address: Address) -> Map:

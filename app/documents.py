@@ -19,6 +19,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
+from app.limits import ParcelPlaces
 from app.observability import KEPT_BYTES
 from app.pump import (
     KEPT_SECONDS,
@@ -40,6 +41,7 @@ from app.store import Limit, Store, Versioned
 PUMPS = 8
 """Downloads into Redis at a time and replica: they are fast, and each costs some MB of buffers."""
 DIRECT_READERS = 8
+DIRECT_READERS_OF_ONE_PARCEL = 2
 DIRECT_SECONDS = 60.0
 """Who reads from the upstream holds a connection there, so few do and not for long."""
 BUSY_SECONDS = 2
@@ -74,6 +76,7 @@ class Documents:
         self._pumps: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(PUMPS)
         self._direct_turns = asyncio.Semaphore(DIRECT_READERS)
+        self._direct_places = ParcelPlaces(DIRECT_READERS_OF_ONE_PARCEL)
         # A label that thousands wait for is read by all of them in the same moment.
         self._looks: SingleFlight[tuple[float, list[Versioned]]] = SingleFlight()
         self._chunks: SingleFlight[tuple[Progress, bytes]] = SingleFlight()
@@ -84,6 +87,7 @@ class Documents:
 
         Raises:
             UpstreamError: there is no PDF to be had.
+            TooManyCalls: it is not kept, and others of the parcel are reading from the upstream.
         """
         now, (read,) = await self._looks.share(name, partial(self._store.read, progress_key(name)))
         progress = Progress.model_validate_json(read.value) if read.revision else None
@@ -100,7 +104,7 @@ class Documents:
                 return
             # Others found it too large or the room used up: everybody gets it from the upstream.
             if own is None:
-                await held.enter_async_context(self._turn(self._direct_turns))
+                await self._enter_direct_turn(scope, held)
                 own = await held.enter_async_context(_opened(source))
             yield Delivery(own.length, aiter(own), DIRECT_SECONDS)
 
@@ -128,7 +132,7 @@ class Documents:
             await pump.end("direct")
             # A slow reader must not keep others from pumping.
             await turn.aclose()
-            await ours.enter_async_context(self._turn(self._direct_turns))
+            await self._enter_direct_turn(pump.scope, ours)
             await held.enter_async_context(ours.pop_all())
             return pdf
 
@@ -141,6 +145,10 @@ class Documents:
         KEPT_BYTES.inc(pump.kept_bytes)
         with contextlib.suppress(StoreUnavailable):
             await self._spend(pump.kept_bytes - reserved)
+
+    async def _enter_direct_turn(self, scope: str, held: AsyncExitStack) -> None:
+        held.enter_context(self._direct_places.place(scope))
+        await held.enter_async_context(self._turn(self._direct_turns))
 
     @asynccontextmanager
     async def _turn(self, turns: asyncio.Semaphore) -> AsyncIterator[None]:

@@ -22,7 +22,7 @@ BffError
 ├── OriginNotAllowed                a browser of another site calls with our cookie
 ├── TooManyHandoffs                 one parcel has all the links it may
 ├── PartnerKeyUnknown               an X-Partner-Key of no partner
-├── TooManyCalls                    one parcel's sessions cost the upstream too much
+├── TooManyCalls                    one parcel's sessions cost the upstream, or this replica, too much
 ├── TooManyLookups                  this caller asked too often
 ├── TooManyFailedLookups            this order failed too often, whoever asked
 ├── NotFound                        the thing asked for is known not to be there
@@ -175,7 +175,7 @@ class TooManyHandoffs(BffError):
 
 
 class TooManyCalls(BffError):
-    """The sessions of this parcel made as many upstream calls as they may for now, or had too many returns refused."""
+    """The sessions of this parcel do as much as they may for now, or had too many returns refused."""
 
 
 class PartnerKeyUnknown(BffError):

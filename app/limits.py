@@ -6,8 +6,9 @@ The transitions of the delay are pure functions; docs/limits.md has the table.
 import math
 import secrets
 import unicodedata
-from collections.abc import Mapping
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from app.errors import StoreUnavailable, TooManyCalls, TooManyFailedLookups
@@ -18,6 +19,8 @@ from app.store import Change, Limit, Store, Versioned
 
 WINDOW_SECONDS = 60
 MINUTE = 60
+BUSY_SECONDS = 5
+"""Until something of the same parcel that was under way may have ended."""
 DELAYS = tuple(MINUTE * minutes for minutes in (0, 0, 0, 1, 4, 16, 64, 256, 480))
 """Seconds to wait after so many failures; the last one stands for all more."""
 FORGOTTEN_SECONDS = 24 * 3600
@@ -122,6 +125,25 @@ class ParcelLimit:
         allowance = await self._store.spend(f"q:{{parcel:{scope}}}", calls, self._limit)
         if not allowance.granted:
             raise TooManyCalls(retry_after=math.ceil(allowance.wait))
+
+
+class ParcelPlaces:
+    """What one parcel may have under way at this replica, where places are few and slow callers hold them."""
+
+    def __init__(self, per_parcel: int) -> None:
+        self._per_parcel = per_parcel
+        self._taken: Counter[str] = Counter()
+
+    @contextmanager
+    def place(self, scope: str) -> Iterator[None]:
+        """One of the parcel's places. Raises `TooManyCalls` if all are taken."""
+        if self._taken[scope] >= self._per_parcel:
+            raise TooManyCalls(retry_after=BUSY_SECONDS)
+        self._taken[scope] += 1
+        try:
+            yield
+        finally:
+            self._taken -= Counter([scope])
 
 
 class OrderLimit:

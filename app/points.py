@@ -54,8 +54,8 @@ class ServicePoints:
         self._sendcloud = sendcloud
         self._freshness = freshness
 
-    async def near(self, search: Search, token: str) -> Nearby:
-        """The points of these carriers within the radius; `token` is spent only if nobody asked lately."""
+    async def near(self, search: Search, token: str, scope: str) -> Nearby:
+        """The points of these carriers within the radius; token and room of the parcel are spent on what is new."""
         if not search.carriers:
             return Nearby([], stale=False, now=0.0)
         # Rounded, the search can be shared and tells nobody's address; a little wider, it still holds every point.
@@ -70,11 +70,11 @@ class ServicePoints:
         )
 
         key = f"points|{search.brand}|{search.country}|{centre.latitude},{centre.longitude}|{reach}|"
-        cached = await self._shared(key + ",".join(query.carriers), token, query)
+        cached = await self._shared(key + ",".join(query.carriers), token, query, scope)
         found = measured(_POINTS.validate_json(cached.value), search.place)
         return Nearby([point for point in found if (point.distance or 0) <= search.radius], cached.stale, cached.now)
 
-    async def _shared(self, key: str, token: str, query: ServicePointQuery) -> Cached:
+    async def _shared(self, key: str, token: str, query: ServicePointQuery, scope: str) -> Cached:
         """The answer of one upstream call for all; a token that was refused costs its own session alone."""
         while True:
             asked = False
@@ -85,7 +85,7 @@ class ServicePoints:
                 return _POINTS.dump_json(await self._sendcloud.service_points(token, query))
 
             try:
-                return await self._cache.get(key, fetch, self._freshness)
+                return await self._cache.get(key, fetch, self._freshness, scope)
             except UpstreamUnauthorized:
                 if asked:
                     raise

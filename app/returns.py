@@ -33,7 +33,7 @@ from app.errors import (
 )
 from app.models import Return, ReturnState
 from app.records import Found, KeyRecord, ReturnRecord
-from app.sealing import Keyring
+from app.sealing import Keyring, RecordUnreadable
 from app.store import Change, Store, Versioned
 
 SCHEMA = 1
@@ -165,12 +165,13 @@ class Returns:
         """The return after its outcome was stored (None if it never came to be).
 
         Raises:
+            RecordUnreadable: the return is kept under a key that we do not have; nothing more is tried.
             StoreUnavailable: the store does not take it now; it is tried on until it does.
         """
         # A task of its own: the caller may give up, but an outcome that is known must not get lost with it.
         task = asyncio.create_task(self._until_stored(attempt, event, change))
         self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
+        task.add_done_callback(self._settled)
         done, _ = await asyncio.wait({task}, timeout=SETTLE_SECONDS)
         if not done:
             raise StoreUnavailable("the outcome is not stored yet", retry_after=int(SETTLE_SECONDS))
@@ -245,10 +246,18 @@ class Returns:
             task.cancel()
         await asyncio.gather(*self._settling, return_exceptions=True)
 
+    def _settled(self, task: asyncio.Task[Found | None]) -> None:
+        self._settling.discard(task)
+        # Whoever asked may have given up, and then nobody looks at the failure any more.
+        if not task.cancelled():
+            task.exception()
+
     async def _until_stored(self, attempt: Attempt, event: Event, change: RecordChange) -> Found | None:
         while True:
             try:
                 return await self._advance(attempt, event, change)
+            except RecordUnreadable:
+                raise
             except StoreUnavailable:
                 await asyncio.sleep(SETTLE_PAUSE_SECONDS)
 

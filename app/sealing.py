@@ -15,6 +15,8 @@ from app.errors import StoreUnavailable
 VERSION = b"\x01"
 NONCE_BYTES = 12
 NAME_BYTES = 16
+ANOTHER_KEY_SECONDS = 30
+"""Until a record is asked for again that none of our keys opens; a key may be on its way to this replica."""
 
 
 class RecordUnreadable(StoreUnavailable):
@@ -63,7 +65,7 @@ class Keyring:
                 return unseal(_derived(key, scope), envelope, context)
             except RecordUnreadable:
                 continue
-        raise RecordUnreadable("no configured key opens it")
+        raise RecordUnreadable("no configured key opens it", retry_after=ANOTHER_KEY_SECONDS)
 
     def name(self, *parts: str) -> str:
         """A stable name that tells nothing about its parts without the key (22 characters of base64url)."""

@@ -88,7 +88,7 @@ async def find_service_points(
 ) -> Response:
     """Points of the parcel's carriers, nearest first, with opening hours in their own time zone."""
     await services.parcel_limit.spend(session.scope)
-    found = await services.points.near(search, session.outgoing.service_points_token)
+    found = await services.points.near(search, session.outgoing.service_points_token, session.scope)
     points = [enrichment.service_point(point, found.now) for point in found.points]
     answer = ServicePoints(service_points=wanted.picks(points, session), stale=found.stale)
     return Response(answer.model_dump_json(), media_type="application/json")

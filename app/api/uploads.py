@@ -63,9 +63,10 @@ async def upload_photos(
     request: Request, session: SessionDep, session_id: SessionIdDep, services: ServicesDep
 ) -> Uploads:
     """Stores pictures and gives the handles by which `photos` of a return in this session names them."""
-    if services.upload_slots.locked():
-        raise UploadsBusy(retry_after=RETRY_AFTER_SECONDS)
-    async with services.upload_slots, received(request) as files:
-        handles = await services.creation.upload(session, session_id, [file.picture() for file in files])
-        names = [file.name for file in files]
+    with services.uploads_of_parcels.place(session.scope):
+        if services.upload_slots.locked():
+            raise UploadsBusy(retry_after=RETRY_AFTER_SECONDS)
+        async with services.upload_slots, received(request) as files:
+            handles = await services.creation.upload(session, session_id, [file.picture() for file in files])
+            names = [file.name for file in files]
     return Uploads(uploads=[Upload(file=handle, name=name) for handle, name in zip(handles, names, strict=True)])

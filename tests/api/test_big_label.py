@@ -1,12 +1,13 @@
 """A label far bigger than the memory it may cost."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support.processes import Bff, eventually, fresh
-from tests.support.shopper import Shopper, shopper
+from tests.support.shopper import Shopper, shopper, told
 
 MEGABYTE = 1_000_000
 BIG = 20 * MEGABYTE
@@ -40,6 +41,25 @@ async def download(bff: Bff, someone: Shopper, path: str, pause: float = 0) -> t
             size, most, tail = size + len(chunk), max(most, resident(bff.process.pid)), (tail + chunk)[-6:]
             await asyncio.sleep(pause)
     return size, most, tail
+
+
+async def test_slow_readers_of_one_parcel(bff: Bff) -> None:
+    """Two readers of a big label keep a third one of their parcel out and nobody else; he may once they have left."""
+    someone, path = await labelled(bff, "PDF20M")
+    other, elsewhere = await labelled(bff, "PDF20M")
+    async with AsyncExitStack() as readers:
+        for _ in range(2):
+            reading = bff.http.stream("GET", path, headers=someone.headers)
+            assert (await readers.enter_async_context(reading)).status_code == 200
+        refused = await someone.get(path)
+        assert told(refused) == (429, "too-many-calls")
+        assert int(refused.headers["retry-after"]) > 0
+        assert (await download(bff, other, elsewhere))[0] == BIG
+
+    async def may() -> bool:
+        return (await someone.get(path)).status_code == 200
+
+    await eventually(may, 20)
 
 
 @pytest.mark.parametrize("pause", [0, 0.002], ids=["at full speed", "by a slow reader"])

@@ -265,6 +265,16 @@ async def test_shown_items_stay_as_they_were_cleaned(stage: Stage) -> None:
     assert not UNFIT.search(item["name"])
 
 
+async def test_large_searches_of_one_parcel_fill_no_store(stage: Stage) -> None:
+    """A parcel's searches are answered however large, and kept as far as its 2 MiB go."""
+    someone = await stage.shopper(service_points=[POINT | {"id": number} for number in range(1500)])
+    places = [f"/v1/service-points?latitude={latitude}&longitude=5.47" for latitude in (51, 52, 53, 54, 55, 56)]
+    before = len(stage.upstream.requests_for("service-points"))
+    for _ in range(2):
+        assert {(await someone.get(place)).status_code for place in places} == {200}
+    assert len(places) < len(stage.upstream.requests_for("service-points")) - before < 2 * len(places)
+
+
 async def test_ordinary_words_arrive_afterwards(stage: Stage) -> None:
     """After all of this a plain lookup works and says what the upstream said."""
     screen = (await stage.shopper()).screen

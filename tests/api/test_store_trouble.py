@@ -9,6 +9,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from app.returns import SETTLE_SECONDS
+from app.sealing import ANOTHER_KEY_SECONDS
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff, running_valkey
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, look_up, shopper
@@ -105,3 +107,20 @@ async def test_lookups_without_the_store_ask_nobody(
     lookups = [look_up(bff.http, fresh(prefix)) for prefix in ("LABEL", "NONE") for _ in range(10)]
     assert {answer.status_code for answer in await asyncio.gather(*lookups)} == {503}
     assert len(await sandbox.ledger()) == before
+
+
+async def test_a_return_that_no_key_opens_any_more(bff: Bff, store: Valkey, sandbox: SandboxProcess) -> None:
+    """A creation whose record got unreadable on the way is told so at once, and the outcome is not tried for ever."""
+    someone = await shopper(bff.http, order := fresh("SLOW"))
+    creating = asyncio.create_task(someone.create())
+
+    async def is_posted() -> bool:
+        return bool(await sandbox.ledger(kind="incoming", order=order))
+
+    await eventually(is_posted, 10)
+    [name] = [name async for name in store.client.scan_iter("p:*:r:rtn_*") if not name.endswith(b":lease")]
+    await store.client.hset(name, "v", b"sealed by somebody else")
+    async with asyncio.timeout(SETTLE_SECONDS):
+        answer = await creating
+    assert (answer.status_code, answer.json()["code"]) == (503, "temporarily-unavailable")
+    assert int(answer.headers["retry-after"]) == ANOTHER_KEY_SECONDS

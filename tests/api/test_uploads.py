@@ -31,6 +31,9 @@ def head(disposition: str = 'name="photos"; filename="a.png"') -> bytes:
     return f"--limit\r\nContent-Disposition: form-data; {disposition}\r\n\r\n".encode()
 
 
+WHOLE = head() + PNG + bytes(200_000) + b"\r\n" + END
+
+
 async def upload(someone: Shopper, *files: tuple[str, bytes], **headers: str) -> httpx.Response:
     """POST /v1/uploads with these files by field name; every file is called a.png."""
     named = [(name, ("a.png", content)) for name, content in files]
@@ -163,12 +166,11 @@ def spools(bff: Bff) -> list[str]:
 
 async def test_room_for_so_many(bff: Bff) -> None:
     """With four uploads under way the fifth is asked to come again; who leaves or ends gives the room back."""
-    someone = await shopper(bff.http, fresh("LABEL"))
-    whole = head() + PNG + bytes(200_000) + b"\r\n" + END
+    someone, *others = [await shopper(bff.http, fresh("LABEL")) for _ in range(1 + UPLOADS_AT_ONCE)]
     async with AsyncExitStack() as stack:
         four = [
-            await stack.enter_async_context(begun(bff, someone.headers, whole[:-1], announced=len(whole)))
-            for _ in range(UPLOADS_AT_ONCE)
+            await stack.enter_async_context(begun(bff, each.headers, WHOLE[:-1], announced=len(WHOLE)))
+            for each in others
         ]
 
         async def all_spool() -> bool:
@@ -179,10 +181,31 @@ async def test_room_for_so_many(bff: Bff) -> None:
         fifth = await upload(someone, ("photos", PNG))
         assert told(fifth) == (503, "uploads-busy")
         assert int(fifth.headers["retry-after"]) > 0
-        four[0][1].write(whole[-1:])
+        four[0][1].write(WHOLE[-1:])
         assert (await answer(four[0][0]))[0] == 201
     await _empties(bff)
     assert (await upload(someone, ("photos", PNG))).status_code == 201
+
+
+async def test_one_parcel_uploads_one_after_the_other(bff: Bff) -> None:
+    """While one of its sessions uploads, a parcel's others are told to wait; other parcels upload meanwhile."""
+    order = fresh("LABEL")
+    slow, mine, other = [await shopper(bff.http, each) for each in (order, order, fresh("LABEL"))]
+    async with begun(bff, slow.headers, WHOLE[:-1], announced=len(WHOLE)) as (reader, writer):
+
+        async def spools_one() -> bool:
+            """Whether its file is there."""
+            return len(spools(bff)) == 1
+
+        await eventually(spools_one, 20)
+        for each in (slow, mine):
+            refused = await upload(each, ("photos", PNG))
+            assert told(refused) == (429, "too-many-calls")
+            assert int(refused.headers["retry-after"]) > 0
+        assert (await upload(other, ("photos", PNG))).status_code == 201
+        writer.write(WHOLE[-1:])
+        assert (await answer(reader))[0] == 201
+    assert (await upload(mine, ("photos", PNG))).status_code == 201
 
 
 async def _empties(bff: Bff) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 import pytest_asyncio
 
-from app.cache import Cached, FleetCache
+from app.cache import ROOM_OF_ONE_PARCEL, Cached, FleetCache
 from app.errors import (
     BadUpstream,
     BrandNotFound,
@@ -328,6 +328,27 @@ async def test_how_long_it_is_kept(fleet: Fleet, valkey: Valkey) -> None:
     await fleet.get(fleet.one)
     (name,) = await valkey.client.keys(f"c:{{{fleet.key}}}*")
     assert 86_000 < await valkey.client.ttl(name) <= 86_400
+
+
+async def test_room_of_one_parcel(fleet: Fleet) -> None:
+    """What is asked for a parcel is kept while it has room; the rest is answered all the same; others have theirs."""
+    asked: list[str] = []
+
+    async def get(key: str, scope: str) -> None:
+        """Gets an answer of a third of the room."""
+
+        async def fetch() -> bytes:
+            asked.append(key)
+            return bytes(ROOM_OF_ONE_PARCEL.quantity // 3)
+
+        await fleet.one.get(fleet.key + key, fetch, FRESH, fleet.key + scope)
+
+    for key in "abcdabcd":
+        await get(key, "greedy")
+    assert "".join(asked) == "abcdd"
+    await get("d", "modest")
+    await get("d", "greedy")
+    assert "".join(asked) == "abcddd"
 
 
 async def test_no_bytes_are_an_answer(fleet: Fleet) -> None:

@@ -10,7 +10,14 @@ import pytest
 import pytest_asyncio
 
 from app.documents import DIRECT_READERS, PUMPS, Documents
-from app.errors import BadUpstream, StoreUnavailable, UpstreamRejected, UpstreamUnauthorized, UpstreamUnavailable
+from app.errors import (
+    BadUpstream,
+    StoreUnavailable,
+    TooManyCalls,
+    UpstreamRejected,
+    UpstreamUnauthorized,
+    UpstreamUnavailable,
+)
 from app.observability import REGISTRY
 from app.pump import CHUNK_BYTES, KEPT_SECONDS, MAX_KEPT_BYTES, PASSING_SECONDS
 from app.sealing import Keyring
@@ -395,8 +402,8 @@ async def test_direct_readers(hasty: Fleet) -> None:
     """Only so many read straight from upstream at once; one more is told when to ask again, and may once one left."""
     source = whole(pdf(MAX_KEPT_BYTES + 1))
     async with AsyncExitStack() as readers:
-        for _ in range(DIRECT_READERS):
-            await readers.enter_async_context(hasty.one.open("scope", hasty.name, source.open))
+        for number in range(DIRECT_READERS):
+            await readers.enter_async_context(hasty.one.open(f"scope {number}", hasty.name, source.open))
         with pytest.raises(UpstreamUnavailable) as caught:
             await hasty.read(hasty.one, source)
         assert caught.value.retry_after
@@ -404,6 +411,23 @@ async def test_direct_readers(hasty: Fleet) -> None:
         assert len(await hasty.read(hasty.other, source)) == MAX_KEPT_BYTES + 1
     assert len(await hasty.read(hasty.one, source)) == MAX_KEPT_BYTES + 1
     assert source.connections == 0
+
+
+async def test_direct_readers_of_one_parcel(fleet: Fleet) -> None:
+    """Of one parcel two may read straight from upstream at a replica, whoever came first; others find room."""
+    first, source = whole(pdf(MAX_KEPT_BYTES + 1)), whole(pdf(MAX_KEPT_BYTES + 1))
+    async with AsyncExitStack() as readers:
+        for each in (first, source):
+            await readers.enter_async_context(fleet.one.open("scope", fleet.name, each.open))
+        for name in (fleet.name, "another document of the parcel"):
+            with pytest.raises(TooManyCalls) as caught:
+                async with fleet.one.open("scope", name, source.open):
+                    pass
+            assert caught.value.retry_after
+        assert (first.connections, source.connections) == (1, 1)
+        await readers.enter_async_context(fleet.one.open("other scope", fleet.name, source.open))
+    assert len(await fleet.read(fleet.one, source)) == MAX_KEPT_BYTES + 1
+    assert (first.connections, source.connections) == (0, 0)
 
 
 async def test_too_many_downloads(hasty: Fleet) -> None:

@@ -12,8 +12,8 @@ from app.claims import Event
 from app.errors import ClaimLost, ReturnNotFound, StoreUnavailable, UnitsClaimed
 from app.models import ReturnItem, ReturnState
 from app.records import Found, ReturnRecord
-from app.returns import Attempt, RecordChange, Returns
-from app.sealing import Keyring
+from app.returns import SETTLE_SECONDS, Attempt, RecordChange, Returns
+from app.sealing import Keyring, RecordUnreadable
 from app.store import Store
 from tests.support.processes import Valkey, eventually, running_valkey
 from tests.support.samples import return_record
@@ -206,6 +206,21 @@ async def test_an_outcome_outlives_its_request(lone: Parcel) -> None:
         return found.record.state is ReturnState.LABEL_PENDING
 
     await eventually(is_stored, 5)
+
+
+async def test_an_outcome_of_a_return_that_no_key_opens(lone: Parcel) -> None:
+    """It is tried once, and what was tried in the background for somebody who left ends as well, without a word."""
+    attempt = await lone.posted()
+    [name] = await lone.keys("r:")
+    await lone.valkey.client.hset(name, "v", b"sealed by somebody else")
+    with pytest.raises(RecordUnreadable):
+        await lone.returns.settle(attempt, Event.ACCEPTED, accepted)
+    await lone.valkey.client.client_pause(PAUSE_MS)
+    request = asyncio.create_task(lone.returns.settle(attempt, Event.ACCEPTED, accepted))
+    await asyncio.sleep(0)
+    request.cancel()
+    async with asyncio.timeout(SETTLE_SECONDS / 2):
+        await lone.returns.aclose()
 
 
 async def test_open_outcomes_are_stored_before_the_end(lone: Parcel) -> None:

@@ -140,7 +140,8 @@ class Deployment:
 
 
 @asynccontextmanager
-async def _running(servers: Iterable[Server]) -> AsyncIterator[None]:
+async def running_servers(servers: Iterable[Server]) -> AsyncIterator[None]:
+    """These servers, started one after the other."""
     async with AsyncExitStack() as stack:
         for server in servers:
             stack.push_async_callback(server.client.aclose)
@@ -162,7 +163,7 @@ async def running_cluster(directory: Path) -> AsyncIterator[Deployment]:
     }
     buses = [lasting_port() for _ in range(2 * MASTERS)]
     servers = [Server(directory / str(n), options | {"cluster-port": str(bus)}) for n, bus in enumerate(buses)]
-    async with _running(servers):
+    async with running_servers(servers):
         here = Deployment("redis+cluster://" + ",".join(f"{LOCAL}:{each.port}" for each in servers), servers)
         await _form(here, buses)
         yield here
@@ -195,7 +196,7 @@ async def running_sentinels(directory: Path) -> AsyncIterator[Deployment]:
     master = Server(directory / "data0", options)
     replicas = [Server(directory / f"data{n}", options | {"replicaof": f"{LOCAL} {master.port}"}) for n in (1, 2)]
     sentinels = [_sentinel(directory / f"sentinel{n}", master.port) for n in range(3)]
-    async with _running([master, *replicas, *sentinels]):
+    async with running_servers([master, *replicas, *sentinels]):
         hosts = ",".join(f"{LOCAL}:{each.port}" for each in sentinels)
         here = Deployment(f"redis+sentinel://{hosts}/{SERVICE}/0", [master, *replicas], sentinels)
         await eventually(lambda: sentinels_agree(here), FORMED_SECONDS)

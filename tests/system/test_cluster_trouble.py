@@ -5,15 +5,24 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.api.test_store_trouble import AT_ONCE, every_answer, is_ready
-from tests.support.processes import Bff, eventually, fresh, running_bff
+from tests.support.processes import LOCAL, Bff, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, look_up, shopper, told
-from tests.support.topologies import FORMED_SECONDS, Deployment, running_cluster
+from tests.support.topologies import (
+    FORMED_SECONDS,
+    SLOTS,
+    Deployment,
+    Server,
+    lasting_port,
+    running_cluster,
+    running_servers,
+)
 
 SOON_SECONDS = 2.0 + 1.0
 """Until there is full service again, and what a busy machine may add."""
@@ -126,3 +135,24 @@ async def test_a_full_cluster_goes_on_reading(cluster: Deployment, bff: Bff) -> 
             assert told(refused) == (503, "temporarily-unavailable")
             assert "set-cookie" not in refused.headers
     await _serves(cluster, bff, someone)
+
+
+async def test_a_node_that_was_cut_off_is_not_believed(tmp_path: Path, sandbox: SandboxProcess) -> None:
+    """However high its epoch has grown meanwhile: the map is that of a node whose Cluster is at work."""
+    options = {"cluster-enabled": "yes", "save": ""}
+    cut_off, working = nodes = [
+        Server(tmp_path / name, options | {"cluster-port": str(lasting_port())}) for name in ("cut_off", "working")
+    ]
+    async with running_servers(nodes):
+        for node, epoch, last_slot in ((cut_off, 99, SLOTS - 2), (working, 1, SLOTS - 1)):
+            await node.command("CLUSTER", "SET-CONFIG-EPOCH", epoch)
+            await node.command("CLUSTER", "ADDSLOTSRANGE", 0, last_slot)
+
+        async def works() -> bool:
+            return bool((await working.command("CLUSTER INFO"))["cluster_state"] == "ok")
+
+        await eventually(works, FORMED_SECONDS)
+        assert (await cut_off.command("CLUSTER INFO"))["cluster_state"] == "fail"
+        url = f"redis+cluster://{LOCAL}:{cut_off.port},{LOCAL}:{working.port}"
+        async with running_bff(url, sandbox) as bff:
+            assert (await bff.http.get("/v1/brands/demo/portal")).status_code == 200

@@ -1,6 +1,7 @@
 """Servers die, freeze and swap roles under writers: what the store said is kept, is kept."""
 
 import asyncio
+import itertools
 import signal
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
@@ -254,6 +255,7 @@ async def _all_left(deployment: Deployment, old: Server) -> bool:
 async def test_news_after_a_failover(deployment: Deployment, trouble: Trouble) -> None:
     """Who listens is told that news may have been missed, and hears what is told afterwards on any master."""
     heard: list[str] = []
+    tellings = itertools.count()
     async with aclosing(Store.connect(deployment.url)) as store:
         listener = asyncio.create_task(_listen(store, heard))
         await eventually(lambda: _is(heard == [""]), 5)
@@ -261,8 +263,8 @@ async def test_news_after_a_failover(deployment: Deployment, trouble: Trouble) -
         await eventually(lambda: _is(heard.count("") > 1), 15)
 
         async def told(number: int) -> bool:
-            # Anew each time: what is told while somebody begins to listen is what he may have missed.
-            await _succeeds(store.commit("o", [Change(f"{{{number}}}{len(heard)}", 0, b"v", 60)], str(number)))
+            # Anew each time: what is told while servers and listeners find each other may get lost.
+            await _succeeds(store.commit("o", [Change(f"{{{number}}}{next(tellings)}", 0, b"v", 60)], str(number)))
             return str(number) in heard
 
         for number in range(2 * deployment.masters_wanted):

@@ -25,7 +25,7 @@ from tests.support.unlimited import unlimited
 EINDHOVEN, UTRECHT, PARIS = Place(51.4416, 5.4697), Place(52.0907, 5.1214), Place(48.8566, 2.3522)
 PLACES = st.builds(Place, st.floats(-90, 90), st.floats(-180, 180))
 FRESH_SECONDS = 600.0
-GOOD, BAD = "good", "bad"
+GOOD, BAD, SCOPE = "good", "bad", "scope"
 
 
 @dataclass
@@ -138,7 +138,7 @@ def test_points_of_no_place(latitude: object, longitude: object) -> None:
 async def test_points_within_the_radius(bench: Bench) -> None:
     """What is answered lies within the radius of the place asked for, whatever upstream adds."""
     bench.upstream.points = [at(1, 51.4500, 5.4697), at(2, 51.4416, 5.4697), at(3, 51.4520, 5.4697), at(4, None, 5)]
-    near = await bench.replicas[0].near(bench.search(), GOOD)
+    near = await bench.replicas[0].near(bench.search(), GOOD, SCOPE)
     assert ([point.id for point in near.points], near.stale) == ([2, 1], False)
 
 
@@ -148,7 +148,7 @@ async def test_neighbours_share_a_search(bench: Bench) -> None:
     bench.upstream.answers.clear()
     neighbour, centre = bench.search(Place(51.4384, 5.4741), 1000, "dhl", "postnl"), bench.search(Place(51.44, 5.47))
     calls = [
-        asyncio.create_task(replica.near(search, GOOD))
+        asyncio.create_task(replica.near(search, GOOD, SCOPE))
         for replica in bench.replicas
         for search in (bench.search(), neighbour, centre) * 5
     ]
@@ -172,7 +172,7 @@ async def test_neighbours_share_a_search(bench: Bench) -> None:
 )
 async def test_place_of_a_search(bench: Bench, place: Place, asked: tuple[str, str]) -> None:
     """Upstream is asked about the nearest point of a grid of hundredths of a degree, never about where somebody is."""
-    await bench.replicas[0].near(bench.search(place), GOOD)
+    await bench.replicas[0].near(bench.search(place), GOOD, SCOPE)
     (query,) = bench.upstream.asked
     assert (query["latitude"], query["longitude"]) == asked
     assert distance(place, Place(float(asked[0]), float(asked[1]))) <= GRID_METRES
@@ -193,14 +193,16 @@ async def test_place_of_a_search(bench: Bench, place: Place, asked: tuple[str, s
 )
 async def test_radius_of_a_search(bench: Bench, radius: int, asked: int) -> None:
     """Upstream is asked for the next class of radius and as much more as the grid can be off, 50 km at most."""
-    await bench.replicas[0].near(bench.search(EINDHOVEN, radius), GOOD)
+    await bench.replicas[0].near(bench.search(EINDHOVEN, radius), GOOD, SCOPE)
     assert [query["radius"] for query in bench.upstream.asked] == [str(asked)]
 
 
 async def test_similar_radii_share_a_search(bench: Bench) -> None:
     """Radii of one class share a search, and each gets what lies within its own."""
     bench.upstream.points = [at(1, 51.4500, 5.4697), at(2, 51.4416, 5.4697)]
-    near = [await bench.replicas[0].near(bench.search(EINDHOVEN, radius), GOOD) for radius in (1000, 100, 900, 950)]
+    near = [
+        await bench.replicas[0].near(bench.search(EINDHOVEN, radius), GOOD, SCOPE) for radius in (1000, 100, 900, 950)
+    ]
     assert [len(found.points) for found in near] == [2, 1, 1, 2]
     assert len(bench.upstream.asked) == 1
 
@@ -217,13 +219,13 @@ async def test_different_searches(bench: Bench) -> None:
         bench.search(EINDHOVEN, 5000),
     ]
     for search in searches * 2:
-        await near(search, GOOD)
+        await near(search, GOOD, SCOPE)
     assert len(bench.upstream.asked) == len(searches)
 
 
 async def test_no_carrier_no_search(bench: Bench) -> None:
     """Where no carrier takes the parcel there are no points, and nobody is asked."""
-    near = await bench.replicas[0].near(bench.search()._replace(carriers=()), GOOD)
+    near = await bench.replicas[0].near(bench.search()._replace(carriers=()), GOOD, SCOPE)
     assert (near.points, near.stale, bench.upstream.asked) == ([], False, [])
 
 
@@ -232,7 +234,7 @@ async def test_a_refused_token_costs_its_own_session_alone(bench: Bench) -> None
     bench.upstream.points = [at(1, 51.4416, 5.4697)]
     bench.upstream.answers.clear()
     tokens = [BAD, GOOD, GOOD, BAD, GOOD]
-    calls = [asyncio.create_task(bench.replicas[0].near(bench.search(), token)) for token in tokens]
+    calls = [asyncio.create_task(bench.replicas[0].near(bench.search(), token, SCOPE)) for token in tokens]
     await bench.upstream.was_asked.wait()
     bench.upstream.answers.set()
     answers = await asyncio.gather(*calls, return_exceptions=True)
@@ -244,9 +246,9 @@ async def test_a_refused_token_costs_its_own_session_alone(bench: Bench) -> None
 async def test_a_refused_token_on_another_replica(bench: Bench) -> None:
     """A session whose token is refused keeps no other replica from searching."""
     bench.upstream.answers.clear()
-    refused = asyncio.create_task(bench.replicas[0].near(bench.search(), BAD))
+    refused = asyncio.create_task(bench.replicas[0].near(bench.search(), BAD, SCOPE))
     await bench.upstream.was_asked.wait()
-    other = asyncio.create_task(bench.replicas[1].near(bench.search(), GOOD))
+    other = asyncio.create_task(bench.replicas[1].near(bench.search(), GOOD, SCOPE))
     bench.upstream.answers.set()
     with pytest.raises(UpstreamUnauthorized):
         await refused
@@ -256,7 +258,7 @@ async def test_a_refused_token_on_another_replica(bench: Bench) -> None:
 
 async def test_only_refused_tokens(bench: Bench) -> None:
     """Of several sessions whose tokens are refused each is told so after one call with its own."""
-    calls = [replica.near(bench.search(), BAD) for replica in bench.replicas for _ in range(3)]
+    calls = [replica.near(bench.search(), BAD, SCOPE) for replica in bench.replicas for _ in range(3)]
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(answer) for answer in answers] == [UpstreamUnauthorized] * 6
     assert bench.upstream.tokens == [BAD] * 6
@@ -264,15 +266,15 @@ async def test_only_refused_tokens(bench: Bench) -> None:
 
 async def test_a_known_search_spends_no_token(bench: Bench) -> None:
     """What is known is answered to a session whose token nobody would accept."""
-    await bench.replicas[0].near(bench.search(), GOOD)
-    assert (await bench.replicas[1].near(bench.search(), BAD)).stale is False
+    await bench.replicas[0].near(bench.search(), GOOD, SCOPE)
+    assert (await bench.replicas[1].near(bench.search(), BAD, SCOPE)).stale is False
     assert bench.upstream.tokens == [GOOD]
 
 
 async def test_trouble_is_shared(bench: Bench) -> None:
     """An upstream that answers nonsense is not asked again for each who shares the search."""
     bench.upstream.status = 500
-    calls = [bench.replicas[0].near(bench.search(), GOOD) for _ in range(5)]
+    calls = [bench.replicas[0].near(bench.search(), GOOD, SCOPE) for _ in range(5)]
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(answer) for answer in answers] == [BadUpstream] * 5
     assert len(bench.upstream.asked) == 1

@@ -90,8 +90,9 @@ ACCESS: Mapping[type[BffError], Kind] = MappingProxyType(
             "Too many calls for one parcel",
             "Nothing was done. Repeat the request after Retry-After seconds.",
             when="The sessions of one parcel made as many calls as they may within a minute that the shipping service "
-            "has to answer, or had many returns refused within a day.",
-            front_end="Wait for Retry-After; search again only when the shopper has chosen another place or filter.",
+            "has to answer, had many returns refused within a day, or have an upload or large downloads under way.",
+            front_end="Wait for Retry-After; search again only when the shopper has chosen another place or filter. "
+            "Upload all pictures in one call, or one call after the other.",
             retryable=True,
         ),
         errors.TooManyFailedLookups: Kind(
