@@ -87,7 +87,7 @@ async def test_a_flood_passes(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """Of a flood through the gateway every request is answered or turned away, and then all is well again."""
     async with (
         running_bff(valkey.url, sandbox) as bff,
-        running_nginx([bff.port], {"max_conns=128": "max_conns=8"}) as gateway,
+        running_nginx([bff.port], {"max_conns=32": "max_conns=8"}) as gateway,
     ):
         someone = await shopper(gateway.http, fresh("LABEL"))
         seen: Counter[int] = Counter()
