@@ -326,6 +326,7 @@ async def test_more_than_the_replicas_can_do() -> None:
         shed = await gateway.http.get("/v1/session")
         assert time.monotonic() - started < AT_ONCE
         assert is_problem(shed, "overloaded")
+        assert "/v1/session" not in gateway.process.output.read_text(), "paths hold ids, queries hold postal codes"
         held = [{"Prefer": "respond-async, wait=5"}, {}, {}]
         paths = ["/v1/returns/rtn_1", "/v1/returns/rtn_1/events", "/v1/returns/rtn_1/label"]
         waiting += [
