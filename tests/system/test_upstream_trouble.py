@@ -240,7 +240,7 @@ async def _keeps_looking_up(bff: Bff, ending: float) -> Counter[int]:
 
 @pytest.mark.timeout(200)
 async def test_a_budget_that_is_used_up_is_there_again_after_its_minute(store: Valkey) -> None:
-    """However often they come again, all are served across the minute, and no 60 seconds hold more than upstream takes."""
+    """However often they come again, all are served in the end, and no 60 seconds hold more than upstream takes."""
     # Four fifths of what an upstream with 15 reads and 10 writes a minute would take.
     limits = {"upstream_reads": 12, "upstream_writes": 8}
     async with running_sandbox() as sandbox, AsyncExitStack() as stack:
