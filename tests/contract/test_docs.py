@@ -1,6 +1,7 @@
 """The documents say what the code says."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,31 @@ def test_every_lifetime_is_documented() -> None:
     }
     # It ends a claim inside the claims record, not a key.
     assert settings | constants - {"app.claims.FAILED_KEPT_SECONDS"} <= documented
+
+
+CAPACITY = Path("docs/operations.md").read_text().partition("## Capacity")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize(("figure", "source"), re.findall(r"\| ([\d,]+(?: MiB)?) \| `([^`]+)` \|", CAPACITY))
+def test_what_fits_is_what_is_documented(figure: str, source: str) -> None:
+    """The table of capacities has the figures of the settings, constants and pools that it names."""
+    number, _, unit = figure.partition(" ")
+    assert int(number.replace(",", "")) * (1024**2 if unit else 1) == _bound(source)
+
+
+def _bound(source: str) -> int:
+    if source.startswith("nginx: "):
+        pool = Path("deploy/nginx/upstreams.conf").read_text().partition(f"upstream {source[7:]} {{")[2]
+        return int(re.findall(r"max_conns=(\d+)", pool)[0])
+    if source.startswith("BFF_"):
+        return int(Settings.model_fields[source[4:].lower()].default)
+    module, _, name = source.rpartition(".")
+    return int(vars(import_module(module))[name])
+
+
+def test_the_table_of_capacities_names_its_sources() -> None:
+    """Twelve bounds are held to the code."""
+    assert len(re.findall(r"\| [\d,]+(?: MiB)? \| `", CAPACITY)) == 12
 
 
 THREATS = [line.strip("| \n").split(" | ") for line in SECURITY.read_text().splitlines() if re.match(r"\| T\d", line)]

@@ -58,7 +58,11 @@ async def running_nginx(ports: Sequence[int], changes: Mapping[str, str] = AS_SH
 def _configure(folder: Path, port: int, ports: Sequence[int], changes: Mapping[str, str]) -> None:
     """A copy of the shipped configuration for these ports."""
     shutil.copytree(SHIPPED, folder, dirs_exist_ok=True)
-    (folder / "listen.conf").write_text(f"listen {port};\naccess_log access.log gateway;\n")
+    listen = (folder / "listen.conf").read_text().replace("listen 80;", f"listen {port};")
+    listen = listen.replace("/var/log/nginx/gateway.log", "access.log").replace(
+        "/var/log/nginx/gateway-error.log", "stderr"
+    )
+    (folder / "listen.conf").write_text(listen)
     private = re.sub("(?m)^allow (?!127).*\n", "", (folder / "private.conf").read_text())
     (folder / "private.conf").write_text(private)
     upstreams, numbers = (folder / "upstreams.conf").read_text(), cycle(ports)

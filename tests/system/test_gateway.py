@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -284,13 +285,37 @@ def test_waits_fit_each_other() -> None:
     """The gateway waits longer than the longest answer is held, and closes idle connections before a replica does."""
     text = "".join(path.read_text() for path in Path("deploy/nginx").glob("*.conf"))
     assert "proxy_read_timeout 80s;" in text
-    assert text.count("keepalive_timeout 60s;") == 3
+    assert text.count("keepalive_timeout 60s;") == 4
     assert KEEP_ALIVE_SECONDS > 60
+
+
+BOUND_OF_TWO = {"max_conns=32": "max_conns=2", "max_conns=16": "max_conns=2"}
+ASKING = ("/v1/service-points", "/v1/service-points/7", "/v1/brands/demo/portal")
+"""What may ask Sendcloud before it answers."""
+
+
+@pytest.mark.parametrize(("hung", "others"), [(ASKING, ("/v1/session",)), (("/v1/session",), ASKING)])
+async def test_who_asks_sendcloud_holds_places_of_its_own(hung: tuple[str, ...], others: tuple[str, ...]) -> None:
+    """Hung requests of one kind keep their like out, and nobody else."""
+    async with gateway_before(silence, **BOUND_OF_TWO) as (gateway, (server,)):
+        waiting = [asyncio.create_task(gateway.http.get(path)) for path in (hung * 2)[:2]]
+
+        async def arrived(requests: int) -> bool:
+            return len(server.requests) == requests
+
+        await eventually(partial(arrived, 2), 5)
+        for path in hung:
+            assert is_problem(await gateway.http.get(path), "overloaded")
+        waiting += [asyncio.create_task(gateway.http.get(path)) for path in (others * 2)[:2]]
+        await eventually(partial(arrived, 4), 5)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_more_than_the_replicas_can_do() -> None:
     """Ordinary requests beyond the bound are answered at once; those that wait, stream or bring a body get through."""
-    async with gateway_before(silence, **{"max_conns=128": "max_conns=2"}) as (gateway, (server,)):
+    async with gateway_before(silence, **BOUND_OF_TWO) as (gateway, (server,)):
         waiting = [asyncio.create_task(gateway.http.get("/v1/session")) for _ in range(2)]
 
         async def arrived() -> bool:
@@ -301,6 +326,7 @@ async def test_more_than_the_replicas_can_do() -> None:
         shed = await gateway.http.get("/v1/session")
         assert time.monotonic() - started < AT_ONCE
         assert is_problem(shed, "overloaded")
+        assert "/v1/session" not in gateway.process.output.read_text(), "paths hold ids, queries hold postal codes"
         held = [{"Prefer": "respond-async, wait=5"}, {}, {}]
         paths = ["/v1/returns/rtn_1", "/v1/returns/rtn_1/events", "/v1/returns/rtn_1/label"]
         waiting += [

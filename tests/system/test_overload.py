@@ -2,22 +2,31 @@
 
 import asyncio
 import signal
+import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
 
 import httpx
 import pytest
 
-from tests.support.nginx import running_nginx
-from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
+from app.settings import Settings
+from tests.support.nginx import Nginx, running_nginx
+from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff, running_valkey
 from tests.support.raw_client import request
-from tests.support.sandbox import SandboxProcess
-from tests.support.shopper import Shopper, shopper, told
+from tests.support.sandbox import SandboxProcess, running_sandbox
+from tests.support.shopper import Shopper, look_up, shopper, told
 
 pytestmark = [pytest.mark.system]
 
 LAG_SECONDS = 1.0
 STALL_SECONDS = 2.5
 BOUND = 2
+AS_SHIPPED = {name: Settings.model_fields[name].default for name in ("upstream_reads", "upstream_burst")}
+UPSTREAM_BURST = 15
+"""Calls a second, as documented (docs/upstream.md)."""
+FEW = {"max_conns=32": "max_conns=2", "max_conns=16": "max_conns=2"}
 
 
 async def _status(port: int, someone: Shopper) -> bytes:
@@ -87,7 +96,7 @@ async def test_a_flood_passes(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """Of a flood through the gateway every request is answered or turned away, and then all is well again."""
     async with (
         running_bff(valkey.url, sandbox) as bff,
-        running_nginx([bff.port], {"max_conns=128": "max_conns=8"}) as gateway,
+        running_nginx([bff.port], {"max_conns=32": "max_conns=8"}) as gateway,
     ):
         someone = await shopper(gateway.http, fresh("LABEL"))
         seen: Counter[int] = Counter()
@@ -101,3 +110,38 @@ async def test_a_flood_passes(valkey: Valkey, sandbox: SandboxProcess) -> None:
         await asyncio.gather(*(asks() for _ in range(60)))
         assert seen[httpx.codes.OK]
         assert (await someone.get("/v1/session")).is_success
+
+
+async def test_a_crowd_of_every_kind_leaves_the_upstream_its_peace() -> None:
+    """Far more of everything than a fleet takes: answers, or 503 and when to come again; never above the budget."""
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(running_valkey())
+        sandbox = await stack.enter_async_context(running_sandbox())
+        fleet = [
+            await stack.enter_async_context(running_bff(store.url, sandbox, as_shipped=True, **AS_SHIPPED))
+            for _ in range(3)
+        ]
+        gateway = await stack.enter_async_context(running_nginx([bff.port for bff in fleet], FEW))
+        someone = await shopper(gateway.http, fresh("LABEL"))
+        point = f"/v1/service-points/{someone.screen['drop_off']['nearest']['id']}"
+        kinds = (partial(someone.get, "/v1/session"), partial(someone.get, point), partial(_looks_up, gateway))
+        ending = time.monotonic() + 8
+        crowd = [_keeps_asking(kind, ending) for kind in kinds for _ in range(40)]
+        seen = sum(await asyncio.gather(*crowd), Counter[str]())
+        moments = [entry["at"] for entry in await sandbox.ledger()]
+    assert seen.keys() == {"", "overloaded", "upstream-unavailable"}
+    assert max(sum(start <= moment < start + 1 for moment in moments) for start in moments) <= UPSTREAM_BURST
+
+
+async def _looks_up(gateway: Nginx) -> httpx.Response:
+    return await look_up(gateway.http, fresh("LABEL"))
+
+
+async def _keeps_asking(ask: Callable[[], Awaitable[httpx.Response]], ending: float) -> Counter[str]:
+    """How often there was an answer, and how often a problem of which code."""
+    seen = Counter[str]()
+    while time.monotonic() < ending:
+        response = await ask()
+        assert response.is_success or (response.status_code == 503 and int(response.headers["retry-after"]) > 0)
+        seen["" if response.is_success else response.json()["code"]] += 1
+    return seen

@@ -6,8 +6,9 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -30,6 +31,8 @@ DEADLINE = 2.0
 """Seconds, of lookups and searches."""
 MARGIN = 2.0
 """Seconds beyond a deadline; generous, because the machine may be busy with others."""
+IMPATIENCE = 3.0
+"""Seconds after which a shopper comes again whatever she was told."""
 DEADLINES = {"lookup_deadline": DEADLINE, "service_points_deadline": DEADLINE, "poll_deadline": DEADLINE}
 
 
@@ -233,6 +236,38 @@ async def _keeps_looking_up(bff: Bff, ending: float) -> Counter[int]:
         assert response.status_code == 201 or response.headers["retry-after"]
         await asyncio.sleep(0.1)
     return answers
+
+
+@pytest.mark.timeout(200)
+async def test_a_budget_that_is_used_up_is_there_again_after_its_minute(store: Valkey) -> None:
+    """However often they come again, all are served in the end, and no 60 seconds hold more than upstream takes."""
+    # Four fifths of what an upstream with 15 reads and 10 writes a minute would take.
+    limits = {"upstream_reads": 12, "upstream_writes": 8}
+    async with running_sandbox() as sandbox, AsyncExitStack() as stack:
+        fleet = [await stack.enter_async_context(service(store, sandbox, **limits)) for _ in range(3)]
+        # From now on the shop's settings are known to all.
+        await shopper(fleet[0].http, fresh("LABEL"))
+        await asyncio.gather(*[_returns_in_the_end(bff) for bff in fleet * 5])
+        ledger = await sandbox.ledger()
+    for method, calls, most in (("GET", 17, 15), ("POST", 15, 10)):
+        moments = [entry["at"] for entry in ledger if entry["method"] == method]
+        assert len(moments) == calls
+        assert max(sum(start <= moment < start + 60 for moment in moments) for start in moments) <= most
+
+
+async def _returns_in_the_end(bff: Bff) -> None:
+    screen = await _insists(partial(look_up, bff.http, fresh("STORE")))
+    someone = Shopper(bff.http, screen, {"Authorization": f"Bearer {screen['session_token']}"})
+    await _insists(partial(someone.create, someone.body("in_store"), fresh("sixteen-and-more")))
+
+
+async def _insists(ask: Callable[[], Awaitable[httpx.Response]]) -> dict[str, Any]:
+    """What comes of it in the end; whoever is told to wait is too impatient for that."""
+    while not (response := await ask()).is_success:
+        assert told(response) == (503, "upstream-unavailable")
+        await asyncio.sleep(min(IMPATIENCE, int(response.headers["retry-after"])))
+    answer: dict[str, Any] = response.json()
+    return answer
 
 
 async def test_an_upstream_out_of_reach(store: Valkey, sandbox: SandboxProcess) -> None:
