@@ -360,7 +360,7 @@ def test_delivery_as_sent(delivery: dict[str, object], expected: dict[str, objec
 
 
 def test_value_is_a_number() -> None:
-    """Prices, which upstream sends as text, go back as numbers (upstream.md C14)."""
+    """Prices, which upstream sends as text, go back as numbers (docs/upstream.md C14)."""
     products = outgoing(products=[product(price="0.10"), product(id="hat", price=12)]).data
     choice = body(items=[SHIRT, {"id": "hat", "quantity": 1}])
     values = [line.value for line in incoming.new_return(choice, 1, products, None).products]
