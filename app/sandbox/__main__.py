@@ -39,7 +39,7 @@ curl -s -b jar -D head {bff}/v1/returns -H 'Content-Type: application/json' -H '
 
 curl -s -b jar -H 'Prefer: wait=55' -o label.pdf {bff}$(sed -n 's/^[Ll]ocation: *//p' head | tr -d '\\r')/label
 
-The same with fetch, for Node: docs/journey.md. Other order numbers play other stories: see README.md and docs/sandbox.md.
+The same with fetch: docs/journey.md. Other order numbers play other stories: see README.md and docs/sandbox.md.
 """
 
 
