@@ -163,7 +163,7 @@ class Creation:
         return [enrichment.service_point(point, found.now) for point in found.points[:ALTERNATIVES]]
 
     def _created(self, created: upstream.CreatedReturn, found: Found) -> ReturnRecord:
-        """The record once upstream took the return; polled unless no label will ever come (in store, design 3.3)."""
+        """The record once upstream took the return; polled unless no label will ever come (in store)."""
         if found.record.first_answer:  # it is stored already, and only the store's answer got lost
             return found.record
         state = ReturnState.LABEL_PENDING
@@ -186,7 +186,7 @@ class Creation:
 
 
 def hosted_portal(brand: str) -> str:
-    """Where the upstream's own portal for this brand is (upstream.md section 12, seen in clients)."""
+    """Where the upstream's own portal for this brand is (seen in clients)."""
     return f"https://{brand}.shipping-portal.com/rp/"
 
 

@@ -348,7 +348,7 @@ class DropOff(_Answer):
 
 
 class Action(_Answer):
-    """A call that can be made now, or why not (a problem code)."""
+    """A call that can be made now, or why not: a problem code or `nothing-left-to-return`."""
 
     name: str
     method: Literal["GET", "POST", "DELETE"]

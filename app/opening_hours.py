@@ -110,7 +110,7 @@ def _distance(city: City, latitude: float, longitude: float) -> float:
 
 
 def intervals(times: Mapping[str, Sequence[str]]) -> list[OpeningHours]:
-    """Opening hours by ISO weekday and time; upstream counts from "0" = Monday (a client's reading, upstream.md S1).
+    """Opening hours by ISO weekday and time; upstream counts from "0" = Monday (another client's reading).
 
     An interval that closes earlier than it opens ends on the next day: that is our reading, upstream says nothing.
     What is no interval, or an empty one, is left out and counted.

@@ -21,6 +21,13 @@ async def valkey() -> AsyncIterator[Valkey]:
         yield process
 
 
+@pytest_asyncio.fixture(scope="module")
+async def store() -> AsyncIterator[Valkey]:
+    """A store in which nobody else is busy."""
+    async with running_valkey() as process:
+        yield process
+
+
 @pytest_asyncio.fixture(scope="session")
 async def sandbox() -> AsyncIterator[SandboxProcess]:
     """The upstream that tests share; fresh order numbers keep them apart."""

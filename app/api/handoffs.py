@@ -4,7 +4,7 @@ import segno
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.api.problems import JSON_BODY, SESSION, UPSTREAM, responses
+from app.api.problems import JSON_BODY, NEW_SESSION, SESSION, responses
 from app.api.sessions import check_page, session_started
 from app.dependencies import CREDENTIALS, ReplacedDep, ServicesDep, SessionDep, json_body, page_origins
 from app.enrichment import moment
@@ -13,9 +13,7 @@ from app.errors import (
     HandoffNotFound,
     InvalidRequest,
     OriginNotAllowed,
-    StoreUnavailable,
     TooManyHandoffs,
-    TwoCredentials,
 )
 from app.models import Handoff, NewHandoff, RedeemedHandoff, SessionAnswer
 
@@ -46,7 +44,7 @@ async def create_handoff(request: Request, wanted: NewHandoff, session: SessionD
     status_code=201,
     response_model=SessionAnswer,
     dependencies=[Depends(json_body)],
-    responses=responses(OriginNotAllowed, HandoffNotFound, StoreUnavailable, TwoCredentials, *JSON_BODY, *UPSTREAM),
+    responses=responses(OriginNotAllowed, HandoffNotFound, *NEW_SESSION),
 )
 async def redeem_handoff(
     request: Request, wanted: RedeemedHandoff, old: ReplacedDep, services: ServicesDep

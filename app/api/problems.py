@@ -35,6 +35,8 @@ SESSION = (errors.SessionRequired, errors.SessionExpired, errors.TwoCredentials,
 """What a call with a session may answer, whatever else it does."""
 JSON_BODY = (errors.MalformedRequest, errors.UnsupportedMediaType, errors.InvalidRequest)
 UPSTREAM = (errors.BadUpstream, errors.UpstreamRejected, errors.UpstreamUnavailable, errors.UpstreamTimeout)
+NEW_SESSION = (errors.StoreUnavailable, errors.TwoCredentials, *JSON_BODY, *UPSTREAM)
+"""What a call that starts a session may answer, whatever proof it takes and from whatever page."""
 _ANYWHERE = (errors.BodyTooLarge, errors.HeadersTooLarge)
 
 _WAITING_HELPS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})

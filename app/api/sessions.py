@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.api.problems import JSON_BODY, SESSION, UPSTREAM, links, responses
+from app.api.problems import NEW_SESSION, SESSION, UPSTREAM, links, responses
 from app.dependencies import (
     COOKIE,
     CREDENTIALS,
@@ -49,10 +49,7 @@ router = APIRouter(tags=["session"])
         ParcelNotFound,
         TooManyLookups,
         TooManyFailedLookups,
-        StoreUnavailable,
-        TwoCredentials,
-        *JSON_BODY,
-        *UPSTREAM,
+        *NEW_SESSION,
     ),
 )
 async def create_session(

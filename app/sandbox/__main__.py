@@ -39,7 +39,7 @@ curl -s -b jar -D head {bff}/v1/returns -H 'Content-Type: application/json' -H '
 
 curl -s -b jar -H 'Prefer: wait=55' -o label.pdf {bff}$(sed -n 's/^[Ll]ocation: *//p' head | tr -d '\\r')/label
 
-Other order numbers play other stories: see README.md and docs/sandbox.md.
+The same with fetch: docs/journey.md. Other order numbers play other stories: see README.md and docs/sandbox.md.
 """
 
 
@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8000, help="port of the BFF")
     port = parser.parse_args(arguments).port
     if not _is_free(port):
-        print(f"Port {port} is taken: choose another one with --port.", file=sys.stderr)  # noqa: T201 - a command's output
+        print(f"Port {port} is taken: choose another one, as in make run PORT=8080.", file=sys.stderr)  # noqa: T201 - a command's output
         return 1
     # Whatever the store writes, it writes where it is thrown away.
     with tempfile.TemporaryDirectory(prefix="return-portal-") as directory:

@@ -29,7 +29,7 @@ class Answer(Protocol):
 
 
 class Refused(Exception):
-    """The upstream says no; each host has its own envelope for it (upstream.md section 9)."""
+    """The upstream says no; each host has its own envelope for it (openapi/sendcloud.yaml)."""
 
     def __init__(self, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""What E4 accepts: the documented fields with their documented types, and nothing else (upstream.md section 6).
+"""What E4 accepts: the documented fields with their documented types, and nothing else (openapi/sendcloud.yaml).
 
 That unknown fields are refused, and the words of every refusal, are our own choice.
 """

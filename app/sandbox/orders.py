@@ -83,7 +83,7 @@ class Order:
         }
 
     def outgoing(self, *, omit_service_points: bool) -> Json:
-        """`data` of E2; `shipping_method_ids` only for the brands that have them (upstream.md C5)."""
+        """`data` of E2; `shipping_method_ids` only for the brands that have them (docs/upstream.md C5)."""
         data = {"parcel": self.parcel(), "products": self.products(), "carriers": self.brand.carriers()}
         data |= self.brand.national_carrier()
         if self.brand.settings["shipping_method_ids"]:

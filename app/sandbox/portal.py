@@ -1,4 +1,4 @@
-"""The panel host: E1 to E6 of upstream.md, and the customs document that E5 may name."""
+"""The panel host: E1 to E6 of docs/upstream.md, and the customs document that E5 may name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -195,7 +195,7 @@ async def _return_of_token(call: Call, use: Use, token: str) -> Return:
 
 
 async def _document_of_token(call: Call, token: str) -> Return:
-    """As `_return_of_token`; a bad token finds nothing: 404 (upstream.md section 16, our choice)."""
+    """As `_return_of_token`; a bad token finds nothing: 404 (our choice)."""
     try:
         return await _return_of_token(call, "download", token)
     except Refused as refused:

@@ -1,4 +1,4 @@
-"""The service points host: S1 to S4 of upstream.md section 8."""
+"""The service points host: S1 to S4 of docs/upstream.md."""
 
 import math
 

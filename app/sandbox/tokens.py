@@ -1,4 +1,4 @@
-"""The four tokens of upstream.md section 2; their keys, lifetimes and further claims are our own choice."""
+"""The four tokens of openapi/sendcloud.yaml; their keys, lifetimes and further claims are our own choice."""
 
 import math
 import time

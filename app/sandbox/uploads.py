@@ -1,4 +1,4 @@
-"""E3: image files in a multipart body (upstream.md section 5); what is refused, and how, is our own choice."""
+"""E3: image files in a multipart body (openapi/sendcloud.yaml); what is refused, and how, is our own choice."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""The wire rules of the Return Portal and Service Points APIs without I/O: requests out, answers in (upstream.md)."""
+"""The wire rules of both upstream APIs without I/O: requests out, answers in (docs/upstream.md)."""
 
 import re
 import secrets
@@ -93,7 +93,7 @@ _DOCUMENT_HEADERS = _HEADERS | {"Accept": "application/pdf"}
 
 
 def settings(panel_url: str, brand: str, language: str | None = None) -> Request[PortalSettings]:
-    """E1. `language` is a tag like `en-GB` (upstream.md C15)."""
+    """E1. `language` is a tag like `en-GB` (docs/upstream.md C15)."""
     url = portal_url(panel_url, brand) + (f"?{urlencode({'language': language})}" if language else "")
     return Request(
         Call.SETTINGS, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.SETTINGS)}, subject=brand
@@ -112,7 +112,7 @@ def outgoing(panel_url: str, brand: str, identifier: str, postal_code: str) -> R
 def uploads(panel_url: str, brand: str, access_token: str, pictures: Sequence[Picture]) -> Request[list[Upload]]:
     """E3. The answer has the pictures' order.
 
-    The field names are free (P-UP), so they are ours: nothing that a shopper typed gets into the framing.
+    The field names are free (documented), so they are ours: nothing that a shopper typed gets into the framing.
     """
     boundary = secrets.token_hex(16)
     names = [f"photo-{number}" for number in range(len(pictures))]
@@ -166,7 +166,7 @@ def incoming(panel_url: str, brand: str, access_token: str, new_return: NewRetur
 
 
 def polling(panel_url: str, brand: str, token: str) -> Request[LabelStatus]:
-    """E5. 500 is an answer here: the announcement failed (P-POL)."""
+    """E5. 500 is an answer here: the announcement failed (documented)."""
     return Request(
         Call.POLLING,
         "GET",
@@ -274,7 +274,7 @@ def refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes) ->
 
 
 def _error_code(body: bytes) -> str | None:
-    """The code of any of the error envelopes (upstream.md section 9), if it is a slug or an integer."""
+    """The code of any of the error envelopes (openapi/sendcloud.yaml), if it is a slug or an integer."""
     try:
         envelope = answers.document(body)
     except BadUpstream:
@@ -287,7 +287,7 @@ def _error_code(body: bytes) -> str | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> int | None:
-    """Seconds, counted from the upstream's own clock where it names a date; undocumented (upstream.md C10)."""
+    """Seconds, counted from the upstream's own clock where it names a date; undocumented (docs/upstream.md C10)."""
     value = headers.get("retry-after", "")
     if re.fullmatch(r"[0-9]{1,9}", value):
         return min(int(value), MAX_RETRY_AFTER)

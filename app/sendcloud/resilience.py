@@ -19,7 +19,7 @@ T = TypeVar("T")
 PATIENCE = 1.5
 """Seconds a call waits for its turn at most; never more than half of what its deadline leaves."""
 PAUSE_WITHOUT_ADVICE = 5
-"""Seconds without calls after a 429 that names none; upstream documents no Retry-After (upstream.md C10)."""
+"""Seconds without calls after a 429 that names none; upstream documents no Retry-After (docs/upstream.md C10)."""
 RETRY_PAUSE = (0.05, 0.25)
 """Seconds between two tries, from and to."""
 RETRY_SHARE = 0.2

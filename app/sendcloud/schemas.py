@@ -1,4 +1,4 @@
-"""What the upstream says and is told, in its own words (upstream.md sections 3 to 8).
+"""What the upstream says and is told, in its own words (openapi/sendcloud.yaml).
 
 Answers are read leniently: unknown fields are ignored, null and absent are the same, numbers may come as strings.
 A list element that nobody depends on (a carrier, a store, a service point) is left out when it is malformed.
@@ -86,7 +86,7 @@ class Quiet(BaseModel):
         return []
 
 
-# E1, portal settings (upstream.md section 3)
+# E1, portal settings
 
 
 class Layout(Quiet):
@@ -116,7 +116,7 @@ class CustomizationSettings(Quiet):
 
 
 class Brand(Quiet):
-    """The shop's brand (upstream.md section 3.1); `domain` names it in every path."""
+    """The shop's brand; `domain` names it in every path."""
 
     id: Id
     name: str
@@ -145,7 +145,7 @@ class RefundOption(Quiet):
 
 
 class Portal(Quiet):
-    """A brand's return portal; all fields after `brand` are known from clients only (upstream.md section 3)."""
+    """A brand's return portal; all fields after `brand` are known from clients only (openapi/sendcloud.yaml)."""
 
     reasons: LenientList[Reason] = Field(default_factory=list)
     support_url: Text = ""
@@ -162,7 +162,7 @@ class Portal(Quiet):
 
 
 class ReturnLocation(Quiet):
-    """A store that takes returns; joins to `ShopDistance.id` (inferred, upstream.md section 4)."""
+    """A store that takes returns; joins to `ShopDistance.id` (inferred)."""
 
     id: Id
     country_name: Text = ""
@@ -181,7 +181,7 @@ class PortalSettings(Quiet):
     return_locations: LenientList[ReturnLocation] = Field(default_factory=list)
 
 
-# E2, outgoing parcel (upstream.md section 4), and service points (section 8)
+# E2, outgoing parcel, and service points
 
 
 class Country(Quiet):
@@ -239,7 +239,7 @@ class Parcel(Quiet):
 
 
 class Product(Quiet):
-    """A line of the order; ids are strings, and integers are accepted (upstream.md C3)."""
+    """A line of the order; ids are strings, and integers are accepted (docs/upstream.md C3)."""
 
     id: str
     name: Text = ""
@@ -330,7 +330,7 @@ class Outgoing(Quiet):
 
 
 class ServicePointQuery(Quiet):
-    """What to search service points by (S1). The disputed `postal_code` is not offered (upstream.md C8)."""
+    """What to search service points by (S1). The disputed `postal_code` is not offered (docs/upstream.md C8)."""
 
     country: str
     latitude: float | None = None
@@ -340,7 +340,7 @@ class ServicePointQuery(Quiet):
     carriers: tuple[str, ...] = ()
 
 
-# E3, file upload (upstream.md section 5)
+# E3, file upload
 
 
 class Upload(Quiet):
@@ -351,7 +351,7 @@ class Upload(Quiet):
     path: str
 
 
-# E4, create a return (upstream.md section 6)
+# E4, create a return
 
 
 class RefundType(Quiet):
@@ -368,7 +368,7 @@ class Refund(Quiet):
 
 
 class ReturnedProduct(Quiet):
-    """A line of the return; `value` is a number, as documented (upstream.md C14)."""
+    """A line of the return; `value` is a number, as documented (docs/upstream.md C14)."""
 
     product_id: str
     quantity: int
@@ -454,7 +454,7 @@ class CreatedReturn(Quiet):
     payment_url: str | None
 
 
-# E5, label polling (upstream.md section 7)
+# E5, label polling
 
 
 class LabelAnnounced(Quiet):

@@ -25,7 +25,7 @@ def portal_url(panel_url: str, brand: str) -> str:
 
 
 def token_of(url: object, panel_url: str, brand: str, kind: Literal["polling", "download"]) -> str:
-    """The token inside a poller or download URL. Raises `BadUpstream` unless the URL is exactly ours (P-POL, P-DL)."""
+    """The token inside a poller or download URL. Raises `BadUpstream` unless the URL is exactly ours."""
     pattern = rf"{re.escape(portal_url(panel_url, brand))}/label/{kind}/?\?token={_JWT_CHARS}"
     match = re.fullmatch(pattern, url) if isinstance(url, str) else None
     if match is None:
@@ -36,7 +36,7 @@ def token_of(url: object, panel_url: str, brand: str, kind: Literal["polling", "
 def customs_path(url: object, panel_url: str, brand: str) -> str | None:
     """The path of a customs declaration below the panel base, None where the URL leads out of the brand's portal.
 
-    No real one is known (upstream.md section 7), so any plain path is accepted.
+    No real one is known (docs/upstream.md), so any plain path is accepted.
     """
     if not isinstance(url, str) or len(url) > _MAX_URL_CHARS:
         return None

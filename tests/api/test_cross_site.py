@@ -13,32 +13,15 @@ from hypothesis import strategies as st
 from app.main import api
 from app.sealing import seal
 from app.sessions import SessionId
-from tests.support.processes import Bff, Valkey, fresh, running_bff, running_valkey
+from tests.support.processes import Bff, Valkey, fresh, running_bff
 from tests.support.raw_server import closed_port
 from tests.support.samples import UNCHANGED
 from tests.support.sandbox import SandboxProcess
-from tests.support.shopper import Shopper, look_up, shopper, told
+from tests.support.shopper import COOKIE, ELSEWHERE, SHOP, Shopper, credential, look_up, new_token, shopper, told
 
-COOKIE = "__Host-return_session"
-SHOP = "https://shop.example"
-ELSEWHERE = "https://elsewhere.example"
 SESSIONS = "/v1/brands/demo/sessions"
 JSON = {"Content-Type": "application/json"}
 NEVER = "/v1/returns/rtn_" + "A" * 22
-
-
-@pytest_asyncio.fixture(scope="module", name="store")
-async def own_valkey() -> AsyncIterator[Valkey]:
-    """A store in which nobody else is busy."""
-    async with running_valkey() as process:
-        yield process
-
-
-@pytest_asyncio.fixture(scope="module", name="bff")
-async def bff_of_a_shop(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
-    """A service that one front end of another origin may call."""
-    async with running_bff(store.url, sandbox, allowed_origins=SHOP) as process:
-        yield process
 
 
 @pytest_asyncio.fixture(scope="module", name="alone")
@@ -48,19 +31,9 @@ async def bff_without_a_store(sandbox: SandboxProcess) -> AsyncIterator[Bff]:
         yield process
 
 
-def credential(token: str, delivery: str) -> dict[str, str]:
-    """The header that presents this session id."""
-    return {"Authorization": f"Bearer {token}"} if delivery == "body" else {"Cookie": f"{COOKIE}={token}"}
-
-
-async def token_of(bff: Bff) -> str:
-    """The id of a new session."""
-    return str((await shopper(bff.http, fresh("LABEL"))).screen["session_token"])
-
-
-async def test_the_cookie(bff: Bff) -> None:
+async def test_the_cookie(shop: Bff) -> None:
     """The cookie has exactly the attributes that keep it from scripts, other sites, sub-domains and plain http."""
-    cookie = (await look_up(bff.http, fresh("LABEL"), delivery="cookie")).headers["set-cookie"]
+    cookie = (await look_up(shop.http, fresh("LABEL"), delivery="cookie")).headers["set-cookie"]
     value, *attributes = cookie.split("; ")
     assert value.startswith(f"{COOKIE}=rps_")
     assert sorted(attributes) == ["HttpOnly", "Path=/", "SameSite=strict", "Secure"]
@@ -87,13 +60,13 @@ CREDENTIALS = [
 
 
 @pytest.mark.parametrize(("cookie", "authorization", "expected"), CREDENTIALS)
-async def test_credentials(bff: Bff, cookie: str, authorization: str, expected: int | tuple[int, str]) -> None:
+async def test_credentials(shop: Bff, cookie: str, authorization: str, expected: int | tuple[int, str]) -> None:
     """Exactly one credential counts, as cookie or as bearer token; two are refused, even if they are the same."""
-    first, other = await token_of(bff), await token_of(bff)
+    first, other = await new_token(shop.http), await new_token(shop.http)
     filled = {name: text.format(first, other=other) for name, text in (("c", cookie), ("a", authorization)) if text}
     headers = {"Cookie": f"{COOKIE}={filled['c']}"} if cookie else {}
     headers |= {"Authorization": filled["a"]} if authorization else {}
-    response = await bff.http.get("/v1/session", headers=headers)
+    response = await shop.http.get("/v1/session", headers=headers)
     assert (response.status_code if response.is_success else told(response)) == expected
 
 
@@ -101,23 +74,23 @@ async def test_credentials(bff: Bff, cookie: str, authorization: str, expected: 
     ("method", "path"),
     [("DELETE", "/v1/session"), ("POST", SESSIONS), ("POST", "/v1/returns"), ("POST", "/v1/handoffs"), ("GET", NEVER)],
 )
-async def test_two_credentials(bff: Bff, method: str, path: str) -> None:
+async def test_two_credentials(shop: Bff, method: str, path: str) -> None:
     """No call, login included, chooses between two credentials."""
-    token = await token_of(bff)
+    token = await new_token(shop.http)
     body = {"token": "x", "identifier": fresh("LABEL"), "postal_code": "5611 AA"} if method == "POST" else None
-    response = await bff.http.request(
+    response = await shop.http.request(
         method, path, json=body, headers=credential(token, "cookie") | credential(token, "body")
     )
     assert told(response) == (400, "two-credentials")
-    assert (await bff.http.get("/v1/session", headers=credential(token, "body"))).status_code == 200
+    assert (await shop.http.get("/v1/session", headers=credential(token, "body"))).status_code == 200
 
 
 @pytest.mark.parametrize("member", ["session_token", "session_id", "token", COOKIE])
-async def test_ids_come_in_headers_only(bff: Bff, member: str) -> None:
+async def test_ids_come_in_headers_only(shop: Bff, member: str) -> None:
     """An id in the query opens nothing, and one in the body of a lookup is an unknown member."""
-    token = await token_of(bff)
-    assert told(await bff.http.get("/v1/session", params={member: token})) == (401, "session-required")
-    planted = await look_up(bff.http, fresh("LABEL"), **{member: token})
+    token = await new_token(shop.http)
+    assert told(await shop.http.get("/v1/session", params={member: token})) == (401, "session-required")
+    planted = await look_up(shop.http, fresh("LABEL"), **{member: token})
     assert told(planted) == (422, "invalid-request")
     assert [error["code"] for error in planted.json()["errors"]] == ["extra-forbidden"]
 
@@ -152,11 +125,11 @@ def page(site: str | None, origin: str | None) -> dict[str, str]:
 @pytest.mark.parametrize("delivery", ["cookie", "body"])
 @pytest.mark.parametrize(("site", "origin", "may"), CALLERS)
 async def test_pages_of_other_sites_cannot_look_up(
-    bff: Bff, delivery: str, site: str | None, origin: str | None, *, may: bool
+    shop: Bff, delivery: str, site: str | None, origin: str | None, *, may: bool
 ) -> None:
     """Only our own pages and listed origins start a session in the cookie; anybody may start one in the body."""
     wanted = {"identifier": fresh("LABEL"), "postal_code": "5611 AA", "token_delivery": delivery}
-    response = await bff.http.post("/v1/brands/demo/sessions", json=wanted, headers=page(site, origin))
+    response = await shop.http.post("/v1/brands/demo/sessions", json=wanted, headers=page(site, origin))
     assert response.status_code == (201 if may or delivery == "body" else 403)
     assert ("set-cookie" in response.headers) == (may and delivery == "cookie")
 
@@ -165,12 +138,12 @@ async def test_pages_of_other_sites_cannot_look_up(
 @pytest.mark.parametrize("caller", CALLERS)
 @pytest.mark.parametrize("call", [("DELETE", "/v1/session", 204), ("POST", "/v1/returns", 422)])
 async def test_pages_of_other_sites_cannot_act(
-    bff: Bff, call: tuple[str, str, int], delivery: str, caller: tuple[str | None, str | None, bool]
+    shop: Bff, call: tuple[str, str, int], delivery: str, caller: tuple[str | None, str | None, bool]
 ) -> None:
     """Only our own pages and listed origins act with the cookie; the bearer token needs no such proof."""
     (method, path, passed), (site, origin, may) = call, caller
-    headers = credential(await token_of(bff), delivery) | page(site, origin) | {"Idempotency-Key": "k" * 16}
-    response = await bff.http.request(method, path, headers=headers, json={} if method == "POST" else None)
+    headers = credential(await new_token(shop.http), delivery) | page(site, origin) | {"Idempotency-Key": "k" * 16}
+    response = await shop.http.request(method, path, headers=headers, json={} if method == "POST" else None)
     assert response.status_code == (403 if delivery == "cookie" and not may else passed)
 
 
@@ -223,14 +196,14 @@ FORGED = {
 
 
 @pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
-async def test_forged_calls(bff: Bff, sandbox: SandboxProcess, forged: Forged) -> None:
+async def test_forged_calls(shop: Bff, sandbox: SandboxProcess, forged: Forged) -> None:
     """A page of another site gets nothing done with the shopper's cookie: nothing goes upstream, the session lives."""
     order = fresh("LABEL")
-    someone = await shopper(bff.http, order, delivery="cookie")
+    someone = await shopper(shop.http, order, delivery="cookie")
     before = await sandbox.ledger(order=order)
     body = forged.body(someone, order)
     headers = someone.headers | {"Idempotency-Key": "k" * 16} | forged.page | body.get("headers", {})
-    response = await bff.http.request(forged.method, forged.path, **(body | {"headers": headers}))
+    response = await shop.http.request(forged.method, forged.path, **(body | {"headers": headers}))
     assert response.status_code == forged.status
     assert response.headers["content-type"] == "application/problem+json"
     assert "set-cookie" not in response.headers
@@ -239,10 +212,10 @@ async def test_forged_calls(bff: Bff, sandbox: SandboxProcess, forged: Forged) -
 
 
 @pytest.mark.parametrize("page", [{}, {"Sec-Fetch-Site": "same-origin"}, {"Origin": SHOP}])
-async def test_our_own_pages(bff: Bff, sandbox: SandboxProcess, page: dict[str, str]) -> None:
+async def test_our_own_pages(shop: Bff, sandbox: SandboxProcess, page: dict[str, str]) -> None:
     """The same call from a page of ours, from a listed one or from no browser at all does create the return."""
     order = fresh("LABEL")
-    someone = await shopper(bff.http, order, delivery="cookie")
+    someone = await shopper(shop.http, order, delivery="cookie")
     someone.headers |= page
     assert (await someone.create()).status_code == 202
     assert len(await sandbox.ledger(order=order, kind="incoming")) == 1
@@ -250,9 +223,9 @@ async def test_our_own_pages(bff: Bff, sandbox: SandboxProcess, page: dict[str, 
 
 @pytest.mark.parametrize(("path", "status"), [("/v1/brands/demo/portal", 200), ("/v1/session", 401), ("/nope", 404)])
 @pytest.mark.parametrize(("origin", "shown"), [(SHOP, SHOP), (ELSEWHERE, None)])
-async def test_cors(bff: Bff, path: str, status: int, origin: str, shown: str | None) -> None:
+async def test_cors(shop: Bff, path: str, status: int, origin: str, shown: str | None) -> None:
     """Pages of a listed origin can read answers and errors with their useful headers; others can read nothing."""
-    response = await bff.http.get(path, headers={"Origin": origin})
+    response = await shop.http.get(path, headers={"Origin": origin})
     assert response.status_code == status
     assert response.headers.get("access-control-allow-origin") == shown
     assert "Origin" in response.headers["vary"]
@@ -264,9 +237,9 @@ PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-He
 
 
 @pytest.mark.parametrize("path", ["/v1/returns", "/nope"])
-async def test_preflight(bff: Bff, path: str) -> None:
+async def test_preflight(shop: Bff, path: str) -> None:
     """A listed origin may send our headers with credentials."""
-    response = await bff.http.options(path, headers={"Origin": SHOP} | PREFLIGHT)
+    response = await shop.http.options(path, headers={"Origin": SHOP} | PREFLIGHT)
     assert response.status_code == 200
     assert response.headers["access-control-allow-origin"] == SHOP
     assert response.headers["access-control-allow-credentials"] == "true"
@@ -283,17 +256,17 @@ async def test_preflight(bff: Bff, path: str) -> None:
         {"Access-Control-Request-Private-Network": "true"},
     ],
 )
-async def test_refused_preflight(bff: Bff, changes: dict[str, str]) -> None:
+async def test_refused_preflight(shop: Bff, changes: dict[str, str]) -> None:
     """Whoever asks for what is not allowed is answered without a body and without a single permission."""
-    response = await bff.http.options("/v1/returns", headers={"Origin": SHOP} | PREFLIGHT | changes)
+    response = await shop.http.options("/v1/returns", headers={"Origin": SHOP} | PREFLIGHT | changes)
     assert (response.status_code, response.content) == (204, b"")
     assert "Origin" in response.headers["vary"]
     assert [name for name in response.headers if name.startswith("access-control")] == []
 
 
-async def test_options_that_are_no_preflight(bff: Bff) -> None:
+async def test_options_that_are_no_preflight(shop: Bff) -> None:
     """OPTIONS without the question of a preflight is a method that the resource has not."""
-    response = await bff.http.options("/v1/returns", headers={"Origin": SHOP})
+    response = await shop.http.options("/v1/returns", headers={"Origin": SHOP})
     assert told(response) == (405, "method-not-allowed")
 
 
@@ -301,9 +274,9 @@ async def test_options_that_are_no_preflight(bff: Bff) -> None:
     "media_type",
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "text/json"],
 )
-async def test_forms_cannot_look_up(bff: Bff, media_type: str) -> None:
+async def test_forms_cannot_look_up(shop: Bff, media_type: str) -> None:
     """What a form of another site can send is not read, even if it is JSON inside."""
-    response = await bff.http.post(
+    response = await shop.http.post(
         "/v1/brands/demo/sessions",
         content=b'{"identifier": "LABEL-1", "postal_code": "5611 AA"}',
         headers={"Content-Type": media_type},
@@ -325,10 +298,10 @@ ORIGINS = st.one_of(
 
 
 @given(origin=ORIGINS)
-async def test_no_origin_is_reflected(bff: Bff, origin: str) -> None:
+async def test_no_origin_is_reflected(shop: Bff, origin: str) -> None:
     """Whatever a page calls itself: unless it is listed, letter by letter, it may read no answer."""
-    answer = await bff.http.get("/livez", headers={"Origin": origin})
-    preflight = await bff.http.options("/livez", headers={"Origin": origin} | PREFLIGHT)
+    answer = await shop.http.get("/livez", headers={"Origin": origin})
+    preflight = await shop.http.options("/livez", headers={"Origin": origin} | PREFLIGHT)
     for response in (answer, preflight):
         assert "access-control-allow-origin" not in response.headers
         assert "Origin" in response.headers["vary"]
@@ -348,9 +321,9 @@ async def nobody(_bff: Bff, _store: Valkey) -> dict[str, str]:
     return {}
 
 
-async def somebody(bff: Bff, _: Valkey) -> dict[str, str]:
+async def somebody(shop: Bff, _: Valkey) -> dict[str, str]:
     """The header of a live session."""
-    return credential(await token_of(bff), "body")
+    return credential(await new_token(shop.http), "body")
 
 
 Who = Callable[[Bff, Valkey], Awaitable[dict[str, str]]]
@@ -382,11 +355,11 @@ def is_readable(response: httpx.Response, origin: str) -> bool:
 
 @pytest.mark.parametrize(("origin", "may"), [(SHOP, True), (ELSEWHERE, False)])
 @pytest.mark.parametrize("status", WRONG)
-async def test_errors_and_cors(bff: Bff, store: Valkey, status: int, origin: str, *, may: bool) -> None:
+async def test_errors_and_cors(shop: Bff, store: Valkey, status: int, origin: str, *, may: bool) -> None:
     """A listed page can read every problem, those of the outermost layers included; others can read none."""
     who, method, path, sent = WRONG[status]
-    headers = sent.get("headers", {}) | {"Origin": origin} | await who(bff, store)
-    response = await bff.http.request(method, path, **(sent | {"headers": headers}))
+    headers = sent.get("headers", {}) | {"Origin": origin} | await who(shop, store)
+    response = await shop.http.request(method, path, **(sent | {"headers": headers}))
     assert response.status_code == status
     assert is_readable(response, origin) is may
 
@@ -403,9 +376,9 @@ READS = [path for path, operations in api().openapi()["paths"].items() if "get" 
 
 
 @pytest.mark.parametrize("path", READS)
-async def test_head(bff: Bff, path: str) -> None:
+async def test_head(shop: Bff, path: str) -> None:
     """HEAD is no method of ours, and its answer is whole: a problem's headers, no body, the connection lives on."""
-    async with httpx.AsyncClient(base_url=bff.http.base_url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=shop.http.base_url, trust_env=False) as http:
         head = await http.head(path.replace("{", "").replace("}", ""))
         assert (head.status_code, head.content) == (405, b"")
         assert head.headers["content-type"] == "application/problem+json"
@@ -414,7 +387,7 @@ async def test_head(bff: Bff, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/docs/files/swagger-ui.css", "/openapi.json"])
-async def test_head_of_documents(bff: Bff, path: str) -> None:
+async def test_head_of_documents(shop: Bff, path: str) -> None:
     """Files of the description have HEAD."""
-    head = await bff.http.head(path)
+    head = await shop.http.head(path)
     assert (head.status_code, head.content) == (200, b"")

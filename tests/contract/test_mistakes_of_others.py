@@ -329,7 +329,7 @@ async def test_a_busy_upstream_gets_no_second_creation() -> None:
 @pytest.mark.parametrize("call", Call)
 def test_any_refusal_is_an_error(call: Call) -> None:
     """No status but a success is an answer, 404 and redirects included, not even if its body is a perfect one."""
-    failures = {*range(300, 600)} - ({500} if call is Call.POLLING else set())  # there 500 is an answer (P-POL)
+    failures = {*range(300, 600)} - ({500} if call is Call.POLLING else set())  # there 500 is an answer
     for status in failures:
         for body in (b"", b"true", b"[]", json.dumps(READY).encode(), b"<html>"):
             with pytest.raises(BffError):

@@ -1,4 +1,4 @@
-"""The sandbox speaks the contract of upstream.md: every answer fits openapi/sendcloud.yaml."""
+"""The sandbox speaks its contract: every answer fits openapi/sendcloud.yaml."""
 
 import io
 import time

@@ -86,4 +86,4 @@ async def test_taken_port_is_one_clear_line() -> None:
         )
         _, complaint = await process.communicate()
     assert process.returncode == 1
-    assert complaint.decode() == f"Port {port} is taken: choose another one with --port.\n"
+    assert complaint.decode() == f"Port {port} is taken: choose another one, as in make run PORT=8080.\n"

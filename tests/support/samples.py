@@ -9,6 +9,21 @@ from app.records import ReturnRecord
 from app.sendcloud.schemas import Outgoing, PortalSettings, ServicePoint
 
 UNCHANGED: Mapping[str, object] = MappingProxyType({})
+INCOMING_PARCEL = {
+    "from_name": "Sam Jansen",
+    "from_company_name": "Jansen Fietsen",
+    "from_address_1": "Kerkstraat",
+    "from_address_2": "Achterhuis",
+    "from_house_number": "12",
+    "from_city": "Eindhoven",
+    "from_postal_code": "5611 AA",
+    "from_country": "NL",
+    "from_country_state": "NL-NB",
+    "from_email": "sam@example.com",
+    "from_telephone": "+31600000000",
+    "collo_count": 1,
+}
+"""What the upstream is told of one parcel back from the address of `outgoing`."""
 
 
 def product(**changes: object) -> dict[str, object]:

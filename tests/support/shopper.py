@@ -10,9 +10,14 @@ from typing import Any
 import httpx
 
 from app.models import FINAL_STATES
+from tests.support.processes import fresh
 
 POSTAL_CODES = {"demo": "5611 AA", "mode-paris": "75004", "buecherei": "10115", "guide": "5617 BC"}
 JOURNEY_SECONDS = 40.0
+COOKIE = "__Host-return_session"
+SHOP = "https://shop.example"
+"""The origin of the front end that may call."""
+ELSEWHERE = "https://elsewhere.example"
 
 
 def key() -> str:
@@ -100,6 +105,16 @@ async def shopper(http: httpx.AsyncClient, order: str, *, brand: str = "demo", d
     if delivery == "body":
         return Shopper(http, screen, {"Authorization": f"Bearer {screen['session_token']}"})
     return Shopper(http, screen, {"Cookie": response.headers["set-cookie"].partition(";")[0]})
+
+
+def credential(token: str, delivery: str) -> dict[str, str]:
+    """The header that presents this session id."""
+    return {"Authorization": f"Bearer {token}"} if delivery == "body" else {"Cookie": f"{COOKIE}={token}"}
+
+
+async def new_token(http: httpx.AsyncClient) -> str:
+    """The id of a new session, by bearer token."""
+    return str((await shopper(http, fresh("LABEL"))).screen["session_token"])
 
 
 async def _events(response: httpx.Response) -> AsyncIterator[dict[str, str]]:

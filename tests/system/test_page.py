@@ -10,7 +10,7 @@ from playwright.async_api import Browser, expect
 from pypdf import PdfReader
 
 from tests.support.page import SIZES, everything_received, running_chromium, visiting
-from tests.support.processes import Bff, Valkey, fresh, running_bff, running_valkey
+from tests.support.processes import Bff, Valkey, fresh, running_bff
 from tests.support.sandbox import SandboxProcess, running_sandbox
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
@@ -21,13 +21,6 @@ async def one_chromium() -> AsyncIterator[Browser]:
     """A browser in which each test opens profiles of its own."""
     async with running_chromium() as browser:
         yield browser
-
-
-@pytest_asyncio.fixture(scope="module", name="store")
-async def own_valkey() -> AsyncIterator[Valkey]:
-    """A store in which nobody else is busy."""
-    async with running_valkey() as process:
-        yield process
 
 
 @pytest_asyncio.fixture(scope="module", name="upstream")

@@ -9,7 +9,7 @@ import pytest
 from app import incoming
 from app.models import NewReturn
 from app.sendcloud.schemas import OutgoingData, PortalSettings
-from tests.support.samples import body, outgoing, portal_settings, product, service_point
+from tests.support.samples import INCOMING_PARCEL, body, outgoing, portal_settings, product, service_point
 
 SHIRT = {"id": "shirt", "quantity": 1}
 CUSTOMS = {"invoice_number": "R-1"}
@@ -312,20 +312,7 @@ def test_whole_body() -> None:
         "refund": {"refund_type": {"code": "money"}, "message": ""},
         "delivery_option": "drop_off_point",
         "products": [{"product_id": "shirt", "quantity": 1, "description": "Blue shirt M", "value": 29.95}],
-        "incoming_parcel": {
-            "from_name": "Sam Jansen",
-            "from_company_name": "Jansen Fietsen",
-            "from_address_1": "Kerkstraat",
-            "from_address_2": "Achterhuis",
-            "from_house_number": "12",
-            "from_city": "Eindhoven",
-            "from_postal_code": "5611 AA",
-            "from_country": "NL",
-            "from_country_state": "NL-NB",
-            "from_email": "sam@example.com",
-            "from_telephone": "+31600000000",
-            "collo_count": 1,
-        },
+        "incoming_parcel": INCOMING_PARCEL,
         "service_point": {"id": 20000001},
         "selected_functionalities": {"first_mile": "dropoff"},
         "selected_carrier_code": "postnl",
@@ -373,7 +360,7 @@ def test_delivery_as_sent(delivery: dict[str, object], expected: dict[str, objec
 
 
 def test_value_is_a_number() -> None:
-    """Prices, which upstream sends as text, go back as numbers (upstream.md C14)."""
+    """Prices, which upstream sends as text, go back as numbers (docs/upstream.md C14)."""
     products = outgoing(products=[product(price="0.10"), product(id="hat", price=12)]).data
     choice = body(items=[SHIRT, {"id": "hat", "quantity": 1}])
     values = [line.value for line in incoming.new_return(choice, 1, products, None).products]

@@ -30,7 +30,7 @@ PORTAL = f"{PANEL}/brand/my-shop/return-portal"
     ],
 )
 def test_a_request_goes_to_its_documented_place(call: Call, url: str, subject: str) -> None:
-    """Paths and parameters are those of the endpoint map (upstream.md section 1); it knows what it is about."""
+    """Paths and parameters are those of openapi/sendcloud.yaml; it knows what it is about."""
     request = requests()[call]
     assert (request.call, request.url, request.subject) == (call, url, subject)
     assert request.method == ("POST" if call in {Call.UPLOADS, Call.INCOMING} else "GET")

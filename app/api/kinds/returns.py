@@ -48,7 +48,7 @@ RETURNS: Mapping[type[BffError], Kind] = MappingProxyType(
             HTTPStatus.CONFLICT,
             "The service point cannot take this parcel",
             "Choose another one of the carrier you chose.",
-            when="The chosen point is closed, full, or of a carrier other than the one chosen with it.",
+            when="The chosen point is gone, or of a carrier other than the one chosen with it.",
             front_end="Show alternatives, which the problem brings along, and send the new choice with a fresh key.",
         ),
         errors.ReturnInProgress: Kind(

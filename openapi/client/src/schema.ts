@@ -348,7 +348,7 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description A call that can be made now, or why not (a problem code). */
+        /** @description A call that can be made now, or why not: a problem code or `nothing-left-to-return`. */
         Action: {
             name: string;
             /** @enum {string} */
