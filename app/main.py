@@ -113,7 +113,8 @@ def api() -> FastAPI:
         redirect_slashes=False,
     )
     for module in (portal, sessions, handoffs, service_points, returns, uploads, operations):
-        app.include_router(module.router)
+        # As they are, without a router around each: it would be asked for every request.
+        app.router.routes.extend(module.router.routes)
     app.mount(operations.DOCS_FILES, StaticFiles(packages=[("fastapi_swagger", "resources")]))
     describe_problems(app)
     return app
