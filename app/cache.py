@@ -112,7 +112,8 @@ class FleetCache:
         return Cached(value, stale=False, now=now)
 
     async def _has_room(self, scope: str, size: int) -> bool:
-        return (await self._store.spend(f"q:{{searched:{scope}}}", size, ROOM_OF_ONE_PARCEL)).granted
+        allowance = await self._store.spend(f"q:{{searched:{scope}}}", size, ROOM_OF_ONE_PARCEL)
+        return bool(allowance.granted)
 
     def _renew_behind(self, renewal: Coroutine[None, None, Cached]) -> None:
         async def quietly() -> None:

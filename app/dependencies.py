@@ -5,12 +5,10 @@ All are coroutines, those that wait for nothing too: FastAPI would send a plain 
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
-from fastapi import Depends, Header, Path, Request, Security
-from fastapi.security import APIKeyCookie, HTTPBearer
+from fastapi import Depends, Header, Path, Request
 
 from app.cache import PortalCache
 from app.callers import address_of, partner_of
@@ -25,7 +23,6 @@ from app.errors import (
     TooManyLookups,
     TwoCredentials,
     UnsupportedMediaType,
-    UpstreamUnauthorized,
 )
 from app.flows import Flows
 from app.labels import Labels
@@ -38,11 +35,6 @@ from app.settings import Settings
 from app.store import Store
 
 COOKIE = "__Host-return_session"
-CREDENTIALS = (
-    Security(HTTPBearer(scheme_name="bearer", description="`session_token`.", auto_error=False)),
-    Security(APIKeyCookie(name=COOKIE, scheme_name="cookie", description="Set by createSession.", auto_error=False)),
-)
-"""For the description alone, where either one is enough; `presented` reads them."""
 UPLOADS_AT_ONCE = 4
 UPLOADS_OF_ONE_PARCEL = 1
 KEY = r'^(?:"([!-~]{16,255})"|([!#-~][!-~]{15,254}))$'
@@ -106,9 +98,6 @@ async def presented(request: Request) -> SessionId | None:
     return SessionId.parse(token) if token else None
 
 
-PresentedDep = Annotated[SessionId | None, Depends(presented)]
-
-
 async def replaced(request: Request) -> SessionId | None:
     """The session that a new one takes the place of; one that is unusable is as good as none."""
     try:
@@ -141,22 +130,23 @@ def page_origins(request: Request, allowed_origins: list[str]) -> list[str]:
     return [*allowed_origins, origin] if same_origin and origin else allowed_origins
 
 
-async def required_session_id(request: Request, session_id: PresentedDep, services: ServicesDep) -> SessionId:
+async def required_session_id(request: Request) -> SessionId:
     """The session id a call needs; an unsafe call with the cookie also needs a page of ours behind it."""
+    session_id = await presented(request)
     if session_id is None:
         raise SessionRequired
     if request.method != "GET" and COOKIE in request.cookies:
-        check_origin(request, services.settings.allowed_origins)
+        check_origin(request, (await services(request)).settings.allowed_origins)
     return session_id
 
 
 SessionIdDep = Annotated[SessionId, Depends(required_session_id)]
 
 
-async def ending_session_id(request: Request, services: ServicesDep) -> SessionId | None:
+async def ending_session_id(request: Request) -> SessionId | None:
     """The session id to end, None if what was presented is of no session."""
     try:
-        return await required_session_id(request, await presented(request), services)
+        return await required_session_id(request)
     except SessionExpired:
         return None
 
@@ -164,21 +154,27 @@ async def ending_session_id(request: Request, services: ServicesDep) -> SessionI
 EndingDep = Annotated[SessionId | None, Depends(ending_session_id)]
 
 
-async def live_session(session_id: SessionIdDep, services: ServicesDep) -> AsyncIterator[Session]:
-    """The session of the caller; once the upstream refuses its tokens it is over.
+# Each dependency costs FastAPI more than what it does: one for all that a call with a session needs.
+async def live_session(request: Request) -> Session:
+    """The session of the caller.
 
     Raises:
-        SessionExpired: absent, or refused by the upstream.
+        SessionExpired: it is absent.
     """
-    session = await services.sessions.get(session_id)
-    try:
-        yield session
-    except UpstreamUnauthorized as error:
-        await services.sessions.delete(session_id)
-        raise SessionExpired("the upstream refuses its tokens") from error
+    session_id = await required_session_id(request)
+    session = await (await services(request)).sessions.get(session_id)
+    request.state.session_id = session_id
+    return session
 
 
 SessionDep = Annotated[Session, Depends(live_session)]
+
+
+async def end_session(request: Request) -> None:
+    """Ends the session of this request, if it has one: the upstream refuses its tokens."""
+    session_id: SessionId | None = getattr(request.state, "session_id", None)
+    if session_id:
+        await (await services(request)).sessions.delete(session_id)
 
 
 PartnerKeyDep = Annotated[

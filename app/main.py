@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from app.api import handoffs, operations, portal, returns, service_points, sessions, uploads
 from app.api.multipart import MAX_BYTES
-from app.api.problems import describe_problems, handle_errors, problem_response
+from app.api.problems import describe_credentials, describe_problems, handle_errors, problem_response
 from app.budget import Budget
 from app.cache import FleetCache, PortalCache
 from app.creation import Creation
@@ -117,6 +117,7 @@ def api() -> FastAPI:
         app.router.routes.extend(module.router.routes)
     app.mount(operations.DOCS_FILES, StaticFiles(packages=[("fastapi_swagger", "resources")]))
     describe_problems(app)
+    describe_credentials(app)
     return app
 
 

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from app.api.problems import JSON_BODY, NEW_SESSION, SESSION, responses
 from app.api.sessions import check_page, session_started
-from app.dependencies import CREDENTIALS, ReplacedDep, ServicesDep, SessionDep, json_body, page_origins
+from app.dependencies import ReplacedDep, ServicesDep, SessionDep, json_body, page_origins
 from app.enrichment import moment
 from app.errors import (
     FieldProblem,
@@ -24,7 +24,7 @@ router = APIRouter(tags=["session"])
     "/v1/session/handoff",
     operation_id="createHandoff",
     status_code=201,
-    dependencies=[*CREDENTIALS, Depends(json_body)],
+    dependencies=[Depends(json_body)],
     responses=responses(*SESSION, OriginNotAllowed, *JSON_BODY, TooManyHandoffs),
 )
 async def create_handoff(request: Request, wanted: NewHandoff, session: SessionDep, services: ServicesDep) -> Handoff:

@@ -8,7 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -16,6 +18,7 @@ from starlette.types import Scope
 
 from app import errors
 from app.api.kinds import KINDS, Kind, kind_of
+from app.dependencies import COOKIE, end_session, ending_session_id, live_session
 from app.errors import BffError, FieldProblem
 from app.middleware import ProblemResponse
 from app.models import Problem, ProblemError
@@ -82,6 +85,8 @@ def handle_errors(app: FastAPI, render: ProblemResponse) -> None:
 
     async def foreseen(request: Request, error: Exception) -> Response:
         if isinstance(error, BffError):
+            if isinstance(error, errors.UpstreamUnauthorized):
+                await end_session(request)
             kind = kind_of(type(error))
             log.info("problem", code=kind.code, reason=str(error), request_id=request.state.request_id)
             return render(request.scope, error)
@@ -149,6 +154,22 @@ def described_as(description: str) -> dict[str, Any]:
     """A problem answer in the OpenAPI description."""
     schema = {"$ref": _REFERENCE.format(model=Problem.__name__)}
     return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+def describe_credentials(app: FastAPI) -> None:
+    """Says which calls need a session and how it is presented; read as dependencies, both ways would cost time."""
+    app.openapi()["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "description": "`session_token`.", "scheme": "bearer"},
+        "cookie": {"type": "apiKey", "description": "Set by createSession.", "in": "cookie", "name": COOKIE},
+    }
+    for route in app.routes:
+        if isinstance(route, APIRoute) and _needs_session(route.dependant):
+            for method in route.methods or ():
+                app.openapi()["paths"][route.path][method.lower()]["security"] = [{"bearer": []}, {"cookie": []}]
+
+
+def _needs_session(dependant: Dependant) -> bool:
+    return dependant.call in {live_session, ending_session_id} or any(map(_needs_session, dependant.dependencies))
 
 
 def describe_problems(app: FastAPI) -> None:

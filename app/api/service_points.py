@@ -9,13 +9,13 @@ from starlette.responses import Response
 
 from app import enrichment
 from app.api.problems import SESSION, UPSTREAM, links, responses
-from app.dependencies import CREDENTIALS, ServicesDep, SessionDep
+from app.dependencies import ServicesDep, SessionDep
 from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound, TooManyCalls
 from app.models import FreshServicePoint, ServicePoint, ServicePoints
 from app.points import Place, Search
 from app.sessions import Session
 
-router = APIRouter(tags=["service points"], dependencies=CREDENTIALS)
+router = APIRouter(tags=["service points"])
 
 Latitude = Annotated[
     float | None, Query(ge=-90, le=90, allow_inf_nan=False, description="With longitude; the parcel's by default.")

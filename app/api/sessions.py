@@ -6,7 +6,6 @@ from starlette.responses import Response
 from app.api.problems import NEW_SESSION, SESSION, UPSTREAM, links, responses
 from app.dependencies import (
     COOKIE,
-    CREDENTIALS,
     BrandDep,
     EndingDep,
     PartnerKeyDep,
@@ -94,7 +93,6 @@ async def session_started(
     "/v1/session",
     operation_id="getSession",
     response_model=SessionAnswer,
-    dependencies=CREDENTIALS,
     responses={
         200: {"links": links("getReturn", return_id="$response.body#/returns/0/id")},
         **responses(*SESSION, *UPSTREAM),
@@ -110,7 +108,6 @@ async def get_session(session: SessionDep, services: ServicesDep) -> Response:
     "/v1/session",
     operation_id="deleteSession",
     status_code=204,
-    dependencies=CREDENTIALS,
     responses=responses(SessionRequired, TwoCredentials, OriginNotAllowed, StoreUnavailable),
 )
 async def delete_session(request: Request, session_id: EndingDep, services: ServicesDep) -> Response:

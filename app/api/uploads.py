@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 
 from app.api.multipart import MAX_FILES, received
 from app.api.problems import SESSION, UPSTREAM, responses
-from app.dependencies import CREDENTIALS, ServicesDep, SessionDep, SessionIdDep
+from app.dependencies import ServicesDep, SessionDep, SessionIdDep
 from app.errors import (
     FileTooLarge,
     InvalidRequest,
@@ -19,7 +19,7 @@ from app.errors import (
 )
 from app.models import Upload, Uploads
 
-router = APIRouter(tags=["returns"], dependencies=CREDENTIALS)
+router = APIRouter(tags=["returns"])
 
 PATH = "/v1/uploads"
 RETRY_AFTER_SECONDS = 5
