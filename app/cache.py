@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from app.enrichment import spoken
 from app.errors import BffError, UpstreamError, UpstreamTimeout, UpstreamUnauthorized
+from app.memo import Memo
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.schemas import PortalSettings
 from app.single_flight import SingleFlight
@@ -23,6 +24,8 @@ STALE_SECONDS = 24 * 3600
 ROOM_OF_ONE_PARCEL = Limit(2 * 1024 * 1024, STALE_SECONDS)
 """Bytes that are kept because of one parcel's questions; else whoever has one could fill the store with them."""
 PAUSE_SECONDS = 0.02
+PARSED_PORTALS = 64
+"""How many shops' settings stay parsed in memory, one for each language."""
 _TIME = struct.Struct(">d")
 
 Fetch = Callable[[], Awaitable[bytes]]
@@ -151,6 +154,7 @@ class PortalCache:
         self._store = store
         self._sendcloud = sendcloud
         self._freshness = freshness
+        self._parsed: Memo[str, PortalSettings] = Memo(PARSED_PORTALS)
 
     async def get(self, brand: str, languages: Sequence[str]) -> Portal:
         """The settings of a brand in the first of these languages it speaks.
@@ -173,8 +177,10 @@ class PortalCache:
             await self._store.put(_languages_key(brand), offered, STALE_SECONDS)
             return settings.model_dump_json().encode()
 
-        cached = await self._cache.get(f"portal|{brand}|{language or ''}", fetch, self._freshness)
-        return Portal(PortalSettings.model_validate_json(cached.value), language, cached.stale)
+        key = f"portal|{brand}|{language or ''}"
+        cached = await self._cache.get(key, fetch, self._freshness)
+        settings = self._parsed.get(key, cached.value, lambda: PortalSettings.model_validate_json(cached.value))
+        return Portal(settings, language, cached.stale)
 
 
 def _name(key: str) -> str:

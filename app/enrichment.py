@@ -8,6 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from app import models
+from app.memo import Memo
 from app.opening_hours import intervals, opening, time_zone
 from app.sendcloud import schemas as upstream
 
@@ -23,6 +24,7 @@ _URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][!#-;=?-\[\]_
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _ACCEPTED = re.compile(r"([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3})(?:\s*;\s*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?")
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
+_POINTS: Memo[int, models.ServicePoint] = Memo(1024)
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 _NEEDS_AND_ACCEPTS: Mapping[
     models.DeliveryOptionCode, tuple[Sequence[models.DeliveryMember], Sequence[models.DeliveryMember]]
@@ -257,6 +259,10 @@ def drop_off(data: upstream.OutgoingData, now: float) -> models.DropOff:
 
 def service_point(point: upstream.ServicePoint, now: float) -> models.ServicePoint:
     """A drop-off point, bounded and typed, open or not at this moment (seconds since the epoch)."""
+    return _POINTS.get(point.id, (point, minute(now)), lambda: _service_point(point, now))
+
+
+def _service_point(point: upstream.ServicePoint, now: float) -> models.ServicePoint:
     times = point.formatted_opening_times or {}
     hours = intervals({day: list(dict.fromkeys(values))[:MAX_INTERVALS] for day, values in times.items()})
     zone = time_zone(point.country, point.latitude, point.longitude)
@@ -284,6 +290,11 @@ def service_point(point: upstream.ServicePoint, now: float) -> models.ServicePoi
         closes_at=opens and opens.closes_at,
         next_open_at=opens and opens.next_open_at,
     )
+
+
+def minute(seconds: float) -> int:
+    """The minute of this moment: within one, nobody opens or closes (`opening_hours.opening`)."""
+    return int(seconds // 60)
 
 
 def moment(seconds: float) -> datetime:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
 from typing import NamedTuple
@@ -25,12 +25,13 @@ from app.errors import (
 )
 from app.labels import Labels
 from app.limits import Attempt, OrderLimit, ParcelLimit
+from app.memo import Memo
 from app.models import (
     NewSession,
     SessionAnswer,
 )
 from app.records import Found
-from app.returns import Returns
+from app.returns import ParcelReturns, Returns
 from app.sealing import Keyring
 from app.sendcloud import schemas as upstream
 from app.sendcloud.client import Document, Sendcloud
@@ -39,6 +40,8 @@ from app.sessions import Session, SessionId, SessionStore
 from app.store import Limit, Store
 
 HANDOFF_SECONDS = 15 * 60
+SCREENS = 256
+"""How many first screens stay built in memory."""
 HANDOFFS = 10
 """For one parcel within that time."""
 
@@ -50,6 +53,13 @@ class Started(NamedTuple):
     session: Session
     settings: upstream.PortalSettings
     """Of its shop."""
+
+
+class Screen(NamedTuple):
+    """A first screen, and the same as JSON."""
+
+    answer: SessionAnswer
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,7 @@ class Flows:
     documents: Documents
     order_limit: OrderLimit
     parcel_limit: ParcelLimit
+    screens: Memo[str, Screen] = field(default_factory=lambda: Memo(SCREENS))
 
     async def look_up(self, brand: str, wanted: NewSession) -> Started:
         """A new session for the parcel, and its shop's settings; both are asked for side by side.
@@ -122,22 +133,13 @@ class Flows:
             raise HandoffNotFound("nothing waits behind this token") from error
         return Started(session_id, session, portal.settings)
 
-    async def first_screen(self, session: Session, settings: upstream.PortalSettings) -> SessionAnswer:
+    async def first_screen(self, session: Session, settings: upstream.PortalSettings) -> Screen:
         """Everything the first screen of this session needs."""
         data = session.outgoing.data
         parcel = await self.returns.of_parcel(session.scope, [product.id for product in data.products])
-        items = enrichment.items(data, parcel.held)
-        return SessionAnswer(
-            expires_at=enrichment.moment(session.expires_at),
-            brand=enrichment.brand(settings.portal),
-            parcel=enrichment.parcel(data),
-            ship_from=enrichment.ship_from(data.parcel),
-            items=items,
-            options=enrichment.options(settings, data),
-            drop_off=enrichment.drop_off(data, parcel.now),
-            returns=[found.public() for found in parcel.returns],
-            actions=enrichment.actions(data, items),
-        )
+        returns = [(found.record, found.retry_after) for found in parcel.returns]
+        seen = session, settings, returns, parcel.held, enrichment.minute(parcel.now)
+        return self.screens.get(session.scope, seen, lambda: _screen(session, settings, parcel))
 
     @asynccontextmanager
     async def label(self, session: Session, found: Found) -> AsyncIterator[Delivery]:
@@ -191,6 +193,23 @@ class Flows:
     def _scope(self, brand: str, parcel: upstream.Parcel) -> str:
         known = f"id:{parcel.id}" if parcel.id is not None else f"order:{parcel.order_number.strip().casefold()}"
         return self.keyring.name("parcel", brand, known)
+
+
+def _screen(session: Session, settings: upstream.PortalSettings, parcel: ParcelReturns) -> Screen:
+    data = session.outgoing.data
+    items = enrichment.items(data, parcel.held)
+    answer = SessionAnswer(
+        expires_at=enrichment.moment(session.expires_at),
+        brand=enrichment.brand(settings.portal),
+        parcel=enrichment.parcel(data),
+        ship_from=enrichment.ship_from(data.parcel),
+        items=items,
+        options=enrichment.options(settings, data),
+        drop_off=enrichment.drop_off(data, parcel.now),
+        returns=[found.public() for found in parcel.returns],
+        actions=enrichment.actions(data, items),
+    )
+    return Screen(answer, answer.model_dump_json().encode())
 
 
 def _expiries(outgoing: upstream.Outgoing) -> list[float]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
 from app.claims import location_of
-from app.enrichment import moment, service_point
+from app.enrichment import minute, moment, service_point
+from app.memo import Memo
 from app.models import Action, Label, Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
 from app.sendcloud.schemas import Quiet, ServicePoint
 
@@ -22,6 +22,8 @@ _LABEL: Mapping[ReturnState, Literal["pending", "ready", "not_needed", "unavaila
         ReturnState.FAILED: "unavailable",
     }
 )
+
+_BODIES: Memo[str, bytes] = Memo(512)
 
 
 class ReturnRecord(Quiet):
@@ -88,10 +90,11 @@ class Found:
             return 1
         return None if self.due_in is None else max(1, round(self.due_in))
 
-    @cached_property
+    @property
     def body(self) -> bytes:
-        """What the shopper sees of it as JSON, built once for all who wait."""
-        return self.public().model_dump_json().encode()
+        """What the shopper sees of it as JSON, built once for all who ask before it changes."""
+        seen = self.record, self.retry_after, minute(self.now)
+        return _BODIES.get(self.record.id, seen, lambda: self.public().model_dump_json().encode())
 
     def public(self) -> Return:
         """What the shopper sees of it."""

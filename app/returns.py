@@ -31,6 +31,7 @@ from app.errors import (
     ReturnRefused,
     StoreUnavailable,
 )
+from app.memo import Memo
 from app.models import Return, ReturnState
 from app.records import Found, KeyRecord, ReturnRecord
 from app.sealing import Keyring, RecordUnreadable
@@ -39,6 +40,8 @@ from app.store import Change, Store, Versioned
 SCHEMA = 1
 RETURN_ID = re.compile(r"rtn_[A-Za-z0-9_-]{22}")
 KEY_TTL_SECONDS = 24 * 3600
+OPENED_RECORDS = 512
+"""How many stay parsed in memory, each with what it was parsed from."""
 RACES = 50
 """How often a lost race for a parcel's claims is run again."""
 SETTLE_SECONDS = 5.0
@@ -96,6 +99,7 @@ class Returns:
         self._claim_ttl = claim_ttl
         self._lease = lease
         self._settling: set[asyncio.Task[Found | None]] = set()
+        self._records: Memo[tuple[str, str], ReturnRecord] = Memo(OPENED_RECORDS)
 
     async def repeated(self, scope: str, key: str, fingerprint: str) -> Return | None:
         """The first answer to this idempotency key, or None if the key is unused.
@@ -302,8 +306,10 @@ class Returns:
         return use.return_id
 
     def _opened(self, scope: str, return_id: str, kept: Versioned) -> ReturnRecord:
-        plaintext = self._keyring.unseal(kept.value, scope, _context(return_id))
-        return ReturnRecord.model_validate_json(plaintext)
+        def opened() -> ReturnRecord:
+            return ReturnRecord.model_validate_json(self._keyring.unseal(kept.value, scope, _context(return_id)))
+
+        return self._records.get((scope, return_id), kept.value, opened)
 
     def _record_change(self, scope: str, found: Found) -> Change:
         """The record to store; it lives on from the last change the shopper could see, not from the last look at it."""

@@ -49,6 +49,7 @@ class Keyring:
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = keys
+        self._naming_key = _derived(keys[-1], "names")
 
     def seal(self, plaintext: bytes, scope: str, context: str) -> bytes:
         """An envelope under the key of this scope; the context is authenticated with it."""
@@ -69,7 +70,7 @@ class Keyring:
 
     def name(self, *parts: str) -> str:
         """A stable name that tells nothing about its parts without the key (22 characters of base64url)."""
-        code = HMAC(_derived(self._keys[-1], "names"), SHA256())
+        code = HMAC(self._naming_key, SHA256())
         for part in parts:
             data = part.encode()
             code.update(len(data).to_bytes(4, "big") + data)

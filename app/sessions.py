@@ -11,6 +11,7 @@ from typing import Literal, Self
 from typing_extensions import override
 
 from app.errors import SessionExpired, StoreUnavailable
+from app.memo import Memo
 from app.sealing import RecordUnreadable, seal, unseal
 from app.sendcloud.schemas import Outgoing, Quiet
 from app.store import Store
@@ -18,6 +19,8 @@ from app.store import Store
 KEY_BYTES = 16
 SECRET_BYTES = 32
 SCHEMA = 1
+OPENED_SESSIONS = 256
+"""How many stay parsed in memory, each with what it was parsed from."""
 SHORTEST_SECONDS = 0.001
 """What Redis can count."""
 # 43 characters have two bits to spare: those that end otherwise would be further spellings of one secret.
@@ -82,6 +85,8 @@ class SessionStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # Written once and never changed: as long as the same bytes are there, it is the same session.
+        self._opened: Memo[SessionId, Session] = Memo(OPENED_SESSIONS)
 
     async def create(self, session: Session, ttl: float, kind: Kind = "rps") -> SessionId:
         """A new id for this session, which lives `ttl` seconds.
@@ -105,9 +110,10 @@ class SessionStore:
         """
         sealed = await self._store.get(_name(session_id))
         if sealed is None:
+            self._opened.forget(session_id)
             raise SessionExpired("no such session")
         try:
-            return Session.model_validate_json(unseal(session_id.secret, sealed, _context(session_id)))
+            return self._opened.get(session_id, sealed, lambda: _opened(session_id, sealed))
         except RecordUnreadable as error:
             raise SessionExpired("the secret does not open the session") from error
 
@@ -140,6 +146,10 @@ class SessionStore:
         except SessionExpired:
             return
         await self._store.delete(_name(session_id), durable=True)
+
+
+def _opened(session_id: SessionId, sealed: bytes) -> Session:
+    return Session.model_validate_json(unseal(session_id.secret, sealed, _context(session_id)))
 
 
 def _name(session_id: SessionId) -> str:

@@ -81,10 +81,11 @@ async def session_started(
     """The first screen of a new session, which takes the place of the old one, and its id the way it is wanted."""
     if old:
         await services.sessions.delete(old)
-    answer = await services.flows.first_screen(started.session, started.settings)
+    screen = await services.flows.first_screen(started.session, started.settings)
     if not wanted.in_cookie:
-        return _json(answer.model_copy(update={"session_token": started.id.token}), 201)
-    response = _json(answer, 201)
+        answer = screen.answer.model_copy(update={"session_token": started.id.token})
+        return Response(answer.model_dump_json(), 201, media_type="application/json")
+    response = Response(screen.body, 201, media_type="application/json")
     response.set_cookie(COOKIE, started.id.token, path="/", secure=True, httponly=True, samesite="strict")
     return response
 
@@ -101,7 +102,8 @@ async def session_started(
 async def get_session(session: SessionDep, services: ServicesDep) -> Response:
     """Everything the first screen needs, again."""
     portal = await services.portals.get(session.brand, session.languages)
-    return _json(await services.flows.first_screen(session, portal.settings))
+    screen = await services.flows.first_screen(session, portal.settings)
+    return Response(screen.body, media_type="application/json")
 
 
 @router.delete(
@@ -118,7 +120,3 @@ async def delete_session(request: Request, session_id: EndingDep, services: Serv
     if COOKIE in request.cookies:
         response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
     return response
-
-
-def _json(answer: SessionAnswer, status: int = 200) -> Response:
-    return Response(answer.model_dump_json(), status, media_type="application/json")
