@@ -71,7 +71,8 @@ class OneAnswer(ResponseHandler):
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self._is_answered:
+        # The library itself calls it with nothing, to go on where it stopped.
+        if data and self._is_answered:
             self.close()
             return
         super().data_received(data)

@@ -146,6 +146,14 @@ async def test_connections_are_kept_and_every_call_is_sent_once() -> None:
         assert (len(server.requests), server.connections) == (20, 1)
 
 
+async def test_connections_are_kept_after_answers_with_a_body() -> None:
+    """Twenty answers that say something come over one connection."""
+    async with raw_server(answer(200, b"true")) as server, client(server.port) as sendcloud:
+        for _ in range(20):
+            assert await sendcloud.service_point_available("token", 1)
+        assert (len(server.requests), server.connections) == (20, 1)
+
+
 @pytest.mark.parametrize("end", [fin(), rst], ids=["FIN", "RST"])
 @pytest.mark.parametrize("losses", [1, 2])
 async def test_a_read_that_is_lost_is_repeated_once(end: Behaviour, losses: int) -> None:
