@@ -1,14 +1,16 @@
 """Pure ASGI: request ids, one log line each, shedding, limits before anything is read, a problem for every error."""
 
 import asyncio
+import itertools
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
+from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,6 +29,11 @@ METHODS = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context, version 00; neither id may be all zeros."""
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+_PROCESS = secrets.token_urlsafe(9)
+_NUMBERS = itertools.count(1)
+"""Together they name a request of the fleet, at less than a fresh random name would cost."""
 
 ProblemResponse = Callable[[Scope, BffError], Response]
 """Renders an error as the problem document of this request."""
@@ -56,19 +63,24 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers.setdefault("Cache-Control", "private, no-store")
-                headers.update(scope["state"].get("answer_headers", {}))
-                if self._load.draining:
-                    headers["Connection"] = "close"
+                message["headers"] = [*message["headers"], *self._added(scope, message["headers"])]
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
         finally:
             _record(scope, status, time.perf_counter() - started, cost)
+
+    def _added(self, scope: Scope, headers: RawHeaders) -> Iterator[tuple[bytes, bytes]]:
+        state: Mapping[str, Any] = scope["state"]
+        yield b"x-request-id", state["request_id"].encode()
+        yield b"x-content-type-options", b"nosniff"
+        if not any(name == b"cache-control" for name, _ in headers):
+            yield b"cache-control", b"private, no-store"
+        for name, value in state.get("answer_headers", {}).items():
+            yield name.lower().encode(), value.encode()
+        if self._load.draining:
+            yield b"connection", b"close"
 
 
 class Cors(CORSMiddleware):
@@ -209,7 +221,7 @@ def _limited(receive: Receive, body_limit: int, seconds: float | None) -> Receiv
 def _request_id(headers: Headers) -> str:
     # A caller's id ends up in our logs, so it may only look like one.
     proposed = headers.get("x-request-id", "")
-    return proposed if _REQUEST_ID.fullmatch(proposed) else secrets.token_urlsafe(12)
+    return proposed if _REQUEST_ID.fullmatch(proposed) else f"{_PROCESS}-{next(_NUMBERS)}"
 
 
 def _record(scope: Scope, status: int, seconds: float, cost: Cost) -> None:

@@ -1,5 +1,6 @@
 """Logs and metrics that hold no personal data and no token: route templates, codes, durations."""
 
+import json
 import logging
 import sys
 from contextvars import ContextVar
@@ -47,6 +48,7 @@ SHED = Counter("bff_shed", "Requests turned away at once.", ["reason"], registry
 KEPT_BYTES = Counter("bff_documents_kept_bytes", "Bytes of documents put into Redis for a day.", registry=REGISTRY)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+_ENCODER = json.JSONEncoder(default=str)
 log: structlog.stdlib.BoundLogger = structlog.get_logger("bff")
 
 
@@ -97,7 +99,8 @@ def configure_logging() -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
+            # One encoder for all lines; `json.dumps` would make one for each.
+            structlog.processors.JSONRenderer(lambda event, **_: _ENCODER.encode(event)),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
