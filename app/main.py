@@ -1,6 +1,7 @@
 """The composition root of the service."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
@@ -33,6 +34,7 @@ from app.observability import (
     UpstreamCalls,
 )
 from app.points import ServicePoints
+from app.public_answers import PublicAnswers
 from app.returns import Returns
 from app.sealing import Keyring
 from app.sendcloud.client import Sendcloud, connect
@@ -68,6 +70,9 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running_services(settings, load) as services:
             app.state.services = services
+            # What is here now stays: the collector need not look at it again and again.
+            gc.collect()
+            gc.freeze()
             yield
 
     app = api()
@@ -77,6 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     handle_errors(app, render)
     app.add_middleware(Guard, problem=render, body_limits={uploads.PATH: MAX_BYTES})
     app.add_middleware(Shedding, problem=render, load=load)
+    app.add_middleware(PublicAnswers)
     app.add_middleware(
         Cors,
         allow_origins=settings.allowed_origins,

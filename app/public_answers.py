@@ -1,0 +1,82 @@
+"""Pure ASGI: an answer that anybody may keep for a minute is kept here for a second."""
+
+import time
+from collections import OrderedDict
+from typing import NamedTuple
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+KEPT_SECONDS = 1.0
+ANSWERS = 64
+CONDITIONS = ("if-none-match", "if-modified-since", "range")
+
+Key = tuple[str, bytes, str]
+
+
+class Kept(NamedTuple):
+    """A whole answer, where it came from, and until when it is given again (seconds of a steady clock)."""
+
+    start: Message
+    body: Message
+    route: object
+    until: float
+
+
+class PublicAnswers:
+    """Gives a public answer again, without making it again, to all who ask within a second.
+
+    Public is what `Cache-Control` says is public; nothing of who asks has a say in it but `Accept-Language`.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._kept: OrderedDict[Key, Kept] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        key = _key(scope)
+        if key is None:
+            await self._app(scope, receive, send)
+            return
+        kept = self._kept.get(key)
+        if kept and time.monotonic() < kept.until:
+            scope["route"] = kept.route
+            await send({**kept.start, "headers": [*kept.start["headers"]]})
+            await send(kept.body)
+            return
+        start: Message = {}
+
+        async def send_and_keep(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = {**message, "headers": [*message["headers"]]}
+            elif start and _is_public(start) and not message.get("more_body", False):
+                self._keep(key, Kept(start, message, scope.get("route"), time.monotonic() + KEPT_SECONDS))
+            else:
+                start = {}
+            await send(message)
+
+        await self._app(scope, receive, send_and_keep)
+
+    def _keep(self, key: Key, kept: Kept) -> None:
+        self._kept[key] = kept
+        self._kept.move_to_end(key)
+        if len(self._kept) > ANSWERS:
+            self._kept.popitem(last=False)
+
+
+def _key(scope: Scope) -> Key | None:
+    """What the answer depends on; None if it may depend on more."""
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return None
+    headers = Headers(scope=scope)
+    if any(name in headers for name in CONDITIONS):
+        return None
+    return scope["path"], scope["query_string"], ",".join(headers.getlist("accept-language"))
+
+
+def _is_public(start: Message) -> bool:
+    headers = Headers(raw=start["headers"])
+    public = headers.get("cache-control", "").startswith("public")
+    return start["status"] == 200 and public and headers.get("vary", "Accept-Language") == "Accept-Language"  # noqa: PLR2004
