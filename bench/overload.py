@@ -148,7 +148,7 @@ async def memo(sandbox: SandboxProcess) -> AsyncIterator[str]:
             await server.wait()
 
 
-def _from_now_on_at(core: int) -> None:
+def from_now_on_at(core: int) -> None:
     """Processes started from now on run there."""
     cores = sorted(os.sched_getaffinity(os.getppid()))
     os.sched_setaffinity(0, {cores[core % len(cores)]})
@@ -157,14 +157,14 @@ def _from_now_on_at(core: int) -> None:
 async def main() -> None:
     """Measures a call that needs the store alone and one that asks the upstream each time."""
     async with AsyncExitStack() as stack:
-        _from_now_on_at(1)
+        from_now_on_at(1)
         store = await stack.enter_async_context(running_valkey())
         sandbox = await stack.enter_async_context(running_sandbox())
         points = await stack.enter_async_context(memo(sandbox))
-        _from_now_on_at(0)
+        from_now_on_at(0)
         settings = {"as_shipped": True, "loop_lag": 0.25, "service_points_url": points}
         fleet = [await stack.enter_async_context(running_bff(store.url, sandbox, **settings)) for _ in range(REPLICAS)]
-        _from_now_on_at(1)
+        from_now_on_at(1)
         gateway = await stack.enter_async_context(running_nginx([replica.port for replica in fleet]))
         someone = await shopper(gateway.http, "LABEL-overload")
         point = someone.screen["drop_off"]["nearest"]["id"]
