@@ -61,9 +61,14 @@ class Services:
     uploads_of_parcels: ParcelPlaces = field(default_factory=lambda: ParcelPlaces(UPLOADS_OF_ONE_PARCEL))
 
 
+def services_of(request: Request) -> Services:
+    """The services of this process; for calls that are made so often that a dependency would be dear."""
+    return cast("Services", request.app.state.services)
+
+
 async def services(request: Request) -> Services:
     """The services of this process."""
-    return cast("Services", request.app.state.services)
+    return services_of(request)
 
 
 ServicesDep = Annotated[Services, Depends(services)]
@@ -136,7 +141,7 @@ async def required_session_id(request: Request) -> SessionId:
     if session_id is None:
         raise SessionRequired
     if request.method != "GET" and COOKIE in request.cookies:
-        check_origin(request, (await services(request)).settings.allowed_origins)
+        check_origin(request, services_of(request).settings.allowed_origins)
     return session_id
 
 
@@ -162,7 +167,7 @@ async def live_session(request: Request) -> Session:
         SessionExpired: it is absent.
     """
     session_id = await required_session_id(request)
-    session = await (await services(request)).sessions.get(session_id)
+    session = await services_of(request).sessions.get(session_id)
     request.state.session_id = session_id
     return session
 
@@ -174,7 +179,7 @@ async def end_session(request: Request) -> None:
     """Ends the session of this request, if it has one: the upstream refuses its tokens."""
     session_id: SessionId | None = getattr(request.state, "session_id", None)
     if session_id:
-        await (await services(request)).sessions.delete(session_id)
+        await services_of(request).sessions.delete(session_id)
 
 
 PartnerKeyDep = Annotated[

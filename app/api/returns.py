@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from app.api.problems import JSON_BODY, SESSION, UPSTREAM, links, responses
-from app.api.waiting import WaitDep, preference_applied, retry_after, while_connected
+from app.api.waiting import Prefer, preference_applied, preferred_wait, retry_after, while_connected
 from app.claims import location_of
 from app.dependencies import (
     IDEMPOTENCY_KEY,
@@ -24,6 +24,7 @@ from app.dependencies import (
     SessionDep,
     SessionIdDep,
     json_body,
+    services_of,
 )
 from app.documents import Delivery
 from app.errors import (
@@ -112,10 +113,9 @@ async def preview_return(
     response_model=Return,
     responses=responses(*SESSION, ReturnNotFound),
 )
-async def get_return(
-    return_id: str, request: Request, session: SessionDep, services: ServicesDep, wait: WaitDep
-) -> Response:
+async def get_return(return_id: str, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
     """How the return stands; `retry_after` (seconds) says when it can have changed."""
+    services, wait = services_of(request), preferred_wait(prefer)
     found = await services.labels.current(session.scope, return_id)
     if wait:
         found = await while_connected(request, services.labels.awaited(session.scope, found, wait)) or found
@@ -152,9 +152,10 @@ async def watch_return(
 
 
 async def label(
-    return_id: str, request: Request, session: SessionDep, services: ServicesDep, wait: WaitDep
+    return_id: str, request: Request, session: SessionDep, services: ServicesDep, prefer: Prefer = ""
 ) -> AsyncIterator[Delivery]:
     """The label on its way; whatever it holds is given back when the answer is over."""
+    wait = preferred_wait(prefer)
     found = await services.labels.current(session.scope, return_id)
     if wait:
         found = await while_connected(request, services.labels.settled(session.scope, found, wait)) or found
@@ -171,9 +172,11 @@ async def label(
         **responses(*SESSION, ReturnNotFound, LabelNotReady, NoLabel, TooManyCalls, *UPSTREAM),
     },
 )
-async def get_label(return_id: str, delivery: Annotated[Delivery, Depends(label)], wait: WaitDep) -> StreamingResponse:
+async def get_label(
+    return_id: str, delivery: Annotated[Delivery, Depends(label)], prefer: Prefer = ""
+) -> StreamingResponse:
     """Streams the PDF; one that breaks off is cut, never ended as if it were whole."""
-    return _pdf(delivery, f"{return_id}.pdf", preference_applied(wait))
+    return _pdf(delivery, f"{return_id}.pdf", preference_applied(preferred_wait(prefer)))
 
 
 async def customs_declaration(return_id: str, session: SessionDep, services: ServicesDep) -> AsyncIterator[Delivery]:

@@ -3,13 +3,13 @@
 import asyncio
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
 from app import enrichment
 from app.api.problems import SESSION, UPSTREAM, links, responses
-from app.dependencies import ServicesDep, SessionDep
+from app.dependencies import ServicesDep, SessionDep, services_of
 from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound, TooManyCalls
 from app.models import FreshServicePoint, ServicePoint, ServicePoints
 from app.points import Place, Search
@@ -101,9 +101,10 @@ async def find_service_points(
     responses=responses(*SESSION, ServicePointNotFound, InvalidRequest, TooManyCalls, *UPSTREAM),
 )
 async def get_service_point(
-    service_point_id: Annotated[int, Field(ge=1, le=2**53)], session: SessionDep, services: ServicesDep
+    service_point_id: Annotated[int, Field(ge=1, le=2**53)], request: Request, session: SessionDep
 ) -> Response:
     """One point as it is now, and whether it takes parcels."""
+    services = services_of(request)
     await services.parcel_limit.spend(session.scope, 2)
     token = session.outgoing.service_points_token
     point, available, now = await asyncio.gather(

@@ -16,6 +16,7 @@ from app.dependencies import (
     check_origin,
     count_lookup,
     json_body,
+    services_of,
 )
 from app.errors import (
     BrandNotFound,
@@ -99,8 +100,9 @@ async def session_started(
         **responses(*SESSION, *UPSTREAM),
     },
 )
-async def get_session(session: SessionDep, services: ServicesDep) -> Response:
+async def get_session(request: Request, session: SessionDep) -> Response:
     """Everything the first screen needs, again."""
+    services = services_of(request)
     portal = await services.portals.get(session.brand, session.languages)
     screen = await services.flows.first_screen(session, portal.settings)
     return Response(screen.body, media_type="application/json")

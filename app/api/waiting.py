@@ -5,7 +5,7 @@ import re
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Header, Request
+from fastapi import Header, Request
 
 T = TypeVar("T")
 
@@ -13,17 +13,15 @@ MAX_WAIT_SECONDS = 55
 _WAIT = re.compile(r"\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*", re.IGNORECASE)
 
 
-async def preferred_wait(
-    prefer: Annotated[
-        str, Header(description="`wait=N` holds the answer up to N seconds (55 at most) until there is news.")
-    ] = "",
-) -> int:
+Prefer = Annotated[
+    str, Header(description="`wait=N` holds the answer up to N seconds (55 at most) until there is news.")
+]
+
+
+def preferred_wait(prefer: str) -> int:
     """Seconds the caller is ready to wait (RFC 7240); other preferences are ignored."""
     wanted = next((match[1] for part in re.split("[,;]", prefer) if (match := _WAIT.fullmatch(part))), "0")
     return min(int(wanted), MAX_WAIT_SECONDS)
-
-
-WaitDep = Annotated[int, Depends(preferred_wait)]
 
 
 def preference_applied(wait: int) -> dict[str, str]:
