@@ -10,7 +10,7 @@ SHIPPED := var/shipped
 OPENAPI := import json; from app.main import api; print(json.dumps(api().openapi(), indent=2, ensure_ascii=False))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve test test-system fuzz mutants soak check format openapi docs lock sbom audit clean
+.PHONY: help install run serve test test-system fuzz mutants soak bench check format openapi docs lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ mutants: $(MUTANTS)/.ready ## which changes of the code no unit test notices; se
 
 soak: $(READY) ## does anything grow? ten minutes of quiet load with faults (SOAK_MINUTES=10); writes docs/reports/soak.md
 	$(BIN)/python -m bench.soak
+
+bench: $(READY) ## we beside FastAPI, Node and nginx: writes docs/reports/performance.md; one row alone: SCENARIO=P3
+	@$(BIN)/python -m bench.beside $(SCENARIO)
 
 check: $(READY) ## style (a sentence for every test included), types, import contracts, deployment files
 	$(BIN)/ruff check
