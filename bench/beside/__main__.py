@@ -1,12 +1,10 @@
 """We beside the peers, row by row: `python -m bench.beside [P3 ...] [--rounds 5]`; without rows all, with the report."""
 
 import argparse
-import asyncio
 import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 

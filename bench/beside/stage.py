@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from bench.beside.machine import system_core
 from bench.beside.stub import write_answer
-from tests.support.processes import LOCAL, Bff, Process, Valkey, free_port, running, running_bff, running_valkey
+from tests.support.processes import LOCAL, Bff, Valkey, free_port, running, running_bff, running_valkey
 from tests.support.sandbox import Customer, SandboxProcess, customer_of, running_sandbox
 from tests.support.shopper import Shopper, shopper
 
@@ -107,8 +107,13 @@ async def _prepared(store: Valkey, peers_url: str, sandbox: SandboxProcess, fold
         Redis.from_url(peers_url) as peers,
     ):
         await _record(panel, sandbox, folder)
-        orders = [f"PDF2M-bench{number}" for number in range(SHOPPERS)]
-        return await asyncio.gather(*(_visitor(bff, panel, peers, order) for order in orders))
+        few = asyncio.Semaphore(8)
+
+        async def visitor(number: int) -> Visitor:
+            async with few:
+                return await _visitor(bff, panel, peers, f"PDF2M-bench{number}")
+
+        return await asyncio.gather(*(visitor(number) for number in range(SHOPPERS)))
 
 
 async def _record(panel: httpx.AsyncClient, sandbox: SandboxProcess, folder: Path) -> None:
