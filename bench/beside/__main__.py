@@ -1,7 +1,8 @@
-"""We beside the peers, row by row: `python -m bench.beside [P3 ...] [--rounds 5]`; without rows all, with the report."""
+"""We beside the peers: `python -m bench.beside [P3 ...] [--rounds 5]`; without rows all of them, with the report."""
 
 import argparse
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -10,27 +11,40 @@ from pathlib import Path
 
 import uvloop
 
-from bench.beside import machine, report, throughput
+from bench.beside import downloads, economy, latency, machine, report, start, throughput, waiting
 from bench.beside.results import Result
 from bench.beside.stage import Stage, staged
 
+ALONE: Mapping[str, Callable[[], Awaitable[list[Result]]]] = {"P1": economy.journey, "P2": economy.watchers}
+"""With an upstream, a store and replicas of their own."""
 ON_STAGE: Mapping[str, Callable[[Stage, int], Awaitable[list[Result]]]] = {
     "P3": throughput.proxied,
     "P4": throughput.proxied_beside_node,
     "P5": throughput.kept,
+    "P6": downloads.labels,
+    "P7": waiting.waiters,
+    "P8": latency.latency,
+    "P9": start.starts,
 }
+ROWS = [*ALONE, *ON_STAGE]
 PARTS = ("wrk", "nginx", "node", "npm")
 NODE = Path(__file__).with_name("node")
 
 
 async def measured(rows: Sequence[str], rounds: int) -> list[Result]:
-    """The results of these rows, printed as they come."""
-    results: list[Result] = []
-    async with staged() as stage:
-        for row in rows:
-            found = await ON_STAGE[row](stage, rounds)
-            print("\n".join(report.table(found)), flush=True)  # noqa: T201  a command's output
-            results += found
+    """The results of these rows, shown as they come."""
+    results = [result for row in rows if row in ALONE for result in shown(await ALONE[row]())]
+    if set(rows) & set(ON_STAGE):
+        async with staged() as stage:
+            for row in rows:
+                if row in ON_STAGE:
+                    results += shown(await ON_STAGE[row](stage, rounds))
+    return results
+
+
+def shown(results: list[Result]) -> list[Result]:
+    """The same, printed."""
+    print("\n".join(report.table(results)), flush=True)  # noqa: T201  a command's output
     return results
 
 
@@ -45,19 +59,21 @@ def prepare() -> None:
     if not installed.exists() or installed.stat().st_mtime < (NODE / "package-lock.json").stat().st_mtime:
         subprocess.run(["npm", "ci", "--silent", "--ignore-scripts"], cwd=NODE, check=True)
     os.sched_setaffinity(0, machine.REST)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def main() -> None:
     """Measures what the command line names."""
     parser = argparse.ArgumentParser("python -m bench.beside", description="We beside the peers.")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ON_STAGE)}; all by default")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all by default")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    unknown = set(options.rows) - set(ON_STAGE)
+    unknown = set(options.rows) - set(ROWS)
     if unknown:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     prepare()
-    uvloop.run(measured(options.rows or list(ON_STAGE), options.rounds))
+    uvloop.run(measured(options.rows or ROWS, options.rounds))
 
 
 if __name__ == "__main__":

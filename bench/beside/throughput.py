@@ -8,7 +8,8 @@ import httpx
 
 from bench.beside.load import Asked, Figures, hammered
 from bench.beside.results import Goal, Result, Spread, at_least, in_turns
-from bench.beside.stage import Server, Stage, Visitor
+from bench.beside.servers import Server
+from bench.beside.stage import Stage, Visitor
 from tests.support.processes import LOCAL
 
 IN_FLIGHT = 32
@@ -115,8 +116,7 @@ def _errors(figures: Sequence[Figures]) -> int:
 
 
 def _rate(figures: Sequence[Figures]) -> str:
-    rate, system = (Spread.of(values).median for values in zip(*((each.rate, each.system) for each in figures)))
-    return f"{rate:,.0f}/s"
+    return f"{Spread.of([each.rate for each in figures]).median:,.0f}/s"
 
 
 def _result(row: str, what: str, ours: Sequence[Figures], theirs: Sequence[Figures], goals: Sequence[Goal]) -> Result:
