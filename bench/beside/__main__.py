@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import uvloop
 
 from bench.beside import downloads, economy, latency, machine, report, start, throughput, waiting
 from bench.beside.results import Result
-from bench.beside.stage import Stage, staged
+from bench.beside.stage import SHOPPERS, Stage, staged
 
 ALONE: Mapping[str, Callable[[], Awaitable[list[Result]]]] = {"P1": economy.journey, "P2": economy.watchers}
 """With an upstream, a store and replicas of their own."""
@@ -44,7 +45,7 @@ async def measured(rows: Sequence[str], rounds: int) -> list[Result]:
 
 def shown(results: list[Result]) -> list[Result]:
     """The same, printed."""
-    print("\n".join(report.table(results)), flush=True)  # noqa: T201  a command's output
+    print(report.table(results), flush=True)  # noqa: T201  a command's output
     return results
 
 
@@ -57,7 +58,7 @@ def prepare() -> None:
         sys.exit("bench: two cores are needed, one for the system under test and one for the rest")
     installed = NODE / "node_modules/.package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < (NODE / "package-lock.json").stat().st_mtime:
-        subprocess.run(["npm", "ci", "--silent", "--ignore-scripts"], cwd=NODE, check=True)
+        subprocess.run(["npm", "ci", "--silent", "--ignore-scripts"], cwd=NODE, check=True)  # noqa: S607  as installed
     os.sched_setaffinity(0, machine.REST)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -73,7 +74,10 @@ def main() -> None:
     if unknown:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     prepare()
-    uvloop.run(measured(options.rows or ROWS, options.rounds))
+    began, load = time.monotonic(), report.load_average()
+    results = uvloop.run(measured(options.rows or ROWS, options.rounds))
+    if not options.rows:
+        report.write(results, options.rounds, time.monotonic() - began, load, SHOPPERS)
 
 
 if __name__ == "__main__":

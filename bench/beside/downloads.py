@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from bench.beside import servers
@@ -23,6 +23,7 @@ SLOW_WINDOW_BYTES = 16 * 1024
 SAMPLE_SECONDS = 0.02
 PATIENCE_SECONDS = 30.0
 KB_PER_MB = 1024
+Read = Callable[[Server, Visitor], Awaitable[bool]]
 
 
 async def labels(stage: Stage, rounds: int) -> list[Result]:
@@ -113,14 +114,14 @@ async def _slow(server: Server, visitor: Visitor) -> bool:
     return received.startswith(b"HTTP/1.1 200") and len(received) > SLOW_PIECE_BYTES
 
 
-async def _memory(stage: Stage, what: str, read) -> Result:
+async def _memory(stage: Stage, what: str, read: Read) -> Result:
     ours, errors = await _peak(stage, servers.ours, read)
     theirs, peer_errors = await _peak(stage, servers.fastapi, read)
     goal = at_most(ours, 48, "MB")
     return Result("P6", what, f"{ours:.0f} MB", f"{theirs:.0f} MB", [goal], None, errors, peer_errors)
 
 
-async def _peak(stage: Stage, start: Start, read) -> tuple[float, int]:
+async def _peak(stage: Stage, start: Start, read: Read) -> tuple[float, int]:
     """How much more memory a fresh process had than idle, in MB, and how many readers were not served."""
     async with start(stage.around) as server:
         await _forget_documents(stage)

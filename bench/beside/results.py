@@ -31,6 +31,8 @@ class Goal(NamedTuple):
 
     text: str
     met: bool
+    at: float | None = None
+    """Where it stands among ratios."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Result:
     errors: int = 0
     """Ours."""
     peer_errors: int = 0
+    busy: str = ""
+    """How busy the cores were: that of the system under test and the others, with us and with the peer."""
 
 
 async def in_turns(measures: Mapping[str, Callable[[], Awaitable[T]]], rounds: int) -> dict[str, list[T]]:
@@ -59,7 +63,7 @@ async def in_turns(measures: Mapping[str, Callable[[], Awaitable[T]]], rounds: i
 
 def at_least(ratio: Spread, *limits: float) -> list[Goal]:
     """Goals for a median."""
-    return [Goal(f"≥ {limit:g}×", ratio.median >= limit) for limit in limits]
+    return [Goal(f"≥ {limit:g}x", ratio.median >= limit, limit) for limit in limits]
 
 
 def at_most(value: float, limit: float, unit: str) -> Goal:

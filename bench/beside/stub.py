@@ -71,11 +71,11 @@ class Stub(asyncio.Protocol):
             self._transport.write(answer)
 
 
-async def _serve(port: int, folder: Path) -> None:
-    Stub.answers = {unquote(file.name).encode(): file.read_bytes() for file in folder.iterdir()}
+async def _serve(port: int) -> None:
     await asyncio.get_running_loop().create_server(Stub, "127.0.0.1", port, backlog=2048)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(int(sys.argv[1]), Path(sys.argv[2])))
+    Stub.answers = {unquote(file.name).encode(): file.read_bytes() for file in Path(sys.argv[2]).iterdir()}
+    uvloop.run(_serve(int(sys.argv[1])))

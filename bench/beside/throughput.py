@@ -119,5 +119,22 @@ def _rate(figures: Sequence[Figures]) -> str:
     return f"{Spread.of([each.rate for each in figures]).median:,.0f}/s"
 
 
+def _busy(figures: Sequence[Figures]) -> str:
+    system, rest = (
+        Spread.of(shares).median for shares in ([each.system for each in figures], [each.rest for each in figures])
+    )
+    return f"{system:.0%} + {rest:.0%}"
+
+
 def _result(row: str, what: str, ours: Sequence[Figures], theirs: Sequence[Figures], goals: Sequence[Goal]) -> Result:
-    return Result(row, what, _rate(ours), _rate(theirs), goals, _ratio(ours, theirs), _errors(ours), _errors(theirs))
+    return Result(
+        row,
+        what,
+        _rate(ours),
+        _rate(theirs),
+        goals,
+        _ratio(ours, theirs),
+        _errors(ours),
+        _errors(theirs),
+        f"{_busy(ours)} / {_busy(theirs)}",
+    )

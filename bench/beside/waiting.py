@@ -1,6 +1,8 @@
 """P7: what idle waiters cost, and how soon thousands are told."""
 
 import asyncio
+from dataclasses import dataclass, field
+from functools import partial
 
 import httpx
 
@@ -14,7 +16,7 @@ from tests.support.raw_client import moment_of
 from tests.support.shopper import Shopper, shopper
 from tests.support.vitals import gauges
 
-FEW, MANY = 1_000, 5_000
+WARM_UP, FEW, MANY = 10, 1_000, 5_000
 ARRIVE_EACH_SECOND = 500
 CONNECTED_WITHIN_SECONDS = 30.0
 READY = b'"state":"label_ready"'
@@ -32,55 +34,50 @@ async def _waiters(stage: Stage, way: str) -> list[Result]:
         order = fresh("PAID")
         someone = await shopper(http, order)
         path = (await someone.create()).headers["location"]
-        warm = await _joined(someone, server, path + suffix, headers, 10, 10)
-        idle = resident_kb(server.pid)
-        few = await _joined(someone, server, path + suffix, headers, FEW, FEW + 10)
-        with_few = resident_kb(server.pid)
-        many = await _joined(someone, server, path + suffix, headers, MANY - FEW, MANY + 10)
-        with_many = resident_kb(server.pid)
+        crowd = Crowd(someone, server, path + suffix, headers)
+        held = [await crowd.grown_to(size) for size in (WARM_UP, WARM_UP + FEW, WARM_UP + MANY)]
         await stage.around.sandbox.pay(order)
-        told = await asyncio.gather(*warm, *few, *many, return_exceptions=True)
+        told = await asyncio.gather(*crowd.waiting, return_exceptions=True)
         polls = await stage.around.sandbox.ledger(kind="polling", order=order)
     moments = [moment for moment in told if isinstance(moment, float)]
-    errors = len(told) - len(moments)
-    last = max(moments, default=float("inf")) - polls[-1]["at"]
-    each_few, each_many = (with_few - idle) / FEW, (with_many - idle) / MANY
+    errors, last = len(told) - len(moments), max(moments, default=float("inf")) - polls[-1]["at"]
+    goals = [at_most(last, 0.5, "s"), Goal("no error", not errors)]
     return [
-        Result(
-            "P7", f"an idle waiter ({way}), {FEW:,} of them", f"{each_few:.1f} KB", "", [at_most(each_few, 26, "KB")]
-        ),
-        Result(
-            "P7", f"an idle waiter ({way}), {MANY:,} of them", f"{each_many:.1f} KB", "", [at_most(each_many, 26, "KB")]
-        ),
-        Result(
-            "P7",
-            f"last of {MANY:,} told ({way})",
-            f"{last:.2f} s",
-            "",
-            [at_most(last, 0.5, "s"), Goal("no error", not errors)],
-            None,
-            errors,
-        ),
+        _memory(way, FEW, held[1] - held[0]),
+        _memory(way, MANY, held[2] - held[0]),
+        Result("P7", f"last of {MANY:,} told ({way})", f"{last:.2f} s", "", goals, None, errors),
     ]
+
+
+def _memory(way: str, number: int, kilobytes: int) -> Result:
+    each = kilobytes / number
+    what = f"an idle waiter ({way}), {number:,} of them"
+    return Result("P7", what, f"{each:.1f} KB", "", [at_most(each, 26, "KB")])
 
 
 def _client(server: Server) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=f"http://{LOCAL}:{server.port}", trust_env=False, timeout=60)
 
 
-async def _joined(
-    someone: Shopper, server: Server, path: str, headers: dict[str, str], number: int, then: int
-) -> list[asyncio.Task[float]]:
-    """So many more waiters, as soon as all of them are waiting."""
-    together = someone.headers | headers
-    tasks = [
-        asyncio.create_task(moment_of(READY, server.port, path, together, after=each / ARRIVE_EACH_SECOND))
-        for each in range(number)
-    ]
+@dataclass
+class Crowd:
+    """Waiters for one label, all the same way."""
 
-    async def all_wait() -> bool:
+    someone: Shopper
+    server: Server
+    path: str
+    headers: dict[str, str]
+    waiting: list[asyncio.Task[float]] = field(default_factory=list)
+
+    async def grown_to(self, size: int) -> int:
+        """KB that the server holds once there are so many waiters."""
+        together = self.someone.headers | self.headers
+        for number in range(size - len(self.waiting)):
+            told = moment_of(READY, self.server.port, self.path, together, after=number / ARRIVE_EACH_SECOND)
+            self.waiting.append(asyncio.create_task(told))
+        await eventually(partial(self._all_wait, size), CONNECTED_WITHIN_SECONDS)
+        return resident_kb(self.server.pid)
+
+    async def _all_wait(self, size: int) -> bool:
         await asyncio.sleep(0.2)
-        return (await gauges(someone.http))["bff_waiting"] >= then
-
-    await eventually(all_wait, CONNECTED_WITHIN_SECONDS)
-    return tasks
+        return (await gauges(self.someone.http))["bff_waiting"] >= size

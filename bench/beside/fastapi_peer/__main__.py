@@ -1,4 +1,4 @@
-"""The peer as FastAPI and httpx are commonly put together. Environment: PORT, REDIS_URL, UPSTREAM (base of its URLs)."""
+"""The peer as FastAPI and httpx are commonly put together. Environment: PORT, REDIS_URL, UPSTREAM (a base URL)."""
 
 import asyncio
 import os
@@ -63,7 +63,7 @@ async def current_session(request: Request, authorization: Annotated[str, Header
 SessionDep = Annotated[Session, Depends(current_session)]
 
 
-@app.get("/v1/service-points/{point_id}", response_model=Point)
+@app.get("/v1/service-points/{point_id}")
 async def service_point(point_id: int, request: Request, session: SessionDep) -> Point:
     """One point as it is now, and whether it takes parcels."""
     http: httpx.AsyncClient = request.app.state.http
