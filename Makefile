@@ -1,6 +1,7 @@
 # Everything this project can do; `make` or `make help` lists it. All of it lives in .venv, made on first use.
 PYTHON ?= python3
 PORT ?= 8000
+ROUNDS ?= 5
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -53,7 +54,7 @@ soak: $(READY) ## does anything grow? ten minutes of quiet load with faults (SOA
 	$(BIN)/python -m bench.soak
 
 bench: $(READY) ## we beside FastAPI, Node and nginx: writes docs/reports/performance.md; one row alone: SCENARIO=P3
-	@$(BIN)/python -m bench.beside $(SCENARIO)
+	@$(BIN)/python -m bench.beside $(SCENARIO) --rounds $(ROUNDS)
 
 check: $(READY) ## style (a sentence for every test included), types, import contracts, deployment files
 	$(BIN)/ruff check
@@ -101,5 +102,5 @@ audit: $(AUDIT)/.ready ## known vulnerabilities of locks/run.txt; fails unless e
 	@$(PYTHON) locks/audited.py locks/run.txt var/audit.json
 
 clean: ## forget .venv and everything generated
-	rm -rf $(VENV) $(AUDIT) $(MUTANTS) mutants var openapi/client/node_modules openapi/client/dist .coverage* .mypy_cache .ruff_cache \
-		.pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT) $(MUTANTS) mutants var openapi/client/node_modules openapi/client/dist bench/beside/node/node_modules \
+		.coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -7,13 +7,14 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import uvloop
 
 from bench.beside import downloads, economy, latency, machine, report, start, throughput, waiting
-from bench.beside.results import Result
+from bench.beside.results import Goal, Result
 from bench.beside.stage import SHOPPERS, Stage, staged
 
 ALONE: Mapping[str, Callable[[], Awaitable[list[Result]]]] = {"P1": economy.journey, "P2": economy.watchers}
@@ -34,17 +35,22 @@ NODE = Path(__file__).with_name("node")
 
 async def measured(rows: Sequence[str], rounds: int) -> list[Result]:
     """The results of these rows, shown as they come."""
-    results = [result for row in rows if row in ALONE for result in shown(await ALONE[row]())]
+    results = [result for row in rows if row in ALONE for result in await shown(row, ALONE[row]())]
     if set(rows) & set(ON_STAGE):
         async with staged() as stage:
             for row in rows:
                 if row in ON_STAGE:
-                    results += shown(await ON_STAGE[row](stage, rounds))
+                    results += await shown(row, ON_STAGE[row](stage, rounds))
     return results
 
 
-def shown(results: list[Result]) -> list[Result]:
-    """The same, printed."""
+async def shown(row: str, measuring: Awaitable[list[Result]]) -> list[Result]:
+    """The results, printed; a row that cannot be measured is a row that failed."""
+    try:
+        results = await measuring
+    except Exception as error:  # noqa: BLE001  the other rows are measured all the same
+        traceback.print_exc()
+        results = [Result(row, f"not measured: {type(error).__name__}", "", "", [Goal("measured", False)], errors=1)]
     print(report.table(results), flush=True)  # noqa: T201  a command's output
     return results
 

@@ -129,7 +129,8 @@ async def running_stub(folder: Path) -> AsyncIterator[str]:
 @asynccontextmanager
 async def _peer(name: str, command: list[str], **environment: str) -> AsyncIterator[Server]:
     port = environment.setdefault("PORT", str(free_port()))
-    async with running(command, lambda: _answers(f"http://{LOCAL}:{port}/livez"), **environment) as process:
+    live = f"http://{LOCAL}:{port}/livez"
+    async with running(command, lambda: _answers(live), as_shipped=True, **environment) as process:
         yield Server(name, int(port), process.pid)
 
 
