@@ -118,7 +118,8 @@ async def _memory(stage: Stage, what: str, read: Read) -> Result:
     ours, errors = await _peak(stage, servers.ours, read)
     theirs, peer_errors = await _peak(stage, servers.fastapi, read)
     goal = at_most(ours, 48, "MB")
-    return Result("P6", what, f"{ours:.0f} MB", f"{theirs:.0f} MB", [goal], None, errors, peer_errors)
+    ratio = Spread.of_savings([ours], [theirs])
+    return Result("P6", what, f"{ours:.0f} MB", f"{theirs:.0f} MB", [goal], ratio, errors, peer_errors)
 
 
 async def _peak(stage: Stage, start: Start, read: Read) -> tuple[float, int]:

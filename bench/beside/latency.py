@@ -79,7 +79,8 @@ def _result(name: str, limit: float, added: Sequence[Sequence[float]], errors: t
     what = f"added latency at {RATE}/s, {name}"
     peers = f"FastAPI + httpx {fastapi.median:+.2f} ms, Node {node.median:+.2f} ms"
     own = f"{ours.median:+.2f} ms ({ours.least:+.2f} - {ours.most:+.2f})"
-    return Result("P8", what, own, peers, [at_most(ours.median, limit, "ms")], None, *errors)
+    ratio = Spread.of_savings(added[0], added[1])
+    return Result("P8", what, own, peers, [at_most(ours.median, limit, "ms")], ratio, *errors)
 
 
 async def _added(stage: Stage, server: Server) -> Added:

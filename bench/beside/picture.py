@@ -9,7 +9,7 @@ from bench.beside.results import Result, Spread
 WIDTH, ROW, TOP, TEXT = 900, 34, 40, 430
 LOW, HIGH = 0.01, 100.0
 """The ends of the scale, which is logarithmic."""
-MET, MISSED = "#2a8f4a", "#c9501b"
+MET, MISSED, NO_GOAL = "#2a8f4a", "#c9501b", "#999"
 
 
 def picture(results: Sequence[Result]) -> str:
@@ -44,7 +44,7 @@ def _line(ratio: float, height: int) -> str:
 
 def _bar(result: Result, ratio: Spread, y: int) -> str:
     left, right = sorted((_at(1), _at(ratio.median)))
-    colour = MET if all(goal.met for goal in result.goals[:1]) else MISSED
+    colour = (MET if result.goals[0].met else MISSED) if result.goals else NO_GOAL
     goals = "".join(
         f'<path d="M{_at(goal.at):.1f} {y} v22" stroke="black" stroke-width="2"/>' for goal in result.goals if goal.at
     )

@@ -49,7 +49,7 @@ def write(results: Sequence[Result], rounds: int, seconds: float, load: float, s
 def _row(result: Result) -> Sequence[str]:
     first, then, *_ = [*map(_goal, result.goals), "", ""]
     ratio = result.ratio
-    spread = f"**{ratio.median:.2f}** ({ratio.least:.2f} - {ratio.most:.2f})" if ratio else ""
+    spread = f"**{ratio.median:.3g}** ({ratio.least:.3g} - {ratio.most:.3g})" if ratio else ""
     errors = f"{result.errors} / {result.peer_errors}"
     return result.row, result.what, result.ours, result.theirs, spread, first, then, errors, result.busy
 

@@ -22,8 +22,13 @@ class Spread(NamedTuple):
 
     @classmethod
     def of_ratios(cls, ours: Sequence[float], theirs: Sequence[float]) -> "Spread":
-        """The spread of each round's own ratio; a peer that managed nothing is counted as one a second."""
-        return cls.of([own / max(their, 1) for own, their in zip(ours, theirs, strict=True)])
+        """The spread of each round's own ratio, where more is better; a peer that managed nothing counts as 1."""
+        return cls.of([own / (their or 1) for own, their in zip(ours, theirs, strict=True)])
+
+    @classmethod
+    def of_savings(cls, ours: Sequence[float], theirs: Sequence[float]) -> "Spread":
+        """The same where less is better: how much more the peer took."""
+        return cls.of_ratios(theirs, ours)
 
 
 class Goal(NamedTuple):

@@ -27,12 +27,14 @@ async def starts(stage: Stage, rounds: int) -> list[Result]:
 
 
 def _result(what: str, which: int, found: dict[str, list[Started]], limit: float, unit: str) -> Result:
-    spreads = {name: Spread.of([each[which] for each in some]) for name, some in found.items()}
+    figures = {name: [each[which] for each in some] for name, some in found.items()}
+    ratio = Spread.of_savings(figures["we"], figures["FastAPI + httpx"])
+    spreads = {name: Spread.of(values) for name, values in figures.items()}
     ours = spreads.pop("we")
     digits = 2 if unit == "s" else 0
     peers = ", ".join(f"{name} {spread.median:.{digits}f} {unit}" for name, spread in spreads.items())
     own = f"{ours.median:.{digits}f} {unit} ({ours.least:.{digits}f} - {ours.most:.{digits}f})"
-    return Result("P9", what, own, peers, [at_most(ours.median, limit, unit)])
+    return Result("P9", what, own, peers, [at_most(ours.median, limit, unit)], ratio)
 
 
 async def _started(stage: Stage, start: Start) -> Started:

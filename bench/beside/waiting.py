@@ -62,7 +62,7 @@ def _client(server: Server) -> httpx.AsyncClient:
 
 
 class Waiter(asyncio.Protocol):
-    """Asks once; `told` is when the answer said that the label is ready (monotonic seconds). It costs next to nothing."""
+    """Asks once; `told` is when the answer said that the label is ready (monotonic seconds)."""
 
     def __init__(self, request: bytes) -> None:
         self._request = request
