@@ -1,113 +1,103 @@
 """P7: what idle waiters cost, and how soon thousands are told."""
 
 import asyncio
-import time
-from dataclasses import dataclass, field
-from functools import partial
-from typing import cast
+import json
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from typing_extensions import override
+from redis.asyncio import Redis
 
 from bench.beside import servers
-from bench.beside.machine import resident_kb
-from bench.beside.results import Goal, Result, at_most
-from bench.beside.servers import Server
+from bench.beside.crowd import Crowd
+from bench.beside.results import Goal, Result, Spread, at_most
+from bench.beside.servers import Server, Surroundings
 from bench.beside.stage import Stage
-from tests.support.processes import LOCAL, eventually, fresh
-from tests.support.shopper import Shopper, shopper
-from tests.support.vitals import gauges
+from tests.support.processes import LOCAL, fresh
+from tests.support.sandbox import customer_of
+from tests.support.shopper import shopper
 
-WARM_UP, FEW, MANY = 10, 1_000, 5_000
-CONNECTED_WITHIN_SECONDS, TOLD_WITHIN_SECONDS = 30.0, 30.0
-READY = b'"state":"label_ready"'
-WAYS: dict[str, tuple[str, dict[str, str]]] = {"long poll": ("", {"Prefer": "wait=55"}), "SSE": ("/events", {})}
+SIZES = (1_000, 5_000)
+WARM_UP = 10
+TOLD_WITHIN_SECONDS = 30.0
+LONG_POLL = {"Prefer": "wait=55"}
+
+
+class Waited(NamedTuple):
+    """KB for each waiter of a crowd, by its size; seconds until the last one was told; how many never were."""
+
+    each: Sequence[float]
+    last: float
+    errors: int
 
 
 async def waiters(stage: Stage, _rounds: int) -> list[Result]:
     """P7: memory of an idle waiter, and when the last of 5,000 knows, each way on a process of its own."""
-    return [result for way in WAYS for result in await _waiters(stage, way)]
+    polling, streaming = [await _ours(stage.around, way) for way in ("", "/events")]
+    theirs = await _peers(stage.around)
+    return [*_results("long poll", polling, None), *_results("SSE", streaming, theirs)]
 
 
-async def _waiters(stage: Stage, way: str) -> list[Result]:
-    suffix, headers = WAYS[way]
-    async with servers.ours_on_sandbox(stage.around) as server, _client(server) as http:
-        order = fresh("PAID")
-        someone = await shopper(http, order)
-        path = (await someone.create()).headers["location"]
-        crowd = Crowd(someone, server, path + suffix, headers)
-        held = [await crowd.grown_to(size) for size in (WARM_UP, WARM_UP + FEW, WARM_UP + MANY)]
-        await stage.around.sandbox.pay(order)
-        async with asyncio.timeout(TOLD_WITHIN_SECONDS):
-            told = await asyncio.gather(*crowd.waiting, return_exceptions=True)
-        polls = await stage.around.sandbox.ledger(kind="polling", order=order)
+async def _ours(around: Surroundings, way: str) -> Waited:
+    order = fresh("PAID")
+    async with servers.ours_on_sandbox(around) as server:
+        async with httpx.AsyncClient(base_url=f"http://{LOCAL}:{server.port}", trust_env=False, timeout=60) as http:
+            someone = await shopper(http, order)
+            path = (await someone.create()).headers["location"]
+        crowd = Crowd(server, path + way, someone.headers | ({} if way else LONG_POLL))
+        return await _waited(around, crowd, order)
+
+
+async def _peers(around: Surroundings) -> Waited:
+    """The same streams from FastAPI + httpx, which polls a label once for all who wait there."""
+    order = fresh("PAID")
+    async with (
+        httpx.AsyncClient(base_url=around.sandbox.panel_url, trust_env=False) as panel,
+        Redis.from_url(around.peers_url) as peers,
+        _on_sandbox(around) as server,
+    ):
+        customer = await customer_of(panel, order)
+        url = (await customer.create()).raise_for_status().json()["poller_url"]
+        record = {"state": "label_pending", "poller_token": parse_qs(urlsplit(url).query)["token"][0]}
+        session = {"brand": "demo", "parcel": order, "outgoing": customer.lookup}
+        await peers.set(f"session:{order}", json.dumps(session))
+        await peers.set(f"return:{order}:1", json.dumps(record))
+        return await _waited(around, Crowd(server, "/v1/returns/1/events", {"Authorization": f"Bearer {order}"}), order)
+
+
+def _on_sandbox(around: Surroundings) -> AbstractAsyncContextManager[Server]:
+    return servers.fastapi(replace(around, stub=around.sandbox.panel_url.removesuffix("/api/v2")))
+
+
+async def _waited(around: Surroundings, crowd: Crowd, order: str) -> Waited:
+    idle, *held = [await crowd.grown_to(WARM_UP + size) for size in (0, *SIZES)]
+    await around.sandbox.pay(order)
+    async with asyncio.timeout(TOLD_WITHIN_SECONDS):
+        told = await asyncio.gather(*(waiter.told for waiter in crowd.waiters), return_exceptions=True)
+    polls = await around.sandbox.ledger(kind="polling", order=order)
     moments = [moment for moment in told if isinstance(moment, float)]
-    errors, last = len(told) - len(moments), max(moments, default=float("inf")) - polls[-1]["at"]
-    goals = [at_most(last, 0.5, "s"), Goal("no error", not errors)]
-    return [
-        _memory(way, FEW, held[1] - held[0]),
-        _memory(way, MANY, held[2] - held[0]),
-        Result("P7", f"last of {MANY:,} told ({way})", f"{last:.2f} s", "", goals, None, errors),
+    each = [(kilobytes - idle) / size for kilobytes, size in zip(held, SIZES, strict=True)]
+    return Waited(each, max(moments, default=float("inf")) - polls[-1]["at"], len(told) - len(moments))
+
+
+def _results(way: str, ours: Waited, theirs: Waited | None) -> list[Result]:
+    errors = (ours.errors, theirs.errors if theirs else 0)
+    rows = [
+        _result(
+            f"an idle waiter ({way}), {size:,} of them", "KB", 26, ours.each[number], theirs and theirs.each[number]
+        )
+        for number, size in enumerate(SIZES)
     ]
+    last = _result(f"last of {SIZES[-1]:,} told ({way})", "s", 0.5, ours.last, theirs and theirs.last)
+    no_error = Goal("no error", not ours.errors)
+    return [*rows, replace(last, goals=[*last.goals, no_error], errors=errors[0], peer_errors=errors[1])]
 
 
-def _memory(way: str, number: int, kilobytes: int) -> Result:
-    each = kilobytes / number
-    what = f"an idle waiter ({way}), {number:,} of them"
-    return Result("P7", what, f"{each:.1f} KB", "", [at_most(each, 26, "KB")])
-
-
-def _client(server: Server) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://{LOCAL}:{server.port}", trust_env=False, timeout=60)
-
-
-class Waiter(asyncio.Protocol):
-    """Asks once; `told` is when the answer said that the label is ready (monotonic seconds)."""
-
-    def __init__(self, request: bytes) -> None:
-        self._request = request
-        self._received = b""
-        self.told: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-
-    @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast("asyncio.Transport", transport).write(self._request)
-
-    @override
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        if READY in self._received and not self.told.done():
-            self.told.set_result(time.monotonic())
-
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.told.done():
-            self.told.set_exception(exc or ConnectionResetError("closed before it was told"))
-
-
-@dataclass
-class Crowd:
-    """Waiters for one label, all the same way."""
-
-    someone: Shopper
-    server: Server
-    path: str
-    headers: dict[str, str]
-    waiting: list[asyncio.Future[float]] = field(default_factory=list)
-
-    async def grown_to(self, size: int) -> int:
-        """KB that the server holds once there are so many waiters."""
-        fields = {"Host": LOCAL} | self.someone.headers | self.headers
-        lines = [f"GET {self.path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
-        loop = asyncio.get_running_loop()
-        while len(self.waiting) < size:
-            _, waiter = await loop.create_connection(
-                partial(Waiter, "\r\n".join(lines).encode()), LOCAL, self.server.port
-            )
-            self.waiting.append(waiter.told)
-        await eventually(partial(self._all_wait, size), CONNECTED_WITHIN_SECONDS)
-        return resident_kb(self.server.pid)
-
-    async def _all_wait(self, size: int) -> bool:
-        await asyncio.sleep(0.2)
-        return (await gauges(self.someone.http))["bff_waiting"] >= size
+def _result(what: str, unit: str, limit: float, ours: float, theirs: float | None) -> Result:
+    digits = 1 if unit == "KB" else 2
+    peer = "" if theirs is None else f"FastAPI + httpx {theirs:.{digits}f} {unit}"
+    ratio = None if theirs is None else Spread.of_savings([ours], [theirs])
+    return Result("P7", what, f"{ours:.{digits}f} {unit}", peer, [at_most(ours, limit, unit)], ratio)

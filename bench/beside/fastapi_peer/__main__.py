@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, TypeAdapter
 from redis.asyncio import Redis
 
+from bench.beside.fastapi_peer.labels import Labels
 from bench.beside.fastapi_peer.points import Point, UpstreamPoint, enriched
 
 
@@ -34,7 +35,8 @@ class Return(BaseModel):
     """What is needed of a return."""
 
     state: str
-    download_token: str
+    download_token: str = ""
+    poller_token: str = ""
 
 
 AVAILABILITY = TypeAdapter(bool)
@@ -45,6 +47,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Makes both clients at the start."""
     async with httpx.AsyncClient(base_url=os.environ["UPSTREAM"]) as http:
         app.state.http, app.state.redis = http, Redis.from_url(os.environ["REDIS_URL"])
+        app.state.labels = Labels(http)
         yield
         await app.state.redis.aclose()
 
@@ -80,20 +83,41 @@ async def service_point(point_id: int, request: Request, session: SessionDep) ->
     )
 
 
-@app.get("/v1/returns/{return_id}/label")
-async def label(return_id: str, request: Request, session: SessionDep) -> StreamingResponse:
-    """Streams the PDF from the upstream."""
+async def current_return(return_id: str, request: Request, session: SessionDep) -> Return:
+    """The return of the path, if it is of the session's parcel."""
     kept = await request.app.state.redis.get(f"return:{session.parcel}:{return_id}")
     if kept is None:
         raise HTTPException(404)
+    return Return.model_validate_json(kept)
+
+
+ReturnDep = Annotated[Return, Depends(current_return)]
+
+
+@app.get("/v1/returns/{return_id}/label")  # noqa: FAST003  current_return reads it
+async def label(request: Request, session: SessionDep, found: ReturnDep) -> StreamingResponse:
+    """Streams the PDF from the upstream."""
     path = f"/brand/{session.brand}/return-portal/label/download"
     http: httpx.AsyncClient = request.app.state.http
-    asked = http.build_request("GET", path, params={"token": Return.model_validate_json(kept).download_token})
+    asked = http.build_request("GET", path, params={"token": found.download_token})
     answer = await http.send(asked, stream=True)
     if answer.status_code != httpx.codes.OK:
         await answer.aclose()
         raise HTTPException(502)
     return StreamingResponse(_pieces(answer), media_type="application/pdf")
+
+
+@app.get("/v1/returns/{return_id}/events")  # noqa: FAST003  as above
+async def events(request: Request, session: SessionDep, found: ReturnDep) -> StreamingResponse:
+    """Tells when the label is there."""
+    labels: Labels = request.app.state.labels
+
+    async def told() -> AsyncIterator[str]:
+        yield f'data: {{"state":"{found.state}"}}\n\n'
+        await labels.ready(session.brand, found.poller_token)
+        yield 'data: {"state":"label_ready"}\n\n'
+
+    return StreamingResponse(told(), media_type="text/event-stream")
 
 
 async def _pieces(answer: httpx.Response) -> AsyncIterator[bytes]:
