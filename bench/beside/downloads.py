@@ -3,14 +3,15 @@
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from bench.beside import servers
 from bench.beside.machine import resident_kb
 from bench.beside.results import Result, Spread, at_least, at_most, in_turns
 from bench.beside.servers import Server, Start
-from bench.beside.stage import Stage, Visitor
+from bench.beside.stage import SHOPPERS, Stage, Visitor
 from tests.support.raw_client import request
 
 LABEL_BYTES = 2_000_000
@@ -26,47 +27,43 @@ KB_PER_MB = 1024
 Read = Callable[[Server, Visitor], Awaitable[bool]]
 
 
+class Round(NamedTuple):
+    """Megabytes a second of whole labels, and how many were not whole."""
+
+    speed: float
+    broken: int
+
+
 async def labels(stage: Stage, rounds: int) -> list[Result]:
     """P6: 64 downloads at once, beside FastAPI + httpx; then what they cost in memory."""
-    afresh = {
-        "we": partial(_fresh_round, stage),
+    measures = {
+        "from upstream": partial(_fresh_round, stage),
         "peer": partial(_round, stage.fastapi, stage.visitors),
         "kept": partial(_round, stage.ours, stage.visitors),
     }
     await _fresh_round(stage)
-    found = await in_turns(afresh, rounds)
-    ours, peer, kept = found["we"], found["peer"], found["kept"]
-    ratio, kept_ratio = _ratio(ours, peer), _ratio(kept, peer)
-    errors = [sum(failed for _, failed in each) for each in (ours, kept, peer)]
-    what = f"label, {len(stage.visitors)} x 2 MB at once"
+    found = await in_turns(measures, rounds)
     return [
-        Result(
-            "P6",
-            f"{what}, from upstream, vs FastAPI + httpx",
-            _speed(ours),
-            _speed(peer),
-            at_least(ratio, 3, 7),
-            ratio,
-            errors[0],
-            errors[2],
-        ),
-        Result(
-            "P6", f"{what}, kept, vs FastAPI + httpx", _speed(kept), _speed(peer), [], kept_ratio, errors[1], errors[2]
-        ),
+        _result("from upstream", found, 3, 7),
+        _result("kept", found),
         await _memory(stage, "peak memory above idle, fast readers", _fast),
         await _memory(stage, "peak memory above idle, readers of 50 KB/s", _slow),
     ]
 
 
-def _ratio(ours: Sequence[tuple[float, int]], peer: Sequence[tuple[float, int]]) -> Spread:
-    return Spread.of_ratios([speed for speed, _ in ours], [speed for speed, _ in peer])
+def _result(how: str, found: Mapping[str, Sequence[Round]], *limits: float) -> Result:
+    ours, peer = found[how], found["peer"]
+    ratio = Spread.of_ratios([each.speed for each in ours], [each.speed for each in peer])
+    what = f"label, {SHOPPERS} x 2 MB at once, {how}, vs FastAPI + httpx"
+    errors, peer_errors = (sum(each.broken for each in rounds) for rounds in (ours, peer))
+    return Result("P6", what, _speed(ours), _speed(peer), at_least(ratio, *limits), ratio, errors, peer_errors)
 
 
-def _speed(found: Sequence[tuple[float, int]]) -> str:
-    return f"{Spread.of([speed for speed, _ in found]).median:.0f} MB/s"
+def _speed(rounds: Sequence[Round]) -> str:
+    return f"{Spread.of([each.speed for each in rounds]).median:.0f} MB/s"
 
 
-async def _fresh_round(stage: Stage) -> tuple[float, int]:
+async def _fresh_round(stage: Stage) -> Round:
     """A round in which no document is kept."""
     await _forget_documents(stage)
     return await _round(stage.ours, stage.visitors)
@@ -79,11 +76,11 @@ async def _forget_documents(stage: Stage) -> None:
         await client.delete(*names)
 
 
-async def _round(server: Server, visitors: Sequence[Visitor]) -> tuple[float, int]:
-    """Megabytes a second of whole labels, and how many were not whole."""
+async def _round(server: Server, visitors: Sequence[Visitor]) -> Round:
+    """All visitors download at once."""
     began = time.monotonic()
     whole = await asyncio.gather(*(_fast(server, visitor) for visitor in visitors))
-    return sum(whole) * LABEL_BYTES / 1e6 / (time.monotonic() - began), len(whole) - sum(whole)
+    return Round(sum(whole) * LABEL_BYTES / 1e6 / (time.monotonic() - began), len(whole) - sum(whole))
 
 
 async def _fast(server: Server, visitor: Visitor) -> bool:
