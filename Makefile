@@ -1,6 +1,7 @@
 # Everything this project can do; `make` or `make help` lists it. All of it lives in .venv, made on first use.
 PYTHON ?= python3
 PORT ?= 8000
+ROUNDS ?= 5
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -10,7 +11,7 @@ SHIPPED := var/shipped
 OPENAPI := import json; from app.main import api; print(json.dumps(api().openapi(), indent=2, ensure_ascii=False))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve test test-system fuzz mutants soak check format openapi docs lock sbom audit clean
+.PHONY: help install run serve test test-system fuzz mutants soak bench check format openapi docs lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +52,9 @@ mutants: $(MUTANTS)/.ready ## which changes of the code no unit test notices; se
 
 soak: $(READY) ## does anything grow? ten minutes of quiet load with faults (SOAK_MINUTES=10); writes docs/reports/soak.md
 	$(BIN)/python -m bench.soak
+
+bench: $(READY) ## we beside FastAPI, Node and nginx: writes docs/reports/performance.md; one row alone: SCENARIO=P3
+	@$(BIN)/python -m bench.beside $(SCENARIO) --rounds $(ROUNDS)
 
 check: $(READY) ## style (a sentence for every test included), types, import contracts, deployment files
 	$(BIN)/ruff check
@@ -98,5 +102,5 @@ audit: $(AUDIT)/.ready ## known vulnerabilities of locks/run.txt; fails unless e
 	@$(PYTHON) locks/audited.py locks/run.txt var/audit.json
 
 clean: ## forget .venv and everything generated
-	rm -rf $(VENV) $(AUDIT) $(MUTANTS) mutants var openapi/client/node_modules openapi/client/dist .coverage* .mypy_cache .ruff_cache \
-		.pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT) $(MUTANTS) mutants var openapi/client/node_modules openapi/client/dist bench/beside/node/node_modules \
+		.coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,162 @@
+// JSON schemas: of upstream answers for ajv, of our own answers for fastify's serializer.
+
+const object = (properties) => ({ type: "object", required: Object.keys(properties), properties });
+const list = (items) => ({ type: "array", items });
+const or_null = (schema) => ({ anyOf: [schema, { type: "null" }] });
+const text = { type: "string" };
+const maybe = { type: ["string", "null"] };
+const flag = { type: "boolean" };
+const integer = { type: "integer" };
+const strings = list(text);
+
+export const UPSTREAM_POINT = {
+  type: "object",
+  required: ["id", "name", "country", "carrier"],
+  properties: {
+    id: { type: "integer", minimum: 1 },
+    ...Object.fromEntries(
+      ["code", "name", "street", "house_number", "postal_code", "city", "country", "email", "phone", "carrier"].map(
+        (name) => [name, text],
+      ),
+    ),
+    latitude: { type: ["string", "number", "null"] },
+    longitude: { type: ["string", "number", "null"] },
+    is_active: flag,
+    formatted_opening_times: { type: "object", additionalProperties: strings },
+    open_tomorrow: { type: ["boolean", "null"] },
+    open_upcoming_week: { type: ["boolean", "null"] },
+    distance: { type: ["number", "null"] },
+    shop_type: maybe,
+    general_shop_type: maybe,
+  },
+};
+export const UPSTREAM_AVAILABILITY = flag;
+
+const point = {
+  id: integer,
+  code: text,
+  name: text,
+  carrier: text,
+  street: text,
+  house_number: text,
+  postal_code: text,
+  city: text,
+  country: text,
+  latitude: { type: "number" },
+  longitude: { type: "number" },
+  distance: { type: ["integer", "null"] },
+  kind: maybe,
+  phone: maybe,
+  open_tomorrow: flag,
+  open_upcoming_week: flag,
+  time_zone: maybe,
+  opening_hours: list(object({ weekday: integer, opens: text, closes: text })),
+  open_now: { type: ["boolean", "null"] },
+  closes_at: maybe,
+  next_open_at: maybe,
+};
+export const POINT = object({ ...point, available: flag });
+
+const action = object({ name: text, method: text, href: text, allowed: flag, why_not: maybe });
+const money = or_null(object({ amount: text, currency: maybe }));
+const reasons = list(object({ id: integer, description: text }));
+const refunds = list(object({ code: text, label: text, message_required: flag }));
+const place = { street: text, house_number: text, postal_code: text, city: text, country: text };
+const stores = list(object({ id: integer, name: text, ...place, distance: { type: ["integer", "null"] } }));
+const brand = object({
+  domain: text,
+  name: text,
+  color: maybe,
+  secondary_color: maybe,
+  website: maybe,
+  logo: maybe,
+  support_url: maybe,
+  return_policy_url: maybe,
+  support_email: maybe,
+  hide_powered_by: flag,
+});
+
+export const PORTAL = object({
+  brand,
+  language: maybe,
+  languages: strings,
+  helper_text: maybe,
+  background_image: maybe,
+  reasons,
+  refund_options: refunds,
+  delivery_options: strings,
+  fee: money,
+  stores,
+  stale: flag,
+});
+
+export const RETURN = object({
+  id: text,
+  state: text,
+  revision: integer,
+  created_at: text,
+  updated_at: text,
+  items: list(
+    object({ id: text, name: text, quantity: integer, reason: { type: ["integer", "null"] }, comment: maybe }),
+  ),
+  delivery: object({
+    option: text,
+    service_point: { type: ["integer", "null"] },
+    carrier: maybe,
+    store: { type: ["integer", "null"] },
+    pickup_date: maybe,
+  }),
+  sendcloud_return_id: { type: ["integer", "null"] },
+  parcels: list(object({ id: integer, tracking_number: maybe })),
+  payment_url: maybe,
+  label: object({ state: text, href: maybe, expires_at: maybe }),
+  customs_declaration: maybe,
+  drop_off: or_null(object(point)),
+  retry_after: { type: ["integer", "null"] },
+  actions: list(action),
+});
+
+export const SCREEN = object({
+  session_token: maybe,
+  expires_at: text,
+  brand,
+  parcel: object({ order_number: text, tracking_number: text, carrier: maybe, max_parcels: integer }),
+  ship_from: object({
+    name: text,
+    street: text,
+    postal_code: text,
+    city: text,
+    country: text,
+    email: text,
+    phone: text,
+  }),
+  items: list(
+    object({
+      id: text,
+      name: text,
+      image_url: maybe,
+      unit_price: money,
+      quantity: integer,
+      returnable: flag,
+      remaining: integer,
+    }),
+  ),
+  options: object({
+    reasons,
+    refund_options: refunds,
+    delivery_options: list(
+      object({ code: text, needs: strings, accepts: strings, possible: flag, why_not: maybe }),
+    ),
+    stores,
+    fee: money,
+    shipping_method_ids: list(integer),
+    national_carrier: or_null(object({ code: maybe, name: text, drop_off_finder: maybe, contact: maybe })),
+  }),
+  drop_off: object({
+    nearest: or_null(object(point)),
+    nearest_labelless: or_null(object(point)),
+    carriers: list(object({ code: text, name: text, logo: maybe })),
+  }),
+  returns: list(RETURN),
+  actions: list(action),
+});
