@@ -18,12 +18,13 @@ class Memo(Generic[K, T]):
     def get(self, key: K, parts: object, make: Callable[[], T]) -> T:
         """The value made from these parts; `make` is called if the last one was made from others."""
         kept = self._kept.get(key)
-        if kept is None or kept[0] != parts:
-            kept = self._kept[key] = parts, make()
-            if len(self._kept) > self._size:
-                self._kept.popitem(last=False)
+        value = make() if kept is None or kept[0] != parts else kept[1]
+        # With the parts of now, although they may be equal: the same ones are compared at no cost the next time.
+        self._kept[key] = parts, value
         self._kept.move_to_end(key)
-        return kept[1]
+        if len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+        return value
 
     def forget(self, key: K) -> None:
         """Forgets the value of this key."""
