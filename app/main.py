@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from app.api import handoffs, operations, portal, returns, service_points, sessions, uploads
 from app.api.multipart import MAX_BYTES
-from app.api.problems import describe_credentials, describe_problems, handle_errors, problem_response
+from app.api.problems import Described, handle_errors, problem_response
 from app.budget import Budget
 from app.cache import FleetCache, PortalCache
 from app.creation import Creation
@@ -105,7 +105,7 @@ def let_go(app: FastAPI) -> None:
 
 def api() -> FastAPI:
     """The routes and their description; needs no settings, no Redis and no network."""
-    app = FastAPI(
+    app = Described(
         title="Return Portal BFF",
         version="1",
         summary="Returns for shops' own front ends.",
@@ -122,8 +122,6 @@ def api() -> FastAPI:
         # As they are, without a router around each: it would be asked for every request.
         app.router.routes.extend(module.router.routes)
     app.mount(operations.DOCS_FILES, StaticFiles(packages=[("fastapi_swagger", "resources")]))
-    describe_problems(app)
-    describe_credentials(app)
     return app
 
 

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
+from typing_extensions import override
 
 from app import errors
 from app.api.kinds import KINDS, Kind, kind_of
@@ -156,28 +157,37 @@ def described_as(description: str) -> dict[str, Any]:
     return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
 
 
-def describe_credentials(app: FastAPI) -> None:
-    """Says which calls need a session and how it is presented; read as dependencies, both ways would cost time."""
-    app.openapi()["components"]["securitySchemes"] = {
-        "bearer": {"type": "http", "description": "`session_token`.", "scheme": "bearer"},
-        "cookie": {"type": "apiKey", "description": "Set by createSession.", "in": "cookie", "name": COOKIE},
-    }
-    for route in app.routes:
-        if isinstance(route, APIRoute) and _needs_session(route.dependant):
-            for method in route.methods or ():
-                app.openapi()["paths"][route.path][method.lower()]["security"] = [{"bearer": []}, {"cookie": []}]
+class Described(FastAPI):
+    """An app whose description, made when it is asked for, tells what FastAPI cannot know."""
+
+    @override
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            description = super().openapi()
+            description["components"]["schemas"] |= _problem_schemas()
+            description["components"]["securitySchemes"] = _CREDENTIALS
+            for route in self.routes:
+                if isinstance(route, APIRoute) and _needs_session(route.dependant):
+                    for method in route.methods or ():
+                        description["paths"][route.path][method.lower()]["security"] = [{"bearer": []}, {"cookie": []}]
+        return super().openapi()
 
 
 def _needs_session(dependant: Dependant) -> bool:
     return dependant.call in {live_session, ending_session_id} or any(map(_needs_session, dependant.dependencies))
 
 
-def describe_problems(app: FastAPI) -> None:
-    """Adds the schema of problem documents, which FastAPI would only give to JSON answers."""
+def _problem_schemas() -> dict[str, Any]:
+    """The schema of problem documents, which FastAPI would only give to JSON answers."""
     schema = Problem.model_json_schema(ref_template=_REFERENCE)
     # No `enum`: a new code must not break a client that was generated before.
     schema["properties"]["code"]["x-extensible-enum"] = sorted({kind.code for kind in KINDS.values()})
-    app.openapi()["components"]["schemas"] |= {**schema.pop("$defs"), Problem.__name__: schema}
+    return {**schema.pop("$defs"), Problem.__name__: schema}
 
 
+# Read as dependencies, both ways would be looked at in every request.
+_CREDENTIALS = {
+    "bearer": {"type": "http", "description": "`session_token`.", "scheme": "bearer"},
+    "cookie": {"type": "apiKey", "description": "Set by createSession.", "in": "cookie", "name": COOKIE},
+}
 _REFERENCE = "#/components/schemas/{model}"
