@@ -184,16 +184,22 @@ class Guard:
 
 
 def _check_sizes(scope: Scope, body_limit: int) -> None:
-    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+    size, announced = 0, b"0"
+    for name, value in scope["headers"]:
+        size += len(name) + len(value)
+        if name == b"content-length":
+            announced = value
+    if size > MAX_HEADER_BYTES:
         raise HeadersTooLarge
-    announced = Headers(scope=scope).get("content-length", "0")
-    if len(announced) > len(str(body_limit)) or (announced.isdecimal() and int(announced) > body_limit):
+    if len(announced) > len(str(body_limit)) or (announced.isdigit() and int(announced) > body_limit):
         raise BodyTooLarge
 
 
 def _has_body(scope: Scope) -> bool:
-    headers = Headers(scope=scope)
-    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
+    )
 
 
 def _limited(receive: Receive, body_limit: int, seconds: float | None) -> Receive:

@@ -9,9 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 KEPT_SECONDS = 1.0
 ANSWERS = 64
-CONDITIONS = ("if-none-match", "if-modified-since", "range")
+PRIVATE = frozenset({b"authorization", b"cookie", b"if-none-match", b"if-modified-since", b"range"})
+"""Headers of requests that are answered each on its own."""
 
-Key = tuple[str, bytes, str]
+Key = tuple[str, bytes, bytes]
 
 
 class Kept(NamedTuple):
@@ -68,12 +69,10 @@ class PublicAnswers:
 
 def _key(scope: Scope) -> Key | None:
     """What the answer depends on; None if it may depend on more."""
-    if scope["type"] != "http" or scope["method"] != "GET":
+    if scope["type"] != "http" or scope["method"] != "GET" or any(name in PRIVATE for name, _ in scope["headers"]):
         return None
-    headers = Headers(scope=scope)
-    if any(name in headers for name in CONDITIONS):
-        return None
-    return scope["path"], scope["query_string"], ",".join(headers.getlist("accept-language"))
+    languages = [value for name, value in scope["headers"] if name == b"accept-language"]
+    return scope["path"], scope["query_string"], b",".join(languages)
 
 
 def _is_public(start: Message) -> bool:

@@ -17,6 +17,7 @@ from app.node import FOREIGN, TIMEOUT_SECONDS, Argument, Command, Reply, reason
 from app.observability import STORE_CALLS
 from app.topology import Topology
 
+_ANSWERED, _UNAVAILABLE = STORE_CALLS.labels("answered"), STORE_CALLS.labels("unavailable")
 CHANNEL = "returns"
 REPLICAS = 1
 """How many replicas have to have a durable write."""
@@ -189,11 +190,24 @@ class Store:
                     yield news.decode()
 
     async def _run(self, key: str | None, command: Command, *, durable: bool = False) -> Any:  # noqa: ANN401  whatever the command says
-        with _timed(), _failures_mapped():
+        clock = asyncio.get_running_loop().time
+        started, timer = clock(), _ANSWERED
+        # In full, for every request comes here several times: a context manager would cost as much as the rest.
+        try:
             if durable and self._servers.replicated:
                 return await self._until_replicated(key, command)
             (reply,) = await self._servers.run(key, [command], TIMEOUT_SECONDS)
             return _stated(reply)
+        except NoScriptError:
+            raise
+        except StoreUnavailable:
+            timer = _UNAVAILABLE
+            raise
+        except FOREIGN as error:
+            timer = _UNAVAILABLE
+            raise StoreUnavailable(reason(error), retry_after=RETRY_AFTER_SECONDS) from error
+        finally:
+            timer.observe(clock() - started)
 
     async def _until_replicated(self, key: str | None, command: Command) -> Reply:
         """The reply once a replica has the write; a failover goes on meanwhile, so trouble is waited out."""
@@ -221,19 +235,6 @@ def _stated(reply: Reply) -> Any:  # noqa: ANN401  whatever the server says
     if isinstance(reply, Exception):
         raise reply
     return reply
-
-
-@contextmanager
-def _timed() -> Iterator[None]:
-    clock = asyncio.get_running_loop().time
-    started, outcome = clock(), "answered"
-    try:
-        yield
-    except StoreUnavailable:
-        outcome = "unavailable"
-        raise
-    finally:
-        STORE_CALLS.labels(outcome).observe(clock() - started)
 
 
 @contextmanager
