@@ -1,7 +1,6 @@
 """The composition root of the service."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
@@ -70,9 +69,6 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running_services(settings, load) as services:
             app.state.services = services
-            # What is here now stays: the collector need not look at it again and again.
-            gc.collect()
-            gc.freeze()
             yield
 
     app = api()

@@ -9,8 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 KEPT_SECONDS = 1.0
 ANSWERS = 64
-PRIVATE = frozenset({b"authorization", b"cookie", b"if-none-match", b"if-modified-since", b"range"})
-"""Headers of requests that are answered each on its own."""
+CONDITIONS = frozenset({b"if-none-match", b"if-modified-since", b"range"})
+"""Headers of requests that are answered each on its own. Credentials are not among them: public is for everybody."""
 
 Key = tuple[str, bytes, bytes]
 
@@ -69,7 +69,7 @@ class PublicAnswers:
 
 def _key(scope: Scope) -> Key | None:
     """What the answer depends on; None if it may depend on more."""
-    if scope["type"] != "http" or scope["method"] != "GET" or any(name in PRIVATE for name, _ in scope["headers"]):
+    if scope["type"] != "http" or scope["method"] != "GET" or any(name in CONDITIONS for name, _ in scope["headers"]):
         return None
     languages = [value for name, value in scope["headers"] if name == b"accept-language"]
     return scope["path"], scope["query_string"], b",".join(languages)
