@@ -24,7 +24,7 @@ STALE_SECONDS = 24 * 3600
 ROOM_OF_ONE_PARCEL = Limit(2 * 1024 * 1024, STALE_SECONDS)
 """Bytes that are kept because of one parcel's questions; else whoever has one could fill the store with them."""
 PAUSE_SECONDS = 0.02
-PARSED_PORTALS = 64
+PARSED_PORTALS = 256
 """How many shops' settings stay parsed in memory, one for each language."""
 _TIME = struct.Struct(">d")
 

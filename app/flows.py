@@ -40,7 +40,7 @@ from app.sessions import Session, SessionId, SessionStore
 from app.store import Limit, Store
 
 HANDOFF_SECONDS = 15 * 60
-SCREENS = 256
+SCREENS = 1024
 """How many first screens stay built in memory."""
 HANDOFFS = 10
 """For one parcel within that time."""

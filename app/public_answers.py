@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 KEPT_SECONDS = 1.0
-ANSWERS = 64
+ANSWERS = 256
 CONDITIONS = frozenset({b"if-none-match", b"if-modified-since", b"range"})
 """Headers of requests that are answered each on its own. Credentials are not among them: public is for everybody."""
 

@@ -19,7 +19,7 @@ from app.store import Store
 KEY_BYTES = 16
 SECRET_BYTES = 32
 SCHEMA = 1
-OPENED_SESSIONS = 256
+OPENED_SESSIONS = 1024
 """How many stay parsed in memory, each with what it was parsed from."""
 SHORTEST_SECONDS = 0.001
 """What Redis can count."""
