@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ DEADLINE = 2.0
 CROWDS = (1, 16, 64)
 CROWD_OF_A_FLEET = 100
 FLEETS = (1, 3)
+SHOPPERS = 6
+"""The failures of one would open no breaker."""
 SHIPPED = {name: Settings.model_fields[name].default for name in ("upstream_reads", "upstream_burst")}
 MILLISECONDS = 1000
 
@@ -36,19 +39,19 @@ class Answer(NamedTuple):
     seconds: float
 
 
-async def asked(port: int, someone: Shopper, number: int) -> Answer:
+async def asked(port: int, people: Sequence[Shopper], number: int) -> Answer:
     """The answer to a search at a place of its own."""
     started = time.perf_counter()
     path = f"/v1/service-points?latitude={40 + number / 20:.2f}&longitude=5"
-    reader, writer = await request(port, path, someone.headers)
+    reader, writer = await request(port, path, people[number % len(people)].headers)
     said = await reader.read()
     writer.close()
     return Answer(int(said.split(b" ", 2)[1]), time.perf_counter() - started)
 
 
-async def row(what: str, port: int, someone: Shopper, crowd: int) -> None:
+async def row(what: str, port: int, people: Sequence[Shopper], crowd: int) -> None:
     """Prints how late so many answers are."""
-    answers = await asyncio.gather(*[asked(port, someone, number) for number in range(crowd)])
+    answers = await asyncio.gather(*[asked(port, people, number) for number in range(crowd)])
     late = sorted((each.seconds - DEADLINE) * MILLISECONDS for each in answers)
     statuses = dict(Counter(each.status for each in answers))
     print(f"{what}, {crowd} at once: {statuses}, the last one {late[-1]:.0f} ms beyond its deadline")  # noqa: T201
@@ -91,8 +94,8 @@ async def alone(bench: Bench) -> None:
         from_now_on_at(0)
         async with bench.replica() as bff:
             from_now_on_at(1)
-            someone = await shopper(bff.http, f"LABEL-{crowd}")
-            await row("one replica", bff.port, someone, crowd)
+            people = [await shopper(bff.http, f"LABEL-{crowd}-{number}") for number in range(SHOPPERS)]
+            await row("one replica", bff.port, people, crowd)
 
 
 async def behind_the_gateway(bench: Bench, upstream: Upstream, replicas: int) -> None:
@@ -103,14 +106,14 @@ async def behind_the_gateway(bench: Bench, upstream: Upstream, replicas: int) ->
         fleet = [await stack.enter_async_context(bench.replica(**SHIPPED)) for _ in range(replicas)]
         from_now_on_at(1)
         gateway = await stack.enter_async_context(running_nginx([bff.port for bff in fleet]))
-        someone = await shopper(gateway.http, f"LABEL-fleet{replicas}")
-        await row(f"behind the gateway, replicas: {replicas}", gateway.port, someone, CROWD_OF_A_FLEET)
+        people = [await shopper(gateway.http, f"LABEL-fleet{replicas}-{number}") for number in range(SHOPPERS)]
+        await row(f"behind the gateway, replicas: {replicas}", gateway.port, people, CROWD_OF_A_FLEET)
         states = [await breaker(bff) for bff in fleet]
         upstream.hangs, started = False, time.monotonic()
         numbers = itertools.count(CROWD_OF_A_FLEET)
 
         async def all_closed() -> bool:
-            await asyncio.gather(*[asked(bff.port, someone, next(numbers)) for bff in fleet])
+            await asyncio.gather(*[asked(bff.port, people, next(numbers)) for bff in fleet])
             return not any([await breaker(bff) for bff in fleet])
 
         await eventually(all_closed, 20)
