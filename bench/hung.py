@@ -94,7 +94,7 @@ async def alone(bench: Bench) -> None:
         from_now_on_at(0)
         async with bench.replica() as bff:
             from_now_on_at(1)
-            people = [await shopper(bff.http, f"LABEL-{crowd}-{number}") for number in range(SHOPPERS)]
+            people = [await shopper(bff.http, f"LABEL-{crowd}x{number}") for number in range(SHOPPERS)]
             await row("one replica", bff.port, people, crowd)
 
 
@@ -106,7 +106,7 @@ async def behind_the_gateway(bench: Bench, upstream: Upstream, replicas: int) ->
         fleet = [await stack.enter_async_context(bench.replica(**SHIPPED)) for _ in range(replicas)]
         from_now_on_at(1)
         gateway = await stack.enter_async_context(running_nginx([bff.port for bff in fleet]))
-        people = [await shopper(gateway.http, f"LABEL-fleet{replicas}-{number}") for number in range(SHOPPERS)]
+        people = [await shopper(gateway.http, f"LABEL-fleet{replicas}x{number}") for number in range(SHOPPERS)]
         await row(f"behind the gateway, replicas: {replicas}", gateway.port, people, CROWD_OF_A_FLEET)
         states = [await breaker(bff) for bff in fleet]
         upstream.hangs, started = False, time.monotonic()
