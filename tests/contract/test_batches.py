@@ -97,8 +97,10 @@ async def test_nobody_waits_for_an_exchange_that_was_ended(node: Node, store: Va
     callers = asked(node, 3)
     await turns(3)
     end("_answer")
-    results = await asyncio.wait_for(asyncio.gather(*callers, return_exceptions=True), SOON_SECONDS)
-    store.process.send(signal.SIGCONT)
+    try:
+        results = await asyncio.wait_for(asyncio.gather(*callers, return_exceptions=True), SOON_SECONDS)
+    finally:
+        store.process.send(signal.SIGCONT)
     assert [type(result) for result in results] == [StoreUnavailable] * 3
     assert await asyncio.gather(*asked(node, 3)) == [own(number) for number in range(3)]
 
