@@ -72,9 +72,7 @@ class Line:
         """
         loop = asyncio.get_running_loop()
         if deadline < self._rests_until:
-            raise UpstreamUnavailable(
-                "no room in the budget", retry_after=max(1, math.ceil(self._rests_until - loop.time()))
-            )
+            raise _no_room(self._rests_until - loop.time())
         turn = loop.create_future()
         self._waiting.append((deadline, turn))
         if self._dealing is None:
@@ -97,6 +95,8 @@ class Line:
         except BffError as error:
             self._refuse(error, math.inf)
         finally:
+            # There is nobody left, unless an error came that nobody foresaw, or the end of this task.
+            self._refuse(StoreUnavailable("nobody deals any more", retry_after=1), math.inf)
             self._waiting.clear()
             self._rests_until = 0.0
             self._dealing = None
@@ -117,9 +117,7 @@ class Line:
         now = asyncio.get_running_loop().time()
         pause = seconds + random.uniform(0, JITTER_SECONDS)  # noqa: S311  spreads load, guards nothing
         self._rests_until = now + pause
-        self._refuse(
-            UpstreamUnavailable("no room in the budget", retry_after=max(1, math.ceil(seconds))), self._rests_until
-        )
+        self._refuse(_no_room(seconds), self._rests_until)
         if self._still_waiting():
             await asyncio.sleep(pause)
         self._rests_until = 0.0

@@ -132,11 +132,16 @@ class Node:
         """Hands each caller his replies, or to all the error; callers who left meanwhile change nothing for others."""
         try:
             replies = iter(await self._exchange([command for each in asked for command in each.commands]))
-        except (StoreUnavailable, *FOREIGN) as error:
+        except BaseException as error:
+            foreseen = isinstance(error, (StoreUnavailable, *FOREIGN))
+            # Whatever it is, as the end of this task: nobody else would ever tell those who wait.
+            told = error if foreseen else StoreUnavailable(reason(error), retry_after=RETRY_AFTER_SECONDS)
             for each in asked:
                 if not each.replies.done():
-                    each.replies.set_exception(error)
-            return
+                    each.replies.set_exception(told)
+            if foreseen:
+                return
+            raise
         for each in asked:
             own = list(islice(replies, len(each.commands)))
             if not each.replies.done():
@@ -174,7 +179,9 @@ class Node:
     async def aclose(self) -> None:
         """Ends what listens and what is idle; what is lent out ends when it is given back."""
         self._closed = True
-        await asyncio.gather(*self._sending)
+        if self._sending:
+            # Whoever gives up waiting for it here must not end what others wait for, as `gather` would.
+            await asyncio.wait(self._sending)
         connections = [*self._idle, *self._listening]
         self._idle.clear()
         for connection in connections:

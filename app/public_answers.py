@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict
+from http import HTTPStatus
 from typing import NamedTuple
 
 from starlette.datastructures import Headers
@@ -12,7 +13,7 @@ ANSWERS = 256
 CONDITIONS = frozenset({b"if-none-match", b"if-modified-since", b"range"})
 """Headers of requests that are answered each on its own. Credentials are not among them: public is for everybody."""
 
-Key = tuple[str, bytes, bytes]
+Key = tuple[str, bytes, tuple[bytes, ...]]
 
 
 class Kept(NamedTuple):
@@ -30,8 +31,9 @@ class PublicAnswers:
     Public is what `Cache-Control` says is public; nothing of who asks has a say in it but `Accept-Language`.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, seconds: float = KEPT_SECONDS) -> None:
         self._app = app
+        self._seconds = seconds
         self._kept: OrderedDict[Key, Kept] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +55,7 @@ class PublicAnswers:
             if message["type"] == "http.response.start":
                 start = {**message, "headers": [*message["headers"]]}
             elif start and _is_public(start) and not message.get("more_body", False):
-                self._keep(key, Kept(start, message, scope.get("route"), time.monotonic() + KEPT_SECONDS))
+                self._keep(key, Kept(start, message, scope.get("route"), time.monotonic() + self._seconds))
             else:
                 start = {}
             await send(message)
@@ -71,11 +73,12 @@ def _key(scope: Scope) -> Key | None:
     """What the answer depends on; None if it may depend on more."""
     if scope["type"] != "http" or scope["method"] != "GET" or any(name in CONDITIONS for name, _ in scope["headers"]):
         return None
-    languages = [value for name, value in scope["headers"] if name == b"accept-language"]
-    return scope["path"], scope["query_string"], b",".join(languages)
+    # Not as one text: of two lines the handler reads the first alone.
+    languages = tuple(value for name, value in scope["headers"] if name == b"accept-language")
+    return scope["path"], scope["query_string"], languages
 
 
 def _is_public(start: Message) -> bool:
     headers = Headers(raw=start["headers"])
-    public = headers.get("cache-control", "").startswith("public")
-    return start["status"] == 200 and public and headers.get("vary", "Accept-Language") == "Accept-Language"  # noqa: PLR2004
+    public = headers.get("cache-control", "").startswith("public") and "set-cookie" not in headers
+    return start["status"] == HTTPStatus.OK and public and headers.get("vary", "Accept-Language") == "Accept-Language"

@@ -137,6 +137,7 @@ class SessionStore:
         # Durable: a replica that follows its master must not bring it back.
         if not await self._store.delete(_name(session_id), durable=True):
             raise SessionExpired("somebody else was faster")
+        self._opened.forget(session_id)
         return session
 
     async def delete(self, session_id: SessionId) -> None:
@@ -145,6 +146,7 @@ class SessionStore:
             await self.get(session_id)
         except SessionExpired:
             return
+        self._opened.forget(session_id)
         await self._store.delete(_name(session_id), durable=True)
 
 

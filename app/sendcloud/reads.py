@@ -114,8 +114,12 @@ class Reads(Wire):
     async def response(
         self, request: Request[T], timeouts: Mapping[str, float], deadline: float, witness: Witness | None = None
     ) -> AsyncIterator[tuple[Head, AsyncIterator[bytes]]]:
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            # The library takes no time at all for no limit.
+            raise UpstreamTimeout("no time is left")
         limits = aiohttp.ClientTimeout(
-            total=deadline - asyncio.get_running_loop().time(),
+            total=left,
             sock_connect=timeouts["connect"],
             sock_read=timeouts["read"],
             ceil_threshold=inf,

@@ -1,8 +1,10 @@
 """Sessions in a real Valkey: sealed, mortal, and never confused with an unanswered question."""
 
 import base64
+import gc
 import json
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,3 +149,16 @@ async def test_store_away() -> None:
         with pytest.raises(StoreUnavailable):
             await call
     await store.aclose()
+
+
+@pytest.mark.parametrize("end", [SessionStore.delete, SessionStore.take])
+async def test_an_ended_session_leaves_the_memory(
+    sessions: SessionStore, end: Callable[[SessionStore, SessionId], Awaitable[object]]
+) -> None:
+    """What stays parsed of a session goes with the session at the replica that ends it."""
+    session_id = await sessions.create(SESSION, 60)
+    parsed = weakref.ref(await sessions.get(session_id))
+    assert parsed() is await sessions.get(session_id)
+    await end(sessions, session_id)
+    gc.collect()
+    assert parsed() is None

@@ -1,6 +1,7 @@
 """The reads on real sockets: deadlines that hold, exact counts, and documents that are whole or fail."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, nullcontext
@@ -16,11 +17,13 @@ from app.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from app.sendcloud import protocol
 from app.sendcloud.client import Sendcloud, connect
 from app.sendcloud.lanes import Deadlines
 from app.sendcloud.protocol import Call
 from app.sendcloud.reads import Reads
 from app.sendcloud.schemas import LabelPending
+from app.sendcloud.wire import exchange
 from tests.support import calls
 from tests.support.raw_server import (
     Behaviour,
@@ -322,3 +325,14 @@ async def test_cancelled_calls_do_not_wear_the_client_out() -> None:
 
 async def _poll(sendcloud: Sendcloud) -> object:
     return await sendcloud.poll_label("my-shop", "a.b.c")
+
+
+async def test_a_deadline_that_has_passed_is_kept() -> None:
+    """No time left is not unlimited time."""
+    async with raw_server(trickle(b"HTTP/1.1 100 Continue\r\n\r\n" * 200, 0.01)) as server:
+        request = protocol.polling(f"http://127.0.0.1:{server.port}", "my-shop", "a.b.c")
+        async with aclosing(Reads(ssl.create_default_context())) as reads:
+            now = asyncio.get_running_loop().time()
+            with pytest.raises(UpstreamTimeout):
+                await asyncio.wait_for(exchange(reads, request, {"connect": 0.5, "read": 0.5}, now - 0.1), 1)
+    assert not server.requests

@@ -1,0 +1,45 @@
+"""What a memo makes, keeps and lets go."""
+
+from functools import partial
+
+import pytest
+
+from app.memo import Memo
+
+
+def test_the_same_parts_are_made_once() -> None:
+    """Equal parts give the value of before, other parts another one, and each key has its own."""
+    memo: Memo[str, list[str]] = Memo(2)
+    first = memo.get("a", ["part"], lambda: ["one"])
+    assert memo.get("a", ["part"], lambda: ["two"]) is first
+    assert memo.get("b", ["part"], lambda: ["three"]) == ["three"]
+    assert memo.get("a", ["other"], lambda: ["four"]) == ["four"]
+    assert memo.get("a", ["part"], lambda: ["five"]) == ["five"]
+
+
+def test_the_key_used_longest_ago_goes() -> None:
+    """No more are kept than there is room for, and using one counts, not only making it."""
+    memo: Memo[str, int] = Memo(2)
+    for key, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
+        memo.get(key, None, partial(int, value))
+    assert [memo.get(key, None, lambda: 0) for key in ("a", "c", "b")] == [1, 4, 0]
+
+
+def test_what_is_forgotten_is_made_anew() -> None:
+    """Forgetting takes one key, and one that is not there is fine."""
+    memo: Memo[str, int] = Memo(2)
+    memo.get("a", None, lambda: 1)
+    memo.get("b", None, lambda: 2)
+    memo.forget("a")
+    memo.forget("never there")
+    assert (memo.get("a", None, lambda: 3), memo.get("b", None, lambda: 4)) == (3, 2)
+
+
+def test_what_cannot_be_made_is_not_kept() -> None:
+    """An error reaches the caller, and the value of the parts before stays with those parts alone."""
+    memo: Memo[str, float] = Memo(2)
+    memo.get("a", 1, lambda: 1.0)
+    with pytest.raises(ZeroDivisionError):
+        memo.get("a", 0, lambda: 1 / 0)
+    assert memo.get("a", 1, lambda: 2.0) == 1.0
+    assert memo.get("a", 0, lambda: 3.0) == 3.0
