@@ -76,9 +76,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.lifespan_context = lifespan
     render = problem_response(settings.public_url)
     handle_errors(app, render)
+    app.add_middleware(PublicAnswers)
     app.add_middleware(Guard, problem=render, body_limits={uploads.PATH: MAX_BYTES})
     app.add_middleware(Shedding, problem=render, load=load)
-    app.add_middleware(PublicAnswers)
     app.add_middleware(
         Cors,
         allow_origins=settings.allowed_origins,
