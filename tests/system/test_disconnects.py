@@ -195,12 +195,9 @@ async def throughput(bff: Bff, someone: Shopper) -> float:
     return answers / 2
 
 
-async def held(bff: Bff, store: Valkey, someone: Shopper) -> Counter[str]:
+async def held(bff: Bff, store: Valkey) -> Counter[str]:
     """What the replica holds, connections to the store apart, of which it keeps a bounded number open."""
-    # Connections to the upstream that idle too long are closed when the next call is made.
-    point = someone.screen["drop_off"]["nearest"]["id"]
     async with _client(bff) as http:
-        await http.get(f"/v1/service-points/{point}", headers=someone.headers)
         found = Counter({name: int(value) for name, value in (await gauges(http)).items()})
     opened = descriptors(bff.process.pid, bff.port, urlsplit(store.url).port or 0)
     assert opened.pop("store") <= CONNECTIONS + 1
@@ -218,14 +215,14 @@ async def test_nothing_is_left_of_those_who_leave(sandbox: SandboxProcess) -> No
         crowd, seen = await Crowd.gathered(bff.http), Counter[int]()
         someone = crowd.ready[0].someone
         rate = await throughput(bff, someone)
-        before, memory, began = await held(bff, store, someone), resident(bff.process.pid), time.monotonic()
+        before, memory, began = await held(bff, store), resident(bff.process.pid), time.monotonic()
         async with others_stay(bff, seen):
             left = await crowd.leaves(bff.port)
         took, after = time.monotonic() - began, Counter[str]()
 
         async def at_rest() -> bool:
             nonlocal after
-            after = await held(bff, store, someone)
+            after = await held(bff, store)
             return after <= before
 
         await eventually(at_rest, REST_SECONDS, lambda: f"before {before}, after {after}")
