@@ -1,8 +1,8 @@
 """Which transport should carry the reads? Run `python -m bench.transports` with the `bench` group installed.
 
-Every candidate is handed `httpx.Request` objects directly, as `app/sendcloud/client.py` does, against a stub in another
-process that answers 4.8 KB of JSON. Rounds alternate between the candidates; figures are medians of ratios to
-`httpx.AsyncClient`, so they hold inside one run only.
+Every candidate is handed `httpx.Request` objects directly, as `app/sendcloud/transport.py` does with the POSTs, against
+a stub in another process that answers 4.8 KB of JSON. Rounds alternate between the candidates; figures are medians of
+ratios to `httpx.AsyncClient`, so they hold inside one run only. aiohttp without httpx's API is part of `bench.beside`.
 """  # noqa: INP001  run as a module, never imported
 
 import asyncio
