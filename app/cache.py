@@ -155,6 +155,8 @@ class PortalCache:
         self._sendcloud = sendcloud
         self._freshness = freshness
         self._parsed: Memo[str, PortalSettings] = Memo(PARSED_PORTALS)
+        # As the settings said that were read last, in whatever language; brands are few.
+        self._offered: dict[str, list[str]] = {}
 
     async def get(self, brand: str, languages: Sequence[str]) -> Portal:
         """The settings of a brand in the first of these languages it speaks.
@@ -162,13 +164,13 @@ class PortalCache:
         Raises:
             BrandNotFound: the upstream has no portal for the brand.
         """
-        known = await self._store.get(_languages_key(brand))
-        if known is None:
-            # The first answer in any language tells which ones there are; nobody can make us ask in endless others.
-            first = await self._in(brand, languages[0] if languages else None)
-            language = spoken(languages, first.settings.portal.languages)
-            return first if first.language == language else await self._in(brand, language)
-        return await self._in(brand, spoken(languages, _LANGUAGES.validate_json(known)))
+        if brand not in self._offered and (known := await self._store.get(_languages_key(brand))):
+            self._offered[brand] = _LANGUAGES.validate_json(known)
+        # The first answer in any language tells which ones there are; nobody can make us ask in endless others.
+        offered = self._offered.get(brand)
+        portal = await self._in(brand, next(iter(languages), None) if offered is None else spoken(languages, offered))
+        language = spoken(languages, portal.settings.portal.languages)
+        return portal if portal.language == language else await self._in(brand, language)
 
     async def _in(self, brand: str, language: str | None) -> Portal:
         async def fetch() -> bytes:
@@ -180,6 +182,7 @@ class PortalCache:
         key = f"portal|{brand}|{language or ''}"
         cached = await self._cache.get(key, fetch, self._freshness)
         settings = self._parsed.get(key, cached.value, lambda: PortalSettings.model_validate_json(cached.value))
+        self._offered[brand] = settings.portal.languages
         return Portal(settings, language, cached.stale)
 
 

@@ -46,6 +46,7 @@ from app.store import Store
 
 MARGIN_SECONDS = 2.0
 """Beyond its deadline, before a call of another replica counts as dead."""
+ROUTED = (portal, sessions, handoffs, service_points, returns, uploads, operations)
 REQUEST_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Prefer", "Last-Event-ID", "If-None-Match"]
 RESPONSE_HEADERS = [
     "Location",
@@ -114,9 +115,11 @@ def api() -> FastAPI:
         # A redirect would go to the host that the request names.
         redirect_slashes=False,
     )
-    for module in (portal, sessions, handoffs, service_points, returns, uploads, operations):
-        # As they are, without a router around each: it would be asked for every request.
-        app.router.routes.extend(module.router.routes)
+    hot = (sessions.hot, returns.hot, service_points.hot)
+    # First what is asked for most, for paths are compared one after the other; and all as they are, without a router
+    # around each: it would be asked for every request.
+    for router in (*hot, *(module.router for module in ROUTED)):
+        app.router.routes.extend(router.routes)
     app.mount(operations.DOCS_FILES, StaticFiles(packages=[("fastapi_swagger", "resources")]))
     return app
 

@@ -26,6 +26,11 @@ class Memo(Generic[K, T]):
             self._kept.popitem(last=False)
         return value
 
+    def last(self, key: K) -> T | None:
+        """The value made last, whatever has become of its parts; None if there is none."""
+        kept = self._kept.get(key)
+        return kept and kept[1]
+
     def forget(self, key: K) -> None:
         """Forgets the value of this key."""
         self._kept.pop(key, None)

@@ -6,6 +6,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from pydantic import TypeAdapter
@@ -82,7 +83,7 @@ class Step(NamedTuple):
 
 
 class ParcelReturns(NamedTuple):
-    """The returns of a parcel, oldest first, the units they hold by item id, and the store's clock (seconds)."""
+    """The returns of a parcel, oldest first; the units they hold by item id, if any; the store's clock (seconds)."""
 
     returns: list[Found]
     held: Mapping[str, int]
@@ -100,6 +101,7 @@ class Returns:
         self._lease = lease
         self._settling: set[asyncio.Task[Found | None]] = set()
         self._records: Memo[tuple[str, str], ReturnRecord] = Memo(OPENED_RECORDS)
+        self._claims: Memo[str, Mapping[str, Claim]] = Memo(OPENED_RECORDS)
 
     async def repeated(self, scope: str, key: str, fingerprint: str) -> Return | None:
         """The first answer to this idempotency key, or None if the key is unused.
@@ -202,22 +204,30 @@ class Returns:
 
     async def of_parcel(self, scope: str, item_ids: Iterable[str]) -> ParcelReturns:
         """Every return of the parcel, and how many units of these items they hold."""
-        _, (claims,) = await self._store.read(_claims_key(scope))
-        return_ids = list(_loaded(claims))
-        names = [_record_key(scope, return_id) for return_id in return_ids]
-        # The claims once more, so that they and the records are of the same moment.
-        now, (claims, *records) = await self._store.read(_claims_key(scope), *names)
-        alive = without_the_dead(_loaded(claims), now)
+        now, claims, records = await self._claims_and_records(scope)
+        alive = without_the_dead(claims, now)
         found = []
-        for return_id, kept in zip(return_ids, records, strict=True):
+        for return_id, kept in records.items():
             if return_id in alive and kept.revision:
                 record = self._opened(scope, return_id, kept)
                 orphan = _is_orphan(record, alive[return_id])
                 found.append(await self.get(scope, return_id) if orphan else Found(record, kept.revision, now))
         held = units_held(alive)
         by_age = sorted(found, key=lambda each: each.record.created_at)
-        by_item = {item_id: held[self._line(scope, item_id)] for item_id in item_ids}
+        by_item = {item_id: held[self._line(scope, item_id)] for item_id in item_ids} if held else {}
         return ParcelReturns(by_age, by_item, now)
+
+    async def _claims_and_records(self, scope: str) -> tuple[float, Mapping[str, Claim], Mapping[str, Versioned]]:
+        """The store's clock, the claims of a parcel and the records they name, all of the same moment."""
+        # Together with those it had the last time, which mostly are those it has.
+        known = self._claims.last(scope) or {}
+        while True:
+            names = [_record_key(scope, return_id) for return_id in known]
+            now, (kept, *records) = await self._store.read(_claims_key(scope), *names)
+            claims = self._claims.get(scope, kept.value, partial(_loaded, kept))
+            if claims.keys() == known.keys():
+                return now, claims, dict(zip(known, records, strict=True))
+            known = claims
 
     async def update(self, scope: str, found: Found, record: ReturnRecord) -> Found:
         """The return with news about its label; what somebody else stored meanwhile wins."""

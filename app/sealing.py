@@ -1,13 +1,13 @@
 """AES-256-GCM envelopes, derived keys and keyed names: what Redis holds, nobody reads without us."""
 
 import base64
+import hmac
 import secrets
 from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.errors import StoreUnavailable
@@ -70,11 +70,10 @@ class Keyring:
 
     def name(self, *parts: str) -> str:
         """A stable name that tells nothing about its parts without the key (22 characters of base64url)."""
-        code = HMAC(self._naming_key, SHA256())
-        for part in parts:
-            data = part.encode()
-            code.update(len(data).to_bytes(4, "big") + data)
-        return base64.urlsafe_b64encode(code.finalize()[:NAME_BYTES]).rstrip(b"=").decode()
+        encoded = [part.encode() for part in parts]
+        data = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+        code = hmac.digest(self._naming_key, data, "sha256")
+        return base64.urlsafe_b64encode(code[:NAME_BYTES]).rstrip(b"=").decode()
 
 
 def _associated(context: str) -> bytes:

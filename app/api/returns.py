@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from app.api.problems import JSON_BODY, SESSION, UPSTREAM, links, responses
+from app.api.session_route import SessionRoute
 from app.api.waiting import Prefer, preference_applied, preferred_wait, retry_after, while_connected
 from app.claims import location_of
 from app.dependencies import (
@@ -48,6 +49,7 @@ from app.models import FINAL_STATES, NewReturn, Preview, Return
 from app.records import Found
 
 router = APIRouter(tags=["returns"])
+hot = APIRouter(tags=["returns"], route_class=SessionRoute)
 
 RECONNECT_MS = 3000
 RECONNECT_ELSEWHERE_MS = range(100, 2000)
@@ -107,7 +109,7 @@ async def preview_return(
     return Response(preview.model_dump_json(), media_type="application/json")
 
 
-@router.get(
+@hot.get(
     "/v1/returns/{return_id}",
     operation_id="getReturn",
     response_model=Return,

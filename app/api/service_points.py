@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app import enrichment
 from app.api.problems import SESSION, UPSTREAM, links, responses
+from app.api.session_route import SessionRoute
 from app.dependencies import ServicesDep, SessionDep, services_of
 from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound, TooManyCalls
 from app.models import FreshServicePoint, ServicePoint, ServicePoints
@@ -16,6 +17,7 @@ from app.points import Place, Search
 from app.sessions import Session
 
 router = APIRouter(tags=["service points"])
+hot = APIRouter(tags=["service points"], route_class=SessionRoute)
 
 Latitude = Annotated[
     float | None, Query(ge=-90, le=90, allow_inf_nan=False, description="With longitude; the parcel's by default.")
@@ -94,7 +96,7 @@ async def find_service_points(
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-@router.get(
+@hot.get(
     "/v1/service-points/{service_point_id}",
     operation_id="getServicePoint",
     response_model=FreshServicePoint,

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.api.problems import NEW_SESSION, SESSION, UPSTREAM, links, responses
+from app.api.session_route import SessionRoute
 from app.dependencies import (
     COOKIE,
     BrandDep,
@@ -34,6 +35,7 @@ from app.models import NewSession, SessionAnswer, SessionStart
 from app.sessions import SessionId
 
 router = APIRouter(tags=["session"])
+hot = APIRouter(tags=["session"], route_class=SessionRoute)
 
 
 @router.post(
@@ -91,7 +93,7 @@ async def session_started(
     return response
 
 
-@router.get(
+@hot.get(
     "/v1/session",
     operation_id="getSession",
     response_model=SessionAnswer,
