@@ -115,8 +115,8 @@ class ParcelLimit:
         self._store = store
         self._limit = Limit(per_parcel, WINDOW_SECONDS)
 
-    async def spend(self, scope: str, calls: int = 1) -> None:
-        """Counts so many calls to the parcel.
+    async def spend(self, scope: str, calls: int = 1) -> float:
+        """Counts so many calls to the parcel; tells when (seconds on the store's clock).
 
         Raises:
             TooManyCalls: not now; it says when.
@@ -125,6 +125,7 @@ class ParcelLimit:
         allowance = await self._store.spend(f"q:{{parcel:{scope}}}", calls, self._limit)
         if not allowance.granted:
             raise TooManyCalls(retry_after=math.ceil(allowance.wait))
+        return allowance.at
 
 
 class ParcelPlaces:

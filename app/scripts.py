@@ -82,14 +82,14 @@ for k, key in ipairs(KEYS) do
   room = math.min(room, math.max(quantity - spent, 0))
   wait = math.max(wait, untils[k] - now)
 end
-if wait > 0 or room < least then return {0, room, math.ceil(wait)} end
+if wait > 0 or room < least then return {0, room, math.ceil(wait), now} end
 local granted = math.min(amount, room)
 for k, key in ipairs(KEYS) do
   local window = tonumber(ARGV[2 * k + 2])
   redis.call('HINCRBY', key, ARGV[2 * k + 2] .. ':' .. math.floor(now / (window / 24)), granted)
   redis.call('PEXPIRE', key, math.ceil(math.max(2 * window, untils[k] - now)))
 end
-return {granted, room - granted, 0}
+return {granted, room - granted, 0, now}
 """
 PAUSE = """
 local time = redis.call('TIME')

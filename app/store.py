@@ -37,11 +37,15 @@ class Limit(NamedTuple):
 
 @dataclass(frozen=True)
 class Allowance:
-    """How much was granted, what remains after it, and the seconds until something that was refused would fit."""
+    """How much was granted, what remains after it, and the seconds until something that was refused would fit.
+
+    `at` is the moment it was decided: seconds since the epoch on the store's clock.
+    """
 
     granted: int
     remaining: int
     wait: float
+    at: float
 
 
 @dataclass(frozen=True)
@@ -158,8 +162,8 @@ class Store:
 
     async def _spent(self, amount: int, least: int, limits: Mapping[str, Limit]) -> Allowance:
         numbers = [number for limit in limits.values() for number in (limit.quantity, round(limit.window * 1000))]
-        granted, remaining, wait_ms = await self._spend(keys=list(limits), args=[amount, least, *numbers])
-        return Allowance(granted, remaining, wait_ms / 1000)
+        granted, remaining, wait_ms, now_ms = await self._spend(keys=list(limits), args=[amount, least, *numbers])
+        return Allowance(granted, remaining, wait_ms / 1000, now_ms / 1000)
 
     async def pause(self, key: str, seconds: float) -> None:
         """Lets nothing of this key be spent for that long from now; an earlier, longer pause stays."""

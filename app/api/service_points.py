@@ -107,12 +107,11 @@ async def get_service_point(
 ) -> Response:
     """One point as it is now, and whether it takes parcels."""
     services = services_of(request)
-    await services.parcel_limit.spend(session.scope, 2)
+    now = await services.parcel_limit.spend(session.scope, 2)
     token = session.outgoing.service_points_token
-    point, available, now = await asyncio.gather(
+    point, available = await asyncio.gather(
         services.sendcloud.service_point(token, service_point_id),
         services.sendcloud.service_point_available(token, service_point_id),
-        services.store.now(),
     )
     answer = FreshServicePoint(**dict(enrichment.service_point(point, now)), available=available)
     return Response(answer.model_dump_json(), media_type="application/json")
