@@ -58,10 +58,11 @@ def main() -> None:
     """Serves until it is told to stop; refuses to start on unusable settings."""
     try:
         settings = load_settings()
+        app = create_app(settings)
     except SettingsError as error:
         sys.exit(f"return-portal-bff: {error}")
     configure_logging()
-    server = Server(create_app(settings), settings)
+    server = Server(app, settings)
     server.run()
     if not server.started:
         sys.exit("return-portal-bff: cannot listen")
