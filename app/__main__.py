@@ -56,12 +56,12 @@ class Server(uvicorn.Server):
 
 def main() -> None:
     """Serves until it is told to stop; refuses to start on unusable settings."""
+    configure_logging()
     try:
         settings = load_settings()
         app = create_app(settings)
     except SettingsError as error:
         sys.exit(f"return-portal-bff: {error}")
-    configure_logging()
     server = Server(app, settings)
     server.run()
     if not server.started:

@@ -79,3 +79,11 @@ def test_nobody_else_needs_the_packages_for_traces() -> None:
     """Without a collector the service is made without them."""
     made = start("-c", WITHOUT_EXTRA + "create_app(load_settings())")
     assert (made.returncode, made.stderr) == (0, "")
+
+
+def test_a_malformed_token_of_the_collector() -> None:
+    """What OpenTelemetry's own variables hold is not repeated, however wrong it is."""
+    url = "http://127.0.0.1:4318/v1/traces"
+    ended = start(BFF_TRACES_URL=url, OTEL_EXPORTER_OTLP_HEADERS="authorization swordfish", BFF_HOST="192.0.2.1")
+    assert '"logger": "opentelemetry.' in ended.stdout
+    assert "swordfish" not in ended.stdout + ended.stderr
