@@ -1,11 +1,13 @@
 # The service alone: locked dependencies, no build tools, no root, no sandbox. Runs on a read-only file system with a /tmp.
 FROM python:3.13-slim AS build
+# `--build-arg LOCK=otel` adds the packages that BFF_TRACES_URL needs.
+ARG LOCK=run
 WORKDIR /build
-COPY locks/run.txt .
+COPY locks/${LOCK}.txt lock.txt
 # Before 3.13.10 an idle connection that Redis closed raises errors that no retry sees (redis/redis-py#4287).
 RUN python -c 'import sys; assert sys.version_info >= (3, 13, 10)'
 RUN python -m venv --without-pip /venv \
- && python -m pip --python /venv/bin/python install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r run.txt
+ && python -m pip --python /venv/bin/python install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r lock.txt
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 bff

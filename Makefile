@@ -81,8 +81,9 @@ docs: $(READY) ## write the pages of the problems and their index anew
 
 lock: $(READY) ## resolve the dependencies anew, with hashes and without addresses
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --output-file locks/run.txt
-	$(BIN)/uv pip compile pyproject.toml $(LOCK) --group dev --output-file locks/dev.txt
-	$(BIN)/uv pip compile pyproject.toml --group dev --group mutants --constraint locks/dev.txt $(LOCK) --output-file locks/mutants.txt
+	$(BIN)/uv pip compile pyproject.toml --extra otel --constraint locks/run.txt $(LOCK) --output-file locks/otel.txt
+	$(BIN)/uv pip compile pyproject.toml --extra otel --group dev $(LOCK) --output-file locks/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --extra otel --group dev --group mutants --constraint locks/dev.txt $(LOCK) --output-file locks/mutants.txt
 	$(BIN)/uv pip compile --group audit $(LOCK) --output-file locks/audit.txt
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	--constraint locks/minimums.txt
@@ -94,12 +95,12 @@ sbom: $(AUDIT)/.ready ## var/sbom.json: what the image installs, with licences (
 	@$(PYTHON) locks/licences.py var/sbom.json
 
 # Markers go, or pip-audit would leave packages of other interpreters out unseen; its report decides, not its exit status.
-audit: $(AUDIT)/.ready ## known vulnerabilities of locks/run.txt; fails unless every package was looked up
+audit: $(AUDIT)/.ready ## known vulnerabilities of what is shipped, extra included; fails unless every package was looked up
 	@mkdir -p var && rm -f var/audit.json
-	@sed 's/ ;[^\\]*//' locks/run.txt > var/audited.txt
+	@sed 's/ ;[^\\]*//' locks/otel.txt > var/audited.txt
 	@$(AUDIT)/bin/pip-audit --disable-pip --require-hashes --requirement var/audited.txt --progress-spinner off \
 		--format json --output var/audit.json || true
-	@$(PYTHON) locks/audited.py locks/run.txt var/audit.json
+	@$(PYTHON) locks/audited.py locks/otel.txt var/audit.json
 
 clean: ## forget .venv and everything generated
 	rm -rf $(VENV) $(AUDIT) $(MUTANTS) mutants var openapi/client/node_modules openapi/client/dist bench/beside/node/node_modules \

@@ -57,12 +57,13 @@ class Server(uvicorn.Server):
 
 def main() -> None:
     """Serves until it is told to stop; refuses to start on unusable settings."""
+    configure_logging()
     try:
         settings = load_settings()
+        app = create_app(settings)
     except SettingsError as error:
         sys.exit(f"return-portal-bff: {error}")
-    configure_logging()
-    server = Server(create_app(settings), settings)
+    server = Server(app, settings)
     # What is here now stays: each look through all of it would hold every request up for a tenth of a second.
     gc.freeze()
     server.run()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
@@ -41,8 +41,11 @@ from app.sendcloud.lanes import Deadlines
 from app.sendcloud.protocol import Call
 from app.sendcloud.resilience import CallGuard, guards
 from app.sessions import SessionStore
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from app.store import Store
+
+if TYPE_CHECKING:
+    from app.tracing import Tracing
 
 MARGIN_SECONDS = 2.0
 """Beyond its deadline, before a call of another replica counts as dead."""
@@ -64,6 +67,9 @@ def create_app(settings: Settings) -> FastAPI:
     """The service with these settings; connections are made when it starts.
 
     A function, not a global: tests and the sandbox make as many as they need.
+
+    Raises:
+        SettingsError: traces are wanted, and the packages for them are not installed.
     """
 
     @asynccontextmanager
@@ -71,7 +77,10 @@ def create_app(settings: Settings) -> FastAPI:
         async with running_services(settings, load) as services:
             app.state.services = services
             yield
+        if tracing:
+            await tracing.aclose()
 
+    tracing = _tracing(settings)
     app = api()
     load = Load(settings.requests_at_once, settings.loop_lag)
     app.router.lifespan_context = lifespan
@@ -88,8 +97,18 @@ def create_app(settings: Settings) -> FastAPI:
         allow_headers=REQUEST_HEADERS,
         expose_headers=RESPONSE_HEADERS,
     )
-    app.add_middleware(RequestLog, load=load)
+    app.add_middleware(RequestLog, load=load, begin_span=tracing.begin if tracing else None)
     return app
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    if not settings.traces_url:
+        return None
+    try:
+        from app.tracing import Tracing  # noqa: PLC0415  half a second and packages that not everybody has
+    except ModuleNotFoundError:
+        raise SettingsError("BFF_TRACES_URL: needs the packages of locks/otel.txt") from None
+    return Tracing(settings.traces_url)
 
 
 def let_go(app: FastAPI) -> None:

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from app.errors import BffError, BodyTooLarge, BodyTooSlow, HeadersTooLarge, InternalError, Overloaded
 from app.load import Load, Place
-from app.observability import COST, LATENCY, REQUESTS, SHED, Cost, log
+from app.observability import COST, LATENCY, REQUESTS, SHED, BeginSpan, Cost, log
 
 MAX_HEADER_BYTES = 32 * 1024
 MAX_BODY_BYTES = 64 * 1024
@@ -27,7 +27,7 @@ BODY_SECONDS = 8.0
 NEVER_SHED = frozenset({"/livez", "/readyz", "/metrics"})
 METHODS = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
-_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 """W3C Trace Context, version 00; neither id may be all zeros."""
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
@@ -45,9 +45,10 @@ class RequestLog:
     What a handler leaves in `request.state.answer_headers` goes with the answer too, be it an error.
     """
 
-    def __init__(self, app: ASGIApp, load: Load) -> None:
+    def __init__(self, app: ASGIApp, load: Load, begin_span: BeginSpan | None = None) -> None:
         self._app = app
         self._load = load
+        self._begin_span = begin_span
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
@@ -58,6 +59,8 @@ class RequestLog:
         scope.setdefault("state", {})["request_id"] = request_id
         started, status = time.perf_counter(), 0
         COST.set(cost := Cost())
+        if self._begin_span:
+            cost.span = self._begin_span(_traceparent(scope))
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -244,14 +247,22 @@ def _record(scope: Scope, status: int, seconds: float, cost: Cost) -> None:
         ms=round(seconds * 1000, 1),
         upstream_calls=cost.upstream_calls,
         request_id=scope["state"]["request_id"],
-        **_trace(Headers(scope=scope)),
+        **_trace(scope, cost),
     )
+    if cost.span:
+        cost.span.answered(method, route, status, scope["state"].get("problem"))
 
 
-def _trace(headers: Headers) -> dict[str, str]:
-    # Like a request id, it may only look like one. Two of them are none.
-    found = _TRACEPARENT.fullmatch(",".join(headers.getlist("traceparent")))
+def _trace(scope: Scope, cost: Cost) -> dict[str, str]:
+    if cost.span:
+        return {"trace_id": cost.span.trace_id}
+    found = _traceparent(scope)
     return {"trace_id": found[1]} if found else {}
+
+
+def _traceparent(scope: Scope) -> re.Match[str] | None:
+    # Like a request id, it may only look like one. Two of them are none.
+    return _TRACEPARENT.fullmatch(",".join(Headers(scope=scope).getlist("traceparent")))
 
 
 def _report(scope: Scope, error: Exception, *, begun: bool) -> None:

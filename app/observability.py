@@ -2,9 +2,12 @@
 
 import json
 import logging
+import re
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -52,11 +55,28 @@ _ENCODER = json.JSONEncoder(default=str)
 log: structlog.stdlib.BoundLogger = structlog.get_logger("bff")
 
 
+class RequestSpan(Protocol):
+    """What a trace holds of one request."""
+
+    trace_id: str
+
+    def tried(self, lane: str, outcome: str, seconds: float) -> None:
+        """One upstream try ended just now."""
+
+    def answered(self, method: str, route: str, status: int, problem: str | None) -> None:
+        """The request is over."""
+
+
+BeginSpan = Callable[[re.Match[str] | None], RequestSpan | None]
+"""Begins the span of a request, given the parts of its traceparent; None where this request is not to be traced."""
+
+
 @dataclass
 class Cost:
     """What one request has cost so far; tasks that it starts count here as well."""
 
     upstream_calls: int = 0
+    span: RequestSpan | None = None
 
 
 COST: ContextVar[Cost | None] = ContextVar("cost", default=None)
@@ -73,6 +93,8 @@ class UpstreamCalls:
         # Where the breaker is open nothing leaves.
         if cost and outcome != "not_tried":
             cost.upstream_calls += 1
+            if cost.span:
+                cost.span.tried(lane, outcome, seconds)
 
     def retried(self, lane: str) -> None:
         """A call gets its second try."""

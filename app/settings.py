@@ -127,7 +127,7 @@ def _upstream_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _public_url(value: str) -> str:
+def _optional_url(value: str) -> str:
     if value and not _HTTP_URL.fullmatch(value):
         raise ValueError("an absolute http(s) URL without user, query and fragment")
     return value.rstrip("/")
@@ -164,8 +164,10 @@ class Settings(BaseSettings):
     """Networks of the proxies in front of us whose `X-Forwarded-For` counts."""
     partners: Annotated[dict[str, bytes], NoDecode, BeforeValidator(_partners), Field(default={})]
     """SHA-256 of each partner's key by the partner's name."""
-    public_url: Annotated[str, AfterValidator(_public_url)] = ""
+    public_url: Annotated[str, AfterValidator(_optional_url)] = ""
     """Makes problem types absolute; the request's Host is never trusted."""
+    traces_url: Annotated[str, AfterValidator(_optional_url)] = ""
+    """Where spans are sent (OTLP over HTTP, `/v1/traces` included); needs the extra `otel` (docs/adr/0014)."""
 
     lookup_limit: Annotated[int, Field(ge=1)] = 30
     """Lookups a minute of one address."""

@@ -51,6 +51,7 @@ def problem_response(public_url: str) -> ProblemResponse:
 
     def render(scope: Scope, error: BffError) -> Response:
         kind = kind_of(type(error))
+        scope["state"]["problem"] = kind.code
         problem = Problem(
             type=f"{public_url}/problems/{kind.code}",
             title=kind.title,

@@ -21,6 +21,7 @@ from app.sealing import Keyring, RecordUnreadable, _derived, seal, unseal
 from app.sendcloud.schemas import Outgoing
 from app.sessions import SessionId, SessionStore
 from app.store import Store
+from tests.support.collector import running_collector
 from tests.support.processes import SECRET_KEY, Bff, Valkey, eventually, fresh, running_bff, running_valkey
 from tests.support.retention import families, family_of
 from tests.support.sandbox import SandboxProcess, customer_of
@@ -61,7 +62,9 @@ class Seen:
     """Session ids, and tokens of handoffs."""
     orders: set[str] = field(default_factory=set)
     output: str = ""
-    """Logs, and what was told to OpenTelemetry."""
+    """Logs, and what was told to OpenTelemetry by others than us."""
+    spans: str = ""
+    """All that a collector was sent."""
     metrics: str = ""
     store: dict[str, bytes] = field(default_factory=dict)
     dump: str = ""
@@ -89,6 +92,7 @@ class Seen:
         """Where something can be seen."""
         store = [*self.store, *(value.decode("latin-1") for value in self.store.values())]
         told = {"headers": self.headers, "problems": self.problems, "frames": self.frames, "output": [self.output]}
+        told |= {"spans": [self.spans]}
         return {"answers": self.answers, **told, "metrics": [self.metrics], "store": store, "dump": [self.dump]}
 
 
@@ -170,7 +174,11 @@ async def everything_seen(sandbox: SandboxProcess) -> AsyncIterator[Seen]:
     """What some journeys in cookie and body mode left to be seen."""
     seen, talkative = Seen(), {"module": "tests.support.talkative", "poll_interval": 0.1}
     talkative["partners"] = f"aviary:{hashlib.sha256(SENT['X-Partner-Key'].encode()).hexdigest()}"
-    async with running_valkey() as store, running_bff(store.url, sandbox, **talkative) as bff:
+    async with (
+        running_collector() as collector,
+        running_valkey() as store,
+        running_bff(store.url, sandbox, traces_url=collector.url, **talkative) as bff,
+    ):
         bff.http.headers.update(SENT)
         bff.http.event_hooks["response"].append(seen.note)
         for prefix in JOURNEYS:
@@ -189,7 +197,9 @@ async def everything_seen(sandbox: SandboxProcess) -> AsyncIterator[Seen]:
         await store.client.save()
         seen.dump = (store.directory / "dump.rdb").read_bytes().decode("latin-1")
         seen.store = {key.decode(): await held(store, key) async for key in store.client.scan_iter()}
+        await bff.process.stop()
         seen.output = bff.process.output.read_text()
+        seen.spans = b"".join(collector.server.requests).decode("latin-1")
         yield seen
 
 
@@ -228,6 +238,7 @@ def test_the_journeys_were_seen(seen: Seen) -> None:
     assert {200, 201, 202, 400, 404, 405, 409, 413, 415, 422, 431, 500, 502, 503, 504} <= seen.statuses
     assert len(seen.ids) == len(seen.upstream) / 2 == 2 * 2 * len(JOURNEYS)
     assert found(["event: return"], seen.frames)
+    assert found([*api().openapi()["paths"]], [seen.spans]) >= {"/v1/returns", "/v1/handoffs"}
     talk = {"httpcore", "uvicorn.error", f"{TRACED}', ('control',", f"{EXPORTED}', (), {{'body': 'control'"}
     assert found([*talk, '"level_name": "DEBUG"'], [seen.output]) == talk | {'"level_name": "DEBUG"'}
 
@@ -267,7 +278,7 @@ def test_only_the_shopper_learns_the_order(seen: Seen, place: str) -> None:
     assert found([*seen.orders, *tracking, *POSTAL_CODES], texts) == set()
 
 
-@pytest.mark.parametrize("place", ["output", "metrics", "store", "dump"])
+@pytest.mark.parametrize("place", ["output", "spans", "metrics", "store", "dump"])
 def test_no_tracking_numbers_behind_the_scenes(seen: Seen, place: str) -> None:
     """The tracking numbers of the way back are for the shopper as well."""
     assert found(["3SSBX"], seen.places[place]) == set()

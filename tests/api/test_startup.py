@@ -21,13 +21,21 @@ SHORT_KEY = base64.b64encode(b"s" * 31).decode()
 SECONDS = 20
 
 
-def start(**changes: str | None) -> subprocess.CompletedProcess[str]:
-    """`python -m app` with sound settings but for these; None leaves one out."""
+WITHOUT_EXTRA = """
+import sys
+sys.modules["opentelemetry.sdk"] = None
+from app.__main__ import create_app, load_settings, main
+"""
+"""Where no package of `otel` can be imported."""
+
+
+def start(*command: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
+    """`python -m app`, or this, with sound settings but for these; None leaves one out."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BFF_")}
     wanted = SOUND | {"BFF_PORT": str(free_port())} | changes
     settings = {name: value for name, value in wanted.items() if value is not None}
     return subprocess.run(
-        [sys.executable, "-m", "app"],
+        [sys.executable, *(command or ("-m", "app"))],
         env=inherited | settings,
         capture_output=True,
         text=True,
@@ -58,3 +66,24 @@ def test_unsafe_settings_stop_the_start(name: str, value: str | None) -> None:
     [line] = refused.stderr.splitlines()
     assert line.startswith(f"return-portal-bff: {name}")
     assert not any(secret in line for secret in ("swordfish", SECRET_KEY, SHORT_KEY))
+
+
+def test_traces_without_the_packages_for_them() -> None:
+    """Where traces are wanted and cannot be made, the start ends with one line that says what is missing."""
+    refused = start("-c", WITHOUT_EXTRA + "main()", BFF_TRACES_URL="http://127.0.0.1:4318/v1/traces")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "return-portal-bff: BFF_TRACES_URL: needs the packages of locks/otel.txt\n"
+
+
+def test_nobody_else_needs_the_packages_for_traces() -> None:
+    """Without a collector the service is made without them."""
+    made = start("-c", WITHOUT_EXTRA + "create_app(load_settings())")
+    assert (made.returncode, made.stderr) == (0, "")
+
+
+def test_a_malformed_token_of_the_collector() -> None:
+    """What OpenTelemetry's own variables hold is not repeated, however wrong it is."""
+    url = "http://127.0.0.1:4318/v1/traces"
+    ended = start(BFF_TRACES_URL=url, OTEL_EXPORTER_OTLP_HEADERS="authorization swordfish", BFF_HOST="192.0.2.1")
+    assert '"logger": "opentelemetry.' in ended.stdout
+    assert "swordfish" not in ended.stdout + ended.stderr

@@ -31,17 +31,29 @@ def _minimums(table: Path) -> dict[str, Version]:
 
 def _faults(project: Path) -> set[str]:
     """What is wrong with the locks of this project folder, one line each."""
-    run, dev, audit = (_locked(project / "locks" / f"{name}.txt") for name in ("run", "dev", "audit"))
+    run, otel, dev, audit = (_locked(project / "locks" / f"{name}.txt") for name in ("run", "otel", "dev", "audit"))
     minimums = _minimums(project / "locks/minimums.txt")
-    direct = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+    described = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    direct = described["dependencies"] + described["optional-dependencies"]["otel"]
     configured = [project / name for name in ("pyproject.toml", "Makefile", "Dockerfile", ".ci/run")]
     texts = [*(project / "locks").glob("*.txt"), *configured]
+    shipped = [*run.items(), *otel.items()]
     return (
-        {f"{name} is older than {low}" for name, low in minimums.items() if name in run and run[name][0] < low}
+        {
+            f"{name} is older than {minimums[name]}"
+            for name, (version, _) in shipped
+            if version < minimums.get(name, version)
+        }
         | {f"{name} has no minimum" for name in set(direct) - set(minimums)}
-        | {f"{name} is not installed" for name in set(minimums) - set(run)}
-        | {f"{name} has no hash" for lock in (run, dev, audit) for name, (_, hashed) in lock.items() if not hashed}
-        | {f"{name} is not the one that is tested" for name in run if dev.get(name) != run[name]}
+        | {f"{name} is not installed" for name in set(minimums) - {*run, *otel}}
+        | {
+            f"{name} has no hash"
+            for lock in (run, otel, dev, audit)
+            for name, (_, hashed) in lock.items()
+            if not hashed
+        }
+        | {f"{name} is not the one that is tested" for name, locked in shipped if dev.get(name) != locked}
+        | {f"{name} is not there with the extra" for name in set(run) - set(otel)}
         | {f"{path.name} names an address" for path in texts if ADDRESS.search(path.read_text())}
     )
 
@@ -59,6 +71,9 @@ def test_the_locks_are_sound() -> None:
         ("locks/run.txt", r"(\nredis==\S+ \\\n)(    --hash.*\n)+", r"\1", "redis has no hash"),
         ("locks/audit.txt", r"(pip-audit==.*\n    --hash=sha256:)....", r"\1", "pip-audit has no hash"),
         ("locks/dev.txt", r"idna==\S+", "idna==99", "idna is not the one that is tested"),
+        ("locks/otel.txt", r"uvicorn==\S+", "uvicorn==99", "uvicorn is not the one that is tested"),
+        ("locks/otel.txt", r"urllib3==\S+", "urllib3==2.6.3", "urllib3 is older than 2.7.0"),
+        ("locks/otel.txt", r"structlog==\S+", "structlag==1", "structlog is not there with the extra"),
         ("locks/minimums.txt", r"uvloop>=.*\n", "", "uvloop has no minimum"),
         ("locks/minimums.txt", r"\Z", "gone>=1  # why\n", "gone is not installed"),
         ("locks/dev.txt", r"\A", "--index-url https://packages.example/simple\n", "dev.txt names an address"),

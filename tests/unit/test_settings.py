@@ -327,13 +327,15 @@ def test_refused_partners(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     assert DIGEST not in line
 
 
-@pytest.mark.parametrize(("value", "kept"), [("", ""), ("https://returns.example/bff/", "https://returns.example/bff")])
-def test_public_url(monkeypatch: pytest.MonkeyPatch, value: str, kept: str) -> None:
-    """The public URL may be left empty; a slash at its end does not count."""
-    monkeypatch.setenv("BFF_PUBLIC_URL", value)
-    assert load_settings().public_url == kept
+@pytest.mark.parametrize("name", ["public_url", "traces_url"])
+@pytest.mark.parametrize(("value", "kept"), [("", ""), ("http://returns.example/bff/", "http://returns.example/bff")])
+def test_optional_url(monkeypatch: pytest.MonkeyPatch, name: str, value: str, kept: str) -> None:
+    """The public URL and that of a collector may be left empty; a slash at the end does not count."""
+    monkeypatch.setenv(f"BFF_{name.upper()}", value)
+    assert getattr(load_settings(), name) == kept
 
 
+@pytest.mark.parametrize("name", ["BFF_PUBLIC_URL", "BFF_TRACES_URL"])
 @pytest.mark.parametrize(
     "value",
     [
@@ -351,11 +353,11 @@ def test_public_url(monkeypatch: pytest.MonkeyPatch, value: str, kept: str) -> N
         "https://a\n",
     ],
 )
-def test_refused_public_url(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    """A public URL that is not absolute, or has a user, query or fragment, stops the start."""
-    monkeypatch.setenv("BFF_PUBLIC_URL", value)
+def test_refused_optional_url(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A public URL or collector that is not absolute, or has a user, query or fragment, stops the start."""
+    monkeypatch.setenv(name, value)
     line = refusal()
-    assert line.startswith("BFF_PUBLIC_URL: ")
+    assert line.startswith(f"{name}: ")
     assert "swordfish" not in line
 
 
