@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -75,7 +74,7 @@ class RequestLog:
             _record(scope, status, time.perf_counter() - started, cost)
 
     def _added(self, scope: Scope, headers: RawHeaders) -> Iterator[tuple[bytes, bytes]]:
-        state: Mapping[str, Any] = scope["state"]
+        state = scope["state"]
         yield b"x-request-id", state["request_id"].encode()
         yield b"x-content-type-options", b"nosniff"
         if not any(name == b"cache-control" for name, _ in headers):

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -15,6 +15,8 @@ def _iso_date(value: object) -> object:
         raise ValueError("an ISO 8601 date like 2026-05-31") from None
 
 
+Json = dict[str, Any]
+"""An object whose members its reader knows, as of the description of this API."""
 DeliveryMember = Literal["service_point", "carrier", "store", "pickup_date"]
 DeliveryOptionCode = Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", examples=["nl-NL"])]

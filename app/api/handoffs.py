@@ -5,7 +5,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.api.problems import JSON_BODY, NEW_SESSION, SESSION, responses
-from app.api.sessions import check_page, session_started
+from app.api.session_start import check_page, session_started
 from app.dependencies import ReplacedDep, ServicesDep, SessionDep, json_body, page_origins
 from app.enrichment import moment
 from app.errors import (

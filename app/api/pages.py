@@ -5,10 +5,9 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from html import escape
-from typing import Any
 
 from app.api.kinds import Kind
-from app.models import ProblemKind
+from app.models import Json, ProblemKind
 
 _STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }
@@ -24,12 +23,12 @@ ANY_CALL = "Any call may answer it; none names it."
 _WEIGHT = re.compile(r"\s*(text/html|application/json)\s*(?:;\s*q=([01](?:\.\d{0,3})?)\s*)?", re.IGNORECASE)
 
 
-def documented(kind: Kind, description: Mapping[str, Any]) -> ProblemKind:
+def documented(kind: Kind, description: Json) -> ProblemKind:
     """All there is to say of a problem; `description` is the OpenAPI document, which knows the calls."""
     return ProblemKind(**kind._asdict(), calls=list(_calls(kind, description)))
 
 
-def _calls(kind: Kind, description: Mapping[str, Any]) -> Iterator[str]:
+def _calls(kind: Kind, description: Json) -> Iterator[str]:
     for path, operations in description["paths"].items():
         for method, operation in operations.items():
             answer = operation["responses"].get(str(int(kind.status)), {})

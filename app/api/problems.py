@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
@@ -22,7 +21,7 @@ from app.api.kinds import KINDS, Kind, kind_of
 from app.dependencies import COOKIE, end_session, ending_session_id, live_session
 from app.errors import BffError, FieldProblem
 from app.middleware import ProblemResponse
-from app.models import Problem, ProblemError
+from app.models import Json, Problem, ProblemError
 from app.observability import log
 
 MEDIA_TYPE = "application/problem+json"
@@ -105,10 +104,7 @@ def handle_errors(app: FastAPI, render: ProblemResponse) -> None:
         return response
 
     async def of_validation(request: Request, error: Exception) -> Response:
-        found = error.errors() if isinstance(error, RequestValidationError) else []
-        if any(each["type"] == "json_invalid" for each in found):
-            return render(request.scope, errors.MalformedRequest())
-        return render(request.scope, errors.InvalidRequest(errors=[_field_problem(each) for each in found]))
+        return render(request.scope, _invalid(error))
 
     app.add_exception_handler(BffError, foreseen)
     app.add_exception_handler(HTTPException, of_routing)
@@ -123,7 +119,14 @@ def _methods_of(app: FastAPI, scope: Scope) -> Iterator[str]:
             yield method
 
 
-def _field_problem(found: Mapping[str, Any]) -> FieldProblem:
+def _invalid(error: Exception) -> BffError:
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    if any(each["type"] == "json_invalid" for each in found):
+        return errors.MalformedRequest()
+    return errors.InvalidRequest(errors=[_field_problem(each) for each in found])
+
+
+def _field_problem(found: Json) -> FieldProblem:
     """The validator's finding without the value it found; a missing member is reported at its parent."""
     place, *path = found["loc"]
     if found["type"] == "missing":
@@ -138,21 +141,21 @@ def _escaped(part: str | int) -> str:
     return quote(str(part).replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@")
 
 
-def responses(*error_types: type[BffError]) -> dict[int | str, dict[str, Any]]:
+def responses(*error_types: type[BffError]) -> dict[int | str, Json]:
     """The problem answers of a route, for its OpenAPI description."""
-    described: dict[int | str, dict[str, Any]] = {"default": described_as("Any other problem.")}
+    described: dict[int | str, Json] = {"default": described_as("Any other problem.")}
     for kind in map(kind_of, (*error_types, *_ANYWHERE)):
         entry = described.setdefault(int(kind.status), described_as(""))
         entry["description"] = " ".join(filter(None, [entry["description"], f"`{kind.code}`"]))
     return described
 
 
-def links(*operation_ids: str, **parameters: str) -> dict[str, dict[str, Any]]:
+def links(*operation_ids: str, **parameters: str) -> dict[str, Json]:
     """Where an answer leads, for its OpenAPI description: operations and where in the answer their parameters stand."""
     return {each: {"operationId": each, "parameters": parameters} for each in operation_ids}
 
 
-def described_as(description: str) -> dict[str, Any]:
+def described_as(description: str) -> Json:
     """A problem answer in the OpenAPI description."""
     schema = {"$ref": _REFERENCE.format(model=Problem.__name__)}
     return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
@@ -162,7 +165,7 @@ class Described(FastAPI):
     """An app whose description, made when it is asked for, tells what FastAPI cannot know."""
 
     @override
-    def openapi(self) -> dict[str, Any]:
+    def openapi(self) -> Json:
         if self.openapi_schema is None:
             description = super().openapi()
             description["components"]["schemas"] |= _problem_schemas()
@@ -178,7 +181,7 @@ def _needs_session(dependant: Dependant) -> bool:
     return dependant.call in {live_session, ending_session_id} or any(map(_needs_session, dependant.dependencies))
 
 
-def _problem_schemas() -> dict[str, Any]:
+def _problem_schemas() -> Json:
     """The schema of problem documents, which FastAPI would only give to JSON answers."""
     schema = Problem.model_json_schema(ref_template=_REFERENCE)
     # No `enum`: a new code must not break a client that was generated before.

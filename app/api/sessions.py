@@ -5,16 +5,15 @@ from starlette.responses import Response
 
 from app.api.problems import NEW_SESSION, SESSION, UPSTREAM, links, responses
 from app.api.session_route import SessionRoute
+from app.api.session_start import check_page, session_started
 from app.dependencies import (
     COOKIE,
     BrandDep,
     EndingDep,
     PartnerKeyDep,
     ReplacedDep,
-    Services,
     ServicesDep,
     SessionDep,
-    check_origin,
     count_lookup,
     json_body,
     services_of,
@@ -30,9 +29,7 @@ from app.errors import (
     TooManyLookups,
     TwoCredentials,
 )
-from app.flows import Started
-from app.models import NewSession, SessionAnswer, SessionStart
-from app.sessions import SessionId
+from app.models import NewSession, SessionAnswer
 
 router = APIRouter(tags=["session"])
 hot = APIRouter(tags=["session"], route_class=SessionRoute)
@@ -66,31 +63,6 @@ async def create_session(
     check_page(request, wanted, services)
     await count_lookup(request, x_partner_key, services)
     return await session_started(await services.flows.look_up(brand, wanted), wanted, old, services)
-
-
-def check_page(request: Request, wanted: SessionStart, services: Services) -> None:
-    """Returns if no page of another site can have this session put into a browser.
-
-    Raises:
-        OriginNotAllowed: one could.
-    """
-    if wanted.in_cookie or COOKIE in request.cookies:
-        check_origin(request, services.settings.allowed_origins)
-
-
-async def session_started(
-    started: Started, wanted: SessionStart, old: SessionId | None, services: Services
-) -> Response:
-    """The first screen of a new session, which takes the place of the old one, and its id the way it is wanted."""
-    if old:
-        await services.sessions.delete(old)
-    screen = await services.flows.first_screen(started.session, started.settings)
-    if not wanted.in_cookie:
-        answer = screen.answer.model_copy(update={"session_token": started.id.token})
-        return Response(answer.model_dump_json(), 201, media_type="application/json")
-    response = Response(screen.body, 201, media_type="application/json")
-    response.set_cookie(COOKIE, started.id.token, path="/", secure=True, httponly=True, samesite="strict")
-    return response
 
 
 @hot.get(
