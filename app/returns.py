@@ -83,7 +83,7 @@ class Step(NamedTuple):
 
 
 class ParcelReturns(NamedTuple):
-    """The returns of a parcel, oldest first; the units they hold by item id, if any; the store's clock (seconds)."""
+    """The returns of a parcel, oldest first; the units they hold by item id; the store's clock (seconds)."""
 
     returns: list[Found]
     held: Mapping[str, int]
@@ -214,7 +214,7 @@ class Returns:
                 found.append(await self.get(scope, return_id) if orphan else Found(record, kept.revision, now))
         held = units_held(alive)
         by_age = sorted(found, key=lambda each: each.record.created_at)
-        by_item = {item_id: held[self._line(scope, item_id)] for item_id in item_ids} if held else {}
+        by_item = {item_id: held[self._line(scope, item_id)] if held else 0 for item_id in item_ids}
         return ParcelReturns(by_age, by_item, now)
 
     async def _claims_and_records(self, scope: str) -> tuple[float, Mapping[str, Claim], Mapping[str, Versioned]]:

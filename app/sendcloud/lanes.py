@@ -12,8 +12,8 @@ from typing_extensions import override
 from app.errors import UpstreamUnavailable
 from app.sendcloud.protocol import Call
 
-WAIT_FOR_A_SLOT = 0.25
-"""Seconds."""
+WAIT_FOR_A_SLOT = 1.0
+"""Seconds; a burst is over by then, and whoever waits longer should hear it."""
 _CONNECT = 1.0
 """Seconds for TCP, and again for TLS."""
 _SLOTS = 64

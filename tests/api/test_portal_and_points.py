@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from app.sandbox.brands import DATA
-from tests.support.processes import Bff, Valkey, fresh
+from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
+from tests.support.scripted_upstream import scripted_upstream, settings
 from tests.support.shopper import Shopper, shopper
 
 GUIDE_EXAMPLE = json.loads(Path(DATA.parent, "guide_service_point.json").read_text("utf-8"))
@@ -89,6 +90,30 @@ async def test_portal_is_asked_once(bff: Bff, sandbox: SandboxProcess, valkey: V
         answer = await bff.http.get("/v1/brands/buecherei/portal", headers={"If-None-Match": '"another"'})
         assert answer.status_code == 200
     assert len(await sandbox.ledger(kind="settings", brand="buecherei")) == before + 1
+
+
+async def test_a_shop_learns_languages(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """A shop's languages are those of its newest settings; no restart is needed to learn one, or to forget it."""
+    async with scripted_upstream() as upstream:
+        upstream.say(return_portal=settings(languages=["nl-NL"]))
+        wanted = {"brands": "polyglot", "upstream_url": upstream.url, "portal_freshness": 0.2}
+        async with running_bff(valkey.url, sandbox, **wanted) as bff:
+
+            async def speaks_german() -> bool:
+                # With a condition, for without one the answers of the last second are given again.
+                accepted = {"If-None-Match": '"another"', "Accept-Language": "de-DE"}
+                answer = await bff.http.get("/v1/brands/polyglot/portal", headers=accepted)
+                return "de-DE" in answer.headers.get_list("content-language")
+
+            assert not await speaks_german()
+            upstream.say(return_portal=settings(languages=["nl-NL", "de-DE"]))
+            await eventually(speaks_german, 5)
+            upstream.say(return_portal=settings(languages=["nl-NL"]))
+
+            async def speaks_none() -> bool:
+                return not await speaks_german()
+
+            await eventually(speaks_none, 5)
 
 
 @pytest.mark.parametrize(("path", "status"), [("nobody/portal", 404), ("demo/portal?language=klingon!", 422)])

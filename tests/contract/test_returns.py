@@ -132,6 +132,19 @@ def test_the_same_state_is_no_news() -> None:
     assert (later.revision, later.updated_at) == (2, 5.0)
 
 
+async def test_what_others_made_and_lost_is_seen(parcel: Parcel) -> None:
+    """A replica that has listed a parcel's returns before lists those that others made since, and no lost ones."""
+    store = Store.connect(parcel.valkey.url)
+    elsewhere = returns_on(store)
+    listed = [(await elsewhere.of_parcel(parcel.scope, ORDERED)).returns]
+    made = await parcel.created()
+    listed.append((await elsewhere.of_parcel(parcel.scope, ORDERED)).returns)
+    await parcel.valkey.client.delete(*await parcel.keys("claim"))
+    listed.append((await elsewhere.of_parcel(parcel.scope, ORDERED)).returns)
+    assert [[each.record.id for each in found] for found in listed] == [[], [made.record.id], []]
+    await store.aclose()
+
+
 async def test_the_clock_of_a_parcel(parcel: Parcel) -> None:
     """A parcel without returns is known too, at a moment of the store's clock."""
     seconds, _ = await parcel.valkey.client.time()

@@ -35,6 +35,16 @@ def test_what_is_forgotten_is_made_anew() -> None:
     assert (memo.get("a", None, lambda: 3), memo.get("b", None, lambda: 4)) == (3, 2)
 
 
+def test_the_last_value_can_be_asked_for() -> None:
+    """What was made last is known whatever its parts are now; nothing of a key that has none, or had."""
+    memo: Memo[str, int] = Memo(2)
+    memo.get("a", "old", lambda: 1)
+    memo.get("a", "new", lambda: 2)
+    last = memo.last("a")
+    memo.forget("a")
+    assert (last, memo.last("a"), memo.last("b")) == (2, None, None)
+
+
 def test_what_cannot_be_made_is_not_kept() -> None:
     """An error reaches the caller, and the value of the parts before stays with those parts alone."""
     memo: Memo[str, float] = Memo(2)
