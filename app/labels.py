@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import random
 import secrets
-from collections.abc import AsyncGenerator, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
 from app.enrichment import text
 from app.errors import ReturnNotFound, StoreUnavailable, UpstreamError
@@ -29,10 +29,18 @@ units that are given back too early are sent a second time."""
 MAX_PARCELS = 100
 RETRY_SECONDS = 1.0
 """After trouble, and while another replica looks."""
+WOKEN_AT_ONCE = 50
+"""In one turn of the event loop, so that thousands who are told do not keep out those who have something to do."""
+
+Leaving = Callable[[], Awaitable[object]]
+"""Waits until whoever waits for news is gone."""
 
 
 class Watch:
-    """One return that somebody on this replica waits for; `found` is the newest that is known here."""
+    """One return that somebody on this replica waits for; `found` is the newest that is known here.
+
+    Whoever waits is counted by `with watch:`.
+    """
 
     def __init__(self, scope: str, found: Found) -> None:
         self.scope = scope
@@ -40,8 +48,20 @@ class Watch:
         self.waiting = 0
         self.nudge = asyncio.Event()
         """Look now: something changed, or somebody came or left."""
-        self._news = asyncio.Event()
+        self._asleep: set[asyncio.Timeout] = set()
+        self._waking: set[asyncio.Timeout] = set()
         self._ended = False
+
+    def __enter__(self) -> Self:
+        self.waiting += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.waiting -= 1
+        if not self.waiting:
+            self.nudge.set()
 
     def tell(self, found: Found) -> None:
         """Wakes everybody who waits if the shopper can see a difference."""
@@ -54,17 +74,45 @@ class Watch:
         self._ended = True
         self._wake()
 
-    async def newer_than(self, revision: int) -> Found | None:
-        """The return once its revision is a later one; None once nothing more will come."""
+    async def newer_than(self, revision: int, until: float | None, leaving: Leaving) -> Found | None:
+        """The return once its revision is a later one; None once nothing more will come, or nobody waits any more.
+
+        Raises:
+            TimeoutError: the loop's clock says `until` (seconds).
+        """
         while self.found.record.revision <= revision:
-            if self._ended:
+            if self._ended or await self._left(until, leaving):
                 return None
-            await self._news.wait()
         return self.found
 
+    async def _left(self, until: float | None, leaving: Leaving) -> bool:
+        """Whether somebody left who waits, who is woken otherwise: one task for each who waits is all there is."""
+        alarm = asyncio.timeout_at(until)
+        self._asleep.add(alarm)
+        try:
+            async with alarm:
+                await leaving()
+                return True
+        except TimeoutError:
+            if alarm in self._asleep:
+                raise
+            return False
+        finally:
+            self._asleep.discard(alarm)
+            self._waking.discard(alarm)
+
     def _wake(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+        self._waking |= self._asleep
+        self._asleep.clear()
+        self._wake_some()
+
+    def _wake_some(self) -> None:
+        for alarm in [self._waking.pop() for _ in range(min(WOKEN_AT_ONCE, len(self._waking)))]:
+            # Its time may be up in this very turn of the loop.
+            if not alarm.expired():
+                alarm.reschedule(0)
+        if self._waking:
+            asyncio.get_running_loop().call_soon(self._wake_some)
 
 
 class Schedule(NamedTuple):
@@ -125,31 +173,31 @@ class Labels:
         finally:
             await self._store.release(lease, owner)
 
-    async def awaited(self, scope: str, found: Found, seconds: float) -> Found:
+    async def awaited(self, scope: str, found: Found, seconds: float, leaving: Leaving) -> Found:
         """The return as soon as the shopper can see a difference, or as it stands after so many seconds."""
-        if found.record.state in FINAL_STATES:
-            return found
-        with self._watching(scope, found) as watch, contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                return await watch.newer_than(found.record.revision) or found
+        until = asyncio.get_running_loop().time() + seconds
+        with self.watching(scope, found) as watch, contextlib.suppress(TimeoutError):
+            return await watch.newer_than(found.record.revision, until, leaving) or found
         return await self._returns.get(scope, found.record.id)
 
-    async def settled(self, scope: str, found: Found, seconds: float) -> Found:
+    async def settled(self, scope: str, found: Found, seconds: float, leaving: Leaving) -> Found:
         """The return as soon as its state is final, or as it stands after so many seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds), contextlib.aclosing(self.changes(scope, found)) as changes:
-                async for newer in changes:
-                    found = newer
+        until = asyncio.get_running_loop().time() + seconds
+        newest: Found | None = found
+        with self.watching(scope, found) as watch, contextlib.suppress(TimeoutError):
+            while newest and (found := newest).record.state not in FINAL_STATES:
+                newest = await watch.newer_than(found.record.revision, until, leaving)
         return found
 
-    async def changes(self, scope: str, found: Found) -> AsyncGenerator[Found]:
-        """The return, and again whenever the shopper can see a difference, until its state is final or we shut down."""
-        with self._watching(scope, found) as watch:
-            newer: Found | None = found
-            while newer is not None:
-                yield newer
-                final = newer.record.state in FINAL_STATES
-                newer = None if final else await watch.newer_than(newer.record.revision)
+    def watching(self, scope: str, found: Found) -> Watch:
+        """Tells of this return from now on, to be entered at once."""
+        watch = self._watches.get(found.record.id)
+        if watch is None:
+            watch = self._watches[found.record.id] = Watch(scope, found)
+            self._start(self._watch(watch))
+        # The caller has just read it, and may know more than the watch.
+        watch.tell(found)
+        return watch
 
     def watch_in_background(self, scope: str, found: Found) -> None:
         """Looks at the label for a while, whoever waits: most shoppers come back to one that is ready."""
@@ -178,22 +226,6 @@ class Labels:
         """Ends every watch; a look under way is finished, not cancelled."""
         self.drain()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    @contextmanager
-    def _watching(self, scope: str, found: Found) -> Iterator[Watch]:
-        watch = self._watches.get(found.record.id)
-        if watch is None:
-            watch = self._watches[found.record.id] = Watch(scope, found)
-            self._start(self._watch(watch))
-        # The caller has just read it, and may know more than the watch.
-        watch.tell(found)
-        watch.waiting += 1
-        try:
-            yield watch
-        finally:
-            watch.waiting -= 1
-            if not watch.waiting:
-                watch.nudge.set()
 
     async def _watch(self, watch: Watch) -> None:
         wait: float | None = 0.0
@@ -224,7 +256,7 @@ class Labels:
         return found.due_in or RETRY_SECONDS
 
     async def _in_background(self, scope: str, found: Found) -> None:
-        await self.settled(scope, found, self._schedule.budget)
+        await self.settled(scope, found, self._schedule.budget, asyncio.get_running_loop().create_future)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 from app.api import handoffs, operations, portal, returns, service_points, sessions, uploads
 from app.api.multipart import MAX_BYTES
 from app.api.problems import Described, handle_errors, problem_response
+from app.api.waiting import Holding
 from app.budget import Budget
 from app.cache import FleetCache, PortalCache
 from app.creation import Creation
@@ -86,6 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.lifespan_context = lifespan
     render = problem_response(settings.public_url)
     handle_errors(app, render)
+    app.add_middleware(Holding)
     app.add_middleware(PublicAnswers)
     app.add_middleware(Guard, problem=render, body_limits={uploads.PATH: MAX_BYTES})
     app.add_middleware(Shedding, problem=render, load=load)

@@ -3,7 +3,7 @@
 import base64
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, Self
@@ -14,6 +14,7 @@ from app.errors import SessionExpired, StoreUnavailable
 from app.memo import Memo
 from app.sealing import RecordUnreadable, seal, unseal
 from app.sendcloud.schemas import Outgoing, Quiet
+from app.single_flight import SingleFlight
 from app.store import Store
 
 KEY_BYTES = 16
@@ -87,6 +88,7 @@ class SessionStore:
         self._store = store
         # Written once and never changed: as long as the same bytes are there, it is the same session.
         self._opened: Memo[SessionId, Session] = Memo(OPENED_SESSIONS)
+        self._asked: SingleFlight[bool] = SingleFlight()
 
     async def create(self, session: Session, ttl: float, kind: Kind = "rps") -> SessionId:
         """A new id for this session, which lives `ttl` seconds.
@@ -117,8 +119,14 @@ class SessionStore:
         except RecordUnreadable as error:
             raise SessionExpired("the secret does not open the session") from error
 
-    async def may_go_on(self, session_id: SessionId) -> bool:
-        """Whether what began in this session may go on: it is not known to be over."""
+    async def may_go_on(self, session_id: SessionId, news: Hashable) -> bool:
+        """Whether what began in this session may go on: it is not known to be over since there were these news.
+
+        All who come with the same news while the answer is on its way share it.
+        """
+        return await self._asked.share((session_id, news), lambda: self._is_not_over(session_id))
+
+    async def _is_not_over(self, session_id: SessionId) -> bool:
         try:
             await self.get(session_id)
         except SessionExpired:

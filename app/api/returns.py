@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from app.api.problems import JSON_BODY, SESSION, UPSTREAM, links, responses
 from app.api.session_route import SessionRoute
-from app.api.waiting import Prefer, preference_applied, preferred_wait, retry_after, while_connected
+from app.api.waiting import Held, Prefer, leaving, preference_applied, preferred_wait, retry_after
 from app.claims import location_of
 from app.dependencies import (
     IDEMPOTENCY_KEY,
@@ -45,6 +45,7 @@ from app.errors import (
     TooManyCalls,
     UnitsClaimed,
 )
+from app.labels import Labels, Leaving, Watch
 from app.models import FINAL_STATES, NewReturn, Preview, Return
 from app.records import Found
 
@@ -55,6 +56,11 @@ RECONNECT_MS = 3000
 RECONNECT_ELSEWHERE_MS = range(100, 2000)
 """Spread, so that those who watched a replica that stops do not all come back at once."""
 KEEP_ALIVE_SECONDS = 15.0
+EVENT_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+)
 OF_A_RETURN = ("getReturn", "watchReturn", "getLabel", "getCustomsDeclaration")
 
 
@@ -117,12 +123,16 @@ async def preview_return(
 )
 async def get_return(return_id: str, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
     """How the return stands; `retry_after` (seconds) says when it can have changed."""
-    services, wait = services_of(request), preferred_wait(prefer)
-    found = await services.labels.current(session.scope, return_id)
-    if wait:
-        found = await while_connected(request, services.labels.awaited(session.scope, found, wait)) or found
-    headers = preference_applied(wait) | retry_after(found.retry_after)
-    return Response(found.body, headers=headers, media_type="application/json")
+    labels, wait = services_of(request).labels, preferred_wait(prefer)
+    found = await labels.current(session.scope, return_id)
+    if not wait or found.record.state in FINAL_STATES:
+        return _return(found, wait)
+
+    async def once_it_changed(scope: Scope, receive: Receive, send: Send) -> None:
+        newer = await labels.awaited(session.scope, found, wait, leaving(scope, receive))
+        await _return(newer, wait)(scope, receive, send)
+
+    return Held(once_it_changed)
 
 
 @router.get(
@@ -147,10 +157,7 @@ async def watch_return(
     seen = int(last_event_id) if re.fullmatch("[0-9]{1,9}", last_event_id) else 0
     if found.record.state in FINAL_STATES and found.record.revision <= seen:
         return Response(status_code=204)
-    changes = services.labels.changes(session.scope, found)
-    goes_on = partial(services.sessions.may_go_on, session_id)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(event_stream(changes, seen, goes_on), headers=headers, media_type="text/event-stream")
+    return Held(Events(services.labels, session.scope, found, seen, partial(services.sessions.may_go_on, session_id)))
 
 
 async def label(
@@ -160,7 +167,8 @@ async def label(
     wait = preferred_wait(prefer)
     found = await services.labels.current(session.scope, return_id)
     if wait:
-        found = await while_connected(request, services.labels.settled(session.scope, found, wait)) or found
+        gone = leaving(request.scope, request.receive)
+        found = await services.labels.settled(session.scope, found, wait, gone)
     async with services.flows.label(session, found) as delivery:
         yield delivery
 
@@ -216,33 +224,65 @@ class Bounded(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def event_stream(
-    changes: AsyncGenerator[Found], seen: int, goes_on: Callable[[], Awaitable[bool]]
-) -> AsyncIterator[bytes]:
-    """Events in the wire form of WHATWG HTML section 9.2, with a comment now and then to keep the connection alive."""
-    yield b"retry: %d\n\n" % RECONNECT_MS
-    async with contextlib.aclosing(changes):
-        upcoming = asyncio.ensure_future(anext(changes, None))
-        final = False
-        try:
-            while not final:
-                await asyncio.wait({upcoming}, timeout=KEEP_ALIVE_SECONDS)
-                if not await goes_on():
-                    return
-                if not upcoming.done():
-                    yield b": still here\n\n"
-                    continue
-                found = upcoming.result()
-                if found is None:
-                    yield b"retry: %d\n\n" % random.choice(RECONNECT_ELSEWHERE_MS)  # noqa: S311  spreads load
-                    return
-                if found.record.revision > seen:
-                    yield b"id: %d\nevent: return\ndata: %b\n\n" % (found.record.revision, found.body)
-                final = found.record.state in FINAL_STATES
-                upcoming = asyncio.ensure_future(anext(changes, None))
-        finally:
-            upcoming.cancel()
-            await asyncio.gather(upcoming, return_exceptions=True)
+class Events:
+    """A return as events in the wire form of WHATWG HTML section 9.2, with a comment now and then in between."""
+
+    def __init__(
+        self, labels: Labels, scope: str, found: Found, seen: int, goes_on: Callable[[Hashable], Awaitable[bool]]
+    ) -> None:
+        self._labels = labels
+        self._scope = scope
+        self._found = found
+        self._seen = seen
+        self._goes_on = goes_on
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tells what was not seen, now and until there is nothing more to tell or nobody to tell it to."""
+        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": EVENT_HEADERS})
+        await _say(send, _reconnect(RECONNECT_MS), goes_on=True)
+        with self._labels.watching(self._scope, self._found) as watch:
+            await _say(send, self._piece(), goes_on=(goes_on := not self._is_final))
+            gone = leaving(scope, receive)
+            while goes_on:
+                piece, goes_on = await self._next(watch, gone)
+                await _say(send, piece, goes_on=goes_on)
+
+    async def _next(self, watch: Watch, gone: Leaving) -> tuple[bytes, bool]:
+        """What is to be told next, and whether more will follow."""
+        until = asyncio.get_running_loop().time() + KEEP_ALIVE_SECONDS
+        revision = self._found.record.revision
+        with contextlib.suppress(TimeoutError):
+            newer = await watch.newer_than(revision, until, gone)
+            if newer is None:
+                return _reconnect(random.choice(RECONNECT_ELSEWHERE_MS)), False  # noqa: S311  spreads load
+            self._found = newer
+        if not await self._goes_on((self._found.record.id, self._found.record.revision)):
+            return b"", False
+        return self._piece(), not self._is_final
+
+    @property
+    def _is_final(self) -> bool:
+        return self._found.record.state in FINAL_STATES
+
+    def _piece(self) -> bytes:
+        revision = self._found.record.revision
+        if revision <= self._seen:
+            return b": still here\n\n"
+        self._seen = revision
+        return b"id: %d\nevent: return\ndata: %b\n\n" % (revision, self._found.body)
+
+
+async def _say(send: Send, piece: bytes, *, goes_on: bool) -> None:
+    await send({"type": "http.response.body", "body": piece, "more_body": goes_on})
+
+
+def _reconnect(milliseconds: int) -> bytes:
+    return b"retry: %d\n\n" % milliseconds
+
+
+def _return(found: Found, wait: int) -> Response:
+    headers = preference_applied(wait) | retry_after(found.retry_after)
+    return Response(found.body, headers=headers, media_type="application/json")
 
 
 def _pdf(delivery: Delivery, filename: str, headers: dict[str, str]) -> StreamingResponse:

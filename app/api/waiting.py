@@ -1,14 +1,16 @@
 """Waiting for the shopper, as long as the shopper waits."""
 
-import asyncio
 import re
-from collections.abc import Coroutine
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-from fastapi import Header, Request
+from fastapi import Header
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from typing_extensions import override
 
-T = TypeVar("T")
+from app.labels import Leaving
 
+HELD = "held"
 MAX_WAIT_SECONDS = 55
 _WAIT = re.compile(r"\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*", re.IGNORECASE)
 
@@ -34,20 +36,45 @@ def retry_after(seconds: int | None) -> dict[str, str]:
     return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
-async def while_connected(request: Request, waiting: Coroutine[Any, Any, T]) -> T | None:
-    """What is waited for, or None as soon as the caller is gone: FastAPI does not cancel handlers by itself."""
+class Held(Response):
+    """An answer that waits for news, outside of FastAPI: see `Holding`."""
+
+    def __init__(self, answer: ASGIApp) -> None:
+        super().__init__()
+        self._answer = answer
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[HELD] = self._answer
+
+
+class Holding:
+    """Lets an answer wait once all that led to it is over: FastAPI and Starlette hold more for it than all the rest."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        # A copy, for they leave in it what they worked with.
+        inner = {**scope}
+        try:
+            await self._app(inner, receive, send)
+        finally:
+            scope["route"] = inner.pop("route", None)
+        held: ASGIApp | None = inner.pop(HELD, None)
+        del inner
+        if held:
+            await held(scope, receive, send)
+
+
+def leaving(scope: Scope, receive: Receive) -> Leaving:
+    """Waits until the caller is gone: nobody else tells us. From now on the request only waits."""
     # Thousands may wait; they must not keep out those who have something to do.
-    request.state.place.leave()
-    work, gone = asyncio.create_task(waiting), asyncio.create_task(_disconnected(request))
-    try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return work.result() if work.done() else None
-    finally:
-        work.cancel()
-        gone.cancel()
-        await asyncio.gather(work, gone, return_exceptions=True)
+    scope["state"]["place"].leave()
 
+    async def left() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    return left

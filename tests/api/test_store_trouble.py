@@ -97,6 +97,22 @@ async def test_a_store_that_was_frozen(bff: Bff, store: Valkey) -> None:
     assert (await someone.get("/v1/session")).status_code == 200
 
 
+async def test_who_waits_while_the_store_dies(bff: Bff, store: Valkey) -> None:
+    """A held request whose time is up while nothing can be known is answered with the same problem as any other."""
+    someone = await shopper(bff.http, fresh("PAID"))
+    path = (await someone.create()).headers["location"]
+    held = asyncio.create_task(someone.get(path, Prefer="wait=2"))
+
+    async def waiting() -> bool:
+        return "bff_waiting 2.0" in (await bff.http.get("/metrics")).text
+
+    await eventually(waiting, 2)
+    store.process.send(signal.SIGKILL)
+    answer = await held
+    assert (answer.status_code, answer.json()["code"]) == (503, "temporarily-unavailable")
+    assert answer.headers["x-request-id"] == answer.json()["request_id"]
+
+
 @pytest.mark.parametrize("trouble", [signal.SIGKILL, signal.SIGSTOP])
 async def test_lookups_without_the_store_ask_nobody(
     bff: Bff, store: Valkey, sandbox: SandboxProcess, trouble: signal.Signals

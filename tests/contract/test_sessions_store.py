@@ -1,10 +1,11 @@
 """Sessions in a real Valkey: sealed, mortal, and never confused with an unanswered question."""
 
+import asyncio
 import base64
 import gc
 import json
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,20 @@ async def test_an_ended_session_leaves_the_memory(
     await end(sessions, session_id)
     gc.collect()
     assert parsed() is None
+
+
+@pytest.mark.parametrize(("news", "least", "most"), [([1] * 50, 1, 49), (range(50), 50, 99)])
+async def test_those_who_hear_the_same_news(
+    sessions: SessionStore, valkey: Valkey, news: Sequence[int], least: int, most: int
+) -> None:
+    """All who ask because of the same news share one question; other news are a question of their own."""
+
+    async def questions() -> int:
+        return int((await valkey.client.info("commandstats")).get("cmdstat_get", {"calls": 0})["calls"])
+
+    session_id = await sessions.create(SESSION, 60)
+    before = await questions()
+    assert all(await asyncio.gather(*(sessions.may_go_on(session_id, each) for each in news)))
+    assert least <= await questions() - before <= most
+    await sessions.delete(session_id)
+    assert not await sessions.may_go_on(session_id, news[0])

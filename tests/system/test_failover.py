@@ -194,7 +194,7 @@ async def test_what_is_over_stays_over(deployment: Deployment) -> None:
         for replica in replicas:
             replica.send(signal.SIGCONT)
         await eventually(lambda: _succeeds(store.delete("nothing there", durable=True)), WHOLE_SECONDS)
-        assert not await sessions.may_go_on(held)
+        assert not await sessions.may_go_on(held, None)
 
 
 async def test_one_hung_sentinel(sentinels: Deployment) -> None:

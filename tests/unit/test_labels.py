@@ -1,7 +1,9 @@
 """When labels are looked at, and who is told."""
 
 import asyncio
+import itertools
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from app.claims import Event
-from app.labels import GROWTH, JITTER, Labels, Schedule, Watch
+from app.labels import GROWTH, JITTER, WOKEN_AT_ONCE, Labels, Schedule, Watch
 from app.models import ReturnState
 from app.records import Found, ReturnRecord
 from app.returns import Returns
@@ -172,13 +174,29 @@ def seen(revision: int) -> Found:
     return Found(return_record(revision=revision), 1, 0.0)
 
 
+async def stays() -> None:
+    """Somebody who waits for good."""
+    await asyncio.get_running_loop().create_future()
+
+
+async def newer(watch: Watch, revision: int) -> Found | None:
+    """What somebody is told who waits for good."""
+    return await watch.newer_than(revision, None, stays)
+
+
+async def turns() -> None:
+    """As many turns of the event loop as it takes to wake somebody."""
+    for _ in range(8):
+        await asyncio.sleep(0)
+
+
 async def waiting(*calls: Callable[[], object], watch: Watch, revision: int) -> list[asyncio.Task[Found | None]]:
     """Three who wait for something newer and have begun to wait; then the calls are made and heard."""
-    tasks = [asyncio.create_task(watch.newer_than(revision)) for _ in range(3)]
-    await asyncio.sleep(0)
+    tasks = [asyncio.create_task(newer(watch, revision)) for _ in range(3)]
+    await turns()
     for call in calls:
         call()
-        await asyncio.sleep(0)
+        await turns()
     return tasks
 
 
@@ -217,7 +235,7 @@ async def test_known_news(ended: bool) -> None:  # noqa: FBT001  a column of the
     watch = Watch("scope", seen(2))
     if ended:
         watch.end()
-    assert await watch.newer_than(1) is watch.found
+    assert await newer(watch, 1) is watch.found
 
 
 async def test_end_wakes_all() -> None:
@@ -225,4 +243,52 @@ async def test_end_wakes_all() -> None:
     watch = Watch("scope", seen(1))
     tasks = await waiting(watch.end, watch=watch, revision=1)
     assert await asyncio.gather(*tasks) == [None] * 3
-    assert await watch.newer_than(1) is None
+    assert await newer(watch, 1) is None
+
+
+async def test_who_leaves_is_forgotten() -> None:
+    """Whoever is gone waits no more, and those who stay are told all the same."""
+    watch, news, gone = Watch("scope", seen(1)), seen(2), asyncio.Event()
+    leaver = asyncio.create_task(watch.newer_than(1, None, gone.wait))
+    tasks = await waiting(gone.set, watch=watch, revision=1)
+    assert leaver.done()
+    assert await leaver is None
+    watch.tell(news)
+    assert await asyncio.gather(*tasks) == [news] * 3
+
+
+async def test_time_is_up() -> None:
+    """Whoever waits is told when the time is up, and may wait again."""
+    watch, news, clock = Watch("scope", seen(1)), seen(2), asyncio.get_running_loop().time
+    with pytest.raises(TimeoutError):
+        await watch.newer_than(1, clock() + 0.01, stays)
+    again = asyncio.create_task(watch.newer_than(1, clock() + 60, stays))
+    await turns()
+    watch.tell(news)
+    assert await again is news
+
+
+async def test_news_when_time_is_up() -> None:
+    """News that come in the very moment in which somebody's time is up reach him, and everybody else."""
+    watch, news, loop = Watch("scope", seen(1)), seen(2), asyncio.get_running_loop()
+    until = loop.time() + 0.01
+    hasty = asyncio.create_task(watch.newer_than(1, until, stays))
+    tasks = [asyncio.create_task(newer(watch, 1)) for _ in range(20)]
+    await turns()
+    loop.call_at(until + 0.001, watch.tell, news)
+    # Both timers are run in one turn.
+    time.sleep(0.02)  # noqa: ASYNC251  a stall is what it is about
+    assert await asyncio.wait_for(asyncio.gather(hasty, *tasks), 5) == [news] * 21
+
+
+async def test_a_crowd_is_told_in_turns() -> None:
+    """However many wait, few of them are told in one turn of the event loop, in which others have their turn too."""
+    watch = Watch("scope", seen(1))
+    tasks = [asyncio.create_task(newer(watch, 1)) for _ in range(5 * WOKEN_AT_ONCE)]
+    await turns()
+    watch.tell(seen(2))
+    told = [0]
+    while told[-1] < len(tasks):
+        await asyncio.sleep(0)
+        told.append(sum(task.done() for task in tasks))
+    assert max(after - before for before, after in itertools.pairwise(told)) <= WOKEN_AT_ONCE
