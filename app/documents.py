@@ -31,6 +31,7 @@ from app.pump import (
     chunk_key,
     context,
     is_alive,
+    is_over,
     progress_key,
 )
 from app.sealing import Keyring
@@ -73,7 +74,8 @@ class Documents:
         self._keyring = keyring
         self._total_bytes = total_bytes
         self._silence = silence
-        self._pumps: set[asyncio.Task[None]] = set()
+        self._pumps: dict[str, Pump] = {}
+        self._pumping: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(PUMPS)
         self._direct_turns = asyncio.Semaphore(DIRECT_READERS)
         self._direct_places = ParcelPlaces(DIRECT_READERS_OF_ONE_PARCEL)
@@ -98,7 +100,7 @@ class Documents:
                 own = await self._begun(pump, source, read.revision, held)
                 _, (read,) = await self._store.read(progress_key(name))
                 progress = Progress.model_validate_json(read.value)
-            shared = None if own else await self._followed(scope, name, progress.pump)
+            shared = None if own else await self._followed(scope, name, progress)
             if shared:
                 yield shared
                 return
@@ -112,7 +114,7 @@ class Documents:
         """Waits for the downloads under way; their deadlines are short."""
         await self._looks.aclose()
         await self._chunks.aclose()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
+        await asyncio.gather(*self._pumping, return_exceptions=True)
 
     async def _begun(self, pump: "Pump", source: Source, revision: int, held: AsyncExitStack) -> Pdf | None:
         """Starts the download that all follow, unless somebody was faster; what is not to be kept is for us alone."""
@@ -124,10 +126,12 @@ class Documents:
             pdf = await ours.enter_async_context(_opened_for(pump, source))
             reserved = MAX_KEPT_BYTES if pdf.length is None else pdf.length
             if reserved <= MAX_KEPT_BYTES and await self._spend(reserved):
+                self._pumps[pump.id] = pump
+                ours.callback(self._pumps.pop, pump.id)
                 ours.push_async_callback(self._settle_account, pump, reserved)
                 task = asyncio.create_task(pump.run(pdf, ours.pop_all()))
-                self._pumps.add(task)
-                task.add_done_callback(self._pumps.discard)
+                self._pumping.add(task)
+                task.add_done_callback(self._pumping.discard)
                 return None
             await pump.end("direct")
             # A slow reader must not keep others from pumping.
@@ -162,9 +166,9 @@ class Documents:
         finally:
             turns.release()
 
-    async def _followed(self, scope: str, name: str, pump: str) -> Delivery | None:
+    async def _followed(self, scope: str, name: str, progress: Progress) -> Delivery | None:
         """The document as it comes into Redis; None if it does not."""
-        progress, head = await self._chunk(scope, name, pump, 0)
+        progress, head = await self._chunk(scope, name, progress, 0)
         if progress.phase == "direct":
             return None
         length = progress.size if progress.phase == "done" else progress.length
@@ -175,41 +179,54 @@ class Documents:
         while chunk:
             yield chunk
             number += 1
-            if progress.phase == "done" and number == progress.chunks:
+            if is_over(progress, number):
                 return
-            progress, chunk = await self._chunk(scope, name, progress.pump, number)
+            progress, chunk = await self._chunk(scope, name, progress, number)
 
-    async def _chunk(self, scope: str, name: str, pump: str, number: int) -> tuple[Progress, bytes]:
-        work = partial(self._awaited_chunk, scope, name, pump, number)
-        return await self._chunks.share((scope, name, pump, number), work)
-
-    async def _awaited_chunk(self, scope: str, name: str, pump: str, number: int) -> tuple[Progress, bytes]:
+    async def _chunk(self, scope: str, name: str, progress: Progress, number: int) -> tuple[Progress, bytes]:
         """This chunk as soon as it is there; empty after the last one, and where the document does not come here.
 
         Raises:
             BadUpstream: the download failed.
             StoreUnavailable: nobody knows; it can be downloaded anew.
         """
+        here = self._pumps.get(progress.pump)
+        if here:
+            progress, chunk = await here.chunk(number)
+            if chunk or is_over(progress, number):
+                return progress, chunk
+        work = partial(self._stored_chunk, scope, name, progress, number)
+        return await self._chunks.share((scope, progress.pump, number), work)
+
+    async def _stored_chunk(self, scope: str, name: str, progress: Progress, number: int) -> tuple[Progress, bytes]:
         pause = SHORTEST_PAUSE_SECONDS
         while True:
-            now, (read, chunk) = await self._store.read(progress_key(name), chunk_key(name, pump, number))
-            progress = Progress.model_validate_json(read.value) if read.revision else None
-            if progress is None or progress.pump != pump:
-                raise StoreUnavailable("another download took over", retry_after=ANEW_SECONDS)
-            if chunk.revision:
-                return progress, self._keyring.unseal(chunk.value, scope, context(name, pump, number))
-            if progress.phase == "direct" or (progress.phase == "done" and number == progress.chunks):
+            sealed = await self._store.get(chunk_key(name, progress.pump, number))
+            if sealed:
+                return progress, self._keyring.unseal(sealed, scope, context(name, progress.pump, number))
+            if is_over(progress, number):
                 return progress, b""
-            if progress.phase == "done":
-                # The store lost a chunk: whoever asks next has it downloaded anew.
-                await self._store.delete(progress_key(name))
-                raise StoreUnavailable("a chunk is gone", retry_after=ANEW_SECONDS)
-            if progress.phase == "failed":
-                raise BadUpstream("the download broke off")
-            if not is_alive(progress, now):
-                raise StoreUnavailable("the download is not heard of any more", retry_after=ANEW_SECONDS)
+            # Known before the chunk was looked for, so it should have been there.
+            lost = progress.phase == "done"
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            progress = await self._current(name, progress.pump)
+            if lost:
+                # Whoever asks next has it downloaded anew.
+                await self._store.delete(progress_key(name))
+                raise StoreUnavailable("a chunk is gone", retry_after=ANEW_SECONDS)
+
+    async def _current(self, name: str, pump: str) -> Progress:
+        """How far this download is."""
+        now, (read,) = await self._store.read(progress_key(name))
+        progress = Progress.model_validate_json(read.value) if read.revision else None
+        if progress is None or progress.pump != pump:
+            raise StoreUnavailable("another download took over", retry_after=ANEW_SECONDS)
+        if progress.phase == "failed":
+            raise BadUpstream("the download broke off")
+        if progress.phase == "pumping" and not is_alive(progress, now):
+            raise StoreUnavailable("the download is not heard of any more", retry_after=ANEW_SECONDS)
+        return progress
 
 
 @asynccontextmanager
