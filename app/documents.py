@@ -147,8 +147,9 @@ class Documents:
     async def _settle_account(self, pump: "Pump", reserved: int) -> None:
         """Gives back what was reserved and is not kept."""
         KEPT_BYTES.inc(pump.kept_bytes)
-        with contextlib.suppress(StoreUnavailable):
-            await self._spend(pump.kept_bytes - reserved)
+        if pump.kept_bytes != reserved:
+            with contextlib.suppress(StoreUnavailable):
+                await self._spend(pump.kept_bytes - reserved)
 
     async def _enter_direct_turn(self, scope: str, held: AsyncExitStack) -> None:
         held.enter_context(self._direct_places.place(scope))

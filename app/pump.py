@@ -126,20 +126,28 @@ class Pump:
     async def run(self, pdf: Pdf, connection: AsyncExitStack) -> None:
         """Moves the whole document; `connection` is given back at the end."""
         self._progress = self._progress.model_copy(update={"length": pdf.length})
-        buffer = bytearray()
         async with connection:
             try:
-                async for piece in pdf:
-                    buffer += piece
-                    await self._show_life()
-                    while len(buffer) >= CHUNK_BYTES:
-                        await self._put(bytes(buffer[:CHUNK_BYTES]))
-                        del buffer[:CHUNK_BYTES]
-                await self._put(bytes(buffer))
+                async for chunk in self._chunks(pdf):
+                    await self._put(chunk)
             except BffError:
                 await self.end("failed")
             else:
                 await self.end("done")
+
+    async def _chunks(self, pdf: Pdf) -> AsyncIterator[bytes]:
+        """The document in chunks of `CHUNK_BYTES` and at most one piece more."""
+        # Joined instead of cut to size: a piece that is large enough is not copied.
+        pieces, size = list[bytes](), 0
+        async for piece in pdf:
+            await self._show_life()
+            pieces.append(piece)
+            size += len(piece)
+            if size >= CHUNK_BYTES:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+        if size:
+            yield b"".join(pieces)
 
     async def end(self, phase: Literal["done", "failed", "direct"]) -> None:
         """Tells all readers how it ended."""
@@ -157,8 +165,6 @@ class Pump:
             raise BadUpstream("taken for dead")
 
     async def _put(self, chunk: bytes) -> None:
-        if not chunk:
-            return
         number, size = self._progress.chunks, self._progress.size + len(chunk)
         self._recent.append(chunk)
         self._move(chunks=number + 1, size=size)

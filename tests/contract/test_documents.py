@@ -243,7 +243,7 @@ async def test_silent_upstream(hasty: Fleet) -> None:
 @pytest.mark.parametrize("missing", [0, 1, 3])
 async def test_missing_chunk(fleet: Fleet, missing: int) -> None:
     """A document of which a chunk is gone never ends cleanly, and is downloaded anew for whoever asks next."""
-    source = whole(pdf(4 * CHUNK_BYTES))
+    source = whole(pdf(4 * CHUNK_BYTES), pieces=4)
     await fleet.read(fleet.one, source)
     (name,) = [name for name in await fleet.chunks() if name.endswith(f":{missing}")]
     await fleet.valkey.client.delete(name)
