@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from app.errors import (
     BadUpstream,
@@ -37,7 +38,7 @@ from app.pump import (
 from app.sealing import Keyring
 from app.sendcloud.client import Document
 from app.single_flight import SingleFlight
-from app.store import Limit, Store, Versioned
+from app.store import Limit, Store
 
 PUMPS = 8
 """Downloads into Redis at a time and replica: they are fast, and each costs some MB of buffers."""
@@ -66,6 +67,15 @@ class Delivery:
     """How long the reader may take; after that the connection is cut."""
 
 
+class Known(NamedTuple):
+    """What the store says of a document."""
+
+    now: float
+    """The store's clock, seconds."""
+    revision: int
+    progress: Progress | None
+
+
 class Documents:
     """Documents by name; a name belongs to one return, whose scope seals the chunks."""
 
@@ -80,7 +90,7 @@ class Documents:
         self._direct_turns = asyncio.Semaphore(DIRECT_READERS)
         self._direct_places = ParcelPlaces(DIRECT_READERS_OF_ONE_PARCEL)
         # A label that thousands wait for is read by all of them in the same moment.
-        self._looks: SingleFlight[tuple[float, list[Versioned]]] = SingleFlight()
+        self._looks: SingleFlight[Known] = SingleFlight()
         self._chunks: SingleFlight[tuple[Progress, bytes]] = SingleFlight()
 
     @asynccontextmanager
@@ -91,15 +101,13 @@ class Documents:
             UpstreamError: there is no PDF to be had.
             TooManyCalls: it is not kept, and others of the parcel are reading from the upstream.
         """
-        now, (read,) = await self._looks.share(name, partial(self._store.read, progress_key(name)))
-        progress = Progress.model_validate_json(read.value) if read.revision else None
+        known = await self._looks.share(name, partial(self._known, name))
+        progress = known.progress
         async with AsyncExitStack() as held:
             own = None
-            if progress is None or not _can_be_followed(progress, now):
-                pump = Pump(self._store, self._keyring, scope, name, self._silence, now)
-                own = await self._begun(pump, source, read.revision, held)
-                _, (read,) = await self._store.read(progress_key(name))
-                progress = Progress.model_validate_json(read.value)
+            if progress is None or not _can_be_followed(progress, known.now):
+                pump = Pump(self._store, self._keyring, scope, name, self._silence, known.now)
+                progress, own = await self._begun(pump, source, known.revision, held)
             shared = None if own else await self._followed(scope, name, progress)
             if shared:
                 yield shared
@@ -116,35 +124,37 @@ class Documents:
         await self._chunks.aclose()
         await asyncio.gather(*self._pumping, return_exceptions=True)
 
-    async def _begun(self, pump: "Pump", source: Source, revision: int, held: AsyncExitStack) -> Pdf | None:
+    async def _begun(
+        self, pump: Pump, source: Source, revision: int, held: AsyncExitStack
+    ) -> tuple[Progress, Pdf | None]:
         """Starts the download that all follow, unless somebody was faster; what is not to be kept is for us alone."""
         async with AsyncExitStack() as ours:
             turn = await ours.enter_async_context(AsyncExitStack())
             await turn.enter_async_context(self._turn(self._turns))
             if not await pump.begin(revision):
-                return None
+                return await self._current(pump.name), None
+            self._pumps[pump.id] = pump
+            ours.callback(self._pumps.pop, pump.id)
             pdf = await ours.enter_async_context(_opened_for(pump, source))
             reserved = MAX_KEPT_BYTES if pdf.length is None else pdf.length
             if reserved <= MAX_KEPT_BYTES and await self._spend(reserved):
-                self._pumps[pump.id] = pump
-                ours.callback(self._pumps.pop, pump.id)
                 ours.push_async_callback(self._settle_account, pump, reserved)
                 task = asyncio.create_task(pump.run(pdf, ours.pop_all()))
                 self._pumping.add(task)
                 task.add_done_callback(self._pumping.discard)
-                return None
+                return pump.progress, None
             await pump.end("direct")
             # A slow reader must not keep others from pumping.
             await turn.aclose()
             await self._enter_direct_turn(pump.scope, ours)
             await held.enter_async_context(ours.pop_all())
-            return pdf
+            return pump.progress, pdf
 
     async def _spend(self, size: int) -> bool:
         allowance = await self._store.spend("q:{kept}", size, Limit(self._total_bytes, KEPT_SECONDS))
         return bool(allowance.granted)
 
-    async def _settle_account(self, pump: "Pump", reserved: int) -> None:
+    async def _settle_account(self, pump: Pump, reserved: int) -> None:
         """Gives back what was reserved and is not kept."""
         KEPT_BYTES.inc(pump.kept_bytes)
         if pump.kept_bytes != reserved:
@@ -192,7 +202,7 @@ class Documents:
             StoreUnavailable: nobody knows; it can be downloaded anew.
         """
         here = self._pumps.get(progress.pump)
-        if here:
+        if here and here.scope == scope:
             progress, chunk = await here.chunk(number)
             if chunk or is_over(progress, number):
                 return progress, chunk
@@ -217,17 +227,21 @@ class Documents:
                 await self._store.delete(progress_key(name))
                 raise StoreUnavailable("a chunk is gone", retry_after=ANEW_SECONDS)
 
-    async def _current(self, name: str, pump: str) -> Progress:
-        """How far this download is."""
-        now, (read,) = await self._store.read(progress_key(name))
-        progress = Progress.model_validate_json(read.value) if read.revision else None
-        if progress is None or progress.pump != pump:
+    async def _current(self, name: str, pump: str | None = None) -> Progress:
+        """How far the download is, this one or any, that can be followed."""
+        now, _, progress = await self._known(name)
+        if progress is None or progress.pump != (pump or progress.pump):
             raise StoreUnavailable("another download took over", retry_after=ANEW_SECONDS)
         if progress.phase == "failed":
             raise BadUpstream("the download broke off")
-        if progress.phase == "pumping" and not is_alive(progress, now):
+        if not _can_be_followed(progress, now):
             raise StoreUnavailable("the download is not heard of any more", retry_after=ANEW_SECONDS)
         return progress
+
+    async def _known(self, name: str) -> Known:
+        now, (read,) = await self._store.read(progress_key(name))
+        progress = Progress.model_validate_json(read.value) if read.revision else None
+        return Known(now, read.revision, progress)
 
 
 @asynccontextmanager

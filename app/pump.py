@@ -99,7 +99,7 @@ class Pump:
 
     def __post_init__(self, now: float) -> None:
         self._clock = now - asyncio.get_running_loop().time()
-        self._progress = Progress(pump=self.id, alive_until=0)
+        self.progress = Progress(pump=self.id, alive_until=0)
         self._revision = 0
         self._recent: deque[bytes] = deque(maxlen=RECENT_CHUNKS)
         self._news = asyncio.Event()
@@ -107,7 +107,7 @@ class Pump:
     @property
     def kept_bytes(self) -> int:
         """How much of the document stays for a day."""
-        return self._progress.size if self._is_kept else 0
+        return self.progress.size if self._is_kept else 0
 
     async def begin(self, revision: int) -> bool:
         """Whether this download is the one; False means that another one was faster."""
@@ -118,14 +118,14 @@ class Pump:
         """How far it is once it got to this chunk, and the chunk; empty where the store has to be asked for it."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.silence):
-                while self._progress.phase == "pumping" and number >= self._progress.chunks:
+                while self.progress.phase == "pumping" and number >= self.progress.chunks:
                     await self._news.wait()
-        back = self._progress.chunks - number
-        return self._progress, self._recent[-back] if 0 < back <= len(self._recent) else b""
+        back = self.progress.chunks - number
+        return self.progress, self._recent[-back] if 0 < back <= len(self._recent) else b""
 
     async def run(self, pdf: Pdf, connection: AsyncExitStack) -> None:
         """Moves the whole document; `connection` is given back at the end."""
-        self._progress = self._progress.model_copy(update={"length": pdf.length})
+        self.progress = self.progress.model_copy(update={"length": pdf.length})
         async with connection:
             try:
                 async for chunk in self._chunks(pdf):
@@ -155,17 +155,17 @@ class Pump:
         with contextlib.suppress(StoreUnavailable):
             if self._is_kept:
                 # Before the progress says so, and for longer: what is kept is there as long as it is said to be.
-                chunks = [chunk_key(self.name, self.id, number) for number in range(self._progress.chunks)]
+                chunks = [chunk_key(self.name, self.id, number) for number in range(self.progress.chunks)]
                 await self.store.prolong(chunks, KEPT_SECONDS + PASSING_SECONDS)
             await self._store_progress()
 
     async def _show_life(self) -> None:
         """A slow upstream is not a dead one."""
-        if self._progress.alive_until - self._now() < self.silence / 2 and not await self._store_progress():
+        if self.progress.alive_until - self._now() < self.silence / 2 and not await self._store_progress():
             raise BadUpstream("taken for dead")
 
     async def _put(self, chunk: bytes) -> None:
-        number, size = self._progress.chunks, self._progress.size + len(chunk)
+        number, size = self.progress.chunks, self.progress.size + len(chunk)
         self._recent.append(chunk)
         self._move(chunks=number + 1, size=size)
         sealed = self.keyring.seal(chunk, self.scope, context(self.name, self.id, number))
@@ -173,14 +173,14 @@ class Pump:
 
     def _move(self, **changes: object) -> None:
         """Wakes who waits here."""
-        self._progress = self._progress.model_copy(update=changes)
+        self.progress = self.progress.model_copy(update=changes)
         self._news.set()
         self._news = asyncio.Event()
 
     async def _store_progress(self) -> bool:
-        self._progress = self._progress.model_copy(update={"alive_until": self._now() + self.silence})
+        self.progress = self.progress.model_copy(update={"alive_until": self._now() + self.silence})
         ttl = KEPT_SECONDS if self._is_kept else PASSING_SECONDS
-        change = Change(progress_key(self.name), self._revision, self._progress.model_dump_json().encode(), ttl)
+        change = Change(progress_key(self.name), self._revision, self.progress.model_dump_json().encode(), ttl)
         stored = await self.store.commit(secrets.token_urlsafe(9), [change])
         # One that was taken for dead stays dead: it must not end the download of its successor.
         self._revision += stored
@@ -188,7 +188,7 @@ class Pump:
 
     @property
     def _is_kept(self) -> bool:
-        return self._progress.phase == "done" and self._progress.size <= MAX_KEPT_BYTES
+        return self.progress.phase == "done" and self.progress.size <= MAX_KEPT_BYTES
 
     def _now(self) -> float:
         return self._clock + asyncio.get_running_loop().time()
