@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from app.errors import (
     BadUpstream,
@@ -31,12 +32,13 @@ from app.pump import (
     chunk_key,
     context,
     is_alive,
+    is_over,
     progress_key,
 )
 from app.sealing import Keyring
 from app.sendcloud.client import Document
 from app.single_flight import SingleFlight
-from app.store import Limit, Store, Versioned
+from app.store import Limit, Store
 
 PUMPS = 8
 """Downloads into Redis at a time and replica: they are fast, and each costs some MB of buffers."""
@@ -65,6 +67,15 @@ class Delivery:
     """How long the reader may take; after that the connection is cut."""
 
 
+class Known(NamedTuple):
+    """What the store says of a document."""
+
+    now: float
+    """The store's clock, seconds."""
+    revision: int
+    progress: Progress | None
+
+
 class Documents:
     """Documents by name; a name belongs to one return, whose scope seals the chunks."""
 
@@ -73,12 +84,13 @@ class Documents:
         self._keyring = keyring
         self._total_bytes = total_bytes
         self._silence = silence
-        self._pumps: set[asyncio.Task[None]] = set()
+        self._pumps: dict[str, Pump] = {}
+        self._pumping: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(PUMPS)
         self._direct_turns = asyncio.Semaphore(DIRECT_READERS)
         self._direct_places = ParcelPlaces(DIRECT_READERS_OF_ONE_PARCEL)
         # A label that thousands wait for is read by all of them in the same moment.
-        self._looks: SingleFlight[tuple[float, list[Versioned]]] = SingleFlight()
+        self._looks: SingleFlight[Known] = SingleFlight()
         self._chunks: SingleFlight[tuple[Progress, bytes]] = SingleFlight()
 
     @asynccontextmanager
@@ -89,16 +101,14 @@ class Documents:
             UpstreamError: there is no PDF to be had.
             TooManyCalls: it is not kept, and others of the parcel are reading from the upstream.
         """
-        now, (read,) = await self._looks.share(name, partial(self._store.read, progress_key(name)))
-        progress = Progress.model_validate_json(read.value) if read.revision else None
+        known = await self._looks.share(name, partial(self._known, name))
+        progress = known.progress
         async with AsyncExitStack() as held:
             own = None
-            if progress is None or not _can_be_followed(progress, now):
-                pump = Pump(self._store, self._keyring, scope, name, self._silence, now)
-                own = await self._begun(pump, source, read.revision, held)
-                _, (read,) = await self._store.read(progress_key(name))
-                progress = Progress.model_validate_json(read.value)
-            shared = None if own else await self._followed(scope, name, progress.pump)
+            if progress is None or not _can_be_followed(progress, known.now):
+                pump = Pump(self._store, self._keyring, scope, name, self._silence, known.now)
+                progress, own = await self._begun(pump, source, known.revision, held)
+            shared = None if own else await self._followed(scope, name, progress)
             if shared:
                 yield shared
                 return
@@ -112,39 +122,44 @@ class Documents:
         """Waits for the downloads under way; their deadlines are short."""
         await self._looks.aclose()
         await self._chunks.aclose()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
+        await asyncio.gather(*self._pumping, return_exceptions=True)
 
-    async def _begun(self, pump: "Pump", source: Source, revision: int, held: AsyncExitStack) -> Pdf | None:
+    async def _begun(
+        self, pump: Pump, source: Source, revision: int, held: AsyncExitStack
+    ) -> tuple[Progress, Pdf | None]:
         """Starts the download that all follow, unless somebody was faster; what is not to be kept is for us alone."""
         async with AsyncExitStack() as ours:
             turn = await ours.enter_async_context(AsyncExitStack())
             await turn.enter_async_context(self._turn(self._turns))
             if not await pump.begin(revision):
-                return None
+                return await self._current(pump.name), None
+            self._pumps[pump.id] = pump
+            ours.callback(self._pumps.pop, pump.id)
             pdf = await ours.enter_async_context(_opened_for(pump, source))
             reserved = MAX_KEPT_BYTES if pdf.length is None else pdf.length
             if reserved <= MAX_KEPT_BYTES and await self._spend(reserved):
                 ours.push_async_callback(self._settle_account, pump, reserved)
                 task = asyncio.create_task(pump.run(pdf, ours.pop_all()))
-                self._pumps.add(task)
-                task.add_done_callback(self._pumps.discard)
-                return None
+                self._pumping.add(task)
+                task.add_done_callback(self._pumping.discard)
+                return pump.progress, None
             await pump.end("direct")
             # A slow reader must not keep others from pumping.
             await turn.aclose()
             await self._enter_direct_turn(pump.scope, ours)
             await held.enter_async_context(ours.pop_all())
-            return pdf
+            return pump.progress, pdf
 
     async def _spend(self, size: int) -> bool:
         allowance = await self._store.spend("q:{kept}", size, Limit(self._total_bytes, KEPT_SECONDS))
         return bool(allowance.granted)
 
-    async def _settle_account(self, pump: "Pump", reserved: int) -> None:
+    async def _settle_account(self, pump: Pump, reserved: int) -> None:
         """Gives back what was reserved and is not kept."""
         KEPT_BYTES.inc(pump.kept_bytes)
-        with contextlib.suppress(StoreUnavailable):
-            await self._spend(pump.kept_bytes - reserved)
+        if pump.kept_bytes != reserved:
+            with contextlib.suppress(StoreUnavailable):
+                await self._spend(pump.kept_bytes - reserved)
 
     async def _enter_direct_turn(self, scope: str, held: AsyncExitStack) -> None:
         held.enter_context(self._direct_places.place(scope))
@@ -162,9 +177,9 @@ class Documents:
         finally:
             turns.release()
 
-    async def _followed(self, scope: str, name: str, pump: str) -> Delivery | None:
+    async def _followed(self, scope: str, name: str, progress: Progress) -> Delivery | None:
         """The document as it comes into Redis; None if it does not."""
-        progress, head = await self._chunk(scope, name, pump, 0)
+        progress, head = await self._chunk(scope, name, progress, 0)
         if progress.phase == "direct":
             return None
         length = progress.size if progress.phase == "done" else progress.length
@@ -175,41 +190,58 @@ class Documents:
         while chunk:
             yield chunk
             number += 1
-            if progress.phase == "done" and number == progress.chunks:
+            if is_over(progress, number):
                 return
-            progress, chunk = await self._chunk(scope, name, progress.pump, number)
+            progress, chunk = await self._chunk(scope, name, progress, number)
 
-    async def _chunk(self, scope: str, name: str, pump: str, number: int) -> tuple[Progress, bytes]:
-        work = partial(self._awaited_chunk, scope, name, pump, number)
-        return await self._chunks.share((scope, name, pump, number), work)
-
-    async def _awaited_chunk(self, scope: str, name: str, pump: str, number: int) -> tuple[Progress, bytes]:
+    async def _chunk(self, scope: str, name: str, progress: Progress, number: int) -> tuple[Progress, bytes]:
         """This chunk as soon as it is there; empty after the last one, and where the document does not come here.
 
         Raises:
             BadUpstream: the download failed.
             StoreUnavailable: nobody knows; it can be downloaded anew.
         """
+        here = self._pumps.get(progress.pump)
+        if here and here.scope == scope:
+            progress, chunk = await here.chunk(number)
+            if chunk or is_over(progress, number):
+                return progress, chunk
+        work = partial(self._stored_chunk, scope, name, progress, number)
+        return await self._chunks.share((scope, progress.pump, number), work)
+
+    async def _stored_chunk(self, scope: str, name: str, progress: Progress, number: int) -> tuple[Progress, bytes]:
         pause = SHORTEST_PAUSE_SECONDS
         while True:
-            now, (read, chunk) = await self._store.read(progress_key(name), chunk_key(name, pump, number))
-            progress = Progress.model_validate_json(read.value) if read.revision else None
-            if progress is None or progress.pump != pump:
-                raise StoreUnavailable("another download took over", retry_after=ANEW_SECONDS)
-            if chunk.revision:
-                return progress, self._keyring.unseal(chunk.value, scope, context(name, pump, number))
-            if progress.phase == "direct" or (progress.phase == "done" and number == progress.chunks):
+            sealed = await self._store.get(chunk_key(name, progress.pump, number))
+            if sealed:
+                return progress, self._keyring.unseal(sealed, scope, context(name, progress.pump, number))
+            if is_over(progress, number):
                 return progress, b""
-            if progress.phase == "done":
-                # The store lost a chunk: whoever asks next has it downloaded anew.
-                await self._store.delete(progress_key(name))
-                raise StoreUnavailable("a chunk is gone", retry_after=ANEW_SECONDS)
-            if progress.phase == "failed":
-                raise BadUpstream("the download broke off")
-            if not is_alive(progress, now):
-                raise StoreUnavailable("the download is not heard of any more", retry_after=ANEW_SECONDS)
+            # Known before the chunk was looked for, so it should have been there.
+            lost = progress.phase == "done"
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            progress = await self._current(name, progress.pump)
+            if lost:
+                # Whoever asks next has it downloaded anew.
+                await self._store.delete(progress_key(name))
+                raise StoreUnavailable("a chunk is gone", retry_after=ANEW_SECONDS)
+
+    async def _current(self, name: str, pump: str | None = None) -> Progress:
+        """How far the download is, this one or any, that can be followed."""
+        now, _, progress = await self._known(name)
+        if progress is None or progress.pump != (pump or progress.pump):
+            raise StoreUnavailable("another download took over", retry_after=ANEW_SECONDS)
+        if progress.phase == "failed":
+            raise BadUpstream("the download broke off")
+        if not _can_be_followed(progress, now):
+            raise StoreUnavailable("the download is not heard of any more", retry_after=ANEW_SECONDS)
+        return progress
+
+    async def _known(self, name: str) -> Known:
+        now, (read,) = await self._store.read(progress_key(name))
+        progress = Progress.model_validate_json(read.value) if read.revision else None
+        return Known(now, read.revision, progress)
 
 
 @asynccontextmanager

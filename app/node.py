@@ -20,6 +20,8 @@ TIMEOUT_SECONDS = 0.25
 CONNECTIONS = 32
 WAIT_FOR_CONNECTION_SECONDS = 2.0
 """A burst waits for its turn; only the answer of the server is urgent."""
+READ_BYTES = 256 * 1024
+"""At a time; as much as the event loop reads."""
 TOGETHER = 64
 """Commands of one turn of the event loop that share a connection and a round trip."""
 QUIET_SECONDS = 2.0
@@ -65,6 +67,7 @@ class Server(NamedTuple):
             "maint_notifications_config": None,
             "driver_info": None,
             "decode_responses": False,
+            "socket_read_size": READ_BYTES,
             # `greeted` says hello, so that connecting and greeting each have their time.
             "redis_connect_func": _say_nothing,
         }

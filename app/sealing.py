@@ -35,7 +35,8 @@ def unseal(key: bytes, envelope: bytes, context: str) -> bytes:
     Raises:
         RecordUnreadable: another key, another context, another version, or the bytes were changed.
     """
-    nonce, ciphertext = envelope[1 : 1 + NONCE_BYTES], envelope[1 + NONCE_BYTES :]
+    # A view: what is sealed may be large, and need not be copied.
+    nonce, ciphertext = envelope[1 : 1 + NONCE_BYTES], memoryview(envelope)[1 + NONCE_BYTES :]
     if envelope[:1] != VERSION or len(nonce) != NONCE_BYTES:
         raise RecordUnreadable("not one of our envelopes")
     try:

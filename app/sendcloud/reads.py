@@ -25,6 +25,8 @@ T = TypeVar("T")
 KEPT_SECONDS = 2.0
 """Common servers give idle connections up after 5 s and more: a request that meets their FIN is lost."""
 MAX_HEADER_BYTES = 64 * 1024
+PIECE_BYTES = 256 * 1024
+"""Of a body at a time, at most; as much as comes in one read of the event loop, so that it need not be cut."""
 
 # The first row that fits decides, so the most specific stand first. The last column: another connection may do better.
 _FAILURES: tuple[tuple[type[Exception], type[UpstreamError], bool], ...] = (
@@ -140,7 +142,7 @@ class Reads(Wire):
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     with _failures():
-        async for chunk in response.content.iter_any():
+        async for chunk in response.content.iter_chunked(PIECE_BYTES):
             yield chunk
 
 

@@ -19,7 +19,7 @@ from app.errors import (
     UpstreamUnavailable,
 )
 from app.observability import REGISTRY
-from app.pump import CHUNK_BYTES, KEPT_SECONDS, MAX_KEPT_BYTES, PASSING_SECONDS
+from app.pump import CHUNK_BYTES, KEPT_SECONDS, MAX_KEPT_BYTES, PASSING_SECONDS, RECENT_CHUNKS
 from app.sealing import Keyring
 from app.sendcloud.client import Document
 from app.store import Store
@@ -50,10 +50,12 @@ class Source:
     """What comes instead of the end."""
     opened: int = 0
     connections: int = 0
+    first: int = 1
+    """How many pieces come before it waits for `more`."""
     flows: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the first piece was taken and another one is wanted."""
+    """Set once the first pieces were taken and another one is wanted."""
     more: asyncio.Event = field(default_factory=asyncio.Event)
-    """Once this is set it goes on after the first piece."""
+    """Once this is set it goes on after the first pieces."""
 
     def __post_init__(self) -> None:
         self.more.set()
@@ -71,11 +73,12 @@ class Source:
             self.connections -= 1
 
     async def _arriving(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces:
+        for number, piece in enumerate(self.pieces, 1):
             await asyncio.sleep(self.pause)
             yield piece
-            self.flows.set()
-            await self.more.wait()
+            if number == self.first:
+                self.flows.set()
+                await self.more.wait()
         if self.error:
             raise self.error
 
@@ -110,6 +113,10 @@ class Fleet:
     async def chunks(self) -> list[str]:
         """The keys of the document's chunks, in no order."""
         return [name.decode() async for name in self.valkey.client.scan_iter(f"l:{{{self.name}}}:*")]
+
+    async def chunks_read(self) -> int:
+        """How many chunks were read from the store since its statistics began."""
+        return int((await self.valkey.client.info("commandstats")).get("cmdstat_get", {"calls": 0})["calls"])
 
 
 @asynccontextmanager
@@ -191,6 +198,53 @@ async def test_one_download_for_all(fleet: Fleet) -> None:
     assert source.opened == 1
 
 
+async def test_who_keeps_up_reads_from_memory(fleet: Fleet) -> None:
+    """Readers on the replica that downloads get what comes without asking the store for it, those elsewhere ask."""
+    document = pdf(9 * CHUNK_BYTES)
+    source = whole(document, pieces=9)
+    await fleet.valkey.client.config_resetstat()
+    calls = [fleet.reading(fleet.one, source) for _ in range(5)]
+    assert await asyncio.gather(*calls) == [document] * 5
+    assert await fleet.chunks_read() == 0
+    assert await fleet.read(fleet.other, source) == document
+    assert (await fleet.chunks_read(), source.opened) == (9, 1)
+
+
+async def test_who_lags_reads_from_the_store(fleet: Fleet) -> None:
+    """A reader who lags holds the download up for nobody: what memory has no more he gets from the store."""
+    document = pdf(9 * CHUNK_BYTES)
+    source = whole(document, pieces=9)
+    source.first = 8
+    source.more.clear()
+    async with fleet.one.open("scope", fleet.name, source.open) as delivery:
+        await source.flows.wait()
+        await fleet.valkey.client.config_resetstat()
+        received = [await anext(delivery.chunks) for _ in range(8)]
+        # The first chunk came with the delivery.
+        assert await fleet.chunks_read() == 8 - RECENT_CHUNKS - 1
+        source.more.set()
+        received += [chunk async for chunk in delivery.chunks]
+    assert b"".join(received) == document
+
+
+async def test_store_that_takes_no_more(hasty: Fleet) -> None:
+    """When the store fails during a download nobody gets a document that ends cleanly, and the next one is whole."""
+    document = pdf(9 * CHUNK_BYTES)
+    source = whole(document, announced=False, pieces=9)
+    source.more.clear()
+    calls = [hasty.reading(each, source) for each in (hasty.one, hasty.other)]
+    await source.flows.wait()
+    await hasty.valkey.client.config_set("maxmemory", "1")
+    source.more.set()
+    try:
+        await hasty.one.aclose()
+    finally:
+        await hasty.valkey.client.config_set("maxmemory", "0")
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(answer) for answer in answers} <= {BadUpstream, StoreUnavailable}
+    assert await hasty.read(hasty.other, source) == document
+
+
 async def test_who_leaves_leaves_alone(fleet: Fleet) -> None:
     """The reader who started the download may leave; it goes on, and who stays gets everything."""
     document = pdf(3 * CHUNK_BYTES)
@@ -243,7 +297,7 @@ async def test_silent_upstream(hasty: Fleet) -> None:
 @pytest.mark.parametrize("missing", [0, 1, 3])
 async def test_missing_chunk(fleet: Fleet, missing: int) -> None:
     """A document of which a chunk is gone never ends cleanly, and is downloaded anew for whoever asks next."""
-    source = whole(pdf(4 * CHUNK_BYTES))
+    source = whole(pdf(4 * CHUNK_BYTES), pieces=4)
     await fleet.read(fleet.one, source)
     (name,) = [name for name in await fleet.chunks() if name.endswith(f":{missing}")]
     await fleet.valkey.client.delete(name)
@@ -274,13 +328,25 @@ async def test_forged_chunk(fleet: Fleet) -> None:
         await fleet.read(fleet.other, source)
 
 
+async def test_another_parcel_during_the_download(fleet: Fleet) -> None:
+    """Who is of another parcel gets nothing of a download under way, be he on the same replica."""
+    source = whole(pdf(2 * CHUNK_BYTES), pieces=2)
+    source.more.clear()
+    async with fleet.one.open("scope", fleet.name, source.open):
+        with pytest.raises(StoreUnavailable):
+            async with fleet.one.open("other scope", fleet.name, source.open):
+                pass
+        source.more.set()
+        await fleet.one.aclose()
+
+
 async def test_another_parcel(fleet: Fleet) -> None:
     """Who is of another parcel cannot read what is kept, and no document can be read in the store."""
     document = HEAD + b"swordfish " * 1000 + END
     source = whole(document)
     await fleet.read(fleet.one, source)
     for name in await fleet.chunks():
-        assert b"swordfish" not in (await fleet.valkey.client.hget(name, "v") or b"")
+        assert b"swordfish" not in (await fleet.valkey.client.get(name) or b"")
     with pytest.raises(StoreUnavailable):
         async with fleet.other.open("other scope", fleet.name, source.open):
             pass
