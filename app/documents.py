@@ -23,6 +23,7 @@ from app.errors import (
 from app.limits import ParcelPlaces
 from app.observability import KEPT_BYTES
 from app.pump import (
+    CHUNK_SECONDS,
     KEPT_SECONDS,
     MAX_KEPT_BYTES,
     PASSING_SECONDS,
@@ -212,7 +213,7 @@ class Documents:
     async def _stored_chunk(self, scope: str, name: str, progress: Progress, number: int) -> tuple[Progress, bytes]:
         pause = SHORTEST_PAUSE_SECONDS
         while True:
-            sealed = await self._store.get(chunk_key(name, progress.pump, number))
+            sealed = await self._store.get(chunk_key(name, progress.pump, number), CHUNK_SECONDS)
             if sealed:
                 return progress, self._keyring.unseal(sealed, scope, context(name, progress.pump, number))
             if is_over(progress, number):

@@ -115,7 +115,7 @@ class Node:
         loop = asyncio.get_running_loop()
         self.circuit.check(loop.time())
         if seconds > TIMEOUT_SECONDS:
-            # It takes its time, for replicas have to be waited for: nobody else should have to wait for it.
+            # It takes its time, for replicas or many bytes: nobody else should have to wait for it.
             return await self._exchange(commands, seconds)
         if not self._asked:
             loop.call_soon(self._send)

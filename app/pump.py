@@ -27,6 +27,8 @@ MAX_KEPT_BYTES = 4 * 1024 * 1024
 CHUNK_BYTES = 128 * 1024
 RECENT_CHUNKS = 4
 """Chunks of a download in memory, for readers on the same replica who keep up with it."""
+CHUNK_SECONDS = 1.0
+"""To store or read one, on a connection of its own: nobody's small question has to wait behind it."""
 KEPT_SECONDS = 24 * 3600
 PASSING_SECONDS = 600
 """For what is not to be kept; even a slow reader is through by then."""
@@ -169,7 +171,7 @@ class Pump:
         self._recent.append(chunk)
         self._move(chunks=number + 1, size=size)
         sealed = self.keyring.seal(chunk, self.scope, context(self.name, self.id, number))
-        await self.store.put(chunk_key(self.name, self.id, number), sealed, PASSING_SECONDS)
+        await self.store.put(chunk_key(self.name, self.id, number), sealed, PASSING_SECONDS, CHUNK_SECONDS)
 
     def _move(self, **changes: object) -> None:
         """Wakes who waits here."""

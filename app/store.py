@@ -124,13 +124,15 @@ class Store:
         seconds, microseconds = await self._run(None, ("TIME",))
         return float(seconds) + float(microseconds) / 1_000_000
 
-    async def get(self, key: str) -> bytes | None:
-        """The bytes under this key, or None if it is known to be absent."""
-        return cast("bytes | None", await self._run(key, ("GET", key)))
+    async def get(self, key: str, seconds: float = TIMEOUT_SECONDS) -> bytes | None:
+        """The bytes under this key, or None if it is known to be absent; `seconds` is for those that may be many."""
+        return cast("bytes | None", await self._run(key, ("GET", key), seconds))
 
-    async def put(self, key: str, value: bytes, ttl: float, *, durable: bool = False) -> None:
-        """Keeps the bytes for `ttl` seconds; `durable` as for `commit`."""
-        await self._run(key, ("SET", key, value, "PX", int(ttl * 1000)), durable=durable)
+    async def put(
+        self, key: str, value: bytes, ttl: float, seconds: float = TIMEOUT_SECONDS, *, durable: bool = False
+    ) -> None:
+        """Keeps the bytes for `ttl` seconds; `seconds` as for `get`, `durable` as for `commit`."""
+        await self._run(key, ("SET", key, value, "PX", int(ttl * 1000)), seconds, durable=durable)
 
     async def delete(self, key: str, *, durable: bool = False) -> bool:
         """Forgets the key, `durable` as for `commit`; whether it was there, which a repetition may deny."""
@@ -194,13 +196,15 @@ class Store:
                 async for news in listening:
                     yield news.decode()
 
-    async def _run(self, key: str | None, command: Command, *, durable: bool = False) -> Any:  # noqa: ANN401  whatever the command says
+    async def _run(
+        self, key: str | None, command: Command, seconds: float = TIMEOUT_SECONDS, *, durable: bool = False
+    ) -> Any:  # noqa: ANN401  whatever the command says
         started, timer = time.perf_counter(), _ANSWERED
         # In full, for every request comes here several times: a context manager would cost as much as the rest.
         try:
             if durable and self._servers.replicated:
                 return await self._until_replicated(key, command)
-            (reply,) = await self._servers.run(key, [command], TIMEOUT_SECONDS)
+            (reply,) = await self._servers.run(key, [command], seconds)
             return _stated(reply)
         except NoScriptError:
             raise
