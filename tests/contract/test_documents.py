@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -59,6 +59,15 @@ class Source:
 
     def __post_init__(self) -> None:
         self.more.set()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Holds it back after the first pieces; at the end it goes on, whatever came of the test."""
+        self.more.clear()
+        try:
+            yield
+        finally:
+            self.more.set()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Document]:
@@ -215,15 +224,15 @@ async def test_who_lags_reads_from_the_store(fleet: Fleet) -> None:
     document = pdf(9 * CHUNK_BYTES)
     source = whole(document, pieces=9)
     source.first = 8
-    source.more.clear()
-    async with fleet.one.open("scope", fleet.name, source.open) as delivery:
-        await source.flows.wait()
-        await fleet.valkey.client.config_resetstat()
-        received = [await anext(delivery.chunks) for _ in range(8)]
-        # The first chunk came with the delivery.
-        assert await fleet.chunks_read() == 8 - RECENT_CHUNKS - 1
-        source.more.set()
-        received += [chunk async for chunk in delivery.chunks]
+    with source.held():
+        async with fleet.one.open("scope", fleet.name, source.open) as delivery:
+            await source.flows.wait()
+            await fleet.valkey.client.config_resetstat()
+            received = [await anext(delivery.chunks) for _ in range(8)]
+            # The first chunk came with the delivery.
+            assert await fleet.chunks_read() == 8 - RECENT_CHUNKS - 1
+            source.more.set()
+            received += [chunk async for chunk in delivery.chunks]
     assert b"".join(received) == document
 
 
@@ -331,13 +340,12 @@ async def test_forged_chunk(fleet: Fleet) -> None:
 async def test_another_parcel_during_the_download(fleet: Fleet) -> None:
     """Who is of another parcel gets nothing of a download under way, be he on the same replica."""
     source = whole(pdf(2 * CHUNK_BYTES), pieces=2)
-    source.more.clear()
-    async with fleet.one.open("scope", fleet.name, source.open):
-        with pytest.raises(StoreUnavailable):
-            async with fleet.one.open("other scope", fleet.name, source.open):
-                pass
-        source.more.set()
-        await fleet.one.aclose()
+    with source.held():
+        async with fleet.one.open("scope", fleet.name, source.open):
+            with pytest.raises(StoreUnavailable):
+                async with fleet.one.open("other scope", fleet.name, source.open):
+                    pass
+    await fleet.one.aclose()
 
 
 async def test_another_parcel(fleet: Fleet) -> None:
