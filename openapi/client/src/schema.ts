@@ -1,5 +1,69 @@
 // Written by `make openapi` from ../bff.json.
 export interface paths {
+    "/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Session
+         * @description Everything the first screen needs, again.
+         */
+        get: operations["getSession"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Session
+         * @description Forgets the tokens and the personal data at once; returns and what they claim stay.
+         */
+        delete: operations["deleteSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/returns/{return_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Return
+         * @description How the return stands; `retry_after` (seconds) says when it can have changed.
+         */
+        get: operations["getReturn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/service-points/{service_point_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Service Point
+         * @description One point as it is now, and whether it takes parcels.
+         */
+        get: operations["getServicePoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/brands/{brand}/portal": {
         parameters: {
             query?: never;
@@ -35,30 +99,6 @@ export interface paths {
          */
         post: operations["createSession"];
         delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/session": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Session
-         * @description Everything the first screen needs, again.
-         */
-        get: operations["getSession"];
-        put?: never;
-        post?: never;
-        /**
-         * Delete Session
-         * @description Forgets the tokens and the personal data at once; returns and what they claim stay.
-         */
-        delete: operations["deleteSession"];
         options?: never;
         head?: never;
         patch?: never;
@@ -124,26 +164,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/service-points/{service_point_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Service Point
-         * @description One point as it is now, and whether it takes parcels.
-         */
-        get: operations["getServicePoint"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/returns": {
         parameters: {
             query?: never;
@@ -178,26 +198,6 @@ export interface paths {
          * @description Everything that would keep this return from being created, at once; nothing is created.
          */
         post: operations["previewReturn"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/returns/{return_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Return
-         * @description How the return stands; `retry_after` (seconds) says when it can have changed.
-         */
-        get: operations["getReturn"];
-        put?: never;
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -785,6 +785,91 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionAnswer"];
+                };
+            };
+        };
+    };
+    deleteSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    getReturn: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `wait=N` holds the answer up to N seconds (55 at most) until there is news. */
+                prefer?: string;
+            };
+            path: {
+                return_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Return"];
+                };
+            };
+        };
+    };
+    getServicePoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                service_point_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FreshServicePoint"];
+                };
+            };
+        };
+    };
     getPortal: {
         parameters: {
             query?: {
@@ -839,44 +924,6 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SessionAnswer"];
                 };
-            };
-        };
-    };
-    getSession: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SessionAnswer"];
-                };
-            };
-        };
-    };
-    deleteSession: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
         };
     };
@@ -961,28 +1008,6 @@ export interface operations {
             };
         };
     };
-    getServicePoint: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                service_point_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FreshServicePoint"];
-                };
-            };
-        };
-    };
     createReturn: {
         parameters: {
             query?: never;
@@ -1030,31 +1055,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Preview"];
-                };
-            };
-        };
-    };
-    getReturn: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description `wait=N` holds the answer up to N seconds (55 at most) until there is news. */
-                prefer?: string;
-            };
-            path: {
-                return_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Return"];
                 };
             };
         };
@@ -1231,17 +1231,17 @@ export interface operations {
 
 /** Method and path of every call. */
 export const CALLS = {
-  getPortal: ["GET", "/v1/brands/{brand}/portal"],
-  createSession: ["POST", "/v1/brands/{brand}/sessions"],
   getSession: ["GET", "/v1/session"],
   deleteSession: ["DELETE", "/v1/session"],
+  getReturn: ["GET", "/v1/returns/{return_id}"],
+  getServicePoint: ["GET", "/v1/service-points/{service_point_id}"],
+  getPortal: ["GET", "/v1/brands/{brand}/portal"],
+  createSession: ["POST", "/v1/brands/{brand}/sessions"],
   createHandoff: ["POST", "/v1/session/handoff"],
   redeemHandoff: ["POST", "/v1/handoffs"],
   findServicePoints: ["GET", "/v1/service-points"],
-  getServicePoint: ["GET", "/v1/service-points/{service_point_id}"],
   createReturn: ["POST", "/v1/returns"],
   previewReturn: ["POST", "/v1/returns/preview"],
-  getReturn: ["GET", "/v1/returns/{return_id}"],
   watchReturn: ["GET", "/v1/returns/{return_id}/events"],
   getLabel: ["GET", "/v1/returns/{return_id}/label"],
   getCustomsDeclaration: ["GET", "/v1/returns/{return_id}/customs-declaration"],
