@@ -87,8 +87,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.lifespan_context = lifespan
     render = problem_response(settings.public_url)
     handle_errors(app, render)
-    app.add_middleware(Holding)
     app.add_middleware(PublicAnswers)
+    # Around it: what is kept knows its route only as long as that is not taken away.
+    app.add_middleware(Holding)
     app.add_middleware(Guard, problem=render, body_limits={uploads.PATH: MAX_BYTES})
     app.add_middleware(Shedding, problem=render, load=load)
     app.add_middleware(

@@ -82,6 +82,13 @@ async def test_one_line_for_each_request(caller: Caller) -> None:
     assert all(line["ms"] >= 0 and re.fullmatch(r"[\d-]+T[\d:.]+Z", line["timestamp"]) for line in lines)
 
 
+async def test_an_answer_that_is_given_again(caller: Caller) -> None:
+    """An answer that was kept in memory is logged with the route that made it."""
+    for _ in range(3):
+        await caller.http.get("/v1/brands/demo/portal")
+    assert {line["route"] for line in await caller.lines(3)} == {"/v1/brands/{brand}/portal"}
+
+
 async def test_no_line_tells_of_a_shopper(caller: Caller) -> None:
     """Neither address nor order, neither session nor return is in any line, and every line is JSON."""
     someone, path, statuses = await journey(caller)
