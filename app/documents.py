@@ -43,6 +43,8 @@ from app.store import Limit, Store
 
 PUMPS = 8
 """Downloads into Redis at a time and replica: they are fast, and each costs some MB of buffers."""
+CHUNKS_READ_AT_ONCE = 16
+"""From the store, by a replica: each has a connection to itself, and small questions need some too."""
 DIRECT_READERS = 8
 DIRECT_READERS_OF_ONE_PARCEL = 2
 DIRECT_SECONDS = 60.0
@@ -88,6 +90,7 @@ class Documents:
         self._pumps: dict[str, Pump] = {}
         self._pumping: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(PUMPS)
+        self._reading = asyncio.Semaphore(CHUNKS_READ_AT_ONCE)
         self._direct_turns = asyncio.Semaphore(DIRECT_READERS)
         self._direct_places = ParcelPlaces(DIRECT_READERS_OF_ONE_PARCEL)
         # A label that thousands wait for is read by all of them in the same moment.
@@ -213,7 +216,8 @@ class Documents:
     async def _stored_chunk(self, scope: str, name: str, progress: Progress, number: int) -> tuple[Progress, bytes]:
         pause = SHORTEST_PAUSE_SECONDS
         while True:
-            sealed = await self._store.get(chunk_key(name, progress.pump, number), CHUNK_SECONDS)
+            async with self._reading:
+                sealed = await self._store.get(chunk_key(name, progress.pump, number), CHUNK_SECONDS)
             if sealed:
                 return progress, self._keyring.unseal(sealed, scope, context(name, progress.pump, number))
             if is_over(progress, number):

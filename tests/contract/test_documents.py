@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import pytest_asyncio
@@ -18,6 +18,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
+from app.node import CONNECTIONS
 from app.observability import REGISTRY
 from app.pump import CHUNK_BYTES, KEPT_SECONDS, MAX_KEPT_BYTES, PASSING_SECONDS, RECENT_CHUNKS
 from app.sealing import Keyring
@@ -234,6 +235,17 @@ async def test_who_lags_reads_from_the_store(fleet: Fleet) -> None:
             source.more.set()
             received += [chunk async for chunk in delivery.chunks]
     assert b"".join(received) == document
+
+
+async def test_readers_leave_connections_to_others(fleet: Fleet) -> None:
+    """However many documents are read from the store at once, connections stay free for small questions."""
+    fleets = [replace(fleet, name=f"{fleet.name}-{number}") for number in range(2 * CONNECTIONS)]
+    source = whole(document := pdf(CHUNK_BYTES))
+    for each in fleets:
+        await each.read(each.one, source)
+    calls = [each.reading(each.other, source) for each in fleets]
+    assert set(await asyncio.gather(*calls)) == {document}
+    assert len(await fleet.valkey.client.client_list()) <= CONNECTIONS - 8
 
 
 async def test_store_that_takes_no_more(hasty: Fleet) -> None:
