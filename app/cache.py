@@ -166,7 +166,7 @@ class PortalCache:
         """
         if brand not in self._offered and (known := await self._store.get(_languages_key(brand))):
             self._offered[brand] = _LANGUAGES.validate_json(known)
-        # The first answer in any language tells which ones there are; nobody can make us ask in endless others.
+        # The first answer in any language tells which ones there are; from then on others cost no call.
         offered = self._offered.get(brand)
         portal = await self._in(brand, next(iter(languages), None) if offered is None else spoken(languages, offered))
         language = spoken(languages, portal.settings.portal.languages)

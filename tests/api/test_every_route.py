@@ -1,10 +1,7 @@
 """What every route refuses alike, taken from the app's own list of routes: always a problem document."""
 
-import itertools
-
 import httpx
 import pytest
-from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from app import main
@@ -16,10 +13,9 @@ from tests.support.processes import Bff, fresh
 from tests.support.raw_client import request
 from tests.support.shopper import key, shopper
 
-ROUTERS = [part.router for part in vars(main).values() if isinstance(getattr(part, "router", None), APIRouter)]
 ROUTES = [
     (method, route.path.format(brand="demo", return_id="rtn_none", code="no-label", service_point_id=1))
-    for route in itertools.chain.from_iterable(router.routes for router in ROUTERS)
+    for route in main.api().routes
     if isinstance(route, APIRoute)
     for method in sorted(route.methods or ())
 ]

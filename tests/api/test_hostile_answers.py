@@ -293,12 +293,14 @@ NO_PDF: dict[str, Behaviour] = {
     "cut soon, announced": fin(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n%PDF-1.7\n%%EOF"),
     "cut soon, not announced": fin(b"HTTP/1.1 200 OK\r\n\r\n%PDF-1.7\n"),
 }
+LONG = PDF * 10
+"""More than all buffers on its way take: the end cannot overtake it."""
 CUT: dict[str, Behaviour] = {
-    "cut, announced": fin(b"HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n" + PDF),
-    "cut, announced and large": fin(b"HTTP/1.1 200 OK\r\ncontent-length: 5000000\r\n\r\n" + PDF),
-    "cut, not announced": fin(b"HTTP/1.1 200 OK\r\n\r\n" + PDF),
-    "cut between chunks": fin(CHUNKED + b"30d49\r\n" + PDF + b"\r\n"),
-    "no last word": saying(CHUNKED + b"30d49\r\n" + PDF + b"\r\n0\r\n\r\n"),
+    "cut, announced": fin(b"HTTP/1.1 200 OK\r\ncontent-length: 3000000\r\n\r\n" + LONG),
+    "cut, announced and large": fin(b"HTTP/1.1 200 OK\r\ncontent-length: 5000000\r\n\r\n" + LONG),
+    "cut, not announced": fin(b"HTTP/1.1 200 OK\r\n\r\n" + LONG),
+    "cut between chunks": fin(CHUNKED + b"%x\r\n" % len(LONG) + LONG + b"\r\n"),
+    "no last word": saying(CHUNKED + b"%x\r\n" % len(LONG) + LONG + b"\r\n0\r\n\r\n"),
     "too large in the end": fin(CHUNKED + b"9\r\n%PDF-1.7\n\r\n" + MIB * 25 + b"5\r\n%%EOF\r\n0\r\n\r\n"),
 }
 
