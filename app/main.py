@@ -85,6 +85,12 @@ def create_app(settings: Settings) -> FastAPI:
     app = api()
     load = Load(settings.requests_at_once, settings.loop_lag)
     app.router.lifespan_context = lifespan
+    _surround(app, settings, load, tracing)
+    return app
+
+
+def _surround(app: FastAPI, settings: Settings, load: Load, tracing: "Tracing | None") -> None:
+    """What a request passes on its way to a handler, the innermost first."""
     render = problem_response(settings.public_url)
     handle_errors(app, render)
     app.add_middleware(PublicAnswers)
@@ -101,7 +107,6 @@ def create_app(settings: Settings) -> FastAPI:
         expose_headers=RESPONSE_HEADERS,
     )
     app.add_middleware(RequestLog, load=load, begin_span=tracing.begin if tracing else None)
-    return app
 
 
 def _tracing(settings: Settings) -> "Tracing | None":
