@@ -11,9 +11,9 @@ import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
-from app.main import create_app, let_go
-from app.observability import configure_logging
+from app.main import create_app, start_draining
 from app.settings import Settings, SettingsError, load_settings
+from app.telemetry.logs import configure_logging
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than a gateway keeps its side, so that it never writes into a connection we just closed."""
@@ -50,7 +50,7 @@ class Server(uvicorn.Server):
         # Who asks twice, or is at the keyboard, wants it over now.
         patient = sig == signal.SIGTERM and self.started and not self._told
         self._told = True
-        let_go(self._app)
+        start_draining(self._app)
         exit_now = partial(super().handle_exit, sig, frame)
         asyncio.get_running_loop().call_later(self._drain_seconds if patient else 0, exit_now)
 

@@ -8,9 +8,9 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from app import models
-from app.memo import Memo
-from app.opening_hours import intervals, opening, time_zone
+from app.redis.derived_values import DerivedValues
 from app.sendcloud import schemas as upstream
+from app.service_points.opening_hours import intervals, opening, time_zone
 
 TEXT_LENGTH = 500
 ID_LENGTH = 100
@@ -24,7 +24,7 @@ _URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][!#-;=?-\[\]_
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _ACCEPTED = re.compile(r"([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3})(?:\s*;\s*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?")
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
-_POINTS: Memo[int, models.ServicePoint] = Memo(1024)
+_POINTS: DerivedValues[int, models.ServicePoint] = DerivedValues(1024)
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 _NEEDS_AND_ACCEPTS: Mapping[
     models.DeliveryOptionCode, tuple[Sequence[models.DeliveryMember], Sequence[models.DeliveryMember]]
@@ -77,7 +77,7 @@ def actions(data: upstream.OutgoingData, left: list[models.Item]) -> list[models
     ]
 
 
-def spoken(wanted: Iterable[str], offered: list[str]) -> str | None:
+def negotiate_language(wanted: Iterable[str], offered: list[str]) -> str | None:
     """The first wanted language that is offered, by tag or else by its first part; None is the shop's own choice."""
     tags = {language.casefold(): language for language in reversed(offered) if _TAG.fullmatch(language)}
     parts = {tag.split("-")[0]: language for tag, language in tags.items()}
@@ -266,7 +266,7 @@ def _service_point(point: upstream.ServicePoint, now: float) -> models.ServicePo
     times = point.formatted_opening_times or {}
     hours = intervals({day: list(dict.fromkeys(values))[:MAX_INTERVALS] for day, values in times.items()})
     zone = time_zone(point.country, point.latitude, point.longitude)
-    opens = opening(hours, zone, moment(now)) if zone else None
+    opens = opening(hours, zone, utc_datetime(now)) if zone else None
     return models.ServicePoint(
         id=point.id,
         code=text(point.code),
@@ -297,7 +297,7 @@ def minute(seconds: float) -> int:
     return int(seconds // 60)
 
 
-def moment(seconds: float) -> datetime:
+def utc_datetime(seconds: float) -> datetime:
     """This moment since the epoch, in UTC."""
     return datetime.fromtimestamp(seconds, UTC)
 

@@ -8,49 +8,49 @@ from typing import TYPE_CHECKING, NamedTuple
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from app.api import handoffs, operations, portal, returns, service_points, sessions, uploads
-from app.api.multipart import MAX_BYTES
-from app.api.problems import Described, handle_errors, problem_response
-from app.api.waiting import Holding
-from app.budget import Budget
-from app.cache import FleetCache, PortalCache
-from app.creation import Creation
-from app.dependencies import Services
-from app.documents import Documents
-from app.flows import Flows
-from app.labels import Labels, Schedule
-from app.limits import CallerLimit, OrderLimit, ParcelLimit
-from app.load import Load
-from app.middleware import Cors, Guard, RequestLog, Shedding
-from app.observability import (
-    BREAKER,
-    IN_FLIGHT,
-    LAG,
-    RUNNING,
-    STORE_CONNECTIONS,
-    TASKS,
-    WAITING,
-    WATCHES,
-    UpstreamCalls,
-)
-from app.points import ServicePoints
-from app.public_answers import PublicAnswers
-from app.returns import Returns
-from app.sealing import Keyring
+from app.documents import routes as documents
+from app.documents.delivery import Documents
+from app.http import operations
+from app.http.deferred import DeferredResponses
+from app.http.load import Load
+from app.http.middleware import Cors, RequestLimits, RequestLog, Shedding
+from app.http.problems import Described, handle_errors, problem_response
+from app.http.public_answers import PublicAnswers
+from app.portal import routes as portal
+from app.portal.cache import PortalCache
+from app.redis.budget import Budget
+from app.redis.encryption import Keyring
+from app.redis.rate_limits import CallerLimit, OrderLimit, ParcelLimit
+from app.redis.shared_cache import FleetCache
+from app.redis.store import Store
+from app.returns import routes as returns
+from app.returns.create import Creation
+from app.returns.labels import Labels, Schedule
+from app.returns.store import Returns
 from app.sendcloud.client import Sendcloud, connect
-from app.sendcloud.lanes import Deadlines
+from app.sendcloud.policy.bulkheads import Deadlines
+from app.sendcloud.policy.call_policy import CallPolicy, guards
 from app.sendcloud.protocol import Call
-from app.sendcloud.resilience import CallGuard, guards
-from app.sessions import SessionStore
+from app.service_points import routes as service_points
+from app.service_points.search import ServicePoints
+from app.services import Services
+from app.sessions import handoff_routes as handoffs
+from app.sessions import routes as sessions
+from app.sessions.dependencies import end_session, ending_session_id, live_session
+from app.sessions.lookup import Flows
+from app.sessions.store import SessionStore
 from app.settings import Settings, SettingsError
-from app.store import Store
+from app.telemetry.cost import UpstreamCalls
+from app.telemetry.metrics import BREAKER, IN_FLIGHT, LAG, RUNNING, STORE_CONNECTIONS, TASKS, WAITING, WATCHES
+from app.uploads import routes as uploads
+from app.uploads.multipart import MAX_BYTES
 
 if TYPE_CHECKING:
-    from app.tracing import Tracing
+    from app.telemetry.traces import Tracing
 
 MARGIN_SECONDS = 2.0
 """Beyond its deadline, before a call of another replica counts as dead."""
-ROUTED = (portal, sessions, handoffs, service_points, returns, uploads, operations)
+ROUTED = (portal, sessions, handoffs, service_points, returns, documents, uploads, operations)
 REQUEST_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Prefer", "Last-Event-ID", "If-None-Match"]
 RESPONSE_HEADERS = [
     "Location",
@@ -92,11 +92,11 @@ def create_app(settings: Settings) -> FastAPI:
 def _surround(app: FastAPI, settings: Settings, load: Load, tracing: "Tracing | None") -> None:
     """What a request passes on its way to a handler, the innermost first."""
     render = problem_response(settings.public_url)
-    handle_errors(app, render)
+    handle_errors(app, render, end_session)
     app.add_middleware(PublicAnswers)
     # Around it: what is kept knows its route only as long as that is not taken away.
-    app.add_middleware(Holding)
-    app.add_middleware(Guard, problem=render, body_limits={uploads.PATH: MAX_BYTES})
+    app.add_middleware(DeferredResponses)
+    app.add_middleware(RequestLimits, problem=render, body_limits={uploads.PATH: MAX_BYTES})
     app.add_middleware(Shedding, problem=render, load=load)
     app.add_middleware(
         Cors,
@@ -113,13 +113,13 @@ def _tracing(settings: Settings) -> "Tracing | None":
     if not settings.traces_url:
         return None
     try:
-        from app.tracing import Tracing  # noqa: PLC0415  half a second and packages that not everybody has
+        from app.telemetry.traces import Tracing  # noqa: PLC0415  half a second and packages that not everybody has
     except ModuleNotFoundError:
         raise SettingsError("BFF_TRACES_URL: needs the packages of locks/otel.txt") from None
     return Tracing(settings.traces_url)
 
 
-def let_go(app: FastAPI) -> None:
+def start_draining(app: FastAPI) -> None:
     """Answers everybody who waits with what is known and sends all others elsewhere, before the process stops."""
     services: Services | None = getattr(app.state, "services", None)
     if services:
@@ -142,6 +142,7 @@ def api() -> FastAPI:
         # A redirect would go to the host that the request names.
         redirect_slashes=False,
     )
+    app.session_dependencies = {live_session, ending_session_id}
     hot = (sessions.hot, returns.hot, service_points.hot)
     # First what is asked for most, for paths are compared one after the other; and all as they are, without a router
     # around each: it would be asked for every request.
@@ -180,7 +181,7 @@ async def running_services(settings: Settings, load: Load) -> AsyncIterator[Serv
         yield _services(settings, load, keyring, parts)
 
 
-def _parts(settings: Settings, store: Store, keyring: Keyring, guarded: Mapping[Call, CallGuard]) -> Parts:
+def _parts(settings: Settings, store: Store, keyring: Keyring, guarded: Mapping[Call, CallPolicy]) -> Parts:
     sendcloud = connect(settings.upstream_url, settings.service_points_url, guarded)
     kept = Returns(store, keyring, settings.return_ttl, settings.claim_ttl, settings.create_lease)
     silence = settings.poll_deadline + MARGIN_SECONDS
@@ -229,9 +230,9 @@ def _show(labels: Labels, store: Store, load: Load) -> None:
     TASKS.set_function(lambda: len(asyncio.all_tasks()))
 
 
-def _show_guard(guard: CallGuard) -> None:
-    BREAKER.labels(guard.lane.name).set_function(lambda: guard.state)
-    RUNNING.labels(guard.lane.name).set_function(lambda: guard.lane.running)
+def _show_guard(guard: CallPolicy) -> None:
+    BREAKER.labels(guard.bulkhead.name).set_function(lambda: guard.state)
+    RUNNING.labels(guard.bulkhead.name).set_function(lambda: guard.bulkhead.running)
 
 
 def _budget(settings: Settings, store: Store) -> Budget:

@@ -1,8 +1,7 @@
 """Which transport should carry the reads? Run `python -m bench.transports` with the `bench` group installed.
 
-Every candidate is handed `httpx.Request` objects directly, as `app/sendcloud/transport.py` does with the POSTs, against
-a stub in another process that answers 4.8 KB of JSON. Rounds alternate between the candidates; figures are medians of
-ratios to `httpx.AsyncClient`, so they hold inside one run only. aiohttp without httpx's API is part of `bench.beside`.
+Every candidate is handed `httpx.Request` objects directly, as the transport of the POSTs does, against a stub in
+another process that answers 4.8 KB of JSON. Rounds alternate between the candidates; figures are medians of
 """  # noqa: INP001  run as a module, never imported
 
 import asyncio

@@ -1,11 +1,11 @@
-"""`make docs`: the pages of the problems, and their index, from the one table in app/api/kinds."""
+"""`make docs`: the pages of the problems, and their index, from the one table in app/http/problem_types."""
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.api.kinds import ALL_KINDS
-from app.api.pages import ANY_CALL, documented, sections, status_line
+from app.http.problem_types import ALL_PROBLEM_TYPES
+from app.http.problem_types.pages import ANY_CALL, documented, sections, status_line
 from app.main import api
 from app.models import ProblemKind
 
@@ -17,7 +17,7 @@ HEAD = "| code | status | retryable | meaning | what helps |\n|---|---|---|---|-
 def documents() -> Mapping[Path, str]:
     """What each file has to hold; of the index the table is made, the words around it stay."""
     description = api().openapi()
-    problems = [documented(kind, description) for kind in ALL_KINDS.values()]
+    problems = [documented(kind, description) for kind in ALL_PROBLEM_TYPES.values()]
     before, after = re.split(r"(?:^\|.*\n)+", INDEX.read_text("utf-8"), flags=re.MULTILINE)
     pages = {PAGES / f"{problem.code}.md": page(problem) for problem in problems}
     return {INDEX: before + HEAD + "".join(map(row, problems)) + after, **pages}

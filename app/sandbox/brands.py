@@ -42,15 +42,19 @@ class Brand:
     def portal(self, language: str | None) -> Json:
         """E1: the settings in `language` if the shop has it, else in its first language (our choice)."""
         settings = self.settings
-        spoken = language if language in settings["languages"] else settings["languages"][0]
-        texts = load("texts")[spoken]
+        negotiate_language = language if language in settings["languages"] else settings["languages"][0]
+        texts = load("texts")[negotiate_language]
         portal = {
             "reasons": [{"id": number, "description": texts["reasons"][str(number)]} for number in settings["reasons"]],
             "support_url": f"{settings['brand']['website']}/help",
             "return_policy_url": f"{settings['brand']['website']}/returns",
             "enable_branded_footer": True,
             "enable_branded_header": True,
-            "layout": {"type": "standard", "helper_text": settings["helper_text"][spoken], "background_image": None},
+            "layout": {
+                "type": "standard",
+                "helper_text": settings["helper_text"][negotiate_language],
+                "background_image": None,
+            },
             "enable_refunds": True,
             "refund_options": [refund | {"label": texts["refunds"][refund["code"]]} for refund in settings["refunds"]],
         }

@@ -19,13 +19,13 @@ Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Decimal = Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")]
 
 
-class Wire(BaseModel):
+class StrictModel(BaseModel):
     """Documented fields only, of exactly the documented type; null is no value."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
-class Product(Wire):
+class Product(StrictModel):
     """One product that goes back."""
 
     product_id: int | str
@@ -40,7 +40,7 @@ class Product(Wire):
     weight: str = ""
 
 
-class IncomingParcel(Wire):
+class IncomingParcel(StrictModel):
     """Who sends how many parcels."""
 
     from_name: str
@@ -57,13 +57,13 @@ class IncomingParcel(Wire):
     collo_count: int = Field(1, ge=1)
 
 
-class RefundType(Wire):
+class RefundType(StrictModel):
     """The chosen code."""
 
     code: str
 
 
-class Refund(Wire):
+class Refund(StrictModel):
     """What the customer gets."""
 
     refund_type: RefundType
@@ -77,7 +77,7 @@ class ServicePointChoice(BaseModel):
     id: int
 
 
-class Functionalities(Wire):
+class Functionalities(StrictModel):
     """How the first mile goes."""
 
     first_mile: Literal["pickup", "dropoff", "pickup_dropoff", "fulfilment"] = "dropoff"
@@ -86,7 +86,7 @@ class Functionalities(Wire):
     returns: bool = False
 
 
-class Image(Wire):
+class Image(StrictModel):
     """A file that E3 took."""
 
     filename: str
@@ -94,7 +94,7 @@ class Image(Wire):
     description: str = ""
 
 
-class Importer(Wire):
+class Importer(StrictModel):
     """The importer of record."""
 
     name: str = Field(max_length=75)
@@ -110,7 +110,7 @@ class Importer(Wire):
     email: str = Field("", max_length=320)
 
 
-class TaxNumber(Wire):
+class TaxNumber(StrictModel):
     """One tax number."""
 
     name: str
@@ -118,7 +118,7 @@ class TaxNumber(Wire):
     value: str = Field(max_length=100)
 
 
-class ReturnData(Wire):
+class ReturnData(StrictModel):
     """How the goods went out."""
 
     return_postal_code: str = Field("", max_length=12)
@@ -127,7 +127,7 @@ class ReturnData(Wire):
     outbound_carrier_name: str = Field("", max_length=50)
 
 
-class Customs(Wire):
+class Customs(StrictModel):
     """For returns that cross a customs border."""
 
     customs_invoice_nr: str = Field(min_length=1)
@@ -144,7 +144,7 @@ class Customs(Wire):
     return_data: ReturnData | None = None
 
 
-class Incoming(Wire):
+class Incoming(StrictModel):
     """The body of E4. `reason` may be null where every product names its own (our choice)."""
 
     reason: int | None

@@ -11,8 +11,8 @@ from typing_extensions import override
 
 from app.__main__ import Server
 from app.main import create_app
-from app.observability import configure_logging
 from app.settings import Settings, load_settings
+from app.telemetry.logs import configure_logging
 
 PAGE = Path(__file__).parent / "page"
 POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -15,9 +15,8 @@ from app.errors import (
     UpstreamUnavailable,
 )
 from app.sendcloud import protocol
+from app.sendcloud.policy.call_policy import CallPolicy
 from app.sendcloud.protocol import Call, Picture, Request
-from app.sendcloud.reads import Reads
-from app.sendcloud.resilience import CallGuard
 from app.sendcloud.schemas import (
     CreatedReturn,
     LabelStatus,
@@ -28,9 +27,10 @@ from app.sendcloud.schemas import (
     ServicePointQuery,
     Upload,
 )
-from app.sendcloud.transport import CREATES, Transported
-from app.sendcloud.wire import Answer, Wire, complete, content_length, exchange, read
-from app.sendcloud.witness import Witness
+from app.sendcloud.transport.aiohttp_transport import AiohttpTransport
+from app.sendcloud.transport.base import Answer, Transport, complete, content_length, exchange, read
+from app.sendcloud.transport.httpx_transport import CREATES, HttpxTransport
+from app.sendcloud.transport.send_tracker import SendTracker
 
 T = TypeVar("T")
 
@@ -58,9 +58,9 @@ class Sendcloud:
         panel_url: str,
         service_points_url: str,
         *,
-        reads: Wire,
-        creates: Wire,
-        guards: Mapping[Call, CallGuard],
+        reads: Transport,
+        creates: Transport,
+        guards: Mapping[Call, CallPolicy],
     ) -> None:
         self._panel_url = panel_url.rstrip("/")
         self._service_points_url = service_points_url.rstrip("/")
@@ -128,10 +128,10 @@ class Sendcloud:
         """
         request = protocol.incoming(self._panel_url, brand, access_token, new_return)
         guard = self._guards[request.call]
-        witness = Witness(before_first_byte)
+        witness = SendTracker(before_first_byte)
         async with guard.slot() as deadline, guard.attempt(request, deadline) as attempt:
             try:
-                answer = await exchange(self._creates, request, guard.lane.timeouts(deadline), deadline, witness)
+                answer = await exchange(self._creates, request, guard.bulkhead.timeouts(deadline), deadline, witness)
             except Exception as error:
                 if not witness.proves_never_sent:
                     raise ReturnOutcomeUnknown("no whole answer to a creation that may have been sent") from error
@@ -146,10 +146,10 @@ class Sendcloud:
         async with guard.slot() as deadline:
             return await guard.repeated(deadline, partial(self._asked, self._reads, request, deadline))
 
-    async def _asked(self, wire: Wire, request: Request[T], deadline: float) -> T:
+    async def _asked(self, wire: Transport, request: Request[T], deadline: float) -> T:
         guard = self._guards[request.call]
         async with guard.attempt(request, deadline) as attempt:
-            answer = await exchange(wire, request, guard.lane.timeouts(deadline), deadline)
+            answer = await exchange(wire, request, guard.bulkhead.timeouts(deadline), deadline)
             attempt.status, _, _ = answer
             return protocol.decode(request, *answer)
 
@@ -164,7 +164,7 @@ class Sendcloud:
         """The document as far as its head, on a connection that is given back with the stack."""
         guard = self._guards[request.call]
         async with guard.attempt(request, deadline) as attempt, AsyncExitStack() as opening:
-            response = self._reads.response(request, guard.lane.timeouts(deadline), deadline)
+            response = self._reads.response(request, guard.bulkhead.timeouts(deadline), deadline)
             head, chunks = await opening.enter_async_context(response)
             attempt.status = head.status
             if attempt.status != HTTPStatus.OK:
@@ -174,7 +174,7 @@ class Sendcloud:
         return Document(length, complete(chunks, length))
 
 
-def _created(request: Request[CreatedReturn], witness: Witness, answer: Answer) -> CreatedReturn:
+def _created(request: Request[CreatedReturn], witness: SendTracker, answer: Answer) -> CreatedReturn:
     if not witness.saw_it_leave:
         raise ReturnOutcomeUnknown("an answer through a transport that does not tell when it sends")
     try:
@@ -185,13 +185,13 @@ def _created(request: Request[CreatedReturn], witness: Witness, answer: Answer) 
         raise ReturnOutcomeUnknown("no usable answer to a creation that was sent") from error
 
 
-def connect(panel_url: str, service_points_url: str, guards: Mapping[Call, CallGuard]) -> Sendcloud:
+def connect(panel_url: str, service_points_url: str, guards: Mapping[Call, CallPolicy]) -> Sendcloud:
     """A client on real connections."""
     tls = httpx.create_ssl_context(trust_env=False)
     return Sendcloud(
         panel_url,
         service_points_url,
-        reads=Reads(tls),
-        creates=Transported(httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES)),
+        reads=AiohttpTransport(tls),
+        creates=HttpxTransport(httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES)),
         guards=guards,
     )

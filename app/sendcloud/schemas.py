@@ -11,16 +11,15 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     JsonValue,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
-from typing_extensions import override
+
+from app.domain import RedactedModel
 
 T = TypeVar("T")
 
@@ -67,29 +66,10 @@ LenientList = Annotated[
 """The well-formed elements of a list, the first thousand at most; null counts as empty."""
 
 
-class Quiet(BaseModel):
-    """Everything that crosses the border to the upstream: frozen, and silent in logs and tracebacks."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="ignore",
-        allow_inf_nan=False,
-        coerce_numbers_to_str=True,
-        hide_input_in_errors=True,
-        serialize_by_alias=True,
-        validate_by_name=True,
-        validate_by_alias=True,
-    )
-
-    @override
-    def __repr_args__(self) -> list[tuple[str | None, object]]:
-        return []
-
-
 # E1, portal settings
 
 
-class Layout(Quiet):
+class Layout(RedactedModel):
     """How the hosted portal looks."""
 
     type: Text = ""
@@ -97,25 +77,25 @@ class Layout(Quiet):
     background_image: str | None = None
 
 
-class Logo(Quiet):
+class Logo(RedactedModel):
     """A brand's picture; the upstream sends `{}` where there is none."""
 
     url: Text = ""
 
 
-class BrandFooter(Quiet):
+class BrandFooter(RedactedModel):
     """Whom to write to."""
 
     support_email: Text = ""
 
 
-class CustomizationSettings(Quiet):
+class CustomizationSettings(RedactedModel):
     """What the branded portal shows; its header is not read."""
 
     footer: Lenient[BrandFooter] = None
 
 
-class Brand(Quiet):
+class Brand(RedactedModel):
     """The shop's brand; `domain` names it in every path."""
 
     id: Id
@@ -129,14 +109,14 @@ class Brand(Quiet):
     customization_settings: Lenient[CustomizationSettings] = None
 
 
-class Reason(Quiet):
+class Reason(RedactedModel):
     """A return reason that this portal offers, translated."""
 
     id: Id
     description: Text = ""
 
 
-class RefundOption(Quiet):
+class RefundOption(RedactedModel):
     """A way to be refunded: `money`, `credit`, `exchange` and whatever else the upstream may add."""
 
     code: str
@@ -144,7 +124,7 @@ class RefundOption(Quiet):
     require_message: bool = False
 
 
-class Portal(Quiet):
+class Portal(RedactedModel):
     """A brand's return portal; all fields after `brand` are known from clients only (openapi/sendcloud.yaml)."""
 
     reasons: LenientList[Reason] = Field(default_factory=list)
@@ -161,7 +141,7 @@ class Portal(Quiet):
     delivery_options: LenientList[str] = Field(default_factory=list)
 
 
-class ReturnLocation(Quiet):
+class ReturnLocation(RedactedModel):
     """A store that takes returns; joins to `ShopDistance.id` (inferred)."""
 
     id: Id
@@ -174,7 +154,7 @@ class ReturnLocation(Quiet):
     postal_code: Text = ""
 
 
-class PortalSettings(Quiet):
+class PortalSettings(RedactedModel):
     """The answer to E1."""
 
     portal: Portal
@@ -184,7 +164,7 @@ class PortalSettings(Quiet):
 # E2, outgoing parcel, and service points
 
 
-class Country(Quiet):
+class Country(RedactedModel):
     """ISO 3166 codes and an English name."""
 
     iso_2: str
@@ -192,27 +172,27 @@ class Country(Quiet):
     name: Text = ""
 
 
-class Coordinates(Quiet):
+class Coordinates(RedactedModel):
     """WGS 84 degrees, as numbers or strings."""
 
     latitude: Latitude
     longitude: Longitude
 
 
-class AddressDivided(Quiet):
+class AddressDivided(RedactedModel):
     """The street without its number, and the number."""
 
     street: Text = ""
     house_number: Text = ""
 
 
-class CarrierCode(Quiet):
+class CarrierCode(RedactedModel):
     """A carrier by code alone."""
 
     code: Text = ""
 
 
-class Parcel(Quiet):
+class Parcel(RedactedModel):
     """The parcel that went out; `id` is null for orders never shipped with Sendcloud."""
 
     id: Id | None
@@ -238,7 +218,7 @@ class Parcel(Quiet):
     carrier: Lenient[CarrierCode] = None
 
 
-class Product(Quiet):
+class Product(RedactedModel):
     """A line of the order; ids are strings, and integers are accepted (docs/upstream.md C3)."""
 
     id: str
@@ -249,14 +229,14 @@ class Product(Quiet):
     returnable: bool
 
 
-class CarrierLogo(Quiet):
+class CarrierLogo(RedactedModel):
     """URLs of a carrier's pictures."""
 
     full: Text = ""
     icon: Text = ""
 
 
-class Carrier(Quiet):
+class Carrier(RedactedModel):
     """A carrier that takes this parcel back."""
 
     code: str
@@ -264,7 +244,7 @@ class Carrier(Quiet):
     logo: Lenient[CarrierLogo] = None
 
 
-class NationalCarrier(Quiet):
+class NationalCarrier(RedactedModel):
     """The postal carrier for those far from any drop-off point."""
 
     code: Text = ""
@@ -273,14 +253,14 @@ class NationalCarrier(Quiet):
     logo: Lenient[CarrierLogo] = None
 
 
-class ShopDistance(Quiet):
+class ShopDistance(RedactedModel):
     """How far a store is, in metres."""
 
     id: Id
     distance: float
 
 
-class ServicePoint(Quiet):
+class ServicePoint(RedactedModel):
     """A place to drop parcels off; `is_active` says that the data is fresh, not that the place is open."""
 
     id: Id
@@ -307,7 +287,7 @@ class ServicePoint(Quiet):
     general_shop_type: str | None = None
 
 
-class OutgoingData(Quiet):
+class OutgoingData(RedactedModel):
     """`data` of the answer to E2."""
 
     parcel: Parcel
@@ -321,7 +301,7 @@ class OutgoingData(Quiet):
     shipping_method_ids: LenientList[Id] = Field(default_factory=list)
 
 
-class Outgoing(Quiet):
+class Outgoing(RedactedModel):
     """The answer to E2: the parcel, and the two tokens that open the rest of the API."""
 
     data: OutgoingData
@@ -329,7 +309,7 @@ class Outgoing(Quiet):
     service_points_token: Token
 
 
-class ServicePointQuery(Quiet):
+class ServicePointQuery(RedactedModel):
     """What to search service points by (S1). The disputed `postal_code` is not offered (docs/upstream.md C8)."""
 
     country: str
@@ -343,7 +323,7 @@ class ServicePointQuery(Quiet):
 # E3, file upload
 
 
-class Upload(Quiet):
+class Upload(RedactedModel):
     """A stored file: `filename` is what E4 takes, `name` the form field it came in; it lives 48 hours unless used."""
 
     filename: Annotated[str, Field(min_length=1, max_length=1024)]
@@ -354,20 +334,20 @@ class Upload(Quiet):
 # E4, create a return
 
 
-class RefundType(Quiet):
+class RefundType(RedactedModel):
     """A refund option by code."""
 
     code: str
 
 
-class Refund(Quiet):
+class Refund(RedactedModel):
     """How the shopper wants to be refunded."""
 
     refund_type: RefundType
     message: str = ""
 
 
-class ReturnedProduct(Quiet):
+class ReturnedProduct(RedactedModel):
     """A line of the return; `value` is a number, as documented (docs/upstream.md C14)."""
 
     product_id: str
@@ -381,7 +361,7 @@ class ReturnedProduct(Quiet):
     weight: str | None = None
 
 
-class IncomingParcel(Quiet):
+class IncomingParcel(RedactedModel):
     """Who sends the parcel back and from where; `from_address_1` is the street without its number."""
 
     from_name: str
@@ -398,19 +378,19 @@ class IncomingParcel(Quiet):
     collo_count: int = 1
 
 
-class ServicePointChoice(Quiet):
+class ServicePointChoice(RedactedModel):
     """The chosen service point by id."""
 
     id: int
 
 
-class SelectedFunctionalities(Quiet):
+class SelectedFunctionalities(RedactedModel):
     """The first mile: `pickup`, `dropoff`, `pickup_dropoff` or `fulfilment`."""
 
     first_mile: str
 
 
-class Image(Quiet):
+class Image(RedactedModel):
     """An uploaded picture of a product; `filename` comes from E3."""
 
     filename: str
@@ -418,7 +398,7 @@ class Image(Quiet):
     description: str
 
 
-class NewReturn(Quiet):
+class NewReturn(RedactedModel):
     """The body of E4."""
 
     reason: int
@@ -436,7 +416,7 @@ class NewReturn(Quiet):
     customs_information: dict[str, JsonValue] | None = None
 
 
-class ReturnAccepted(Quiet):
+class ReturnAccepted(RedactedModel):
     """The answer to E4 as it comes; `poller_url` is null or absent where nothing is to be polled."""
 
     return_id: Id = Field(alias="return")
@@ -445,7 +425,7 @@ class ReturnAccepted(Quiet):
     payment_url: object = None
 
 
-class CreatedReturn(Quiet):
+class CreatedReturn(RedactedModel):
     """A return that exists now. `payment_url` is https or None; it is for the shopper and never fetched."""
 
     return_id: int
@@ -457,7 +437,7 @@ class CreatedReturn(Quiet):
 # E5, label polling
 
 
-class LabelAnnounced(Quiet):
+class LabelAnnounced(RedactedModel):
     """The 200 answer to E5 as it comes."""
 
     download_url: object
@@ -467,11 +447,11 @@ class LabelAnnounced(Quiet):
     customs_declaration_url: object = None
 
 
-class LabelPending(Quiet):
+class LabelPending(RedactedModel):
     """Not ready, or waiting for payment: the upstream says 202 to both."""
 
 
-class LabelReady(Quiet):
+class LabelReady(RedactedModel):
     """The label can be downloaded. `customs_path` is relative to the panel base, None if there is no acceptable one."""
 
     download_token: str
@@ -481,7 +461,7 @@ class LabelReady(Quiet):
     customs_path: str | None
 
 
-class LabelFailed(Quiet):
+class LabelFailed(RedactedModel):
     """The announcement failed; by status alone it cannot be told from a fault of the server."""
 
 

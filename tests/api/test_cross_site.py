@@ -10,9 +10,9 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.http.session_id import SessionId
 from app.main import api
-from app.sealing import seal
-from app.sessions import SessionId
+from app.redis.encryption import seal
 from tests.support.processes import Bff, Valkey, fresh, running_bff
 from tests.support.raw_server import closed_port
 from tests.support.samples import UNCHANGED

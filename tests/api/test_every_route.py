@@ -5,10 +5,10 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app import main
-from app.api.multipart import MAX_BYTES
-from app.api.uploads import PATH as UPLOADS
-from app.middleware import MAX_BODY_BYTES, MAX_HEADER_BYTES
+from app.http.middleware import MAX_BODY_BYTES, MAX_HEADER_BYTES
 from app.models import Problem
+from app.uploads.multipart import MAX_BYTES
+from app.uploads.routes import PATH as UPLOADS
 from tests.support.processes import Bff, fresh
 from tests.support.raw_client import request
 from tests.support.shopper import key, shopper

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from app.sandbox.scenarios import SCENARIOS
-from app.sendcloud.breaker import FAILURES_IN_A_ROW
+from app.sendcloud.policy.breaker import FAILURES_IN_A_ROW
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, key, look_up, shopper, told

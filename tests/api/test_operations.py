@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.api.kinds import ALL_KINDS
+from app.http.problem_types import ALL_PROBLEM_TYPES
 from app.main import api
 from tests.support.processes import Bff
 from tests.support.shopper import told
@@ -53,10 +53,10 @@ async def test_page_of_the_description(bff: Bff) -> None:
     assert "http" not in page.text.replace("https://www.w3.org", "")
 
 
-@pytest.mark.parametrize("code", ALL_KINDS)
+@pytest.mark.parametrize("code", ALL_PROBLEM_TYPES)
 async def test_problem_pages(bff: Bff, code: str) -> None:
     """Every problem code has a page: JSON unless HTML is preferred, the same words in both, nothing from elsewhere."""
-    kind = ALL_KINDS[code]
+    kind = ALL_PROBLEM_TYPES[code]
     known = (await bff.http.get(f"/problems/{code}")).json()
     assert known == kind._asdict() | {"calls": known["calls"]}
     page = await bff.http.get(f"/problems/{code}", headers={"Accept": BROWSER})

@@ -13,14 +13,15 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from app.http.session_id import SessionId
 from app.main import api
 from app.models import FINAL_STATES
-from app.records import ReturnRecord
+from app.redis.encryption import Keyring, RecordUnreadable, _derived, seal, unseal
+from app.redis.store import Store
+from app.returns.records import ReturnRecord
 from app.sandbox.scenarios import PAGE
-from app.sealing import Keyring, RecordUnreadable, _derived, seal, unseal
 from app.sendcloud.schemas import Outgoing
-from app.sessions import SessionId, SessionStore
-from app.store import Store
+from app.sessions.store import SessionStore
 from tests.support.collector import running_collector
 from tests.support.processes import SECRET_KEY, Bff, Valkey, eventually, fresh, running_bff, running_valkey
 from tests.support.retention import families, family_of

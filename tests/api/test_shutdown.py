@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from app.api.returns import RECONNECT_ELSEWHERE_MS, RECONNECT_MS
+from app.returns.routes import RECONNECT_ELSEWHERE_MS, RECONNECT_MS
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import shopper, told

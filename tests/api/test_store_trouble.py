@@ -9,8 +9,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.returns import SETTLE_SECONDS
-from app.sealing import ANOTHER_KEY_SECONDS
+from app.redis.encryption import ANOTHER_KEY_SECONDS
+from app.returns.store import SETTLE_SECONDS
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff, running_valkey
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, look_up, shopper

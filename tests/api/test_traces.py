@@ -10,11 +10,11 @@ import httpx
 import pytest_asyncio
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from app.api.kinds import ALL_KINDS
+from app.http.middleware import METHODS
+from app.http.problem_types import ALL_PROBLEM_TYPES
 from app.main import api
-from app.middleware import METHODS
-from app.sendcloud.lanes import Deadlines, lanes
-from app.sendcloud.resilience import Outcome
+from app.sendcloud.policy.bulkheads import Deadlines, bulkheads
+from app.sendcloud.policy.call_policy import Outcome
 from tests.support.collector import AT_ONCE, Collector, attributes, running_collector
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.raw_server import answer, raw_server
@@ -22,9 +22,9 @@ from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import look_up, shopper
 
 SPAN_OF_CALLER = "00f067aa0ba902b7"
-LANES = {lane.name for lane in lanes(Deadlines()).values()}
+LANES = {lane.name for lane in bulkheads(Deadlines()).values()}
 ROUTES = {*api().openapi()["paths"], "unknown"}
-CODES = {*ALL_KINDS}
+CODES = {*ALL_PROBLEM_TYPES}
 
 
 def sent(trace_id: str, flags: str = "01") -> dict[str, str]:

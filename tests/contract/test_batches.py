@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 from redis.exceptions import ResponseError
 
-from app.budget import Line
 from app.errors import StoreUnavailable, UpstreamUnavailable
-from app.node import TOGETHER, Node, Reply, Server
-from app.store import Limit, Store
+from app.redis.budget import Line
+from app.redis.connections.server import TOGETHER, Node, Reply, Server
+from app.redis.store import Limit, Store
 from tests.support.processes import LOCAL, Valkey
 
 SOON_SECONDS = 1.0

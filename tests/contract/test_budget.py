@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from app.budget import Budget
 from app.errors import StoreUnavailable, UpstreamUnavailable
-from app.store import Limit, Store
+from app.redis.budget import Budget
+from app.redis.store import Limit, Store
 from tests.support.processes import Valkey, free_port
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import pytest
 import pytest_asyncio
 
-from app.cache import ROOM_OF_ONE_PARCEL, Cached, FleetCache
 from app.errors import (
     BadUpstream,
     BrandNotFound,
@@ -18,7 +17,8 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
-from app.store import Store
+from app.redis.shared_cache import ROOM_OF_ONE_PARCEL, Cached, FleetCache
+from app.redis.store import Store
 from tests.support.processes import Valkey, eventually
 from tests.support.raw_server import closed_port
 

@@ -30,7 +30,7 @@ from app.errors import (
     UpstreamUnavailable,
 )
 from app.sendcloud.client import Sendcloud
-from app.sendcloud.lanes import Deadlines
+from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.protocol import Picture
 from app.sendcloud.schemas import (
     CreatedReturn,
@@ -50,7 +50,7 @@ from app.sendcloud.schemas import (
     ServicePointQuery,
 )
 from app.sendcloud.tokens import token_expiry
-from app.sendcloud.transport import Transported
+from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.sandbox import POSTAL_CODES, SandboxProcess, running_sandbox
 from tests.support.unlimited import unlimited
 
@@ -91,7 +91,9 @@ async def _transport() -> AsyncIterator[Recorder]:
 @pytest.fixture(name="sendcloud")
 def _sendcloud(sandbox: SandboxProcess, transport: Recorder) -> Sendcloud:
     urls = (sandbox.panel_url, sandbox.service_points_url)
-    return Sendcloud(*urls, reads=Transported(transport), creates=Transported(transport), guards=unlimited(DEADLINES))
+    return Sendcloud(
+        *urls, reads=HttpxTransport(transport), creates=HttpxTransport(transport), guards=unlimited(DEADLINES)
+    )
 
 
 def new_return(outgoing: Outgoing, **changes: object) -> NewReturn:

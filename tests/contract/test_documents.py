@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 import pytest_asyncio
 
-from app.documents import DIRECT_READERS, PUMPS, Documents
+from app.documents.delivery import DIRECT_READERS, PUMPS, Documents
+from app.documents.download import CHUNK_BYTES, KEPT_SECONDS, MAX_KEPT_BYTES, PASSING_SECONDS, RECENT_CHUNKS
 from app.errors import (
     BadUpstream,
     StoreUnavailable,
@@ -18,12 +19,11 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
-from app.node import CONNECTIONS
-from app.observability import REGISTRY
-from app.pump import CHUNK_BYTES, KEPT_SECONDS, MAX_KEPT_BYTES, PASSING_SECONDS, RECENT_CHUNKS
-from app.sealing import Keyring
+from app.redis.connections.server import CONNECTIONS
+from app.redis.encryption import Keyring
+from app.redis.store import Store
 from app.sendcloud.client import Document
-from app.store import Store
+from app.telemetry.metrics import REGISTRY
 from tests.support.processes import Valkey, running_valkey
 
 HEAD, END = b"%PDF-1.7\n", b"%%EOF\n"

@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 
 from app.errors import StoreUnavailable, TooManyFailedLookups
-from app.limits import FORGOTTEN_SECONDS, Attempt, CallerLimit, OrderLimit
-from app.sealing import Keyring
-from app.store import Store
+from app.redis.encryption import Keyring
+from app.redis.rate_limits import FORGOTTEN_SECONDS, Attempt, CallerLimit, OrderLimit
+from app.redis.store import Store
 from tests.support.processes import Valkey, running_valkey
 from tests.support.raw_server import closed_port
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from app.documents.download import MAGIC
 from app.errors import BffError, ReturnOutcomeUnknown, UpstreamError, UpstreamRejected, UpstreamUnavailable
-from app.pump import MAGIC
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.protocol import Call
 from tests.support.calls import PUBLIC_CALLS, clients, made

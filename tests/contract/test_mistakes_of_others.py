@@ -15,7 +15,7 @@ import pytest_asyncio
 import yaml
 from pydantic import ValidationError
 
-from app import enrichment, incoming
+from app import enrichment
 from app.errors import (
     BadUpstream,
     BffError,
@@ -24,9 +24,10 @@ from app.errors import (
     UpstreamUnavailable,
 )
 from app.models import NewReturn, NewSession
-from app.sealing import RecordUnreadable, seal, unseal
+from app.redis.encryption import RecordUnreadable, seal, unseal
+from app.returns import checks
 from app.sendcloud import protocol
-from app.sendcloud.lanes import Deadlines, lanes
+from app.sendcloud.policy.bulkheads import Deadlines, bulkheads
 from app.sendcloud.protocol import Call
 from app.sendcloud.schemas import LabelPending, LabelReady
 from app.settings import Settings
@@ -53,9 +54,7 @@ def sent(choice: NewReturn, parcel: Mapping[str, object] = samples.UNCHANGED) ->
     """The body of a creation for this choice, from this parcel."""
     data = samples.outgoing(parcel).data
     point = samples.service_point(id=choice.delivery.service_point) if choice.delivery.service_point else None
-    document: dict[str, Any] = json.loads(
-        incoming.new_return(choice, 1, data, point).model_dump_json(exclude_none=True)
-    )
+    document: dict[str, Any] = json.loads(checks.new_return(choice, 1, data, point).model_dump_json(exclude_none=True))
     return document
 
 
@@ -212,7 +211,7 @@ def _keys(document: Any) -> set[str]:
 def test_a_product_id_is_a_string(number: object) -> None:
     """An id is no number to count with: it leaves as a string, with its zeros, however it came."""
     data = samples.outgoing(products=[samples.product(id=number)]).data
-    [line] = incoming.new_return(samples.body(items=[SHIRT | {"id": str(number)}]), 1, data, None).products
+    [line] = checks.new_return(samples.body(items=[SHIRT | {"id": str(number)}]), 1, data, None).products
     assert json.loads(line.model_dump_json())["product_id"] == str(number)
 
 
@@ -228,7 +227,7 @@ def test_a_product_id_is_a_string(number: object) -> None:
 def test_all_four_ways_back_can_be_chosen(delivery: dict[str, object]) -> None:
     """Every way back that the upstream knows can be asked for and is sent by its name."""
     choice = samples.body(delivery=delivery)
-    assert incoming.problems(choice, samples.outgoing().data, samples.portal_settings()) == []
+    assert checks.problems(choice, samples.outgoing().data, samples.portal_settings()) == []
     assert sent(choice)["delivery_option"] == delivery["option"]
 
 
@@ -254,7 +253,7 @@ def test_nothing_is_made_up() -> None:
     sender = sent(samples.body(), bare)["incoming_parcel"]
     assert [sender[f"from_{name}"] for name in ("country", "house_number", "email", "telephone")] == ["PL", "", "", ""]
     choice = samples.body(reason=None)
-    problems = incoming.problems(choice, samples.outgoing().data, samples.portal_settings())
+    problems = checks.problems(choice, samples.outgoing().data, samples.portal_settings())
     assert [problem.missing for problem in problems] == ["#/items/0/reason"]
 
 
@@ -263,7 +262,7 @@ async def test_the_outgoing_parcel_is_the_one_looked_up(bff: Bff, sandbox: Sandb
     order = fresh("UNSHIPPED")
     assert told(await (await shopper(bff.http, order)).create()) == (409, "not-returnable-online")
     assert await sandbox.ledger(kind="incoming", order=order) == []
-    new_return = incoming.new_return(samples.body(), 133700001, samples.outgoing().data, None)
+    new_return = checks.new_return(samples.body(), 133700001, samples.outgoing().data, None)
     assert new_return.outgoing_parcel == 133700001
 
 
@@ -292,11 +291,11 @@ def test_postal_codes_pass_unchanged(code: str) -> None:
 @pytest.mark.parametrize("call", Call)
 def test_every_call_has_a_deadline(call: Call) -> None:
     """No call can wait for ever: connecting, sending and every silence have an end, and so has the whole."""
-    lane = lanes(Deadlines())[call]
-    assert 0 < lane.total <= 60
-    waits = lane.timeouts(lane.total)
+    bulkhead = bulkheads(Deadlines())[call]
+    assert 0 < bulkhead.total <= 60
+    waits = bulkhead.timeouts(bulkhead.total)
     assert waits.keys() == {"connect", "pool", "read", "write"}
-    assert all(0 < wait <= lane.total and math.isfinite(wait) for wait in waits.values())
+    assert all(0 < wait <= bulkhead.total and math.isfinite(wait) for wait in waits.values())
 
 
 @pytest.mark.parametrize("call", sorted(PUBLIC_CALLS))

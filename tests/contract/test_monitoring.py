@@ -10,7 +10,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.main import api
-from app.observability import REGISTRY
+from app.telemetry.metrics import REGISTRY
 from tests.support.processes import Bff, fresh
 from tests.support.shopper import shopper
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from app.api.kinds import KINDS
+from app.http.problem_types import PROBLEM_TYPES
 from app.main import api
 
 PUBLISHED = Path(__file__).parents[2] / "openapi" / "bff.json"
@@ -49,7 +49,7 @@ def test_published_description_is_up_to_date() -> None:
 def test_every_problem_code_is_listed() -> None:
     """The schema of problems lists the codes of today, and closes the list to none of tomorrow's."""
     code = DESCRIPTION["components"]["schemas"]["Problem"]["properties"]["code"]
-    assert code["x-extensible-enum"] == sorted({kind.code for kind in KINDS.values()})
+    assert code["x-extensible-enum"] == sorted({kind.code for kind in PROBLEM_TYPES.values()})
     assert "enum" not in code
 
 
@@ -74,7 +74,7 @@ def test_operation_ids_are_stable(operation_id: str, call: str) -> None:
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 def test_errors_are_problem_documents(operation_id: str) -> None:
     """Every 4xx and 5xx answer is application/problem+json, has the one schema and names its codes."""
-    codes = {kind.code for kind in KINDS.values()}
+    codes = {kind.code for kind in PROBLEM_TYPES.values()}
     for status, response in OPERATIONS[operation_id][2]["responses"].items():
         if status[0] in "45":
             assert response["content"] == {"application/problem+json": PROBLEM}

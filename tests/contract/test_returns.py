@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import pytest
 import pytest_asyncio
 
-from app.claims import Event
 from app.errors import ClaimLost, ReturnNotFound, StoreUnavailable, UnitsClaimed
 from app.models import ReturnItem, ReturnState
-from app.records import Found, ReturnRecord
-from app.returns import SETTLE_SECONDS, Attempt, RecordChange, Returns
-from app.sealing import Keyring, RecordUnreadable
-from app.store import Store
+from app.redis.encryption import Keyring, RecordUnreadable
+from app.redis.store import Store
+from app.returns.claims import Event
+from app.returns.records import ReturnRecord, VersionedReturn
+from app.returns.store import SETTLE_SECONDS, Attempt, RecordChange, Returns
 from tests.support.processes import Valkey, eventually, running_valkey
 from tests.support.samples import return_record
 
@@ -24,18 +24,18 @@ PAUSE_MS = 800
 """Longer than the store waits for an answer."""
 
 
-def accepted(found: Found) -> ReturnRecord:
+def accepted(found: VersionedReturn) -> ReturnRecord:
     """The record after upstream took the return, with the answer to repeat."""
     record = found.became(ReturnState.LABEL_PENDING, poller_token="poller", next_poll_at=found.now)
-    return record.model_copy(update={"first_answer": Found(record, found.version + 1, found.now).public()})
+    return record.model_copy(update={"first_answer": VersionedReturn(record, found.version + 1, found.now).public()})
 
 
-def outcome_unknown(found: Found) -> ReturnRecord:
+def outcome_unknown(found: VersionedReturn) -> ReturnRecord:
     """The record after nobody knows what became of the return."""
     return found.became(ReturnState.OUTCOME_UNKNOWN)
 
 
-def refused(found: Found) -> ReturnRecord:
+def refused(found: VersionedReturn) -> ReturnRecord:
     """The record after upstream refused the return."""
     return found.became(ReturnState.FAILED)
 
@@ -59,7 +59,7 @@ class Parcel:
         await self.returns.first_byte(attempt)
         return attempt
 
-    async def created(self) -> Found:
+    async def created(self) -> VersionedReturn:
         """A return whose label is to come."""
         found = await self.returns.settle(await self.posted(), Event.ACCEPTED, accepted)
         assert found
@@ -126,7 +126,7 @@ async def test_what_somebody_else_stored_wins(parcel: Parcel) -> None:
 
 def test_the_same_state_is_no_news() -> None:
     """Becoming what it is already changes nothing of a return, not even its revision."""
-    found = Found(return_record(), 1, 5.0)
+    found = VersionedReturn(return_record(), 1, 5.0)
     assert found.became(ReturnState.CREATING, payment_url="https://pay.example") is found.record
     later = found.became(ReturnState.LABEL_PENDING)
     assert (later.revision, later.updated_at) == (2, 5.0)

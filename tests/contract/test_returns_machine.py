@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 from typing_extensions import override
 
-from app.claims import AFTER_FIRST_BYTE, Event, Phase
 from app.errors import (
     BffError,
     ClaimLost,
@@ -25,10 +24,11 @@ from app.errors import (
     UnitsClaimed,
 )
 from app.models import Return, ReturnItem, ReturnState
-from app.records import Found, ReturnRecord
-from app.returns import Attempt, RecordChange, Returns
-from app.sealing import Keyring
-from app.store import Store
+from app.redis.encryption import Keyring
+from app.redis.store import Store
+from app.returns.claims import AFTER_FIRST_BYTE, Event, Phase
+from app.returns.records import ReturnRecord, VersionedReturn
+from app.returns.store import Attempt, RecordChange, Returns
 from tests.support.processes import Valkey, eventually
 from tests.support.samples import return_record
 
@@ -69,12 +69,12 @@ keys = st.sampled_from(["key-1", "key-2", "key-3"])
 bodies = st.sampled_from(sorted(BODIES))
 
 
-def accepted(found: Found) -> ReturnRecord:
+def accepted(found: VersionedReturn) -> ReturnRecord:
     """The record after upstream took the return, with the answer to repeat; the same news once more is none."""
     if found.record.first_answer:
         return found.record
     record = found.became(ReturnState.LABEL_PENDING, poller_token="poller", next_poll_at=found.now + LONG)
-    return record.model_copy(update={"first_answer": Found(record, found.version + 1, found.now).public()})
+    return record.model_copy(update={"first_answer": VersionedReturn(record, found.version + 1, found.now).public()})
 
 
 CHANGES: Mapping[Event, RecordChange] = {
@@ -219,7 +219,7 @@ class Parcels(RuleBasedStateMachine):
             assert found is ClaimLost
             return
         request.phase = after
-        if isinstance(found, Found):
+        if isinstance(found, VersionedReturn):
             request.answer = found.record.first_answer
         self.look(request)
 
@@ -258,7 +258,7 @@ class Parcels(RuleBasedStateMachine):
         if request.phase is None:
             assert found is ReturnNotFound
             return
-        assert isinstance(found, Found)
+        assert isinstance(found, VersionedReturn)
         assert found.record.state is STATES[request.phase]
         assert [(item.id, item.quantity) for item in found.record.items] == BODIES[request.body]
 

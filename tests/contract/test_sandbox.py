@@ -77,11 +77,11 @@ async def test_settings_fit(panel: httpx.AsyncClient, brand: str) -> None:
 
 async def test_settings_are_translated(panel: httpx.AsyncClient) -> None:
     """A language of the brand is honoured, any other gives the brand's first."""
-    spoken = {}
+    negotiate_language = {}
     for language in ("nl-NL", "en-GB", "it-IT"):
         answer = (await panel.get("brand/demo/return-portal", params={"language": language})).json()
-        spoken[language] = answer["portal"]["reasons"][0]["description"]
-    assert spoken["nl-NL"] != spoken["en-GB"] == spoken["it-IT"]
+        negotiate_language[language] = answer["portal"]["reasons"][0]["description"]
+    assert negotiate_language["nl-NL"] != negotiate_language["en-GB"] == negotiate_language["it-IT"]
 
 
 @pytest.mark.parametrize("brand", POSTAL_CODES)

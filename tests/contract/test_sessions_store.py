@@ -14,9 +14,10 @@ import pytest
 import pytest_asyncio
 
 from app.errors import SessionExpired, StoreUnavailable
-from app.sealing import seal
-from app.sessions import Session, SessionId, SessionStore
-from app.store import Store
+from app.http.session_id import SessionId
+from app.redis.encryption import seal
+from app.redis.store import Store
+from app.sessions.store import Session, SessionStore
 from tests.support.processes import Valkey, eventually
 from tests.support.raw_server import closed_port
 from tests.support.samples import outgoing

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from app.errors import StoreUnavailable
-from app.store import Allowance, Change, Limit, Store, Versioned
+from app.redis.store import Allowance, Change, Limit, Store, Versioned
 from tests.support.processes import Valkey, eventually, running_valkey
 from tests.support.raw_server import closed_port
 from tests.support.topologies import running_cluster, running_sentinels

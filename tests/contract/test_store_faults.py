@@ -12,9 +12,9 @@ import pytest
 import pytest_asyncio
 
 from app.errors import StoreUnavailable
-from app.node import CONNECTIONS
-from app.observability import REGISTRY
-from app.store import Change, Limit, Store
+from app.redis.connections.server import CONNECTIONS
+from app.redis.store import Change, Limit, Store
+from app.telemetry.metrics import REGISTRY
 from tests.contract.test_store import CALLS, Call
 from tests.support.processes import LOCAL, Valkey, eventually
 from tests.support.proxy import running_proxy

@@ -21,9 +21,9 @@ from app.errors import (
     UpstreamUnavailable,
 )
 from app.sendcloud.client import Sendcloud, connect
-from app.sendcloud.lanes import Deadlines
+from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.schemas import CreatedReturn
-from app.sendcloud.transport import Transported
+from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.raw_server import (
     Behaviour,
     RawServer,
@@ -115,7 +115,7 @@ async def client(url: str, *, tls: ssl.SSLContext | None = None, mute: bool = Fa
             creates: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(verify=tls or True, limits=limits)
             creates = Mute(creates) if mute else creates
             sendcloud = Sendcloud(
-                url, url, reads=Transported(creates), creates=Transported(creates), guards=unlimited(DEADLINES)
+                url, url, reads=HttpxTransport(creates), creates=HttpxTransport(creates), guards=unlimited(DEADLINES)
             )
             stack.push_async_callback(sendcloud.aclose)
         yield sendcloud

@@ -19,11 +19,11 @@ from app.errors import (
 )
 from app.sendcloud import protocol
 from app.sendcloud.client import Sendcloud, connect
-from app.sendcloud.lanes import Deadlines
+from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.protocol import Call
-from app.sendcloud.reads import Reads
 from app.sendcloud.schemas import LabelPending
-from app.sendcloud.wire import exchange
+from app.sendcloud.transport.aiohttp_transport import AiohttpTransport
+from app.sendcloud.transport.base import exchange
 from tests.support import calls
 from tests.support.raw_server import (
     Behaviour,
@@ -298,7 +298,10 @@ async def test_deadlines_do_not_wear_the_client_out() -> None:
     async def moody(writer: asyncio.StreamWriter) -> None:
         await (answer(202) if well.is_set() else silence)(writer)
 
-    async with raw_server(moody) as server, aclosing(Reads(httpx.create_ssl_context(trust_env=False))) as reads:
+    async with (
+        raw_server(moody) as server,
+        aclosing(AiohttpTransport(httpx.create_ssl_context(trust_env=False))) as reads,
+    ):
         url = f"http://127.0.0.1:{server.port}"
         for _ in range(4):
             # With a breaker of its own each time, or most of them would never reach the connections.
@@ -331,7 +334,7 @@ async def test_a_deadline_that_has_passed_is_kept() -> None:
     """No time left is not unlimited time."""
     async with raw_server(trickle(b"HTTP/1.1 100 Continue\r\n\r\n" * 200, 0.01)) as server:
         request = protocol.polling(f"http://127.0.0.1:{server.port}", "my-shop", "a.b.c")
-        async with aclosing(Reads(ssl.create_default_context())) as reads:
+        async with aclosing(AiohttpTransport(ssl.create_default_context())) as reads:
             now = asyncio.get_running_loop().time()
             with pytest.raises(UpstreamTimeout):
                 await asyncio.wait_for(exchange(reads, request, {"connect": 0.5, "read": 0.5}, now - 0.1), 1)

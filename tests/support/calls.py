@@ -6,11 +6,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import httpx
 
 from app.sendcloud.client import Document, Sendcloud, connect
-from app.sendcloud.lanes import Deadlines
+from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.protocol import Call, Picture
-from app.sendcloud.reads import Reads
 from app.sendcloud.schemas import ServicePointQuery
-from app.sendcloud.transport import CREATES, Transported
+from app.sendcloud.transport.aiohttp_transport import AiohttpTransport
+from app.sendcloud.transport.httpx_transport import CREATES, HttpxTransport
 from tests.support.unlimited import unlimited
 from tests.unit.test_protocol_answers import NEW_RETURN
 
@@ -34,12 +34,12 @@ async def client(port: int, scheme: str = "http") -> AsyncIterator[Sendcloud]:
 async def clients() -> AsyncIterator[Callable[[int], Sendcloud]]:
     """Patient clients by port, all on the same connections, each with breakers that are closed."""
     tls = httpx.create_ssl_context(trust_env=False)
-    reads = Reads(tls)
+    reads = AiohttpTransport(tls)
     async with httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES) as creates:
 
         def fresh(port: int) -> Sendcloud:
             url = f"http://127.0.0.1:{port}"
-            return Sendcloud(url, url, reads=reads, creates=Transported(creates), guards=unlimited())
+            return Sendcloud(url, url, reads=reads, creates=HttpxTransport(creates), guards=unlimited())
 
         yield fresh
     await reads.aclose()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from app.models import NewReturn, ReturnDelivery
-from app.records import ReturnRecord
+from app.returns.records import ReturnRecord
 from app.sendcloud.schemas import Outgoing, PortalSettings, ServicePoint
 
 UNCHANGED: Mapping[str, object] = MappingProxyType({})

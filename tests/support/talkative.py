@@ -9,8 +9,8 @@ from typing_extensions import override
 
 from app.__main__ import Server
 from app.main import create_app
-from app.observability import configure_logging
 from app.settings import load_settings
+from app.telemetry.logs import configure_logging
 
 TRACED, EXPORTED = "TOLD A TRACER", "TOLD AN EXPORTER"
 

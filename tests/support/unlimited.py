@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from app.sendcloud.lanes import Deadlines
+from app.sendcloud.policy.bulkheads import Deadlines
+from app.sendcloud.policy.call_policy import CallPolicy, guards
 from app.sendcloud.protocol import Call, Method
-from app.sendcloud.resilience import CallGuard, guards
 
 
 class Unlimited:
@@ -41,6 +41,6 @@ class Seen:
         self.retries.append(lane)
 
 
-def unlimited(deadlines: Deadlines | None = None) -> Mapping[Call, CallGuard]:
+def unlimited(deadlines: Deadlines | None = None) -> Mapping[Call, CallPolicy]:
     """Guards of calls whose quota does not matter."""
     return guards(deadlines or Deadlines(), Unlimited(), Seen())

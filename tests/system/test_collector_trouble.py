@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from app.tracing import FLUSH_SECONDS
+from app.telemetry.traces import FLUSH_SECONDS
 from tests.support.collector import AT_ONCE, running_collector
 from tests.support.processes import Valkey, fresh, running_bff
 from tests.support.raw_server import Behaviour, answer, closed_port, silence

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from app.node import CONNECTIONS
+from app.redis.connections.server import CONNECTIONS
 from tests.support.leavers import Asked, come_and_go, leave, sent
 from tests.support.processes import LOCAL, Bff, Valkey, eventually, fresh, running_bff, running_valkey
 from tests.support.sandbox import SandboxProcess

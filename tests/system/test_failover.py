@@ -15,8 +15,8 @@ import pytest
 import pytest_asyncio
 
 from app.errors import StoreUnavailable
-from app.sessions import Session, SessionStore
-from app.store import Change, Store
+from app.redis.store import Change, Store
+from app.sessions.store import Session, SessionStore
 from tests.support.processes import eventually
 from tests.support.samples import outgoing
 from tests.support.topologies import SERVICE, Deployment, Server, running_cluster, running_sentinels

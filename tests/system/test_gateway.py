@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from app.__main__ import KEEP_ALIVE_SECONDS
-from app.api.kinds import ALL_KINDS as KINDS
+from app.http.problem_types import ALL_PROBLEM_TYPES as PROBLEM_TYPES
 from tests.support.nginx import Nginx, running_nginx
 from tests.support.processes import LOCAL, Bff, Valkey, eventually, fresh, running_bff
 from tests.support.raw_client import request
@@ -56,11 +56,14 @@ async def gateway_before(*behaviours: Behaviour, **changes: str) -> AsyncIterato
 def is_problem(response: httpx.Response, code: str) -> bool:
     """Whether this is the problem document of this code, as documented, with the headers of every answer."""
     body = response.json()
-    waiting_helps = KINDS[code].status in {429, 502, 503, 504}
+    waiting_helps = PROBLEM_TYPES[code].status in {429, 502, 503, 504}
     return (
-        all(body[name] == getattr(KINDS[code], name) for name in ("code", "status", "title", "detail", "retryable"))
+        all(
+            body[name] == getattr(PROBLEM_TYPES[code], name)
+            for name in ("code", "status", "title", "detail", "retryable")
+        )
         and set(body) == {"type", "title", "status", "detail", "instance", "code", "retryable", "request_id", "errors"}
-        and (response.status_code, body["type"]) == (KINDS[code].status, f"/problems/{code}")
+        and (response.status_code, body["type"]) == (PROBLEM_TYPES[code].status, f"/problems/{code}")
         and response.headers["content-type"] == "application/problem+json"
         and response.headers["x-request-id"] == body["request_id"]
         and response.headers["x-content-type-options"] == "nosniff"

@@ -16,8 +16,8 @@ import pytest
 import pytest_asyncio
 
 from app.sendcloud.client import connect
-from app.sendcloud.lanes import Deadlines
-from app.sendcloud.resilience import guards
+from app.sendcloud.policy.bulkheads import Deadlines
+from app.sendcloud.policy.call_policy import guards
 from app.sendcloud.schemas import LabelPending
 from tests.support.processes import LOCAL, Bff, Valkey, eventually, free_port, fresh, running_bff, running_valkey
 from tests.support.raw_server import closed_port, raw_server, self_signed, silence

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sendcloud.breaker import (
+from app.sendcloud.policy.breaker import (
     FAILURES_IN_A_ROW,
     LEAST_CALLS,
     OPEN_SECONDS,

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from app.circuit import PROBE_SECONDS, Circuit, Patience
 from app.errors import StoreUnavailable
+from app.redis.connections.circuit import PROBE_SECONDS, Circuit, Patience
 
 NOW = 1000.0
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]

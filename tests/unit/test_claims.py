@@ -9,7 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from app.claims import (
+from app.errors import ClaimLost, TooManyCalls, UnitsClaimed
+from app.returns.claims import (
     FAILED_KEPT_SECONDS,
     MAX_FAILED,
     TRANSITIONS,
@@ -19,11 +20,10 @@ from app.claims import (
     advanced,
     announcement_failed,
     claimed,
+    expire_leases,
     location_of,
     units_held,
-    without_the_dead,
 )
-from app.errors import ClaimLost, TooManyCalls, UnitsClaimed
 
 LEASE = 30.0
 ORDERED: Mapping[str, int] = {"shirt": 3, "hat": 1}
@@ -139,8 +139,8 @@ def test_a_late_failure_is_kept_as_long_as_an_early_one() -> None:
     """A label that fails days after its creation leaves its refusal to be seen for a day from then."""
     late = 10 * FAILED_KEPT_SECONDS
     after = announcement_failed(standing(Phase.DONE), "rtn_1", now=late)
-    assert "rtn_1" in without_the_dead(after, late + FAILED_KEPT_SECONDS - 1)
-    assert "rtn_1" not in without_the_dead(after, late + FAILED_KEPT_SECONDS + 1)
+    assert "rtn_1" in expire_leases(after, late + FAILED_KEPT_SECONDS - 1)
+    assert "rtn_1" not in expire_leases(after, late + FAILED_KEPT_SECONDS + 1)
 
 
 @pytest.mark.parametrize("phase", [Phase.INTENT, Phase.SENT, Phase.OUTCOME_UNKNOWN])
@@ -166,8 +166,8 @@ def test_failed_announcement_of_nothing() -> None:
 )
 def test_dead_owner(phase: Phase, buried: Phase | None) -> None:
     """When the lease ends, what was never sent is free again and what was sent is unknown; the rest stays."""
-    assert without_the_dead(standing(phase), LEASE) == standing(buried)
-    assert without_the_dead(standing(phase), LEASE - 0.001) == standing(phase)
+    assert expire_leases(standing(phase), LEASE) == standing(buried)
+    assert expire_leases(standing(phase), LEASE - 0.001) == standing(phase)
 
 
 def test_dead_before_the_first_byte() -> None:
@@ -197,7 +197,7 @@ def test_old_refusals_are_forgotten(age: float, kept: bool) -> None:  # noqa: FB
     """A refusal stays for a day after its lease, as long as its key can be repeated; what else stands stays."""
     others = {f"rtn_{phase}": claim(phase) for phase in (Phase.DONE, Phase.OUTCOME_UNKNOWN)}
     refusal = {"rtn_1": claim(Phase.FAILED)}
-    assert without_the_dead({**refusal, **others}, LEASE + age) == {**(refusal if kept else {}), **others}
+    assert expire_leases({**refusal, **others}, LEASE + age) == {**(refusal if kept else {}), **others}
 
 
 def test_others_bury_the_dead_too() -> None:
@@ -209,7 +209,7 @@ def test_others_bury_the_dead_too() -> None:
 def test_claims_are_not_changed_in_place() -> None:
     """All functions answer a new map."""
     claims = standing(Phase.SENT)
-    without_the_dead(claims, LEASE)
+    expire_leases(claims, LEASE)
     advanced(claims, "rtn_1", Event.ACCEPTED, claim(), now=0)
     advanced(claims, "rtn_9", Event.ACCEPTED, claim(), now=0)
     announcement_failed(claims, "rtn_1", now=0)
@@ -299,7 +299,7 @@ class Parcel(RuleBasedStateMachine):
         try:
             self.claims = claimed(self.claims, return_id, new, ORDERED, now=self.now)
         except UnitsClaimed:
-            held = units_held(without_the_dead(self.claims, self.now))
+            held = units_held(expire_leases(self.claims, self.now))
             assert any(held[line] + quantity > ORDERED[line] for line, quantity in units.items())
         else:
             self.begun[return_id] = new
@@ -346,14 +346,14 @@ class Parcel(RuleBasedStateMachine):
     @invariant()
     def never_more_than_ordered(self) -> None:
         """What is held, now or after the dead are buried, and what may exist upstream was all ordered."""
-        for claims in (self.claims, without_the_dead(self.claims, self.now), self.may_exist):
+        for claims in (self.claims, expire_leases(self.claims, self.now), self.may_exist):
             held = units_held(claims)
             assert all(held[line] <= quantity for line, quantity in ORDERED.items())
 
     @invariant()
     def what_may_exist_keeps_its_units(self) -> None:
         """A return that upstream may have keeps its units."""
-        alive = without_the_dead(self.claims, self.now)
+        alive = expire_leases(self.claims, self.now)
         for return_id, sent in self.may_exist.items():
             assert alive[return_id].units == sent.units
             assert alive[return_id].phase in {Phase.SENT, Phase.DONE, Phase.OUTCOME_UNKNOWN}

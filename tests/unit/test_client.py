@@ -24,9 +24,9 @@ from app.errors import (
     UpstreamUnavailable,
 )
 from app.sendcloud.client import Sendcloud
-from app.sendcloud.lanes import Deadlines
+from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.schemas import LabelFailed, LabelPending, LabelReady, ServicePointQuery
-from app.sendcloud.transport import Transported
+from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.unlimited import unlimited
 from tests.unit.test_protocol_answers import NEW_RETURN, PANEL, POINTS
 
@@ -40,8 +40,8 @@ def client(transport: httpx.AsyncBaseTransport, deadlines: Deadlines | None = No
     return Sendcloud(
         f"{PANEL}/",
         f"{POINTS}/",
-        reads=Transported(transport),
-        creates=Transported(transport),
+        reads=HttpxTransport(transport),
+        creates=HttpxTransport(transport),
         guards=unlimited(deadlines),
     )
 
@@ -395,5 +395,7 @@ async def test_closing_the_client_closes_both_transports() -> None:
             closed.append(self)
 
     reads, creates = Closing(OSError()), Closing(OSError())
-    await Sendcloud(PANEL, POINTS, reads=Transported(reads), creates=Transported(creates), guards=unlimited()).aclose()
+    await Sendcloud(
+        PANEL, POINTS, reads=HttpxTransport(reads), creates=HttpxTransport(creates), guards=unlimited()
+    ).aclose()
     assert closed == [reads, creates]

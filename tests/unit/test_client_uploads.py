@@ -16,7 +16,7 @@ from app.errors import UpstreamUnavailable as Unavailable
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.protocol import Picture
 from app.sendcloud.schemas import Upload
-from app.sendcloud.transport import Transported
+from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.unlimited import unlimited
 
 BACK_AND_FRONT = [
@@ -53,8 +53,8 @@ async def upload(creates: Creates) -> list[Upload]:
     client = Sendcloud(
         "https://p.example",
         "https://s.example",
-        reads=Transported(reads),
-        creates=Transported(creates),
+        reads=HttpxTransport(reads),
+        creates=HttpxTransport(creates),
         guards=unlimited(),
     )
     pictures = [Picture("image/png", 6, pieces(b"abc", b"def")), Picture("image/heic", 4, pieces(b"\r\n--"))]

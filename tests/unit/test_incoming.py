@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app import incoming
 from app.models import NewReturn
+from app.returns import checks
 from app.sendcloud.schemas import OutgoingData, PortalSettings
 from tests.support.samples import INCOMING_PARCEL, body, outgoing, portal_settings, product, service_point
 
@@ -22,7 +22,7 @@ def found(
     choice: NewReturn, data: OutgoingData | None = None, settings: PortalSettings | None = None
 ) -> list[tuple[str, str]]:
     """Pointer and code of everything that is wrong, in no order."""
-    problems = incoming.problems(choice, data or outgoing().data, settings or portal_settings(), FILES)
+    problems = checks.problems(choice, data or outgoing().data, settings or portal_settings(), FILES)
     return sorted((problem.pointer, problem.code) for problem in problems)
 
 
@@ -31,7 +31,7 @@ def sent(choice: NewReturn, parcel: dict[str, object] | None = None, point_carri
     data = outgoing(parcel or {}).data
     point = service_point(carrier=point_carrier) if choice.delivery.service_point else None
     document: dict[str, Any] = json.loads(
-        incoming.new_return(choice, 133700001, data, point, FILES).model_dump_json(exclude_none=True)
+        checks.new_return(choice, 133700001, data, point, FILES).model_dump_json(exclude_none=True)
     )
     return document
 
@@ -98,7 +98,7 @@ def test_satisfied_needs() -> None:
 
 def test_photos_of_nobody() -> None:
     """Without uploads no photo is known."""
-    problems = incoming.problems(body(photos=[PHOTO]), outgoing().data, portal_settings())
+    problems = checks.problems(body(photos=[PHOTO]), outgoing().data, portal_settings())
     assert [problem.pointer for problem in problems] == ["#/photos/0/file"]
 
 
@@ -113,14 +113,14 @@ def test_photos_of_nobody() -> None:
 )
 def test_missing_member(changes: dict[str, object], missing: str) -> None:
     """What is missing is pointed at as well, though only its parent is there."""
-    (problem,) = incoming.problems(body(**changes), outgoing().data, portal_settings())
+    (problem,) = checks.problems(body(**changes), outgoing().data, portal_settings())
     assert (problem.missing, problem.code) == (missing, "missing")
     assert missing.startswith(problem.pointer + "/")
 
 
 def test_other_problems_miss_nothing() -> None:
     """A member that is there and wrong is not missing."""
-    problems = incoming.problems(body(reason=99, parcels=3), outgoing().data, portal_settings())
+    problems = checks.problems(body(reason=99, parcels=3), outgoing().data, portal_settings())
     assert [problem.missing for problem in problems] == ["", ""]
 
 
@@ -138,7 +138,7 @@ def test_other_problems_miss_nothing() -> None:
 )
 def test_held_units(items: list[object], held: dict[str, int], expected: list[str]) -> None:
     """Items of which other returns hold too many are named; more than were ordered is another problem."""
-    problems = incoming.held_units(body(items=items), outgoing().data, held)
+    problems = checks.held_units(body(items=items), outgoing().data, held)
     assert [(problem.pointer, problem.code) for problem in problems] == [(each, "units-claimed") for each in expected]
 
 
@@ -155,7 +155,7 @@ def test_held_units(items: list[object], held: dict[str, int], expected: list[st
 def test_customs_hint(country: dict[str, str], customs: object, expected: list[str]) -> None:
     """From beyond the customs union the customs details are pointed at, unless they are there."""
     data = outgoing({"country": country}).data
-    assert incoming.customs_hint(body(customs=customs), data, portal_settings()) == expected
+    assert checks.customs_hint(body(customs=customs), data, portal_settings()) == expected
 
 
 def test_no_customs_hint_at_home() -> None:
@@ -163,7 +163,7 @@ def test_no_customs_hint_at_home() -> None:
     home = portal_settings()
     home.return_locations[0] = home.return_locations[0].model_copy(update={"country_name": "Switzerland"})
     data = outgoing({"country": {"iso_2": "CH", "name": "Switzerland"}}).data
-    assert incoming.customs_hint(body(), data, home) == []
+    assert checks.customs_hint(body(), data, home) == []
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_all_problems_at_once() -> None:
 def test_order_of_problems() -> None:
     """Members that a way back has no use for are reported in the order of their names, in every process."""
     delivery = {"option": "in_store", "store": 7, "service_point": 1, "pickup_date": "2026-12-01", "carrier": "dhl"}
-    problems = incoming.problems(body(delivery=delivery), outgoing().data, portal_settings())
+    problems = checks.problems(body(delivery=delivery), outgoing().data, portal_settings())
     assert [problem.pointer for problem in problems] == [
         "#/delivery/carrier",
         "#/delivery/pickup_date",
@@ -228,7 +228,7 @@ def test_problems_quote_nothing() -> None:
         refund={"type": "qqq"},
         delivery=POINT | {"carrier": "qqq"},
     )
-    problems = incoming.problems(choice, outgoing().data, portal_settings())
+    problems = checks.problems(choice, outgoing().data, portal_settings())
     shown = " ".join(f"{problem.code} {problem.detail}" for problem in problems)
     assert len(problems) == 4
     assert "qqq" not in shown
@@ -238,7 +238,7 @@ def test_problems_quote_nothing() -> None:
 def test_same_item_twice_counts_together() -> None:
     """Two lines of one item are measured by their sum, and both are reported."""
     choice = body(items=[SHIRT | {"quantity": 2}, SHIRT])
-    assert incoming.units(choice) == {"shirt": 3}
+    assert checks.units(choice) == {"shirt": 3}
     assert found(choice) == [("#/items/0/quantity", "too-many"), ("#/items/1/quantity", "too-many")]
 
 
@@ -246,7 +246,7 @@ def test_same_item_twice_counts_together() -> None:
 def test_item_on_two_order_lines(quantity: int, expected: list[tuple[str, str]]) -> None:
     """An item that was ordered on two lines can come back from both."""
     data = outgoing(products=[product(quantity=1), product(quantity=1)]).data
-    assert incoming.ordered(data) == {"shirt": 2}
+    assert checks.ordered(data) == {"shirt": 2}
     assert found(body(items=[SHIRT | {"quantity": quantity}]), data) == expected
 
 
@@ -260,7 +260,7 @@ def test_same_item_twice_is_summed() -> None:
         SHIRT | {"comment": "torn"},
         SHIRT | {"weight": "0.3"},
     ]
-    summed = [(each.quantity, each.reason, each.comment, each.weight) for each in incoming.lines(body(items=items))]
+    summed = [(each.quantity, each.reason, each.comment, each.weight) for each in checks.lines(body(items=items))]
     assert summed == [(3, None, None, None), (1, 22, None, None), (2, None, "torn", None), (1, None, None, "0.3")]
 
 
@@ -276,7 +276,7 @@ def test_same_item_twice_is_summed() -> None:
 )
 def test_equal_fingerprints(one: dict[str, object], other: dict[str, object]) -> None:
     """Bodies that ask for the same have the same fingerprint."""
-    assert incoming.fingerprint(body(**one)) == incoming.fingerprint(body(**other))
+    assert checks.fingerprint(body(**one)) == checks.fingerprint(body(**other))
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_equal_fingerprints(one: dict[str, object], other: dict[str, object]) ->
 )
 def test_different_fingerprints(changes: dict[str, object]) -> None:
     """Any difference in what is asked for makes another fingerprint."""
-    assert incoming.fingerprint(body(**changes)) != incoming.fingerprint(body())
+    assert checks.fingerprint(body(**changes)) != checks.fingerprint(body())
 
 
 def test_whole_body() -> None:
@@ -363,7 +363,7 @@ def test_value_is_a_number() -> None:
     """Prices, which upstream sends as text, go back as numbers (docs/upstream.md C14)."""
     products = outgoing(products=[product(price="0.10"), product(id="hat", price=12)]).data
     choice = body(items=[SHIRT, {"id": "hat", "quantity": 1}])
-    values = [line.value for line in incoming.new_return(choice, 1, products, None).products]
+    values = [line.value for line in checks.new_return(choice, 1, products, None).products]
     assert values == [0.1, 12.0]
     assert all(isinstance(value, float) for value in values)
 
@@ -371,20 +371,20 @@ def test_value_is_a_number() -> None:
 def test_reason_and_comment_of_each_item() -> None:
     """Each item keeps its own reason and comment; the first of them is the reason of the whole if none is given."""
     items = [SHIRT | {"reason": 22, "comment": "Sleeves"}, SHIRT | {"reason": 11}]
-    choice = incoming.new_return(body(reason=None, items=items), 1, outgoing().data, None)
+    choice = checks.new_return(body(reason=None, items=items), 1, outgoing().data, None)
     assert choice.reason == 22
     assert [(line.return_reason, line.return_message) for line in choice.products] == [(22, "Sleeves"), (11, None)]
 
 
 def test_reason_of_the_whole_comes_first() -> None:
     """A reason for the whole return stands beside those of its items."""
-    choice = incoming.new_return(body(reason=11, items=[SHIRT | {"reason": 22}]), 1, outgoing().data, None)
+    choice = checks.new_return(body(reason=11, items=[SHIRT | {"reason": 22}]), 1, outgoing().data, None)
     assert (choice.reason, choice.products[0].return_reason) == (11, 22)
 
 
 def test_several_colli() -> None:
     """As many colli are announced as the shopper sends back."""
-    assert incoming.new_return(body(parcels=2), 1, outgoing().data, None).incoming_parcel.collo_count == 2
+    assert checks.new_return(body(parcels=2), 1, outgoing().data, None).incoming_parcel.collo_count == 2
 
 
 @pytest.mark.parametrize(
@@ -408,7 +408,7 @@ def test_several_colli() -> None:
 )
 def test_street_and_number(parcel: dict[str, object], street: str, number: str) -> None:
     """The house number is sent once: street and number as upstream divides them, else the address without it."""
-    sender = incoming.new_return(body(), 1, outgoing(parcel).data, None).incoming_parcel
+    sender = checks.new_return(body(), 1, outgoing(parcel).data, None).incoming_parcel
     assert (sender.from_address_1, sender.from_house_number) == (street, number)
 
 

@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from app.claims import Event
-from app.labels import GROWTH, JITTER, WOKEN_AT_ONCE, Labels, Schedule, Watch
 from app.models import ReturnState
-from app.records import Found, ReturnRecord
-from app.returns import Returns
-from app.sealing import Keyring
+from app.redis.encryption import Keyring
+from app.redis.store import Store
+from app.returns.claims import Event
+from app.returns.labels import GROWTH, JITTER, WOKEN_AT_ONCE, Labels, Schedule, Watch
+from app.returns.records import ReturnRecord, VersionedReturn
+from app.returns.store import Returns
 from app.sendcloud.client import Sendcloud
-from app.sendcloud.transport import Transported
-from app.store import Store
+from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.processes import Valkey, eventually
 from tests.support.samples import return_record
 from tests.support.unlimited import unlimited
@@ -51,7 +51,7 @@ class Desk:
     returns: Returns
     upstream: Upstream
 
-    async def pending(self, scope: str) -> Found:
+    async def pending(self, scope: str) -> VersionedReturn:
         """A new return whose label is to come."""
         attempt = await self.returns.claim(scope, "key", "fingerprint", return_record(), {})
         await self.returns.first_byte(attempt)
@@ -59,7 +59,7 @@ class Desk:
         assert found
         return found
 
-    async def looked(self, scope: str, before: Found) -> Found:
+    async def looked(self, scope: str, before: VersionedReturn) -> VersionedReturn:
         """The return after the next look, as soon as that is due."""
         found = before
 
@@ -71,7 +71,7 @@ class Desk:
         await eventually(is_later, 5)
         return found
 
-    def _created(self, found: Found) -> ReturnRecord:
+    def _created(self, found: VersionedReturn) -> ReturnRecord:
         first_look = self.labels.first_look_at(found.now)
         return found.became(ReturnState.LABEL_PENDING, poller_token="poller", next_poll_at=first_look)
 
@@ -82,8 +82,8 @@ def desk_on(store: Store, interval: float) -> Desk:
     sendcloud = Sendcloud(
         "https://panel.example",
         "https://points.example",
-        reads=Transported(upstream),
-        creates=Transported(upstream),
+        reads=HttpxTransport(upstream),
+        creates=HttpxTransport(upstream),
         guards=unlimited(),
     )
     returns = Returns(store, Keyring([b"k" * 32]), return_ttl=600, claim_ttl=600, lease=600)
@@ -169,9 +169,9 @@ async def test_trouble_does_not_hurry(desk: Desk, scope: str) -> None:
     assert is_jittered((await desk.looked(scope, found)).due_in, 3)
 
 
-def seen(revision: int) -> Found:
+def seen(revision: int) -> VersionedReturn:
     """A return as read, in this revision."""
-    return Found(return_record(revision=revision), 1, 0.0)
+    return VersionedReturn(return_record(revision=revision), 1, 0.0)
 
 
 async def stays() -> None:
@@ -179,7 +179,7 @@ async def stays() -> None:
     await asyncio.get_running_loop().create_future()
 
 
-async def newer(watch: Watch, revision: int) -> Found | None:
+async def newer(watch: Watch, revision: int) -> VersionedReturn | None:
     """What somebody is told who waits for good."""
     return await watch.newer_than(revision, None, stays)
 
@@ -190,7 +190,9 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def waiting(*calls: Callable[[], object], watch: Watch, revision: int) -> list[asyncio.Task[Found | None]]:
+async def waiting(
+    *calls: Callable[[], object], watch: Watch, revision: int
+) -> list[asyncio.Task[VersionedReturn | None]]:
     """Three who wait for something newer and have begun to wait; then the calls are made and heard."""
     tasks = [asyncio.create_task(newer(watch, revision)) for _ in range(3)]
     await turns()

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.documents.download import END_WITHIN_BYTES, MAX_BYTES, Pdf
 from app.errors import BadUpstream
-from app.pump import END_WITHIN_BYTES, MAX_BYTES, Pdf
 from app.sendcloud.client import Document
 
 WHOLE = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\n%%EOF\n"

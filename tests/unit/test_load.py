@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from app.load import PASSES, TICK_SECONDS, Load, Place
+from app.http.load import PASSES, TICK_SECONDS, InFlightSlot, Load
 from tests.support.processes import eventually
 
 LAG_SECONDS = 0.25
@@ -26,7 +26,7 @@ async def watched() -> AsyncIterator[Load]:
 def test_bound() -> None:
     """Work beyond the bound is refused until somebody leaves."""
     load = Load(2, LAG_SECONDS)
-    places = [Place(load) for _ in range(2)]
+    places = [InFlightSlot(load) for _ in range(2)]
     for place in places:
         assert not load.excess()
         place.take()
@@ -39,7 +39,7 @@ def test_bound() -> None:
 def test_a_request_counts_once_and_leaves_for_good(steps: str) -> None:
     """However often a request takes its place or leaves it, it counts once, and never again after it left."""
     load = Load(5, LAG_SECONDS)
-    place = Place(load)
+    place = InFlightSlot(load)
     for step in steps:
         (place.take if step == "t" else place.leave)()
     assert load.in_flight == ("t" in steps and "l" not in steps)

@@ -4,12 +4,12 @@ from functools import partial
 
 import pytest
 
-from app.memo import Memo
+from app.redis.derived_values import DerivedValues
 
 
 def test_the_same_parts_are_made_once() -> None:
     """Equal parts give the value of before, other parts another one, and each key has its own."""
-    memo: Memo[str, list[str]] = Memo(2)
+    memo: DerivedValues[str, list[str]] = DerivedValues(2)
     first = memo.get("a", ["part"], lambda: ["one"])
     assert memo.get("a", ["part"], lambda: ["two"]) is first
     assert memo.get("b", ["part"], lambda: ["three"]) == ["three"]
@@ -19,7 +19,7 @@ def test_the_same_parts_are_made_once() -> None:
 
 def test_the_key_used_longest_ago_goes() -> None:
     """No more are kept than there is room for, and using one counts, not only making it."""
-    memo: Memo[str, int] = Memo(2)
+    memo: DerivedValues[str, int] = DerivedValues(2)
     for key, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
         memo.get(key, None, partial(int, value))
     assert [memo.get(key, None, lambda: 0) for key in ("a", "c", "b")] == [1, 4, 0]
@@ -27,7 +27,7 @@ def test_the_key_used_longest_ago_goes() -> None:
 
 def test_what_is_forgotten_is_made_anew() -> None:
     """Forgetting takes one key, and one that is not there is fine."""
-    memo: Memo[str, int] = Memo(2)
+    memo: DerivedValues[str, int] = DerivedValues(2)
     memo.get("a", None, lambda: 1)
     memo.get("b", None, lambda: 2)
     memo.forget("a")
@@ -37,7 +37,7 @@ def test_what_is_forgotten_is_made_anew() -> None:
 
 def test_the_last_value_can_be_asked_for() -> None:
     """What was made last is known whatever its parts are now; nothing of a key that has none, or had."""
-    memo: Memo[str, int] = Memo(2)
+    memo: DerivedValues[str, int] = DerivedValues(2)
     memo.get("a", "old", lambda: 1)
     memo.get("a", "new", lambda: 2)
     last = memo.last("a")
@@ -47,7 +47,7 @@ def test_the_last_value_can_be_asked_for() -> None:
 
 def test_what_cannot_be_made_is_not_kept() -> None:
     """An error reaches the caller, and the value of the parts before stays with those parts alone."""
-    memo: Memo[str, float] = Memo(2)
+    memo: DerivedValues[str, float] = DerivedValues(2)
     memo.get("a", 1, lambda: 1.0)
     with pytest.raises(ZeroDivisionError):
         memo.get("a", 0, lambda: 1 / 0)

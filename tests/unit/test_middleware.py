@@ -10,11 +10,12 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from app.api.problems import problem_response
 from app.errors import InvalidRequest
-from app.load import Load, Place
-from app.middleware import MAX_BODY_BYTES, MAX_HEADER_BYTES, Guard, RequestLog, Shedding
-from app.observability import REGISTRY, UpstreamCalls
+from app.http.load import InFlightSlot, Load
+from app.http.middleware import MAX_BODY_BYTES, MAX_HEADER_BYTES, RequestLimits, RequestLog, Shedding
+from app.http.problems import problem_response
+from app.telemetry.cost import UpstreamCalls
+from app.telemetry.metrics import REGISTRY
 
 SECRET = "swordfish"
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -46,7 +47,7 @@ def stack(handler: Handler) -> ASGIApp:
     """The middleware as the service has it."""
     load = Load(1, 0.25)
     problem = problem_response("")
-    return RequestLog(Shedding(Guard(handler, problem), problem, load), load)
+    return RequestLog(Shedding(RequestLimits(handler, problem), problem, load), load)
 
 
 async def call(app: ASGIApp, *parts: bytes, headers: dict[str, str] | None = None, **scope: Any) -> list[Message]:
@@ -155,7 +156,7 @@ async def test_announced_body_limit(announced: str, status: int) -> None:
 @pytest.mark.parametrize("announce", [True, False])
 async def test_body_limit_of_a_path(path: str, size: int, announce: bool) -> None:  # noqa: FBT001  a column of the table
     """A path may have a limit of its own, smaller or larger, announced and counted; all others keep theirs."""
-    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": 10}), Load(1, 0.25))
+    app = RequestLog(RequestLimits(reads_all, problem_response(""), {"/v1/uploads": 10}), Load(1, 0.25))
     headers = {"content-length": str(size)} if announce else {}
     status, _, _ = seen(await call(app, b"x" * size, headers=headers, path=path))
     assert status == (413 if path == "/v1/uploads" and size > 10 else 200)
@@ -164,7 +165,7 @@ async def test_body_limit_of_a_path(path: str, size: int, announce: bool) -> Non
 async def test_larger_body_limit_of_a_path() -> None:
     """Where a path takes more than all others, more gets through to its handler."""
     size = MAX_BODY_BYTES + 1
-    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": size}), Load(1, 0.25))
+    app = RequestLog(RequestLimits(reads_all, problem_response(""), {"/v1/uploads": size}), Load(1, 0.25))
     answers = [await call(app, b"x" * size, path=path) for path in ("/v1/uploads", "/v1/returns")]
     assert [seen(sent)[0] for sent in answers] == [200, 413]
 
@@ -187,7 +188,9 @@ async def test_counted_body_limit(last: bytes, status: int, headers: dict[str, s
 @pytest.mark.parametrize(("path", "status"), [("/v1/returns", 408), ("/v1/uploads", 200)])
 async def test_slow_body(path: str, status: int) -> None:
     """A body that does not end in time is given up, except where the handler has a time of its own."""
-    app = RequestLog(Guard(reads_all, problem_response(""), {"/v1/uploads": 10}, body_seconds=0.05), Load(1, 0.25))
+    app = RequestLog(
+        RequestLimits(reads_all, problem_response(""), {"/v1/uploads": 10}, body_seconds=0.05), Load(1, 0.25)
+    )
     scope = {"type": "http", "method": "POST", "path": path, "headers": []}
     sent: list[Message] = []
 
@@ -226,7 +229,7 @@ async def test_a_caller_may_wait_longer_than_a_body_may_take() -> None:
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    await RequestLog(Guard(held, problem_response(""), body_seconds=0.05), Load(1, 0.25))(scope, receive, send)
+    await RequestLog(RequestLimits(held, problem_response(""), body_seconds=0.05), Load(1, 0.25))(scope, receive, send)
     assert seen(sent)[0] == 200
 
 
@@ -234,14 +237,14 @@ def busy(handler: Handler) -> tuple[Load, ASGIApp]:
     """The middleware of a replica that works on one request at most."""
     load = Load(1, 0.25)
     problem = problem_response("")
-    return load, RequestLog(Shedding(Guard(handler, problem), problem, load), load)
+    return load, RequestLog(Shedding(RequestLimits(handler, problem), problem, load), load)
 
 
 @pytest.mark.parametrize(("path", "status"), [("/", 503), ("/livez", 200), ("/readyz", 200), ("/metrics", 200)])
 async def test_shedding(path: str, status: int) -> None:
     """A replica with enough to do turns requests away unseen, except those that ask how it is."""
     load, app = busy(reads_all)
-    Place(load).take()
+    InFlightSlot(load).take()
     answer, headers, body = seen(await call(app, path=path))
     assert (answer, "retry-after" in headers) == (status, status == 503)
     assert (b'"overloaded"' in body) is (status == 503)
@@ -250,7 +253,7 @@ async def test_shedding(path: str, status: int) -> None:
 async def test_shed_requests_are_counted() -> None:
     """The metric says how many were turned away, and why."""
     load, app = busy(reads_all)
-    Place(load).take()
+    InFlightSlot(load).take()
     before = REGISTRY.get_sample_value("bff_shed_total", {"reason": "bound"}) or 0
     await call(app)
     assert REGISTRY.get_sample_value("bff_shed_total", {"reason": "bound"}) == before + 1

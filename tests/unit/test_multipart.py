@@ -10,7 +10,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from app.api.multipart import MAX_FILES, TOO_LARGE_BYTES, File, Form, received
 from app.errors import (
     BffError,
     FileTooLarge,
@@ -21,6 +20,7 @@ from app.errors import (
     UnsupportedMediaType,
     UploadTooSlow,
 )
+from app.uploads.multipart import MAX_FILES, TOO_LARGE_BYTES, File, Form, received
 
 PNG = b"\x89PNG\r\n\x1a\n"
 END = b"--limit--\r\n"

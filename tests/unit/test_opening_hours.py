@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.models import OpeningHours
-from app.observability import REGISTRY
-from app.opening_hours import Opening, intervals, opening, time_zone
+from app.service_points.opening_hours import Opening, intervals, opening, time_zone
+from app.telemetry.metrics import REGISTRY
 
 DAY = 24 * 60
 EVERY_DAY = {str(day): ["00:00 - 24:00"] for day in range(7)}
@@ -54,7 +54,7 @@ CLOCK_CHANGES = [
 ]
 
 
-def spoken(zone: str, times: Mapping[str, list[str]], now: str) -> tuple[bool, str | None, str | None]:
+def negotiate_language(zone: str, times: Mapping[str, list[str]], now: str) -> tuple[bool, str | None, str | None]:
     """The answer with its moments in ISO 8601."""
     found = opening(intervals(times), ZoneInfo(zone), datetime.fromisoformat(now))
     return found.open_now, iso(found.closes_at), iso(found.next_open_at)
@@ -208,7 +208,7 @@ def test_any_text(times: dict[str, list[str]]) -> None:
 )
 def test_shop_hours(zone: str, now: str, closes_at: str | None, next_open_at: str | None) -> None:
     """A shop with a lunch break opens and closes by its own clock, wherever who asks may be."""
-    assert spoken(zone, WEEKDAYS, now) == (closes_at is not None, closes_at, next_open_at)
+    assert negotiate_language(zone, WEEKDAYS, now) == (closes_at is not None, closes_at, next_open_at)
 
 
 @pytest.mark.parametrize(
@@ -233,15 +233,15 @@ def test_shop_hours(zone: str, now: str, closes_at: str | None, next_open_at: st
 )
 def test_stretches(times: dict[str, list[str]], now: str, closes_at: str | None, next_open_at: str | None) -> None:
     """Hours that pass midnight, touch or overlap are one stretch."""
-    assert spoken("Europe/Amsterdam", times, now) == (closes_at is not None, closes_at, next_open_at)
+    assert negotiate_language("Europe/Amsterdam", times, now) == (closes_at is not None, closes_at, next_open_at)
 
 
 @pytest.mark.parametrize("zone", ["Europe/Amsterdam", "Atlantic/Azores"])
 @pytest.mark.parametrize("now", ["2026-03-28T12:00Z", "2026-07-06T12:00Z", "2026-10-25T01:00Z"])
 def test_always_and_never(zone: str, now: str) -> None:
     """A point that never closes has no closing time, and one without hours no opening time."""
-    assert spoken(zone, EVERY_DAY, now) == (True, None, None)
-    assert spoken(zone, {"0": [], "6": []}, now) == (False, None, None)
+    assert negotiate_language(zone, EVERY_DAY, now) == (True, None, None)
+    assert negotiate_language(zone, {"0": [], "6": []}, now) == (False, None, None)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_always_and_never(zone: str, now: str) -> None:
 )
 def test_skipped_hour(zone: str, times: list[str], now: str, closes_at: str | None, next_open_at: str | None) -> None:
     """In spring the skipped hour is not there: a point opens or closes at the jump, or not at all that day."""
-    assert spoken(zone, {"6": times}, now) == (closes_at is not None, closes_at, next_open_at)
+    assert negotiate_language(zone, {"6": times}, now) == (closes_at is not None, closes_at, next_open_at)
 
 
 @pytest.mark.parametrize(
@@ -279,13 +279,13 @@ def test_skipped_hour(zone: str, times: list[str], now: str, closes_at: str | No
 )
 def test_repeated_hour(zone: str, times: list[str], now: str, closes_at: str | None, next_open_at: str | None) -> None:
     """In autumn the repeated hour counts twice: a point can open and close in both of them."""
-    assert spoken(zone, {"6": times}, now) == (closes_at is not None, closes_at, next_open_at)
+    assert negotiate_language(zone, {"6": times}, now) == (closes_at is not None, closes_at, next_open_at)
 
 
 def test_two_weeks_ahead() -> None:
     """The only closed hour of the week is found beyond the Sunday that skips it."""
     closes_at = "2026-04-05T02:00+02:00"
-    assert spoken("Europe/Amsterdam", BUT_FOR_AN_HOUR, "2026-03-22T03:00+01:00") == (True, closes_at, None)
+    assert negotiate_language("Europe/Amsterdam", BUT_FOR_AN_HOUR, "2026-03-22T03:00+01:00") == (True, closes_at, None)
 
 
 CLOCK = st.integers(0, DAY - 1) | st.integers(0, 5 * 60) | st.sampled_from(range(0, DAY, 60))

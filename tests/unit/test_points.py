@@ -12,12 +12,12 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cache import FleetCache
 from app.errors import BadUpstream, UpstreamUnauthorized
-from app.points import EARTH_METRES, GRID_METRES, Place, Search, ServicePoints, distance, measured
+from app.redis.shared_cache import FleetCache
+from app.redis.store import Store
 from app.sendcloud.client import Sendcloud
-from app.sendcloud.transport import Transported
-from app.store import Store
+from app.sendcloud.transport.httpx_transport import HttpxTransport
+from app.service_points.search import EARTH_METRES, GRID_METRES, Place, Search, ServicePoints, distance, measured
 from tests.support.processes import Valkey
 from tests.support.samples import service_point
 from tests.support.unlimited import unlimited
@@ -76,8 +76,8 @@ async def bench_on_shared_valkey(valkey: Valkey) -> AsyncIterator[Bench]:
     sendcloud = Sendcloud(
         "https://panel.example",
         "https://points.example",
-        reads=Transported(transport),
-        creates=Transported(transport),
+        reads=HttpxTransport(transport),
+        creates=HttpxTransport(transport),
         guards=unlimited(),
     )
     one, other = FleetCache(store, patience=5), FleetCache(store, patience=5)

@@ -14,15 +14,16 @@ from starlette.exceptions import HTTPException
 from structlog.testing import capture_logs
 
 from app import enrichment, errors
-from app.api.kinds import ALL_KINDS, KINDS, Kind, kind_of
-from app.api.pages import documented, page
-from app.api.problems import MEDIA_TYPE, described_as, handle_errors, links, problem_response, responses
 from app.errors import BffError, FieldProblem
-from app.load import Load
+from app.http.load import Load
+from app.http.middleware import RequestLimits, RequestLog
+from app.http.problem_types import ALL_PROBLEM_TYPES, PROBLEM_TYPES, ProblemType, problem_type_of
+from app.http.problem_types.pages import documented, page
+from app.http.problems import MEDIA_TYPE, described_as, handle_errors, links, problem_response, responses
 from app.main import api, create_app
-from app.middleware import Guard, RequestLog
 from app.models import NewReturn, NewSession
-from app.sealing import RecordUnreadable
+from app.redis.encryption import RecordUnreadable
+from app.sessions.dependencies import end_session
 from app.settings import Settings
 from tests.support.samples import service_point
 
@@ -38,7 +39,7 @@ def descendants(error_type: type[BffError]) -> Iterator[type[BffError]]:
 
 
 ALL = sorted(set(descendants(BffError)), key=lambda error_type: error_type.__name__)
-RAISED = [error_type for error_type in ALL if error_type in KINDS or not error_type.__subclasses__()]
+RAISED = [error_type for error_type in ALL if error_type in PROBLEM_TYPES or not error_type.__subclasses__()]
 
 
 class Inner(BaseModel):
@@ -105,8 +106,8 @@ def app_with_problems(public_url: str = "") -> FastAPI:
     """A small application that answers errors as the service does."""
     app = FastAPI(openapi_url=None, telemetry={"tracing": False})
     render = problem_response(public_url)
-    handle_errors(app, render)
-    app.add_middleware(Guard, problem=render)
+    handle_errors(app, render, end_session)
+    app.add_middleware(RequestLimits, problem=render)
     app.add_middleware(RequestLog, load=Load(1, 0.25))
     for handler in (raise_it, raise_status, raise_group, raise_unavailable, raise_missing, take_parameters):
         app.add_api_route(f"/{handler.__name__}", handler)
@@ -133,32 +134,34 @@ async def field_problems(client: httpx.AsyncClient, body: object) -> list[tuple[
 @pytest.mark.parametrize("error_type", RAISED)
 def test_every_error_has_a_kind(error_type: type[BffError]) -> None:
     """Each error that is raised looks like its own row of the table or that of a class above it."""
-    assert kind_of(error_type) in KINDS.values()
+    assert problem_type_of(error_type) in PROBLEM_TYPES.values()
 
 
 def test_only_groups_have_no_kind() -> None:
     """Errors without a row are groups that nobody raises; should one be, it is an internal error."""
-    groups = {error_type.__name__ for error_type in ALL if not any(each in KINDS for each in error_type.__mro__)}
+    groups = {
+        error_type.__name__ for error_type in ALL if not any(each in PROBLEM_TYPES for each in error_type.__mro__)
+    }
     assert groups == {"Conflict", "NotFound", "UpstreamError"}
-    assert {kind_of(getattr(errors, name)) for name in groups} == {KINDS[errors.InternalError]}
+    assert {problem_type_of(getattr(errors, name)) for name in groups} == {PROBLEM_TYPES[errors.InternalError]}
 
 
 def test_an_error_below_another_looks_like_it() -> None:
     """A class without a row of its own takes that of the nearest class above."""
-    assert RecordUnreadable not in KINDS
-    assert kind_of(RecordUnreadable) is KINDS[errors.StoreUnavailable]
+    assert RecordUnreadable not in PROBLEM_TYPES
+    assert problem_type_of(RecordUnreadable) is PROBLEM_TYPES[errors.StoreUnavailable]
 
 
 def test_codes_are_unique() -> None:
     """A code means one thing: errors that share it look the same in every respect."""
-    by_code: dict[str, set[Kind]] = {}
-    for kind in KINDS.values():
+    by_code: dict[str, set[ProblemType]] = {}
+    for kind in PROBLEM_TYPES.values():
         by_code.setdefault(kind.code, set()).add(kind)
     assert [kinds for kinds in by_code.values() if len(kinds) > 1] == []
 
 
-@pytest.mark.parametrize("kind", ALL_KINDS.values(), ids=lambda kind: kind.code)
-def test_form_of_a_kind(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", ALL_PROBLEM_TYPES.values(), ids=lambda kind: kind.code)
+def test_form_of_a_kind(kind: ProblemType) -> None:
     """Codes are lower-case words with hyphens, statuses are errors, titles are phrases and details sentences."""
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.code)
     assert kind.status >= 400
@@ -168,8 +171,8 @@ def test_form_of_a_kind(kind: Kind) -> None:
         assert re.fullmatch(r"[A-Z].*\.", sentence)
 
 
-@pytest.mark.parametrize("kind", ALL_KINDS.values(), ids=lambda kind: kind.code)
-def test_nothing_is_said_twice(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", ALL_PROBLEM_TYPES.values(), ids=lambda kind: kind.code)
+def test_nothing_is_said_twice(kind: ProblemType) -> None:
     """What has happened, what helps and what a front end does have no sentence in common."""
     sentences = [kind.title, *(each for text in kind[3:6] for each in re.split(r"(?<=\.) ", text))]
     assert len(set(sentences)) == len(sentences)
@@ -178,7 +181,7 @@ def test_nothing_is_said_twice(kind: Kind) -> None:
 def test_calls_of_a_problem() -> None:
     """The page of a problem names the calls whose description names it, under the status it has."""
     description = api().openapi()
-    known = {kind.code: documented(kind, description).calls for kind in ALL_KINDS.values()}
+    known = {kind.code: documented(kind, description).calls for kind in ALL_PROBLEM_TYPES.values()}
     assert known["label-not-ready"] == ["GET /v1/returns/{return_id}/label"]
     assert known["claim-lost"] == known["return-outcome-unknown"] == ["POST /v1/returns"]
     assert known["internal-error"] == known["uri-too-long"] == []
@@ -186,15 +189,15 @@ def test_calls_of_a_problem() -> None:
 
 def test_pages_are_escaped() -> None:
     """Whatever the table and the paths of the description hold, the page shows it as text."""
-    hostile = Kind("a&b", HTTPStatus.CONFLICT, "<i>", "<script>", when='"<b>"', front_end="<u>")
+    hostile = ProblemType("a&b", HTTPStatus.CONFLICT, "<i>", "<script>", when='"<b>"', front_end="<u>")
     described = {"paths": {"/<s>": {"get": {"responses": {"409": {"description": "`a&b`"}}}}}}
     shown = page(documented(hostile, described))
     assert re.findall(r"<(?:i|script|b|u|s)>", shown) == []
     assert all(each in shown for each in ("a&amp;b", "&lt;script&gt;", "&quot;&lt;b&gt;&quot;", "GET /&lt;s&gt;"))
 
 
-@pytest.mark.parametrize("kind", ALL_KINDS.values(), ids=lambda kind: kind.code)
-def test_retryable_means_that_repeating_can_help(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", ALL_PROBLEM_TYPES.values(), ids=lambda kind: kind.code)
+def test_retryable_means_that_repeating_can_help(kind: ProblemType) -> None:
     """A problem is retryable only where time alone can solve it, and every 503 is."""
     if kind.retryable:
         assert kind.status in {
@@ -210,25 +213,25 @@ def test_retryable_means_that_repeating_can_help(kind: Kind) -> None:
 def test_what_must_not_be_repeated() -> None:
     """A return whose outcome is unknown, or that was refused, is not retryable."""
     for error_type in (errors.ReturnOutcomeUnknown, errors.ReturnRefused, errors.IdempotencyKeyReused):
-        assert kind_of(error_type).retryable is False
+        assert problem_type_of(error_type).retryable is False
 
 
 def test_unknown_order_and_wrong_postal_code_are_one() -> None:
     """Nothing in the problem tells which of the two a caller guessed right."""
-    kind = kind_of(errors.ParcelNotFound)
+    kind = problem_type_of(errors.ParcelNotFound)
     assert (kind.code, kind.status) == ("parcel-not-found", 404)
     assert len([other for other in ALL if kind_of_or_none(other) is kind]) == 1
 
 
-def kind_of_or_none(error_type: type[BffError]) -> Kind | None:
+def kind_of_or_none(error_type: type[BffError]) -> ProblemType | None:
     """The kind, or None for a group."""
-    return next((KINDS[each] for each in error_type.__mro__ if each in KINDS), None)
+    return next((PROBLEM_TYPES[each] for each in error_type.__mro__ if each in PROBLEM_TYPES), None)
 
 
 @pytest.mark.parametrize("error_type", [each for each in RAISED if each.__module__ == "app.errors"])
 async def test_problem_document(client: httpx.AsyncClient, error_type: type[BffError]) -> None:
     """Each error is answered with the members of its kind, and with nothing of its own text."""
-    kind = kind_of(error_type)
+    kind = problem_type_of(error_type)
     response = await client.get(f"/raise_it?name={error_type.__name__}", headers={"x-request-id": "a-request"})
     assert (response.status_code, response.headers["content-type"]) == (kind.status, MEDIA_TYPE)
     assert SECRET not in f"{response.text} {response.headers}"
@@ -544,7 +547,7 @@ def test_links() -> None:
 
 def test_described_answers_are_in_the_table() -> None:
     """The API description names no code that the table does not have."""
-    codes = {kind.code for kind in KINDS.values()}
+    codes = {kind.code for kind in PROBLEM_TYPES.values()}
     described = [
         code
         for operations in api().openapi()["paths"].values()

@@ -10,9 +10,9 @@ import pytest
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.load import Load
-from app.middleware import Cors, RequestLog
-from app.public_answers import PublicAnswers
+from app.http.load import Load
+from app.http.middleware import Cors, RequestLog
+from app.http.public_answers import PublicAnswers
 
 PUBLIC = {"Cache-Control": "public, max-age=60", "Vary": "Accept-Language"}
 Pairs = list[tuple[str, str]]

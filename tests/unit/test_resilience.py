@@ -13,12 +13,12 @@ import pytest
 from typing_extensions import override
 
 from app.errors import BadUpstream, BffError, ReturnOutcomeUnknown, StoreUnavailable, UpstreamUnavailable
-from app.sendcloud.breaker import FAILURES_IN_A_ROW, State
 from app.sendcloud.client import Sendcloud
-from app.sendcloud.lanes import Deadlines
+from app.sendcloud.policy.breaker import FAILURES_IN_A_ROW, State
+from app.sendcloud.policy.bulkheads import Deadlines
+from app.sendcloud.policy.call_policy import RETRY_RESERVE, guards
 from app.sendcloud.protocol import Call, Method, Picture
-from app.sendcloud.resilience import RETRY_RESERVE, guards
-from app.sendcloud.transport import Transported
+from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.unlimited import Seen, Unlimited, unlimited
 from tests.unit.test_protocol_answers import NEW_RETURN, PANEL, POINTS
 
@@ -69,7 +69,7 @@ class Stage:
         self.upstream = Upstream(said)
         self.quota, self.seen = Unlimited(), Seen()
         self.guards = guards(deadlines or Deadlines(), self.quota, self.seen)
-        wire = Transported(self.upstream)
+        wire = HttpxTransport(self.upstream)
         self.sendcloud = Sendcloud(PANEL, POINTS, reads=wire, creates=wire, guards=self.guards)
         self.hooks = 0
         self.subjects: Iterator[int] = itertools.count()
@@ -312,7 +312,7 @@ async def test_no_turn_no_call(error: BffError) -> None:
     """Nothing is sent, nothing is tried again, no creation is in doubt, and the breaker learns nothing."""
     stage = Stage(SETTINGS)
     all_guards = guards(Deadlines(), Closed(error), stage.seen)
-    wire = Transported(stage.upstream)
+    wire = HttpxTransport(stage.upstream)
     stage.sendcloud = Sendcloud(PANEL, POINTS, reads=wire, creates=wire, guards=all_guards)
     for call in (stage.settings, stage.label, stage.upload, stage.create) * FAILURES_IN_A_ROW:
         with pytest.raises(type(error)) as caught:

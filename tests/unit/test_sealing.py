@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import StoreUnavailable
-from app.sealing import Keyring, RecordUnreadable, seal, unseal
+from app.redis.encryption import Keyring, RecordUnreadable, seal, unseal
 
 OLD, NEW, FOREIGN = (letter * 32 for letter in (b"o", b"n", b"f"))
 ENVELOPE = seal(OLD, b"Sam Jansen", "session|1")

@@ -3,9 +3,9 @@
 import pytest
 from fastapi.routing import APIRoute
 
-from app.api.session_route import SessionRoute
-from app.dependencies import live_session
 from app.main import api
+from app.sessions.dependencies import live_session
+from app.sessions.session_route import SessionRoute
 
 ROUTES = [route for route in api().routes if isinstance(route, APIRoute)]
 HOT = [route for route in ROUTES if isinstance(route, SessionRoute)]

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Iterable
 
-from app.node import Server
-from app.store import Store
-from app.topology import Address, Map, Range, Topology
+from app.redis.connections.server import Server
+from app.redis.connections.topology import Address, Map, Range, Topology
+from app.redis.store import Store
 
 EVERYTHING = Range(0, 16383, ("localhost", 1))
 

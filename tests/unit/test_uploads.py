@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import incoming
-from app.sessions import SessionId
-from app.uploads import handle, opened
+from app.http.session_id import SessionId
+from app.returns import checks
+from app.uploads.handles import handle, opened
 from tests.support.samples import body, outgoing, portal_settings
 
 FILENAME = "1dca0000000000000000000000000000.webp"
@@ -72,7 +72,7 @@ def test_a_changed_handle(data: st.DataObject) -> None:
 )
 def test_photos_of_a_return(photos: list[dict[str, str]] | None, problems: list[tuple[str, str]]) -> None:
     """Each names a file of the session and one of the items that come back; all misfits are told at once."""
-    found = incoming.problems(body(photos=photos), outgoing().data, portal_settings(), FILES)
+    found = checks.problems(body(photos=photos), outgoing().data, portal_settings(), FILES)
     assert [(problem.pointer, problem.code) for problem in found] == problems
 
 
@@ -80,16 +80,16 @@ def test_photos_go_upstream() -> None:
     """With the upstream's own file name, the item and the description, which may be empty; none at all is no list."""
     photos = [PHOTO, PHOTO | {"description": "The hole"}]
     data = outgoing().data
-    sent = incoming.new_return(body(photos=photos), 1, data, None, FILES).model_dump(exclude_none=True)
+    sent = checks.new_return(body(photos=photos), 1, data, None, FILES).model_dump(exclude_none=True)
     assert sent["images"] == [
         {"filename": FILENAME, "product_id": "shirt", "description": ""},
         {"filename": FILENAME, "product_id": "shirt", "description": "The hole"},
     ]
-    assert incoming.new_return(body(photos=[]), 1, data, None).images is None
+    assert checks.new_return(body(photos=[]), 1, data, None).images is None
 
 
 def test_photos_count_for_an_idempotency_key() -> None:
     """The same body with other photos is another body."""
     with_photo = body(photos=[PHOTO])
-    assert incoming.fingerprint(with_photo) == incoming.fingerprint(body(photos=[PHOTO]))
-    assert incoming.fingerprint(with_photo) != incoming.fingerprint(body())
+    assert checks.fingerprint(with_photo) == checks.fingerprint(body(photos=[PHOTO]))
+    assert checks.fingerprint(with_photo) != checks.fingerprint(body())

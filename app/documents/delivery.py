@@ -1,0 +1,275 @@
+"""Labels and customs declarations on their way: checked, downloaded once for everybody, kept for a day.
+
+The first reader starts a pump that moves the document from the upstream into sealed chunks in Redis at the upstream's
+pace. Every reader, the first one included, follows the chunks at its own pace, on whatever replica it is.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+from app.documents.download import (
+    CHUNK_SECONDS,
+    KEPT_SECONDS,
+    MAX_KEPT_BYTES,
+    PASSING_SECONDS,
+    Download,
+    Pdf,
+    Progress,
+    chunk_key,
+    context,
+    is_alive,
+    is_over,
+    progress_key,
+)
+from app.errors import (
+    BadUpstream,
+    BffError,
+    StoreUnavailable,
+    UpstreamRejected,
+    UpstreamUnauthorized,
+    UpstreamUnavailable,
+)
+from app.redis.encryption import Keyring
+from app.redis.rate_limits import PerParcelLimit
+from app.redis.single_flight import SingleFlight
+from app.redis.store import Limit, Store
+from app.sendcloud.client import Document
+from app.telemetry.metrics import KEPT_BYTES
+
+PUMPS = 8
+"""Downloads into Redis at a time and replica: they are fast, and each costs some MB of buffers."""
+CHUNKS_READ_AT_ONCE = 16
+"""From the store, by a replica: each has a connection to itself, and small questions need some too."""
+DIRECT_READERS = 8
+DIRECT_READERS_OF_ONE_PARCEL = 2
+DIRECT_SECONDS = 60.0
+"""Who reads from the upstream holds a connection there, so few do and not for long."""
+BUSY_SECONDS = 2
+ANEW_SECONDS = 1
+"""Until a document is asked for again whose download was lost with its replica, or in a failover of the store."""
+SHORTEST_PAUSE_SECONDS = 0.01
+LONGEST_PAUSE_SECONDS = 0.2
+"""Between two questions for the next chunk."""
+
+Source = Callable[[], AbstractAsyncContextManager[Document]]
+"""Opens the document at the upstream."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A document for one reader: its length in bytes where that is known, and its bytes at the reader's pace."""
+
+    length: int | None
+    chunks: AsyncIterator[bytes]
+    seconds: float
+    """How long the reader may take; after that the connection is cut."""
+
+
+class Known(NamedTuple):
+    """What the store says of a document."""
+
+    now: float
+    """The store's clock, seconds."""
+    revision: int
+    progress: Progress | None
+
+
+class Documents:
+    """Documents by name; a name belongs to one return, whose scope seals the chunks."""
+
+    def __init__(self, store: Store, keyring: Keyring, *, total_bytes: int, silence: float) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._total_bytes = total_bytes
+        self._silence = silence
+        self._pumps: dict[str, Download] = {}
+        self._pumping: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(PUMPS)
+        self._reading = asyncio.Semaphore(CHUNKS_READ_AT_ONCE)
+        self._direct_turns = asyncio.Semaphore(DIRECT_READERS)
+        self._direct_places = PerParcelLimit(DIRECT_READERS_OF_ONE_PARCEL)
+        # A label that thousands wait for is read by all of them in the same moment.
+        self._looks: SingleFlight[Known] = SingleFlight()
+        self._chunks: SingleFlight[tuple[Progress, bytes]] = SingleFlight()
+
+    @asynccontextmanager
+    async def open(self, scope: str, name: str, source: Source) -> AsyncIterator[Delivery]:
+        """The document, from Redis where it is kept or on its way there, else from `source`.
+
+        Raises:
+            UpstreamError: there is no PDF to be had.
+            TooManyCalls: it is not kept, and others of the parcel are reading from the upstream.
+        """
+        known = await self._looks.share(name, partial(self._known, name))
+        progress = known.progress
+        async with AsyncExitStack() as held:
+            own = None
+            if progress is None or not _can_be_followed(progress, known.now):
+                pump = Download(self._store, self._keyring, scope, name, self._silence, known.now)
+                progress, own = await self._begun(pump, source, known.revision, held)
+            shared = None if own else await self._followed(scope, name, progress)
+            if shared:
+                yield shared
+                return
+            # Others found it too large or the room used up: everybody gets it from the upstream.
+            if own is None:
+                await self._enter_direct_turn(scope, held)
+                own = await held.enter_async_context(_opened(source))
+            yield Delivery(own.length, aiter(own), DIRECT_SECONDS)
+
+    async def aclose(self) -> None:
+        """Waits for the downloads under way; their deadlines are short."""
+        await self._looks.aclose()
+        await self._chunks.aclose()
+        await asyncio.gather(*self._pumping, return_exceptions=True)
+
+    async def _begun(
+        self, pump: Download, source: Source, revision: int, held: AsyncExitStack
+    ) -> tuple[Progress, Pdf | None]:
+        """Starts the download that all follow, unless somebody was faster; what is not to be kept is for us alone."""
+        async with AsyncExitStack() as ours:
+            turn = await ours.enter_async_context(AsyncExitStack())
+            await turn.enter_async_context(self._turn(self._turns))
+            if not await pump.begin(revision):
+                return await self._current(pump.name), None
+            self._pumps[pump.id] = pump
+            ours.callback(self._pumps.pop, pump.id)
+            pdf = await ours.enter_async_context(_opened_for(pump, source))
+            reserved = MAX_KEPT_BYTES if pdf.length is None else pdf.length
+            if reserved <= MAX_KEPT_BYTES and await self._spend(reserved):
+                ours.push_async_callback(self._settle_account, pump, reserved)
+                task = asyncio.create_task(pump.run(pdf, ours.pop_all()))
+                self._pumping.add(task)
+                task.add_done_callback(self._pumping.discard)
+                return pump.progress, None
+            await pump.end("direct")
+            # A slow reader must not keep others from pumping.
+            await turn.aclose()
+            await self._enter_direct_turn(pump.scope, ours)
+            await held.enter_async_context(ours.pop_all())
+            return pump.progress, pdf
+
+    async def _spend(self, size: int) -> bool:
+        allowance = await self._store.spend("q:{kept}", size, Limit(self._total_bytes, KEPT_SECONDS))
+        return bool(allowance.granted)
+
+    async def _settle_account(self, pump: Download, reserved: int) -> None:
+        """Gives back what was reserved and is not kept."""
+        KEPT_BYTES.inc(pump.kept_bytes)
+        if pump.kept_bytes != reserved:
+            with contextlib.suppress(StoreUnavailable):
+                await self._spend(pump.kept_bytes - reserved)
+
+    async def _enter_direct_turn(self, scope: str, held: AsyncExitStack) -> None:
+        held.enter_context(self._direct_places.place(scope))
+        await held.enter_async_context(self._turn(self._direct_turns))
+
+    @asynccontextmanager
+    async def _turn(self, turns: asyncio.Semaphore) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._silence):
+                await turns.acquire()
+        except TimeoutError:
+            raise UpstreamUnavailable("too many downloads at once", retry_after=BUSY_SECONDS) from None
+        try:
+            yield
+        finally:
+            turns.release()
+
+    async def _followed(self, scope: str, name: str, progress: Progress) -> Delivery | None:
+        """The document as it comes into Redis; None if it does not."""
+        progress, head = await self._chunk(scope, name, progress, 0)
+        if progress.phase == "direct":
+            return None
+        length = progress.size if progress.phase == "done" else progress.length
+        return Delivery(length, self._rest(scope, name, progress, head), PASSING_SECONDS)
+
+    async def _rest(self, scope: str, name: str, progress: Progress, chunk: bytes) -> AsyncIterator[bytes]:
+        number = 0
+        while chunk:
+            yield chunk
+            number += 1
+            if is_over(progress, number):
+                return
+            progress, chunk = await self._chunk(scope, name, progress, number)
+
+    async def _chunk(self, scope: str, name: str, progress: Progress, number: int) -> tuple[Progress, bytes]:
+        """This chunk as soon as it is there; empty after the last one, and where the document does not come here.
+
+        Raises:
+            BadUpstream: the download failed.
+            StoreUnavailable: nobody knows; it can be downloaded anew.
+        """
+        here = self._pumps.get(progress.pump)
+        if here and here.scope == scope:
+            progress, chunk = await here.chunk(number)
+            if chunk or is_over(progress, number):
+                return progress, chunk
+        work = partial(self._stored_chunk, scope, name, progress, number)
+        return await self._chunks.share((scope, progress.pump, number), work)
+
+    async def _stored_chunk(self, scope: str, name: str, progress: Progress, number: int) -> tuple[Progress, bytes]:
+        pause = SHORTEST_PAUSE_SECONDS
+        while True:
+            async with self._reading:
+                sealed = await self._store.get(chunk_key(name, progress.pump, number), CHUNK_SECONDS)
+            if sealed:
+                return progress, self._keyring.unseal(sealed, scope, context(name, progress.pump, number))
+            if is_over(progress, number):
+                return progress, b""
+            # Known before the chunk was looked for, so it should have been there.
+            lost = progress.phase == "done"
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            progress = await self._current(name, progress.pump)
+            if lost:
+                # Whoever asks next has it downloaded anew.
+                await self._store.delete(progress_key(name))
+                raise StoreUnavailable("a chunk is gone", retry_after=ANEW_SECONDS)
+
+    async def _current(self, name: str, pump: str | None = None) -> Progress:
+        """How far the download is, this one or any, that can be followed."""
+        now, _, progress = await self._known(name)
+        if progress is None or progress.pump != (pump or progress.pump):
+            raise StoreUnavailable("another download took over", retry_after=ANEW_SECONDS)
+        if progress.phase == "failed":
+            raise BadUpstream("the download broke off")
+        if not _can_be_followed(progress, now):
+            raise StoreUnavailable("the download is not heard of any more", retry_after=ANEW_SECONDS)
+        return progress
+
+    async def _known(self, name: str) -> Known:
+        now, (read,) = await self._store.read(progress_key(name))
+        progress = Progress.model_validate_json(read.value) if read.revision else None
+        return Known(now, read.revision, progress)
+
+
+@asynccontextmanager
+async def _opened(source: Source) -> AsyncIterator[Pdf]:
+    try:
+        async with source() as document:
+            yield await Pdf.begin(document)
+    except (UpstreamUnauthorized, UpstreamRejected) as error:
+        # The document's own token was refused; the session's tokens are as good as before.
+        raise BadUpstream("the download is refused") from error
+
+
+@asynccontextmanager
+async def _opened_for(pump: Download, source: Source) -> AsyncIterator[Pdf]:
+    """The document, or the news to all who follow that there is none."""
+    async with AsyncExitStack() as connection:
+        try:
+            pdf = await connection.enter_async_context(_opened(source))
+        except BffError:
+            await pump.end("failed")
+            raise
+        yield pdf
+
+
+def _can_be_followed(progress: Progress, now: float) -> bool:
+    return progress.phase in {"done", "direct"} or is_alive(progress, now)

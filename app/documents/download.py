@@ -1,0 +1,221 @@
+"""One download into Redis: a PDF in sealed chunks, moved at the upstream's pace, and how far it is."""
+
+import asyncio
+import contextlib
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import InitVar, dataclass, field
+from typing import Literal
+
+from app.domain import RedactedModel
+from app.errors import (
+    BadUpstream,
+    BffError,
+    StoreUnavailable,
+)
+from app.redis.encryption import Keyring
+from app.redis.store import Change, Store
+from app.sendcloud.client import Document
+
+SCHEMA = 1
+MAGIC = b"%PDF-"
+END, END_WITHIN_BYTES = b"%%EOF", 1024
+MAX_BYTES = 25 * 1024 * 1024
+MAX_KEPT_BYTES = 4 * 1024 * 1024
+CHUNK_BYTES = 128 * 1024
+RECENT_CHUNKS = 4
+"""Chunks of a download in memory, for readers on the same replica who keep up with it."""
+CHUNK_SECONDS = 1.0
+"""To store or read one, on a connection of its own: nobody's small question has to wait behind it."""
+KEPT_SECONDS = 24 * 3600
+PASSING_SECONDS = 600
+"""For what is not to be kept; even a slow reader is through by then."""
+
+
+class Pdf:
+    """A PDF on its way; iterating it raises BadUpstream before an incomplete or oversized one could end cleanly."""
+
+    def __init__(self, length: int | None, head: bytes, rest: AsyncIterator[bytes]) -> None:
+        self.length = length
+        """Bytes, where they are known."""
+        self._head = head
+        self._rest = rest
+
+    @classmethod
+    async def begin(cls, document: Document) -> "Pdf":
+        """The document as a PDF.
+
+        Raises:
+            BadUpstream: it does not start like one, or announces more than 25 MiB.
+        """
+        chunks = aiter(document)
+        head = b""
+        while len(head) < len(MAGIC) and (chunk := await anext(chunks, b"")):
+            head += chunk
+        if not head.startswith(MAGIC):
+            raise BadUpstream("the document is no PDF")
+        if (document.length or 0) > MAX_BYTES:
+            raise BadUpstream("the document is too large")
+        return cls(document.length, head, chunks)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._head
+        size, tail = len(self._head), self._head[-END_WITHIN_BYTES:]
+        async for chunk in self._rest:
+            size += len(chunk)
+            if size > MAX_BYTES:
+                raise BadUpstream("the document is too large")
+            tail = (tail + chunk[-END_WITHIN_BYTES:])[-END_WITHIN_BYTES:]
+            yield chunk
+        if self.length is None and END not in tail:
+            raise BadUpstream("the document is cut off")
+
+
+class Progress(RedactedModel):
+    """How far a document is in Redis. `pump` names the one download that its chunks belong to."""
+
+    pump: str
+    alive_until: float
+    """Seconds on the store's clock; a pump that is not heard of until then is dead."""
+    phase: Literal["pumping", "done", "failed", "direct"] = "pumping"
+    """`direct`: not to be kept, every reader gets it from the upstream."""
+    chunks: int = 0
+    size: int = 0
+    length: int | None = None
+
+
+@dataclass
+class Download:
+    """One download into Redis, at the upstream's pace, whoever reads."""
+
+    store: Store
+    keyring: Keyring
+    scope: str
+    name: str
+    silence: float
+    """Seconds after which a download that is not heard of counts as dead."""
+    now: InitVar[float]
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
+
+    def __post_init__(self, now: float) -> None:
+        self._clock = now - asyncio.get_running_loop().time()
+        self.progress = Progress(pump=self.id, alive_until=0)
+        self._revision = 0
+        self._recent: deque[bytes] = deque(maxlen=RECENT_CHUNKS)
+        self._news = asyncio.Event()
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much of the document stays for a day."""
+        return self.progress.size if self._is_kept else 0
+
+    async def begin(self, revision: int) -> bool:
+        """Whether this download is the one; False means that another one was faster."""
+        self._revision = revision
+        return await self._store_progress()
+
+    async def chunk(self, number: int) -> tuple[Progress, bytes]:
+        """How far it is once it got to this chunk, and the chunk; empty where the store has to be asked for it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.silence):
+                while self.progress.phase == "pumping" and number >= self.progress.chunks:
+                    await self._news.wait()
+        back = self.progress.chunks - number
+        return self.progress, self._recent[-back] if 0 < back <= len(self._recent) else b""
+
+    async def run(self, pdf: Pdf, connection: AsyncExitStack) -> None:
+        """Moves the whole document; `connection` is given back at the end."""
+        self.progress = self.progress.model_copy(update={"length": pdf.length})
+        async with connection:
+            try:
+                async for chunk in self._chunks(pdf):
+                    await self._put(chunk)
+            except BffError:
+                await self.end("failed")
+            else:
+                await self.end("done")
+
+    async def _chunks(self, pdf: Pdf) -> AsyncIterator[bytes]:
+        """The document in chunks of `CHUNK_BYTES` and at most one piece more."""
+        # Joined instead of cut to size: a piece that is large enough is not copied.
+        pieces, size = list[bytes](), 0
+        async for piece in pdf:
+            await self._show_life()
+            pieces.append(piece)
+            size += len(piece)
+            if size >= CHUNK_BYTES:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+        if size:
+            yield b"".join(pieces)
+
+    async def end(self, phase: Literal["done", "failed", "direct"]) -> None:
+        """Tells all readers how it ended."""
+        self._move(phase=phase)
+        with contextlib.suppress(StoreUnavailable):
+            if self._is_kept:
+                # Before the progress says so, and for longer: what is kept is there as long as it is said to be.
+                chunks = [chunk_key(self.name, self.id, number) for number in range(self.progress.chunks)]
+                await self.store.prolong(chunks, KEPT_SECONDS + PASSING_SECONDS)
+            await self._store_progress()
+
+    async def _show_life(self) -> None:
+        """A slow upstream is not a dead one."""
+        if self.progress.alive_until - self._now() < self.silence / 2 and not await self._store_progress():
+            raise BadUpstream("taken for dead")
+
+    async def _put(self, chunk: bytes) -> None:
+        number, size = self.progress.chunks, self.progress.size + len(chunk)
+        self._recent.append(chunk)
+        self._move(chunks=number + 1, size=size)
+        sealed = self.keyring.seal(chunk, self.scope, context(self.name, self.id, number))
+        await self.store.put(chunk_key(self.name, self.id, number), sealed, PASSING_SECONDS, CHUNK_SECONDS)
+
+    def _move(self, **changes: object) -> None:
+        """Wakes who waits here."""
+        self.progress = self.progress.model_copy(update=changes)
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def _store_progress(self) -> bool:
+        self.progress = self.progress.model_copy(update={"alive_until": self._now() + self.silence})
+        ttl = KEPT_SECONDS if self._is_kept else PASSING_SECONDS
+        change = Change(progress_key(self.name), self._revision, self.progress.model_dump_json().encode(), ttl)
+        stored = await self.store.commit(secrets.token_urlsafe(9), [change])
+        # One that was taken for dead stays dead: it must not end the download of its successor.
+        self._revision += stored
+        return stored
+
+    @property
+    def _is_kept(self) -> bool:
+        return self.progress.phase == "done" and self.progress.size <= MAX_KEPT_BYTES
+
+    def _now(self) -> float:
+        return self._clock + asyncio.get_running_loop().time()
+
+
+def is_alive(progress: Progress, now: float) -> bool:
+    """Whether the pump is at work, or can be believed to be (store's clock, seconds)."""
+    return progress.phase == "pumping" and progress.alive_until > now
+
+
+def is_over(progress: Progress, number: int) -> bool:
+    """Whether there is no such chunk, nor will there be."""
+    return progress.phase == "direct" or (progress.phase == "done" and number == progress.chunks)
+
+
+def progress_key(name: str) -> str:
+    """Where the progress of a document stands."""
+    return f"l:{{{name}}}"
+
+
+def chunk_key(name: str, pump: str, number: int) -> str:
+    """Where a chunk of one download stands."""
+    return f"l:{{{name}}}:{pump}:{number}"
+
+
+def context(name: str, pump: str, number: int) -> str:
+    """What a chunk is sealed with, so that it opens in its own place only."""
+    return f"document|{name}|{pump}|{number}|{SCHEMA}"

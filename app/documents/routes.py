@@ -1,0 +1,99 @@
+"""Calls 10 and 11: fetch the documents of a return."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
+
+from app.documents.delivery import Delivery
+from app.errors import (
+    CustomsDeclarationNotFound,
+    LabelNotReady,
+    NoLabel,
+    ReturnNotFound,
+    TooManyCalls,
+)
+from app.http.deferred import Prefer, leaving, preference_applied, preferred_wait
+from app.http.problems import SESSION, UPSTREAM, responses
+from app.services import ServicesDep
+from app.sessions.dependencies import SessionDep
+
+router = APIRouter(tags=["returns"])
+
+
+async def label(
+    return_id: str, request: Request, session: SessionDep, services: ServicesDep, prefer: Prefer = ""
+) -> AsyncIterator[Delivery]:
+    """The label on its way; whatever it holds is given back when the answer is over."""
+    wait = preferred_wait(prefer)
+    found = await services.labels.current(session.scope, return_id)
+    if wait:
+        gone = leaving(request.scope, request.receive)
+        found = await services.labels.settled(session.scope, found, wait, gone)
+    async with services.flows.label(session, found) as delivery:
+        yield delivery
+
+
+@router.get(
+    "/v1/returns/{return_id}/label",
+    operation_id="getLabel",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"application/pdf": {}}, "description": "The label."},
+        **responses(*SESSION, ReturnNotFound, LabelNotReady, NoLabel, TooManyCalls, *UPSTREAM),
+    },
+)
+async def get_label(
+    return_id: str, delivery: Annotated[Delivery, Depends(label)], prefer: Prefer = ""
+) -> StreamingResponse:
+    """Streams the PDF; one that breaks off is cut, never ended as if it were whole."""
+    return _pdf(delivery, f"{return_id}.pdf", preference_applied(preferred_wait(prefer)))
+
+
+async def customs_declaration(return_id: str, session: SessionDep, services: ServicesDep) -> AsyncIterator[Delivery]:
+    """The customs declaration on its way."""
+    async with services.flows.customs_declaration(session, return_id) as delivery:
+        yield delivery
+
+
+@router.get(
+    "/v1/returns/{return_id}/customs-declaration",
+    operation_id="getCustomsDeclaration",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"application/pdf": {}}, "description": "The customs declaration."},
+        **responses(*SESSION, ReturnNotFound, CustomsDeclarationNotFound, TooManyCalls, *UPSTREAM),
+    },
+)
+async def get_customs_declaration(
+    return_id: str, delivery: Annotated[Delivery, Depends(customs_declaration)]
+) -> StreamingResponse:
+    """Streams the PDF like the label."""
+    return _pdf(delivery, f"{return_id}-customs.pdf", {})
+
+
+class Bounded(StreamingResponse):
+    """A document that is cut off when its reader takes too long."""
+
+    def __init__(self, delivery: Delivery, headers: dict[str, str]) -> None:
+        super().__init__(delivery.chunks, headers=headers, media_type="application/pdf")
+        self._seconds = delivery.seconds
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with asyncio.timeout(self._seconds):
+            await super().__call__(scope, receive, send)
+
+
+def _pdf(delivery: Delivery, filename: str, headers: dict[str, str]) -> StreamingResponse:
+    guarded = {
+        "Content-Disposition": f'attachment; filename="{filename}"',
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    length = {} if delivery.length is None else {"Content-Length": str(delivery.length)}
+    return Bounded(delivery, headers=guarded | length | headers)

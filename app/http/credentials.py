@@ -1,0 +1,99 @@
+"""Credentials of a request: the session id in cookie or bearer, its origin, its idempotency key."""
+
+import re
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+
+from app.errors import (
+    IdempotencyKeyInvalid,
+    OriginNotAllowed,
+    SessionExpired,
+    TwoCredentials,
+    UnsupportedMediaType,
+)
+from app.http.session_id import SessionId
+
+COOKIE = "__Host-return_session"
+
+
+KEY = r'^(?:"([!-~]{16,255})"|([!#-~][!-~]{15,254}))$'
+
+
+async def presented(request: Request) -> SessionId | None:
+    """The session id that came with the request, if any.
+
+    Raises:
+        TwoCredentials: cookie and bearer came together.
+        SessionExpired: it is malformed.
+    """
+    cookie = request.cookies.get(COOKIE)
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if cookie and scheme:
+        raise TwoCredentials
+    token = bearer.strip() if scheme.casefold() == "bearer" else cookie
+    return SessionId.parse(token) if token else None
+
+
+async def replaced(request: Request) -> SessionId | None:
+    """The session that a new one takes the place of; one that is unusable is as good as none."""
+    try:
+        return await presented(request)
+    except SessionExpired:
+        return None
+
+
+ReplacedDep = Annotated[SessionId | None, Depends(replaced)]
+
+
+def check_origin(request: Request, allowed_origins: list[str]) -> None:
+    """Returns if no page of another site is behind this request; a call with neither header comes from no browser.
+
+    Raises:
+        OriginNotAllowed: one may be.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    # Every browser of today sends one of the two with an unsafe request.
+    if site is None and origin is None:
+        return
+    if site != "same-origin" and origin not in allowed_origins:
+        raise OriginNotAllowed
+
+
+def page_origins(request: Request, allowed_origins: list[str]) -> list[str]:
+    """The origins of pages that may get a session: those listed, and ours where the browser says it is the page's."""
+    origin = request.headers.get("origin")
+    same_origin = request.headers.get("sec-fetch-site") == "same-origin"
+    return [*allowed_origins, origin] if same_origin and origin else allowed_origins
+
+
+async def json_body(request: Request) -> None:
+    """Returns if the body is declared to be JSON, which no form of another site can do unasked."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
+    if media_type != "application/json":
+        raise UnsupportedMediaType
+
+
+async def idempotency_key(idempotency_key: Annotated[str, Header(include_in_schema=False)] = "") -> str:
+    """The client's key for this creation, without its quotes.
+
+    Raises:
+        IdempotencyKeyInvalid: missing or malformed.
+    """
+    match = re.fullmatch(KEY, idempotency_key)
+    if match is None:
+        raise IdempotencyKeyInvalid
+    return match[1] or match[2]
+
+
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": True,
+    "description": "16 to 255 visible ASCII characters, quoted or not; kept 24 hours for this parcel.",
+    "schema": {"type": "string", "pattern": KEY},
+}
+"""Its description; that it is missing is a problem of its own, which FastAPI's own check would not tell."""
+
+
+IdempotencyKeyDep = Annotated[str, Depends(idempotency_key)]

@@ -1,0 +1,81 @@
+"""Waiting for the shopper, as long as the shopper waits."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Header
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from typing_extensions import override
+
+Leaving = Callable[[], Awaitable[object]]
+"""Waits until the caller who waits for news is gone."""
+HELD = "held"
+MAX_WAIT_SECONDS = 55
+_WAIT = re.compile(r"\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*", re.IGNORECASE)
+
+
+Prefer = Annotated[
+    str, Header(description="`wait=N` holds the answer up to N seconds (55 at most) until there is news.")
+]
+
+
+def preferred_wait(prefer: str) -> int:
+    """Seconds the caller is ready to wait (RFC 7240); other preferences are ignored."""
+    wanted = next((match[1] for part in re.split("[,;]", prefer) if (match := _WAIT.fullmatch(part))), "0")
+    return min(int(wanted), MAX_WAIT_SECONDS)
+
+
+def preference_applied(wait: int) -> dict[str, str]:
+    """The headers of an answer that may have been held."""
+    return {"Vary": "Prefer"} | ({"Preference-Applied": f"wait={wait}"} if wait else {})
+
+
+def retry_after(seconds: int | None) -> dict[str, str]:
+    """The header that says when to ask again, if there is anything to ask for."""
+    return {} if seconds is None else {"Retry-After": str(seconds)}
+
+
+class DeferredResponse(Response):
+    """An answer that waits for news, outside of FastAPI: see `DeferredResponses`."""
+
+    def __init__(self, answer: ASGIApp) -> None:
+        super().__init__()
+        self._answer = answer
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[HELD] = self._answer
+
+
+class DeferredResponses:
+    """Lets an answer wait once all that led to it is over: FastAPI and Starlette hold more for it than all the rest."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        # A copy, for they leave in it what they worked with.
+        inner = {**scope}
+        try:
+            await self._app(inner, receive, send)
+        finally:
+            scope["route"] = inner.pop("route", None)
+        held: ASGIApp | None = inner.pop(HELD, None)
+        del inner
+        if held:
+            await held(scope, receive, send)
+
+
+def leaving(scope: Scope, receive: Receive) -> Leaving:
+    """Waits until the caller is gone: nobody else tells us. From now on the request only waits."""
+    # Thousands may wait; they must not keep out those who have something to do.
+    scope["state"]["place"].leave()
+
+    async def left() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    return left

@@ -1,0 +1,78 @@
+"""How busy this replica is: requests worked on, lateness of the event loop, and whether it is about to stop."""
+
+import asyncio
+import time
+from collections import deque
+
+TICK_SECONDS = 0.05
+PASSES = 200
+"""Turns of the event loop that what came during a stall is turned away; uvloop accepts one connection in each."""
+REMEMBERED_TICKS = 200
+"""Ten seconds, about as often as metrics are fetched."""
+
+
+class Load:
+    """What one replica has to do; it can work on `bound` requests at once, its event loop may be `late` (seconds).
+
+    Requests that only wait (for news, for the rest of their body, for their reader) are no work: thousands of them
+    are normal.
+    """
+
+    def __init__(self, bound: int, late: float) -> None:
+        self._bound = bound
+        self._late = late
+        self._is_late = False
+        self._expected = float("inf")
+        self._lags = deque([0.0], maxlen=REMEMBERED_TICKS)
+        self.in_flight = 0
+        """Requests worked on now."""
+        self.draining = False
+        """About to stop: others should take the requests."""
+
+    @property
+    def lag(self) -> float:
+        """How late the event loop was at its worst within the last ten seconds (seconds)."""
+        return max(self._lags)
+
+    def excess(self) -> str:
+        """Why no more work can be taken on: "bound", "lag", or nothing."""
+        if self.in_flight >= self._bound:
+            return "bound"
+        return "lag" if self._is_late or time.monotonic() - self._expected > self._late else ""
+
+    async def watch(self) -> None:
+        """Measures the event loop until cancelled."""
+        while True:
+            self._expected = time.monotonic() + TICK_SECONDS
+            await asyncio.sleep(TICK_SECONDS)
+            lag = time.monotonic() - self._expected
+            self._expected = float("inf")
+            self._lags.append(lag)
+            if lag > self._late:
+                await self._shed_what_came_meanwhile()
+
+    async def _shed_what_came_meanwhile(self) -> None:
+        self._is_late = True
+        for _ in range(PASSES):
+            await asyncio.sleep(0)
+        self._is_late = False
+
+
+class InFlightSlot:
+    """One request's place among those worked on."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._is_new = True
+        self._is_taken = False
+
+    def take(self) -> None:
+        """Counts the request as work, unless it has left before."""
+        if self._is_new:
+            self._is_new, self._is_taken = False, True
+            self._load.in_flight += 1
+
+    def leave(self) -> None:
+        """Counts it no longer, for good."""
+        self._load.in_flight -= self._is_taken
+        self._is_new = self._is_taken = False

@@ -1,0 +1,273 @@
+"""Pure ASGI: request ids, one log line each, shedding, limits before anything is read, a problem for every error."""
+
+import asyncio
+import itertools
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import override
+
+from app.errors import BffError, BodyTooLarge, BodyTooSlow, HeadersTooLarge, InternalError, Overloaded
+from app.http.load import InFlightSlot, Load
+from app.telemetry.cost import COST, BeginSpan, Cost
+from app.telemetry.logs import log
+from app.telemetry.metrics import LATENCY, REQUESTS, SHED
+
+MAX_HEADER_BYTES = 32 * 1024
+MAX_BODY_BYTES = 64 * 1024
+BODY_SECONDS = 8.0
+"""Until the whole body has to be here; whoever sends it byte by byte must not hold on to us."""
+NEVER_SHED = frozenset({"/livez", "/readyz", "/metrics"})
+METHODS = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+"""W3C Trace Context, version 00; neither id may be all zeros."""
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+_PROCESS = secrets.token_urlsafe(9)
+_NUMBERS = itertools.count(1)
+"""Together they name a request of the fleet, at less than a fresh random name would cost."""
+
+ProblemResponse = Callable[[Scope, BffError], Response]
+"""Renders an error as the problem document of this request."""
+
+
+class RequestLog:
+    """Gives every request an id and its answer the headers that all answers carry; writes one line when it is over.
+
+    What a handler leaves in `request.state.answer_headers` goes with the answer too, be it an error.
+    """
+
+    def __init__(self, app: ASGIApp, load: Load, begin_span: BeginSpan | None = None) -> None:
+        self._app = app
+        self._load = load
+        self._begin_span = begin_span
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = request_id
+        started, status = time.perf_counter(), 0
+        COST.set(cost := Cost())
+        if self._begin_span:
+            cost.span = self._begin_span(_traceparent(scope))
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *self._added(scope, message["headers"])]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            _record(scope, status, time.perf_counter() - started, cost)
+
+    def _added(self, scope: Scope, headers: RawHeaders) -> Iterator[tuple[bytes, bytes]]:
+        state = scope["state"]
+        yield b"x-request-id", state["request_id"].encode()
+        yield b"x-content-type-options", b"nosniff"
+        if not any(name == b"cache-control" for name, _ in headers):
+            yield b"cache-control", b"private, no-store"
+        for name, value in state.get("answer_headers", {}).items():
+            yield name.lower().encode(), value.encode()
+        if self._load.draining:
+            yield b"connection", b"close"
+
+
+class Cors(CORSMiddleware):
+    """Lets listed origins read answers; a preflight that may not pass is answered, and permitted nothing."""
+
+    @override
+    def preflight_response(self, request_headers: Headers) -> Response:
+        answer = super().preflight_response(request_headers)
+        if answer.status_code == HTTPStatus.OK:
+            return answer
+        # The browser decides by the missing headers; an error of ours would have to be a problem document.
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Vary": answer.headers["Vary"]})
+
+
+class Shedding:
+    """Turns a request away at once, before anything is done for it, while this replica has too much to do."""
+
+    def __init__(self, app: ASGIApp, problem: ProblemResponse, load: Load) -> None:
+        self._app = app
+        self._problem = problem
+        self._load = load
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        excess = "" if scope["path"] in NEVER_SHED else self._load.excess()
+        if excess:
+            SHED.labels(excess).inc()
+            await self._problem(scope, Overloaded())(scope, receive, send)
+            return
+        await self._counted(InFlightSlot(self._load), scope, receive, send)
+
+    async def _counted(self, place: InFlightSlot, scope: Scope, receive: Receive, send: Send) -> None:
+        """Counts the request as work from the end of its body until its answer begins or it waits for something."""
+
+        async def receive_and_take() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                place.take()
+            return message
+
+        async def send_and_leave(message: Message) -> None:
+            place.leave()
+            await send(message)
+
+        scope["state"]["place"] = place
+        if not _has_body(scope):
+            place.take()
+        try:
+            await self._app(scope, receive_and_take, send_and_leave)
+        finally:
+            place.leave()
+
+
+class RequestLimits:
+    """Refuses what is too large before it is read, and turns what nobody foresaw into a problem document.
+
+    Once an answer has begun it cannot become an error: returning without ending it makes the server cut the
+    connection, so nobody takes the part for the whole.
+
+    `body_limits` names the paths whose bodies may have other sizes (bytes) than all the rest; they also take their
+    own time.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        problem: ProblemResponse,
+        body_limits: Mapping[str, int] = MappingProxyType({}),
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
+        self._app = app
+        self._problem = problem
+        self._body_limits = body_limits
+        self._body_seconds = body_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def send_and_see(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            body_limit = self._body_limits.get(scope["path"], MAX_BODY_BYTES)
+            seconds = None if scope["path"] in self._body_limits else self._body_seconds
+            _check_sizes(scope, body_limit)
+            await self._app(scope, _limited(receive, body_limit, seconds), send_and_see)
+        except Exception as error:  # noqa: BLE001  the last net: whatever it is, the caller gets a problem document
+            foreseen = error if isinstance(error, BffError) else InternalError()
+            _report(scope, error, begun=begun)
+            if not begun:
+                await self._problem(scope, foreseen)(scope, receive, send)
+
+
+def _check_sizes(scope: Scope, body_limit: int) -> None:
+    size, announced = 0, b"0"
+    for name, value in scope["headers"]:
+        size += len(name) + len(value)
+        if name == b"content-length":
+            announced = value
+    if size > MAX_HEADER_BYTES:
+        raise HeadersTooLarge
+    if len(announced) > len(str(body_limit)) or (announced.isdigit() and int(announced) > body_limit):
+        raise BodyTooLarge
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
+    )
+
+
+def _limited(receive: Receive, body_limit: int, seconds: float | None) -> Receive:
+    received = 0
+    deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+
+    async def receive_some() -> Message:
+        nonlocal received, deadline
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise BodyTooSlow from None
+        if not message.get("more_body", False):
+            # From here on it is the caller's leaving that is waited for.
+            deadline = None
+        received += len(message.get("body", b""))
+        if received > body_limit:
+            raise BodyTooLarge
+        return message
+
+    return receive_some
+
+
+def _request_id(headers: Headers) -> str:
+    # A caller's id ends up in our logs, so it may only look like one.
+    proposed = headers.get("x-request-id", "")
+    return proposed if _REQUEST_ID.fullmatch(proposed) else f"{_PROCESS}-{next(_NUMBERS)}"
+
+
+def _record(scope: Scope, status: int, seconds: float, cost: Cost) -> None:
+    route = getattr(scope.get("route"), "path", "unknown")
+    # A label value per invented method would be the caller's to multiply.
+    method = scope["method"] if scope["method"] in METHODS else "other"
+    REQUESTS.labels(route, method, status).inc()
+    LATENCY.labels(route, method).observe(seconds)
+    log.info(
+        "request",
+        route=route,
+        method=method,
+        status=status,
+        ms=round(seconds * 1000, 1),
+        upstream_calls=cost.upstream_calls,
+        request_id=scope["state"]["request_id"],
+        **_trace(scope, cost),
+    )
+    if cost.span:
+        cost.span.answered(method, route, status, scope["state"].get("problem"))
+
+
+def _trace(scope: Scope, cost: Cost) -> dict[str, str]:
+    if cost.span:
+        return {"trace_id": cost.span.trace_id}
+    found = _traceparent(scope)
+    return {"trace_id": found[1]} if found else {}
+
+
+def _traceparent(scope: Scope) -> re.Match[str] | None:
+    # Like a request id, it may only look like one. Two of them are none.
+    return _TRACEPARENT.fullmatch(",".join(Headers(scope=scope).getlist("traceparent")))
+
+
+def _report(scope: Scope, error: Exception, *, begun: bool) -> None:
+    # Neither the text nor the traceback of an error nobody foresaw: either may quote what must not leak.
+    cause = error.__cause__ or error
+    tell = log.info if isinstance(error, BffError) else log.error
+    tell("failed", error=type(cause).__name__, answer_cut=begun, request_id=scope["state"]["request_id"])

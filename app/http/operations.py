@@ -1,0 +1,67 @@
+"""Call 14: what operators and tools ask."""
+
+from fastapi import APIRouter, Request
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.responses import HTMLResponse, Response
+
+from app.errors import RouteNotFound, ShuttingDown, StoreUnavailable
+from app.http.problem_types import ALL_PROBLEM_TYPES
+from app.http.problem_types.pages import PAGE_POLICY, documented, page, prefers_html
+from app.http.problems import responses
+from app.models import Health, ProblemKind
+from app.services import ServicesDep
+from app.telemetry.metrics import CONTENT_TYPE, metrics
+
+router = APIRouter(tags=["operations"])
+DOCS_FILES = "/docs/files"
+"""Where the scripts and styles of /docs are served."""
+
+
+@router.get("/livez", operation_id="getLiveness", responses=responses())
+async def get_liveness() -> Health:
+    """The process runs; nothing else is asked."""
+    return Health()
+
+
+@router.get("/readyz", operation_id="getReadiness", responses=responses(StoreUnavailable, ShuttingDown))
+async def get_readiness(services: ServicesDep) -> Health:
+    """Redis answers and nobody stops us; the upstream is not asked, or its outage would take every replica out."""
+    if services.load.draining:
+        raise ShuttingDown
+    await services.store.ping()
+    return Health()
+
+
+@router.get("/metrics", operation_id="getMetrics", response_class=Response, include_in_schema=False)
+async def get_metrics() -> Response:
+    """Prometheus metrics; the gateway keeps them private."""
+    return Response(metrics(), headers={"Content-Type": CONTENT_TYPE})
+
+
+@router.get("/docs", include_in_schema=False)
+async def get_docs() -> HTMLResponse:
+    """The API to read and to try out; everything it needs comes from here."""
+    return get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="Return Portal BFF",
+        swagger_js_url=f"{DOCS_FILES}/swagger-ui-bundle.js",
+        swagger_css_url=f"{DOCS_FILES}/swagger-ui.css",
+        swagger_favicon_url=f"{DOCS_FILES}/favicon-32x32.png",
+    )
+
+
+@router.get(
+    "/problems/{code}",
+    operation_id="getProblem",
+    response_model=ProblemKind,
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **responses(RouteNotFound)},
+)
+async def get_problem(code: str, request: Request) -> Response:
+    """What a problem code means and what helps; a page to read for those who prefer HTML."""
+    kind = ALL_PROBLEM_TYPES.get(code)
+    if kind is None:
+        raise RouteNotFound
+    problem = documented(kind, request.app.openapi())
+    if prefers_html(request.headers.get("accept", "")):
+        return HTMLResponse(page(problem), headers={"Content-Security-Policy": PAGE_POLICY, "Vary": "Accept"})
+    return Response(problem.model_dump_json(), headers={"Vary": "Accept"}, media_type="application/json")

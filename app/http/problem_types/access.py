@@ -1,0 +1,127 @@
+"""Problems with who asks: lookups, sessions, origins, limits."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+
+from app import errors
+from app.errors import BffError
+from app.http.problem_types.problem_type import ProblemType
+
+_SESSION_EXPIRED = ProblemType(
+    "session-expired",
+    HTTPStatus.UNAUTHORIZED,
+    "The session is over",
+    "Look the parcel up again; its returns are still there.",
+    when="The session was ended, its time is over, or the shipping service no longer takes what it was given at "
+    "the lookup.",
+    front_end="Go to the lookup form and say why; keep what the shopper chose so far.",
+)
+
+ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
+    {
+        errors.BrandNotFound: ProblemType(
+            "brand-not-found",
+            HTTPStatus.NOT_FOUND,
+            "No return portal of this name",
+            "Check the brand in the path.",
+            when="The name is misspelt, the service is not set up for it, or its portal is not active at the "
+            "shipping service.",
+            front_end="Nothing a shopper can mend: take the name from the configuration of the front end, and check it "
+            "there.",
+        ),
+        errors.ParcelNotFound: ProblemType(
+            "parcel-not-found",
+            HTTPStatus.NOT_FOUND,
+            "No parcel matches",
+            "Check the order or tracking number and the postal code the parcel went to.",
+            when="The number is unknown or the postal code is another one. Which of the two is never told.",
+            front_end="Show the form again with what was typed, and say that one of both is wrong.",
+        ),
+        errors.TwoCredentials: ProblemType(
+            "two-credentials",
+            HTTPStatus.BAD_REQUEST,
+            "Cookie and bearer token came together",
+            "Send one of the two.",
+            when="The browser added the session cookie to a request that also has an Authorization header.",
+            front_end='Decide for one way: with bearer tokens, make calls without cookies (`credentials: "omit"`).',
+        ),
+        errors.SessionRequired: ProblemType(
+            "session-required",
+            HTTPStatus.UNAUTHORIZED,
+            "The call needs a session",
+            "Look the parcel up first.",
+            when="Neither the session cookie nor a bearer token came with the call.",
+            front_end="Go to the lookup form. If a cookie was expected, check that it is sent: same site, HTTPS, "
+            "credentials included.",
+        ),
+        errors.SessionExpired: _SESSION_EXPIRED,
+        errors.UpstreamUnauthorized: _SESSION_EXPIRED,
+        errors.OriginNotAllowed: ProblemType(
+            "origin-not-allowed",
+            HTTPStatus.FORBIDDEN,
+            "The page that made this call is not allowed to",
+            "Call from the same origin, or have the origin listed.",
+            when="A browser made the call from a page whose origin is neither the service's own nor among those "
+            "allowed.",
+            front_end="Nothing a shopper can mend: have the operator add the origin to `BFF_ALLOWED_ORIGINS`.",
+        ),
+        errors.PartnerKeyUnknown: ProblemType(
+            "partner-key-unknown",
+            HTTPStatus.FORBIDDEN,
+            "The X-Partner-Key is of no partner",
+            "Send the key that was agreed, or leave the header out.",
+            when="A server-side integration sent a key that was mistyped, replaced or never given out.",
+            front_end="Check the configuration of the integration. A page in a browser must not have a partner key.",
+        ),
+        errors.TooManyLookups: ProblemType(
+            "too-many-lookups",
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many lookups from here",
+            "Repeat the request after Retry-After seconds.",
+            when="One address, or one partner, made as many lookups as it may within a minute, whatever their outcome.",
+            front_end="Disable the button until Retry-After is over; the RateLimit headers tell earlier how many are "
+            "left.",
+            retryable=True,
+        ),
+        errors.TooManyCalls: ProblemType(
+            "too-many-calls",
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many calls for one parcel",
+            "Nothing was done. Repeat the request after Retry-After seconds.",
+            when="The sessions of one parcel made as many calls as they may within a minute that the shipping service "
+            "has to answer, had many returns refused within a day, or have an upload or large downloads under way.",
+            front_end="Wait for Retry-After; search again only when the shopper has chosen another place or filter. "
+            "Upload all pictures in one call, or one call after the other.",
+            retryable=True,
+        ),
+        errors.TooManyFailedLookups: ProblemType(
+            "too-many-failed-lookups",
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many failed lookups of this number",
+            "Check order number and postal code, and repeat the request after Retry-After seconds. It does "
+            "not matter who made the failed ones, nor whether the number exists.",
+            when="The order or tracking number was asked for with wrong data several times; each failure makes the "
+            "wait longer.",
+            front_end="Disable the button and show the wait. Do not repeat by itself.",
+            retryable=True,
+        ),
+        errors.TooManyHandoffs: ProblemType(
+            "too-many-handoffs",
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many links for one parcel",
+            "Use one of the links made before, or make one after Retry-After seconds.",
+            when="More links to other devices were made for the parcel than are given in a while.",
+            front_end="Show the link that is there already instead of asking for one each time the page is drawn.",
+            retryable=True,
+        ),
+        errors.HandoffNotFound: ProblemType(
+            "handoff-not-found",
+            HTTPStatus.NOT_FOUND,
+            "The link is no longer valid",
+            "A link is good for one device and 15 minutes. Make a new one, or look the parcel up.",
+            when="The link was used before, has expired, or was not copied as a whole.",
+            front_end="Say that the link is used up and offer the lookup form.",
+        ),
+    }
+)

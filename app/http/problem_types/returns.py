@@ -1,0 +1,136 @@
+"""Problems with a return and what belongs to it."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+
+from app import errors
+from app.errors import BffError
+from app.http.problem_types.problem_type import ProblemType
+
+RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
+    {
+        errors.IdempotencyKeyInvalid: ProblemType(
+            "idempotency-key-invalid",
+            HTTPStatus.BAD_REQUEST,
+            "The Idempotency-Key is missing or malformed",
+            "Send a fresh random key of 16 to 255 visible ASCII characters with each new return.",
+            when="The header that makes a creation safe to repeat was left out, is too short, or has other characters.",
+            front_end="Make one with `crypto.randomUUID()` when the shopper confirms, and keep it until the answer is "
+            "known.",
+        ),
+        errors.IdempotencyKeyReused: ProblemType(
+            "idempotency-key-reused",
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "The Idempotency-Key came with another body before",
+            "Repeat the first body, or use a fresh key for a new return.",
+            when="A creation with this key was received earlier and had a different body, for this parcel.",
+            front_end="Keep key and body together; whoever changes the return after an answer needs a new key.",
+        ),
+        errors.NotReturnableOnline: ProblemType(
+            "not-returnable-online",
+            HTTPStatus.CONFLICT,
+            "This order cannot be returned here",
+            "Location names the shop's hosted return portal.",
+            when="The shipping service knows the order and names no parcel that could go back through this API.",
+            front_end="Offer the address in Location as a link.",
+        ),
+        errors.ServicePointNotFound: ProblemType(
+            "service-point-not-found",
+            HTTPStatus.NOT_FOUND,
+            "No such service point",
+            "Search again; points come and go.",
+            when="The carrier closed or renumbered the point since it was found.",
+            front_end="Take it off the list and search again.",
+        ),
+        errors.ServicePointUnavailable: ProblemType(
+            "service-point-unavailable",
+            HTTPStatus.CONFLICT,
+            "The service point cannot take this parcel",
+            "Choose another one of the carrier you chose.",
+            when="The chosen point is gone, or of a carrier other than the one chosen with it.",
+            front_end="Show alternatives, which the problem brings along, and send the new choice with a fresh key.",
+        ),
+        errors.ReturnInProgress: ProblemType(
+            "return-in-progress",
+            HTTPStatus.CONFLICT,
+            "The first request with this key still runs",
+            "Repeat the request after Retry-After seconds to get its answer.",
+            when="A second request came while the first one was still waiting for the shipping service, as after a "
+            "double click.",
+            front_end="Keep waiting: repeat it with the same key and body and show only one result.",
+            retryable=True,
+        ),
+        errors.UnitsClaimed: ProblemType(
+            "units-claimed",
+            HTTPStatus.CONFLICT,
+            "Another return holds these units",
+            "Location names that return.",
+            when="At least one unit is in a return that was made before, or whose outcome is not known yet.",
+            front_end="Follow Location and show that return, then draw the items anew.",
+        ),
+        errors.ClaimLost: ProblemType(
+            "claim-lost",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The request stalled before anything was sent",
+            "Repeat it with the same key.",
+            when="A replica stood still so long that others took the request for dead. Nothing reached the "
+            "shipping service.",
+            front_end="Repeat it without asking the shopper.",
+            retryable=True,
+        ),
+        errors.ReturnRefused: ProblemType(
+            "return-refused",
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "The return was refused",
+            "Nothing was created and the units are free. Change the return and use a fresh key, or contact the shop.",
+            when="The shipping service looked at the return and declined it, for instance because a rule of the "
+            "shop forbids it.",
+            front_end="Say that nothing was created and go back to the choices; offer the shop's contact.",
+        ),
+        errors.ReturnOutcomeUnknown: ProblemType(
+            "return-outcome-unknown",
+            HTTPStatus.GATEWAY_TIMEOUT,
+            "It is not known whether the return was created",
+            "Do not send it again: it will not be sent twice. Follow Location, watch for the confirmation "
+            "e-mail, and contact the shop if neither tells.",
+            when="The request to create the return left, and no usable answer came back.",
+            front_end="Never create it anew by itself. Show what is known, keep following the return, and name the "
+            "shop's contact.",
+        ),
+        errors.ReturnNotFound: ProblemType(
+            "return-not-found",
+            HTTPStatus.NOT_FOUND,
+            "This parcel has no such return",
+            "The session lists the returns of its parcel.",
+            when="The id is misspelt, is of another parcel, or the return is no longer kept.",
+            front_end="Go back to the overview and draw it from GET /v1/session.",
+        ),
+        errors.LabelNotReady: ProblemType(
+            "label-not-ready",
+            HTTPStatus.CONFLICT,
+            "The label is not ready yet",
+            "Ask again after Retry-After seconds.",
+            when="The document was asked for while it is still being made, or while the return is still to be paid.",
+            front_end="Wait for the return itself, held (`Prefer: wait`) or by its events, and ask for the label once "
+            "it is ready.",
+            retryable=True,
+        ),
+        errors.NoLabel: ProblemType(
+            "no-label",
+            HTTPStatus.CONFLICT,
+            "This return has no label",
+            "Its state says why.",
+            when="The return failed, needs no label, or takes place in a store.",
+            front_end="Show what the state of the return asks the shopper to do instead of a download.",
+        ),
+        errors.CustomsDeclarationNotFound: ProblemType(
+            "customs-declaration-not-found",
+            HTTPStatus.NOT_FOUND,
+            "The return has no customs declaration",
+            "It comes with the label, and only where customs asks for one.",
+            when="The label is not ready yet, or the parcel crosses no customs border.",
+            front_end="Offer the document only where the return has a link to it.",
+        ),
+    }
+)

@@ -1,0 +1,202 @@
+"""How an error becomes a problem document (RFC 9457)."""
+
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping
+from dataclasses import asdict
+from http import HTTPStatus
+from types import MappingProxyType
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
+from typing_extensions import override
+
+from app import errors
+from app.errors import BffError, FieldProblem
+from app.http.credentials import COOKIE
+from app.http.middleware import ProblemResponse
+from app.http.problem_types import PROBLEM_TYPES, ProblemType, problem_type_of
+from app.models import Json, Problem, ProblemError
+from app.telemetry.logs import log
+
+MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 50
+"""More is no help, and an answer must not be larger than the question."""
+RETRY_AFTER_SECONDS = 2
+"""Where waiting helps and nobody said how long."""
+
+
+_STATUSES_OF_ROUTING: Mapping[int, type[BffError]] = MappingProxyType(
+    {404: errors.RouteNotFound, 405: errors.MethodNotAllowed, 400: errors.MalformedRequest}
+)
+SESSION = (errors.SessionRequired, errors.SessionExpired, errors.TwoCredentials, errors.StoreUnavailable)
+"""What a call with a session may answer, whatever else it does."""
+JSON_BODY = (errors.MalformedRequest, errors.UnsupportedMediaType, errors.InvalidRequest)
+UPSTREAM = (errors.BadUpstream, errors.UpstreamRejected, errors.UpstreamUnavailable, errors.UpstreamTimeout)
+NEW_SESSION = (errors.StoreUnavailable, errors.TwoCredentials, *JSON_BODY, *UPSTREAM)
+"""What a call that starts a session may answer, whatever proof it takes and from whatever page."""
+_ANYWHERE = (errors.BodyTooLarge, errors.HeadersTooLarge)
+
+EndSession = Callable[[Request], Awaitable[None]]
+_WAITING_HELPS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+
+
+def problem_response(public_url: str) -> ProblemResponse:
+    """What renders errors as problem documents; their types are below `public_url`."""
+
+    def render(scope: Scope, error: BffError) -> Response:
+        kind = problem_type_of(type(error))
+        scope["state"]["problem"] = kind.code
+        problem = Problem(
+            type=f"{public_url}/problems/{kind.code}",
+            title=kind.title,
+            status=kind.status,
+            detail=kind.detail,
+            instance=scope["path"],
+            code=kind.code,
+            retryable=kind.retryable,
+            request_id=scope["state"]["request_id"],
+            errors=[ProblemError(**asdict(each)) for each in error.errors[:MAX_ERRORS]],
+            alternatives=getattr(error, "alternatives", None),
+        )
+        body = problem.model_dump_json(exclude={"alternatives"} if problem.alternatives is None else None)
+        return Response(body, kind.status, _headers(kind, error), media_type=MEDIA_TYPE)
+
+    return render
+
+
+def _headers(kind: ProblemType, error: BffError) -> dict[str, str]:
+    wait = error.retry_after
+    if wait is None and kind.status in _WAITING_HELPS:
+        wait = RETRY_AFTER_SECONDS
+    stated = {
+        "Retry-After": None if wait is None else str(wait),
+        "Location": error.location,
+        "WWW-Authenticate": "Bearer" if kind.status is HTTPStatus.UNAUTHORIZED else None,
+    }
+    return {name: value for name, value in stated.items() if value is not None}
+
+
+def handle_errors(app: FastAPI, render: ProblemResponse, end_session: EndSession) -> None:
+    """Makes the app answer with problem documents; a session whose tokens the upstream refuses is ended."""
+
+    async def foreseen(request: Request, error: Exception) -> Response:
+        if isinstance(error, BffError):
+            if isinstance(error, errors.UpstreamUnauthorized):
+                await end_session(request)
+            kind = problem_type_of(type(error))
+            log.info("problem", code=kind.code, reason=str(error), request_id=request.state.request_id)
+            return render(request.scope, error)
+        raise error
+
+    async def of_routing(request: Request, error: Exception) -> Response:
+        # FastAPI wraps whatever ends the reading of a body.
+        if isinstance(error.__cause__, BffError):
+            return render(request.scope, error.__cause__)
+        status = error.status_code if isinstance(error, HTTPException) else 0
+        response = render(request.scope, _STATUSES_OF_ROUTING.get(status, errors.InternalError)())
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["Allow"] = ", ".join(_methods_of(app, request.scope))
+        return response
+
+    async def of_validation(request: Request, error: Exception) -> Response:
+        return render(request.scope, _invalid(error))
+
+    app.add_exception_handler(BffError, foreseen)
+    app.add_exception_handler(HTTPException, of_routing)
+    app.add_exception_handler(RequestValidationError, of_validation)
+
+
+def _methods_of(app: FastAPI, scope: Scope) -> Iterator[str]:
+    """Every method of this path; routing alone names those of the first route that has it."""
+    for method in ("DELETE", "GET", "POST"):
+        asked = {**scope, "method": method}
+        if any(route.matches(asked)[0] is Match.FULL for route in app.router.routes):
+            yield method
+
+
+def _invalid(error: Exception) -> BffError:
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    if any(each["type"] == "json_invalid" for each in found):
+        return errors.MalformedRequest()
+    return errors.InvalidRequest(errors=[_field_problem(each) for each in found])
+
+
+def _field_problem(found: Json) -> FieldProblem:
+    """The validator's finding without the value it found; a missing member is reported at its parent."""
+    place, *path = found["loc"]
+    if found["type"] == "missing":
+        path, detail = path[:-1], f"{path[-1] if path else 'The body'} is missing."
+    else:
+        detail = found["msg"] + "."
+    where = "#" if place == "body" else f"#/{place}"
+    return FieldProblem("/".join([where, *map(_escaped, path)]), found["type"].replace("_", "-"), detail)
+
+
+def _escaped(part: str | int) -> str:
+    return quote(str(part).replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@")
+
+
+def responses(*error_types: type[BffError]) -> dict[int | str, Json]:
+    """The problem answers of a route, for its OpenAPI description."""
+    described: dict[int | str, Json] = {"default": described_as("Any other problem.")}
+    for kind in map(problem_type_of, (*error_types, *_ANYWHERE)):
+        entry = described.setdefault(int(kind.status), described_as(""))
+        entry["description"] = " ".join(filter(None, [entry["description"], f"`{kind.code}`"]))
+    return described
+
+
+def links(*operation_ids: str, **parameters: str) -> dict[str, Json]:
+    """Where an answer leads, for its OpenAPI description: operations and where in the answer their parameters stand."""
+    return {each: {"operationId": each, "parameters": parameters} for each in operation_ids}
+
+
+def described_as(description: str) -> Json:
+    """A problem answer in the OpenAPI description."""
+    schema = {"$ref": _REFERENCE.format(model=Problem.__name__)}
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+class Described(FastAPI):
+    """An app whose description, made when it is asked for, tells what FastAPI cannot know.
+
+    A call that depends on one of `session_dependencies` needs a session.
+    """
+
+    session_dependencies: Container[object] = ()
+
+    @override
+    def openapi(self) -> Json:
+        if self.openapi_schema is None:
+            description = super().openapi()
+            description["components"]["schemas"] |= _problem_schemas()
+            description["components"]["securitySchemes"] = _CREDENTIALS
+            for route in self.routes:
+                if isinstance(route, APIRoute) and self._needs_session(route.dependant):
+                    for method in route.methods or ():
+                        description["paths"][route.path][method.lower()]["security"] = [{"bearer": []}, {"cookie": []}]
+        return super().openapi()
+
+    def _needs_session(self, dependant: Dependant) -> bool:
+        return dependant.call in self.session_dependencies or any(map(self._needs_session, dependant.dependencies))
+
+
+def _problem_schemas() -> Json:
+    """The schema of problem documents, which FastAPI would only give to JSON answers."""
+    schema = Problem.model_json_schema(ref_template=_REFERENCE)
+    # No `enum`: a new code must not break a client that was generated before.
+    schema["properties"]["code"]["x-extensible-enum"] = sorted({kind.code for kind in PROBLEM_TYPES.values()})
+    return {**schema.pop("$defs"), Problem.__name__: schema}
+
+
+# Read as dependencies, both ways would be looked at in every request.
+_CREDENTIALS = {
+    "bearer": {"type": "http", "description": "`session_token`.", "scheme": "bearer"},
+    "cookie": {"type": "apiKey", "description": "Set by createSession.", "in": "cookie", "name": COOKIE},
+}
+_REFERENCE = "#/components/schemas/{model}"

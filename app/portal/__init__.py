@@ -1,0 +1,1 @@
+"""Portal settings: a shop's return settings as the public sees them, cached for the fleet."""

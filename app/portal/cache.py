@@ -1,0 +1,73 @@
+"""Portal settings of shops, as the fleet shares them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pydantic import TypeAdapter
+
+from app.enrichment import negotiate_language
+from app.redis.derived_values import DerivedValues
+from app.redis.shared_cache import STALE_SECONDS, FleetCache
+from app.redis.store import Store
+from app.sendcloud.client import Sendcloud
+from app.sendcloud.schemas import PortalSettings
+
+PARSED_PORTALS = 256
+"""How many shops' settings stay parsed in memory, one for each language."""
+
+
+class Portal(NamedTuple):
+    """A shop's settings, the language they are in (None: the shop's own choice), and whether they are stale."""
+
+    settings: PortalSettings
+    language: str | None
+    stale: bool
+
+
+_LANGUAGES: TypeAdapter[list[str]] = TypeAdapter(list[str])
+
+
+class PortalCache:
+    """Portal settings by brand and language."""
+
+    def __init__(self, cache: FleetCache, store: Store, sendcloud: Sendcloud, freshness: float) -> None:
+        self._cache = cache
+        self._store = store
+        self._sendcloud = sendcloud
+        self._freshness = freshness
+        self._parsed: DerivedValues[str, PortalSettings] = DerivedValues(PARSED_PORTALS)
+        # As the settings said that were read last, in whatever language; brands are few.
+        self._offered: dict[str, list[str]] = {}
+
+    async def get(self, brand: str, languages: Sequence[str]) -> Portal:
+        """The settings of a brand in the first of these languages it speaks.
+
+        Raises:
+            BrandNotFound: the upstream has no portal for the brand.
+        """
+        if brand not in self._offered and (known := await self._store.get(_languages_key(brand))):
+            self._offered[brand] = _LANGUAGES.validate_json(known)
+        # The first answer in any language tells which ones there are; from then on others cost no call.
+        offered = self._offered.get(brand)
+        portal = await self._in(
+            brand, next(iter(languages), None) if offered is None else negotiate_language(languages, offered)
+        )
+        language = negotiate_language(languages, portal.settings.portal.languages)
+        return portal if portal.language == language else await self._in(brand, language)
+
+    async def _in(self, brand: str, language: str | None) -> Portal:
+        async def fetch() -> bytes:
+            settings = await self._sendcloud.portal_settings(brand, language)
+            offered = _LANGUAGES.dump_json(settings.portal.languages)
+            await self._store.put(_languages_key(brand), offered, STALE_SECONDS)
+            return settings.model_dump_json().encode()
+
+        key = f"portal|{brand}|{language or ''}"
+        cached = await self._cache.get(key, fetch, self._freshness)
+        settings = self._parsed.get(key, cached.value, lambda: PortalSettings.model_validate_json(cached.value))
+        self._offered[brand] = settings.portal.languages
+        return Portal(settings, language, cached.stale)
+
+
+def _languages_key(brand: str) -> str:
+    return f"c:{{languages|{brand}}}"

@@ -1,0 +1,140 @@
+"""The fleet's share of the upstream's quota: every call waits here for its turn."""
+
+import asyncio
+import contextlib
+import math
+import random
+from collections import deque
+from collections.abc import Mapping
+from typing import Literal
+
+from app.errors import BffError, StoreUnavailable, UpstreamUnavailable
+from app.redis.store import Limit, Store
+from app.telemetry.metrics import TURNS
+
+AT_ONCE = 4
+"""Turns dealt out together: of more, the last call would leave noticeably later than the store counted it."""
+JITTER_SECONDS = 0.05
+MINUTE_SECONDS = 60
+SECOND_SECONDS = 1.1
+"""A call arrives later than it was counted, on a busy machine by up to a tenth: so that no second sees too many."""
+
+Method = Literal["GET", "POST"]
+
+
+class Budget:
+    """Calls a minute for reads and for writes, and calls a second for both, counted by the store for all replicas."""
+
+    def __init__(self, store: Store, *, reads: int, writes: int, burst: int) -> None:
+        self._store = store
+        second = {"q:{upstream}:burst": Limit(burst, SECOND_SECONDS)}
+        minutes: dict[Method, Limit] = {"GET": Limit(reads, MINUTE_SECONDS), "POST": Limit(writes, MINUTE_SECONDS)}
+        self._lines = {method: Line(store, {_minute(method): limit} | second) for method, limit in minutes.items()}
+
+    async def turn(self, method: Method, patience: float) -> None:
+        """Returns when this call may be made, within `patience` seconds.
+
+        Raises:
+            UpstreamUnavailable: not that soon.
+            StoreUnavailable: nobody knows.
+        """
+        now = asyncio.get_running_loop().time
+        started = now()
+        outcome = "unknown"
+        try:
+            await self._lines[method].turn(started + patience)
+            outcome = "granted"
+        except UpstreamUnavailable:
+            outcome = "refused"
+            raise
+        finally:
+            TURNS.labels(method, outcome).observe(now() - started)
+
+    async def pause(self, method: Method, seconds: float) -> None:
+        """Lets no replica make calls of this kind for that long, if the store takes it."""
+        with contextlib.suppress(StoreUnavailable):
+            await self._store.pause(_minute(method), seconds)
+
+
+class Line:
+    """Those on this replica who wait for turns of one kind; one of us asks the store for all, so there is no herd."""
+
+    def __init__(self, store: Store, limits: Mapping[str, Limit]) -> None:
+        self._store = store
+        self._limits = limits
+        self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
+        """Until when (seconds on the event loop's clock), first come, first served."""
+        self._rests_until = 0.0
+        self._dealing: asyncio.Task[None] | None = None
+
+    async def turn(self, deadline: float) -> None:
+        """Returns when it is the caller's turn.
+
+        Raises:
+            UpstreamUnavailable: not before the deadline.
+            StoreUnavailable: nobody knows.
+        """
+        loop = asyncio.get_running_loop()
+        if deadline < self._rests_until:
+            raise _no_room(self._rests_until - loop.time())
+        turn = loop.create_future()
+        self._waiting.append((deadline, turn))
+        if self._dealing is None:
+            self._dealing = loop.create_task(self._deal())
+        try:
+            async with asyncio.timeout_at(deadline):
+                await turn
+        except TimeoutError:
+            raise UpstreamUnavailable("too many wait for their turn", retry_after=1) from None
+
+    async def _deal(self) -> None:
+        """Gives out turns as long as somebody waits for one."""
+        try:
+            while self._still_waiting():
+                allowance = await self._store.spend_some(min(AT_ONCE, len(self._waiting)), self._limits)
+                for _ in range(allowance.granted):
+                    self._serve()
+                if allowance.wait:
+                    await self._rest(allowance.wait)
+        except BffError as error:
+            self._refuse(error, math.inf)
+        finally:
+            # There is nobody left, unless an error came that nobody foresaw, or the end of this task.
+            self._refuse(StoreUnavailable("nobody deals any more", retry_after=1), math.inf)
+            self._waiting.clear()
+            self._rests_until = 0.0
+            self._dealing = None
+
+    def _still_waiting(self) -> bool:
+        self._waiting = deque(each for each in self._waiting if not each[1].done())
+        return bool(self._waiting)
+
+    def _serve(self) -> None:
+        while self._waiting:
+            _, turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    async def _rest(self, seconds: float) -> None:
+        """Waits until there may be room again; those who cannot wait that long hear it at once."""
+        now = asyncio.get_running_loop().time()
+        pause = seconds + random.uniform(0, JITTER_SECONDS)  # noqa: S311  spreads load, guards nothing
+        self._rests_until = now + pause
+        self._refuse(_no_room(seconds), self._rests_until)
+        if self._still_waiting():
+            await asyncio.sleep(pause)
+        self._rests_until = 0.0
+
+    def _refuse(self, error: BffError, before: float) -> None:
+        for deadline, turn in self._waiting:
+            if deadline < before and not turn.done():
+                turn.set_exception(error)
+
+
+def _no_room(seconds: float) -> UpstreamUnavailable:
+    return UpstreamUnavailable("no room in the budget", retry_after=max(1, math.ceil(seconds)))
+
+
+def _minute(method: Method) -> str:
+    return f"q:{{upstream}}:{method}"

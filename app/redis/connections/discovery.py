@@ -1,0 +1,118 @@
+"""Where the keys are, by URL: on the one server, at the master that Sentinels name, on a Cluster's nodes."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS
+
+from app.redis.connections.server import FOREIGN, Command, Node, Server, ask
+from app.redis.connections.topology import Address, Map, Range, Topology
+
+PORT, SENTINEL_PORT = 6379, 26379
+SWITCHED = "+switch-master"
+RECONNECT_SECONDS = 1.0
+_URL = re.compile(r"(?P<scheme>rediss?|unix)(?P<kind>\+cluster|\+sentinel|)://((?P<who>[^@/]*)@)?(?P<where>.+)")
+
+
+def topology(url: str) -> Topology:
+    """The topology of a URL that the settings have found well-formed; no connection is made yet."""
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise ValueError("no URL of a store")
+    user, _, password = (match["who"] or "").partition(":")
+    server = Server("", 0, unquote(user) or None, unquote(password) or None, tls=match["scheme"] == "rediss")
+    if match["scheme"] == "unix":
+        return _standalone(server, (match["where"], 0))
+    hosts, _, path = match["where"].partition("/")
+    service, _, db = path.rpartition("/")
+    if match["kind"] == "+sentinel":
+        return _sentinel(server._replace(db=int(db)), _addresses(hosts, SENTINEL_PORT), service)
+    if match["kind"] == "+cluster":
+        return _cluster(server, _addresses(hosts, PORT))
+    return _standalone(server._replace(db=int(db or 0)), _addresses(hosts, PORT)[0])
+
+
+def _standalone(server: Server, address: Address) -> Topology:
+    async def find(_: Iterable[Address]) -> Map:
+        return _everything_at(address)
+
+    return Topology(server, find, replicated=False)
+
+
+def _sentinel(server: Server, sentinels: Sequence[Address], service: str) -> Topology:
+    # The user of the URL is known to the data servers; Sentinels are asked without.
+    asked = [Server(host, port, tls=server.tls) for host, port in sentinels]
+
+    async def find(_: Iterable[Address]) -> Map:
+        answers = await _answers(asked, [("SENTINEL", "MASTER", service)])
+        facts = [dict(zip(fields[::2], fields[1::2], strict=True)) for _, (fields,) in answers]
+        # One that was cut off still names the master of an earlier epoch.
+        newest = max(facts, key=lambda each: int(each[b"config-epoch"]))
+        return _everything_at((newest[b"ip"].decode(), int(newest[b"port"])))
+
+    async def watch(here: Topology, sentinel: Server) -> None:
+        while True:
+            with contextlib.suppress(*FOREIGN):
+                async with contextlib.aclosing(Node(sentinel).listen(SWITCHED)) as news:
+                    async for switched in news:
+                        # At the beginning too: it may have happened while nobody listened.
+                        if not switched or switched.split()[0] == service.encode():
+                            await here.look()
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    return Topology(server, find, lambda here: [watch(here, each) for each in asked], replicated=True)
+
+
+def _cluster(server: Server, seeds: Sequence[Address]) -> Topology:
+    async def find(known: Iterable[Address]) -> Map:
+        asked = [server._replace(host=host, port=port) for host, port in dict.fromkeys([*known, *seeds])]
+        answers = await _answers(asked, [("CLUSTER", "INFO"), ("CLUSTER", "SLOTS")])
+        maps = [(_standing(info), _cluster_map(slots, host)) for host, (info, slots) in answers]
+        return max(maps, key=lambda each: (each[0], _covered(each[1])))[1]
+
+    return Topology(server, find, replicated=True)
+
+
+async def _answers(servers: Iterable[Server], commands: Sequence[Command]) -> list[tuple[str, list[Any]]]:
+    """What those servers answer that do, each with its host; asked side by side, so that a hung one costs little."""
+    asked = list(servers)
+    found = await asyncio.gather(*(ask(server, commands) for server in asked), return_exceptions=True)
+    pairs = zip(asked, found, strict=True)
+    answers = [(server.host, each) for server, each in pairs if isinstance(each, list)]
+    if not answers:
+        raise next(each for each in found if isinstance(each, BaseException))
+    return answers
+
+
+def _cluster_map(slots: Sequence[Any], asked_host: str) -> Map:
+    """From CLUSTER SLOTS: first slot, last slot, master, replicas; a node without a name is where we asked."""
+
+    def address(node: Sequence[Any]) -> Address:
+        name = (node[0] or b"").decode()
+        return (asked_host if name in {"", "?"} else name, node[1])
+
+    ranges = [Range(first, last, address(master)) for first, last, master, *_ in slots]
+    return Map(ranges, [address(node) for _, _, *nodes in slots for node in nodes])
+
+
+def _covered(found: Map) -> int:
+    return sum(each.last - each.first + 1 for each in found.ranges)
+
+
+def _standing(info: bytes) -> tuple[bool, int]:
+    """Whether the node is at work, and its epoch: one that was cut off raises its own with every vote it calls for."""
+    facts = dict(line.split(b":", 1) for line in info.split() if b":" in line)
+    return facts[b"cluster_state"] == b"ok", int(facts[b"cluster_current_epoch"])
+
+
+def _everything_at(address: Address) -> Map:
+    return Map([Range(0, REDIS_CLUSTER_HASH_SLOTS - 1, address)])
+
+
+def _addresses(hosts: str, port: int) -> list[Address]:
+    pairs = (each.partition(":") for each in hosts.split(","))
+    return [(host, int(given or port)) for host, _, given in pairs]

@@ -1,0 +1,297 @@
+"""One Redis server: a few connections, and what is said over them."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import islice
+from typing import Any, NamedTuple
+
+from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+
+from app.errors import StoreUnavailable
+from app.redis.connections.circuit import RETRY_AFTER_SECONDS, Circuit, Patience
+
+TIMEOUT_SECONDS = 0.25
+"""For each of: the connection, its greeting, an exchange."""
+CONNECTIONS = 32
+WAIT_FOR_CONNECTION_SECONDS = 2.0
+"""A burst waits for its turn; only the answer of the server is urgent."""
+READ_BYTES = 256 * 1024
+"""At a time; as much as the event loop reads."""
+TOGETHER = 64
+"""Commands of one turn of the event loop that share a connection and a round trip."""
+QUIET_SECONDS = 2.0
+"""After this long without news the connection is asked whether it still lives, and has as long to say so."""
+
+# TypeError and AttributeError: redis-py lets them out when a peer closed a connection (redis-py#4287); RuntimeError:
+# uvloop, when such a connection is written to. A protocol error may surface as a ValueError or a LookupError.
+FOREIGN = (RedisError, OSError, EOFError, TypeError, AttributeError, RuntimeError, ValueError, LookupError)
+
+_CODE = re.compile(r"[A-Z]{4,20}")
+
+AnyConnection = Connection | UnixDomainSocketConnection
+Argument = str | int | bytes
+Command = Sequence[Argument]
+Reply = object
+"""What the server said: bytes, numbers, lists of them, None, or the error it answered with."""
+
+
+class Server(NamedTuple):
+    """How to reach a server: host and port, or the path of a socket; who asks, and whether under TLS."""
+
+    host: str
+    port: int = 0
+    username: str | None = None
+    password: str | None = None
+    db: int = 0
+    tls: bool = False
+
+    def connection(self) -> AnyConnection:
+        """A connection that is not open yet; every default of the library that has a say is stated."""
+        options: dict[str, Any] = {
+            "username": self.username,
+            "password": self.password,
+            "db": self.db,
+            # Time is ours to keep, see `Patience`; so are repetitions.
+            "socket_timeout": None,
+            "socket_connect_timeout": None,
+            "retry": Retry(NoBackoff(), 0),
+            "retry_on_timeout": False,
+            "health_check_interval": 0,
+            # Spares new connections the HELLO, and there are no notifications of maintenance without RESP3.
+            "protocol": 2,
+            "maint_notifications_config": None,
+            "driver_info": None,
+            "decode_responses": False,
+            "socket_read_size": READ_BYTES,
+            # `greeted` says hello, so that connecting and greeting each have their time.
+            "redis_connect_func": _say_nothing,
+        }
+        if self.host.startswith("/"):
+            return UnixDomainSocketConnection(path=self.host, **options)
+        options |= {"host": self.host, "port": self.port, "socket_keepalive": True}
+        if self.tls:
+            return SSLConnection(ssl_cert_reqs="required", ssl_check_hostname=True, **options)
+        return Connection(**options)
+
+
+def _say_nothing(_: object) -> None: ...
+
+
+class Asked(NamedTuple):
+    """Commands of one caller, and where their replies go."""
+
+    commands: Sequence[Command]
+    replies: asyncio.Future[list[Reply]]
+
+
+class Node:
+    """One server; calls wait for one of its connections, and fail at once while its circuit is open."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.circuit = Circuit()
+        self.in_use = 0
+        """Connections lent out now, listening ones included."""
+        self._turns = asyncio.Semaphore(CONNECTIONS)
+        # The last one given back is lent first: what a burst has opened may close unseen.
+        self._idle: list[AnyConnection] = []
+        self._listening: set[AnyConnection] = set()
+        self._asked: list[Asked] = []
+        self._sending: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def run(self, commands: Sequence[Command], seconds: float = TIMEOUT_SECONDS) -> list[Reply]:
+        """The replies to commands sent one after the other over one connection, errors of the server among them.
+
+        Raises:
+            StoreUnavailable: the circuit is open.
+            RedisError, OSError, ...: one of `FOREIGN`; the circuit is open from now on.
+        """
+        loop = asyncio.get_running_loop()
+        self.circuit.check(loop.time())
+        if seconds > TIMEOUT_SECONDS:
+            # It takes its time, for replicas or many bytes: nobody else should have to wait for it.
+            return await self._exchange(commands, seconds)
+        if not self._asked:
+            loop.call_soon(self._send)
+        asked = Asked(commands, loop.create_future())
+        self._asked.append(asked)
+        return await asked.replies
+
+    def _send(self) -> None:
+        """Starts the exchange of all that was asked for in this turn of the event loop."""
+        asked, self._asked = self._asked, []
+        for first in range(0, len(asked), TOGETHER):
+            task = asyncio.create_task(self._answer(asked[first : first + TOGETHER]))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _answer(self, asked: Sequence[Asked]) -> None:
+        """Hands each caller his replies, or to all the error; callers who left meanwhile change nothing for others."""
+        try:
+            replies = iter(await self._exchange([command for each in asked for command in each.commands]))
+        except BaseException as error:
+            foreseen = isinstance(error, (StoreUnavailable, *FOREIGN))
+            # Whatever it is, as the end of this task: nobody else would ever tell those who wait.
+            told = error if foreseen else StoreUnavailable(reason(error), retry_after=RETRY_AFTER_SECONDS)
+            for each in asked:
+                if not each.replies.done():
+                    each.replies.set_exception(told)
+            if foreseen:
+                return
+            raise
+        for each in asked:
+            own = list(islice(replies, len(each.commands)))
+            if not each.replies.done():
+                each.replies.set_result(own)
+
+    async def _exchange(self, commands: Sequence[Command], seconds: float = TIMEOUT_SECONDS) -> list[Reply]:
+        loop = asyncio.get_running_loop()
+        async with self._lent() as connection:
+            # Again: it may have opened while we waited for our turn.
+            self.circuit.check(loop.time())
+            self.circuit.asked(loop.time())
+            packed = connection.pack_commands(commands)
+            try:
+                replies = await _said(connection, packed, len(commands), seconds)
+            except FOREIGN as error:
+                self.circuit.missed(reason(error), loop.time())
+                raise
+        self.circuit.answered()
+        return replies
+
+    async def listen(self, channel: str) -> AsyncGenerator[bytes]:
+        """What is published there; b"" says that listening begins. Ends with one of `FOREIGN`."""
+        connection = self.server.connection()
+        self._listening.add(connection)
+        self.in_use += 1
+        try:
+            await greeted(connection)
+            async for news in heard(connection, channel):
+                yield news
+        finally:
+            self.in_use -= 1
+            self._listening.discard(connection)
+            await connection.disconnect(nowait=True)
+
+    async def aclose(self) -> None:
+        """Ends what listens and what is idle; what is lent out ends when it is given back."""
+        self._closed = True
+        if self._sending:
+            # Whoever gives up waiting for it here must not end what others wait for, as `gather` would.
+            await asyncio.wait(self._sending)
+        connections = [*self._idle, *self._listening]
+        self._idle.clear()
+        for connection in connections:
+            await connection.disconnect(nowait=True)
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[AnyConnection]:
+        try:
+            async with Patience(WAIT_FOR_CONNECTION_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise StoreUnavailable("no connection is free", retry_after=RETRY_AFTER_SECONDS) from error
+        self.in_use += 1
+        connection = self._idle.pop() if self._idle else self.server.connection()
+        try:
+            yield connection
+        finally:
+            # Nothing here waits for anybody, so no cancellation can come between and keep the connection.
+            self.in_use -= 1
+            self._turns.release()
+            if self._closed:
+                await connection.disconnect(nowait=True)
+            else:
+                self._idle.append(connection)
+
+
+def reason(error: BaseException) -> str:
+    """What kind of failure it is, for logs: the name of its class, or the code with which the server refused."""
+    code = str(error).partition(" ")[0]
+    # Nothing else of the text: a server may quote keys and arguments.
+    return code if type(error) is ResponseError and _CODE.fullmatch(code) else type(error).__name__
+
+
+async def ask(server: Server, commands: Sequence[Command]) -> list[Reply]:
+    """The replies over a connection of their own.
+
+    Raises:
+        RedisError, OSError, ...: one of `FOREIGN`, also for the first error the server answers with.
+    """
+    connection = server.connection()
+    try:
+        await greeted(connection)
+        replies = await _exchanged(connection, connection.pack_commands(commands), len(commands), TIMEOUT_SECONDS)
+    finally:
+        await connection.disconnect(nowait=True)
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
+
+
+async def greeted(connection: AnyConnection) -> None:
+    """Returns once the connection is open and the server knows who asks."""
+    try:
+        async with Patience(TIMEOUT_SECONDS):
+            await connection.connect()  # type: ignore[no-untyped-call]  # the library's
+        async with Patience(TIMEOUT_SECONDS):
+            await connection.on_connect()
+    except BaseException:
+        await connection.disconnect(nowait=True)
+        raise
+
+
+async def heard(connection: AnyConnection, channel: str) -> AsyncGenerator[bytes]:
+    """What is published there, over an open connection; b"" says that listening begins.
+
+    Raises:
+        TimeoutError: the server is silent even when asked.
+    """
+    await connection.send_command("SUBSCRIBE", channel)
+    asked = False
+    while True:
+        message = await connection.read_response(timeout=QUIET_SECONDS)
+        if message is None and asked:
+            raise TimeoutError
+        asked = message is None
+        if message is None:
+            await connection.send_command("PING")
+        elif message[0] in {b"subscribe", b"message"}:
+            yield message[2] if message[0] == b"message" else b""
+
+
+async def _said(connection: AnyConnection, packed: list[bytes], count: int, seconds: float) -> list[Reply]:
+    reused = connection.is_connected
+    try:
+        if reused:
+            return await _exchanged(connection, packed, count, seconds)
+    except (TimeoutError, AuthenticationError, BusyLoadingError):
+        raise
+    except FOREIGN:
+        # It was closed while it lay idle, as by a restart. That says nothing about the server; all we send can be
+        # sent twice.
+        pass
+    await greeted(connection)
+    return await _exchanged(connection, packed, count, seconds)
+
+
+async def _exchanged(connection: AnyConnection, packed: list[bytes], count: int, seconds: float) -> list[Reply]:
+    # Whatever interrupts it, the library closes the connection: nobody takes a late reply for his own.
+    async with Patience(seconds):
+        await connection.send_packed_command(packed)
+        return [await _reply(connection) for _ in range(count)]
+
+
+async def _reply(connection: AnyConnection) -> Reply:
+    try:
+        reply: Reply = await connection.read_response(disconnect_on_error=True)
+    except ResponseError as error:
+        return error
+    return reply

@@ -1,0 +1,175 @@
+"""Which server has a key, by a map of hash slots that is looked up anew when in doubt."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import NamedTuple
+
+from redis.crc import key_slot
+from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError
+
+from app.errors import StoreUnavailable
+from app.redis.connections.circuit import PROBE_SECONDS, RETRY_AFTER_SECONDS, Circuit
+from app.redis.connections.server import FOREIGN, Command, Node, Reply, Server, reason
+
+HOPS = 4
+"""How often a command may be sent on to another node."""
+
+Address = tuple[str, int]
+
+
+class Range(NamedTuple):
+    """The server that has these hash slots, the last one included."""
+
+    first: int
+    last: int
+    address: Address
+
+
+class Map(NamedTuple):
+    """Where all keys are, and where else to ask the next time."""
+
+    ranges: Sequence[Range]
+    known: Sequence[Address] = ()
+
+
+Find = Callable[[Iterable[Address]], Awaitable[Map]]
+"""The newest map that can be had, given addresses from earlier maps. Raises one of `FOREIGN` if nobody can tell."""
+Watch = Callable[["Topology"], Sequence[Coroutine[None, None, None]]]
+"""What runs in the background as long as a topology is open."""
+
+
+class Topology:
+    """The servers behind one URL; a circuit for each, so that the failure of one is no failure of the others."""
+
+    def __init__(self, server: Server, find: Find, watch: Watch | None = None, *, replicated: bool) -> None:
+        self.replicated = replicated
+        """Whether there are replicas that a write can wait for."""
+        self._server = server
+        self._find = find
+        self._watch = watch
+        self._nodes: dict[Address, Node] = {}
+        self._map: Map | None = None
+        self._moved: dict[int, Address] = {}
+        self._circuit = Circuit()
+        self._looking = asyncio.Lock()
+        self._asking_first = asyncio.Lock()
+        self._doubted = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def connections_in_use(self) -> int:
+        """How many connections are lent out now, the listening one included."""
+        return sum(node.in_use for node in self._nodes.values())
+
+    async def run(self, key: str | None, commands: Sequence[Command], seconds: float) -> Sequence[Reply]:
+        """The replies of the server that has the key (None: of any), errors it answered with among them.
+
+        Raises:
+            StoreUnavailable, RedisError, OSError, ...: it cannot be known; one of `FOREIGN`.
+        """
+        slot = None if key is None else key_slot(key.encode())
+        node = await self.node(slot)
+        replies = await self._replies(node, commands, seconds)
+        for _ in range(HOPS):
+            elsewhere = replies[0]
+            if not isinstance(elsewhere, AskError):
+                break
+            node = self._node((elsewhere.host or node.server.host, elsewhere.port))
+            if isinstance(elsewhere, MovedError):
+                self._moved[elsewhere.slot_id] = (node.server.host, node.server.port)
+                self.doubt()
+                replies = await self._replies(node, commands, seconds)
+            else:
+                # The slot is on its way there: for this one question, and no other.
+                replies = (await self._replies(node, [("ASKING",), *commands], seconds))[1:]
+        return replies
+
+    async def node(self, slot: int | None) -> Node:
+        """The node that has this slot; for None any one, rather one that answers."""
+        ranges = (self._map or await self._first_map()).ranges
+        if slot is None:
+            nodes = [self._node(each.address) for each in ranges]
+            return next((node for node in nodes if not node.circuit.is_open), nodes[0])
+        holders = (each.address for each in ranges if each.first <= slot <= each.last)
+        address = self._moved.get(slot) or next(holders, None)
+        if address is None:
+            self.doubt()
+            raise StoreUnavailable("nobody has the slot", retry_after=RETRY_AFTER_SECONDS)
+        return self._node(address)
+
+    def doubt(self) -> None:
+        """Looks in the background where the keys are now, and again while doubts come in, but not all the time."""
+        if self.replicated and not self._doubted:
+            self._doubted = True
+            self._start(self._look_later())
+
+    async def look(self) -> Map:
+        """Where the keys are now. Raises one of `FOREIGN` if nobody can tell."""
+        # One at a time: what was asked first must not be believed last.
+        async with self._looking:
+            self._map = found = await self._find(self._map.known if self._map else [])
+            self._moved.clear()
+            gone = self._nodes.keys() - {each.address for each in found.ranges}
+            for address in gone:
+                await self._nodes.pop(address).aclose()
+        return found
+
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for node in self._nodes.values():
+            await node.aclose()
+
+    async def _replies(self, node: Node, commands: Sequence[Command], seconds: float) -> Sequence[Reply]:
+        try:
+            replies = await node.run(commands, seconds)
+        except (StoreUnavailable, *FOREIGN):
+            self.doubt()
+            raise
+        if any(_is_no_master(reply) for reply in replies):
+            self.doubt()
+        return replies
+
+    async def _first_map(self) -> Map:
+        clock = asyncio.get_running_loop().time
+        # All who come first wait for one of them: a line in which each asks for himself would never end.
+        async with self._asking_first:
+            if self._map:
+                return self._map
+            self._circuit.check(clock())
+            try:
+                found = await self.look()
+            except FOREIGN as error:
+                self._circuit.missed(reason(error), clock())
+                raise
+            self._circuit.answered()
+        if self._watch and not self._tasks:
+            for work in self._watch(self):
+                self._start(work)
+        return found
+
+    async def _look_later(self) -> None:
+        try:
+            with contextlib.suppress(*FOREIGN):
+                await self.look()
+            await asyncio.sleep(PROBE_SECONDS)
+        finally:
+            self._doubted = False
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _node(self, address: Address) -> Node:
+        if address not in self._nodes:
+            self._nodes[address] = Node(self._server._replace(host=address[0], port=address[1]))
+        return self._nodes[address]
+
+
+def _is_no_master(reply: Reply) -> bool:
+    refused = isinstance(reply, ReadOnlyError | ClusterDownError)
+    return refused or (isinstance(reply, Exception) and reason(reply) == "NOREPLICAS")

@@ -1,0 +1,135 @@
+"""What the fleet asks the upstream once: one call at a time per key, renewed ahead, served stale when it fails."""
+
+import asyncio
+import contextlib
+import secrets
+import struct
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+from app.errors import BffError, UpstreamError, UpstreamTimeout, UpstreamUnauthorized
+from app.redis.single_flight import SingleFlight
+from app.redis.store import Change, Limit, Store
+
+STALE_SECONDS = 24 * 3600
+"""How long an answer is served while the upstream fails."""
+ROOM_OF_ONE_PARCEL = Limit(2 * 1024 * 1024, STALE_SECONDS)
+"""Bytes that are kept because of one parcel's questions; else whoever has one could fill the store with them."""
+PAUSE_SECONDS = 0.02
+_TIME = struct.Struct(">d")
+
+Fetch = Callable[[], Awaitable[bytes]]
+
+
+class Cached(NamedTuple):
+    """An answer of the upstream; stale means older than it should be, because the upstream fails."""
+
+    value: bytes
+    stale: bool
+    now: float
+    """Seconds on the store's clock."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    value: bytes | None
+    age: float
+    revision: int
+    now: float
+
+
+class FleetCache:
+    """Answers by key in Redis. Keys and values hold nothing personal."""
+
+    def __init__(self, store: Store, *, patience: float) -> None:
+        self._store = store
+        self._patience = patience
+        self._flights: SingleFlight[Cached] = SingleFlight()
+        self._renewing: set[asyncio.Task[None]] = set()
+
+    async def get(self, key: str, fetch: Fetch, freshness: float, scope: str | None = None) -> Cached:
+        """The answer, at most `freshness` seconds old unless the upstream fails.
+
+        From half that age on it is asked for again while the old one is served, so that a busy key never waits.
+        What is asked for a parcel, named by its scope, is kept as long as that parcel has room.
+
+        Raises:
+            UpstreamError, NotFound: as `fetch` does, where nothing is kept.
+            StoreUnavailable: before any upstream call, which would go uncounted otherwise.
+        """
+        return await self._flights.share(key, partial(self._get, key, fetch, freshness, scope))
+
+    async def aclose(self) -> None:
+        """Waits for what is under way."""
+        await self._flights.aclose()
+        await asyncio.gather(*self._renewing, return_exceptions=True)
+
+    async def _get(self, key: str, fetch: Fetch, freshness: float, scope: str | None) -> Cached:
+        deadline = asyncio.get_running_loop().time() + self._patience
+        while asyncio.get_running_loop().time() < deadline:
+            kept = await self._kept(key)
+            if kept.value is not None and kept.age < freshness / 2:
+                return Cached(kept.value, stale=False, now=kept.now)
+            owner = secrets.token_urlsafe(9)
+            if await self._store.acquire(_lock(key), owner, self._patience):
+                seen, kept = kept, await self._kept(key)
+                if kept.revision != seen.revision:
+                    # Somebody renewed it between our look and our lock.
+                    await self._store.release(_lock(key), owner)
+                    continue
+                renewal = self._renewed(key, owner, kept, fetch, scope)
+                if kept.value is None or kept.age >= freshness:
+                    return await renewal
+                self._renew_behind(renewal)
+            if kept.value is not None:
+                return Cached(kept.value, stale=kept.age >= freshness, now=kept.now)
+            await asyncio.sleep(PAUSE_SECONDS)
+        raise UpstreamTimeout("another replica has been asking for too long")
+
+    async def _renewed(self, key: str, owner: str, kept: _Kept, fetch: Fetch, scope: str | None) -> Cached:
+        started = asyncio.get_running_loop().time()
+        try:
+            value = await fetch()
+        except BffError as error:
+            # A refused token is the asker's trouble, an absent brand is an answer: only failures are bridged.
+            failed = isinstance(error, UpstreamError) and not isinstance(error, UpstreamUnauthorized)
+            if failed and kept.value is not None:
+                # The lock stays until it runs out: nobody is made to wait for the next failure.
+                return Cached(kept.value, stale=True, now=kept.now)
+            await self._store.release(_lock(key), owner)
+            raise
+        now = kept.now + asyncio.get_running_loop().time() - started
+        if scope is None or await self._has_room(scope, len(value)):
+            await self._store.commit(owner, [Change(_name(key), kept.revision, _TIME.pack(now) + value, STALE_SECONDS)])
+        await self._store.release(_lock(key), owner)
+        return Cached(value, stale=False, now=now)
+
+    async def _has_room(self, scope: str, size: int) -> bool:
+        allowance = await self._store.spend(f"q:{{searched:{scope}}}", size, ROOM_OF_ONE_PARCEL)
+        return bool(allowance.granted)
+
+    def _renew_behind(self, renewal: Coroutine[None, None, Cached]) -> None:
+        async def quietly() -> None:
+            with contextlib.suppress(BffError):
+                await renewal
+
+        task = asyncio.create_task(quietly())
+        self._renewing.add(task)
+        task.add_done_callback(self._renewing.discard)
+
+    async def _kept(self, key: str) -> _Kept:
+        now, (read,) = await self._store.read(_name(key))
+        if not read.revision:
+            return _Kept(None, 0, 0, now)
+        (written,) = _TIME.unpack_from(read.value)
+        return _Kept(read.value[_TIME.size :], now - written, read.revision, now)
+
+
+def _name(key: str) -> str:
+    return f"c:{{{key}}}"
+
+
+def _lock(key: str) -> str:
+    return f"c:{{{key}}}:lock"

@@ -1,0 +1,255 @@
+"""The one Redis client: scripts that are safe to send twice, and every failure as one error."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, cast
+
+from redis.exceptions import NoScriptError
+
+from app.errors import StoreUnavailable
+from app.redis import scripts
+from app.redis.connections.circuit import RETRY_AFTER_SECONDS
+from app.redis.connections.discovery import topology
+from app.redis.connections.server import FOREIGN, TIMEOUT_SECONDS, Argument, Command, Reply, reason
+from app.redis.connections.topology import Topology
+from app.telemetry.metrics import STORE_CALLS
+
+_ANSWERED, _UNAVAILABLE = STORE_CALLS.labels("answered"), STORE_CALLS.labels("unavailable")
+CHANNEL = "returns"
+REPLICAS = 1
+"""How many replicas have to have a durable write."""
+REPLICATION_SECONDS = 0.15
+DURABLE_SECONDS = 5.0
+"""How long a durable write is tried."""
+DURABLE_PAUSE_SECONDS = 0.1
+
+
+class Limit(NamedTuple):
+    """At most this much within any `window` (seconds)."""
+
+    quantity: int
+    window: float
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """How much was granted, what remains after it, and the seconds until something that was refused would fit.
+
+    `at` is the moment it was decided: seconds since the epoch on the store's clock.
+    """
+
+    granted: int
+    remaining: int
+    wait: float
+    at: float
+
+
+@dataclass(frozen=True)
+class Versioned:
+    """A record's bytes as read, and the revision to hand back when it is changed; revision 0 means absent."""
+
+    revision: int
+    value: bytes
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one key becomes if it still has the revision that was read; no value deletes it."""
+
+    key: str
+    expected: int
+    value: bytes | None
+    ttl: int
+    """Seconds the key lives from now on."""
+
+
+class Script(Protocol):
+    """A script that runs where its keys are, all of one hash slot."""
+
+    async def __call__(self, keys: Sequence[str], args: Sequence[Argument], *, durable: bool = False) -> Any:  # noqa: ANN401  whatever the script says
+        """What it returns. Raises StoreUnavailable when that cannot be known."""
+
+
+class Store:
+    """Redis as this service uses it; every method raises StoreUnavailable when the answer cannot be known."""
+
+    def __init__(self, servers: Topology) -> None:
+        self._servers = servers
+        self._read = self.script(scripts.READ)
+        self._commit = self.script(scripts.COMMIT)
+        self._erase = self.script(scripts.ERASE)
+        self._release = self.script(scripts.RELEASE)
+        self._spend = self.script(scripts.SPEND)
+        self._pause = self.script(scripts.PAUSE)
+        self._prolong = self.script(scripts.PROLONG)
+
+    @classmethod
+    def connect(cls, url: str) -> "Store":
+        """A store on one server, on a Cluster or behind Sentinels; no connection is made before the first call."""
+        return cls(topology(url))
+
+    @property
+    def connections_in_use(self) -> int:
+        """How many connections are lent out now, the listening one included."""
+        return self._servers.connections_in_use
+
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        with _failures_mapped():
+            await self._servers.aclose()
+
+    def script(self, source: str) -> Script:
+        """The script as something to call. It may run twice, so it has to be safe to repeat."""
+        digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+        async def call(keys: Sequence[str], args: Sequence[Argument], *, durable: bool = False) -> Reply:
+            # A durable write has one deadline, and may meet a server that does not know the script yet.
+            if not durable:
+                with suppress(NoScriptError):
+                    return await self._run(keys[0], ("EVALSHA", digest, len(keys), *keys, *args))
+            return await self._run(keys[0], ("EVAL", source, len(keys), *keys, *args), durable=durable)
+
+        return call
+
+    async def ping(self) -> None:
+        """Returns if the server answers, of a Cluster any one."""
+        await self._run(None, ("PING",))
+
+    async def now(self) -> float:
+        """The store's clock in seconds since the epoch: the one clock all replicas share."""
+        seconds, microseconds = await self._run(None, ("TIME",))
+        return float(seconds) + float(microseconds) / 1_000_000
+
+    async def get(self, key: str, seconds: float = TIMEOUT_SECONDS) -> bytes | None:
+        """The bytes under this key, or None if it is known to be absent; `seconds` is for those that may be many."""
+        return cast("bytes | None", await self._run(key, ("GET", key), seconds))
+
+    async def put(
+        self, key: str, value: bytes, ttl: float, seconds: float = TIMEOUT_SECONDS, *, durable: bool = False
+    ) -> None:
+        """Keeps the bytes for `ttl` seconds; `seconds` as for `get`, `durable` as for `commit`."""
+        await self._run(key, ("SET", key, value, "PX", int(ttl * 1000)), seconds, durable=durable)
+
+    async def delete(self, key: str, *, durable: bool = False) -> bool:
+        """Forgets the key, `durable` as for `commit`; whether it was there, which a repetition may deny."""
+        return bool(await self._erase(keys=[key], args=[], durable=durable))
+
+    async def prolong(self, keys: Sequence[str], ttl: int) -> None:
+        """Lets keys of one hash slot that are there live `ttl` seconds from now on."""
+        await self._prolong(keys=keys, args=[ttl])
+
+    async def acquire(self, key: str, owner: str, ttl: float) -> bool:
+        """Whether `owner` holds this lease now; asking again with the same owner gives the same answer."""
+        holder = await self._run(key, ("SET", key, owner, "NX", "GET", "PX", int(ttl * 1000)))
+        return holder is None or holder == owner.encode()
+
+    async def release(self, key: str, owner: str) -> None:
+        """Gives the lease back if `owner` still holds it."""
+        await self._release(keys=[key], args=[owner])
+
+    async def spend(self, key: str, amount: int, limit: Limit) -> Allowance:
+        """Spends `amount` if it fits under the limit, on the store's clock; else nothing.
+
+        Sent twice it may count twice, which errs on the safe side.
+        """
+        return await self._spent(amount, amount, {key: limit})
+
+    async def spend_some(self, amount: int, limits: Mapping[str, Limit]) -> Allowance:
+        """Spends as much of `amount` as fits under the limit of each of these keys, all of one hash slot."""
+        return await self._spent(amount, 1, limits)
+
+    async def _spent(self, amount: int, least: int, limits: Mapping[str, Limit]) -> Allowance:
+        numbers = [number for limit in limits.values() for number in (limit.quantity, round(limit.window * 1000))]
+        granted, remaining, wait_ms, now_ms = await self._spend(keys=list(limits), args=[amount, least, *numbers])
+        return Allowance(granted, remaining, wait_ms / 1000, now_ms / 1000)
+
+    async def pause(self, key: str, seconds: float) -> None:
+        """Lets nothing of this key be spent for that long from now; an earlier, longer pause stays."""
+        await self._pause(keys=[key], args=[round(seconds * 1000)])
+
+    async def read(self, *keys: str) -> tuple[float, list[Versioned]]:
+        """The store's clock (seconds) and the versioned records under these keys, all of one hash slot."""
+        now_ms, *fields = await self._read(keys=keys, args=[])
+        pairs = zip(fields[::2], fields[1::2], strict=True)
+        return now_ms / 1000, [Versioned(int(revision), value) for revision, value in pairs]
+
+    async def commit(self, operation: str, changes: Sequence[Change], news: str = "", *, durable: bool = False) -> bool:
+        """Makes all changes at once and tells `news` to all who listen; or none if a record changed meanwhile (False).
+
+        Sending it twice is harmless: `operation` names this very commit, and the first change must keep its record.
+        A durable one outlives its server where there are replicas: one of them has it, or this raises after 5 seconds.
+        """
+        arguments: list[Argument] = [operation, CHANNEL, news]
+        for change in changes:
+            arguments += [change.expected, change.ttl * 1000, change.value or b""]
+        return bool(await self._commit(keys=[change.key for change in changes], args=arguments, durable=durable))
+
+    async def listen(self) -> AsyncIterator[str]:
+        """News as it is told; "" means that some may have been missed, as at the beginning."""
+        with _failures_mapped():
+            node = await self._servers.node(None)
+            async with aclosing(node.listen(CHANNEL)) as listening:
+                async for news in listening:
+                    yield news.decode()
+
+    async def _run(
+        self, key: str | None, command: Command, seconds: float = TIMEOUT_SECONDS, *, durable: bool = False
+    ) -> Any:  # noqa: ANN401  whatever the command says
+        started, timer = time.perf_counter(), _ANSWERED
+        # In full, for every request comes here several times: a context manager would cost as much as the rest.
+        try:
+            if durable and self._servers.replicated:
+                return await self._until_replicated(key, command)
+            (reply,) = await self._servers.run(key, [command], seconds)
+            return _stated(reply)
+        except NoScriptError:
+            raise
+        except StoreUnavailable:
+            timer = _UNAVAILABLE
+            raise
+        except FOREIGN as error:
+            timer = _UNAVAILABLE
+            raise StoreUnavailable(reason(error), retry_after=RETRY_AFTER_SECONDS) from error
+        finally:
+            timer.observe(time.perf_counter() - started)
+
+    async def _until_replicated(self, key: str | None, command: Command) -> Reply:
+        """The reply once a replica has the write; a failover goes on meanwhile, so trouble is waited out."""
+        clock = asyncio.get_running_loop().time
+        wait = ("WAIT", REPLICAS, int(REPLICATION_SECONDS * 1000))
+        seconds = TIMEOUT_SECONDS + REPLICATION_SECONDS
+        deadline = clock() + DURABLE_SECONDS - seconds
+        while True:
+            try:
+                reply, replicas = await self._servers.run(key, [command, wait], seconds)
+                stated, replicas = _stated(reply), _stated(replicas)
+            except (StoreUnavailable, *FOREIGN):
+                if clock() > deadline:
+                    raise
+            else:
+                if replicas >= REPLICAS:
+                    return stated
+                if clock() > deadline:
+                    raise StoreUnavailable("too few replicas", retry_after=RETRY_AFTER_SECONDS)
+            await asyncio.sleep(DURABLE_PAUSE_SECONDS)
+
+
+def _stated(reply: Reply) -> Any:  # noqa: ANN401  whatever the server says
+    """The reply, unless it is an error."""
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+@contextmanager
+def _failures_mapped() -> Iterator[None]:
+    try:
+        yield
+    except NoScriptError:
+        raise
+    except FOREIGN as error:
+        raise StoreUnavailable(reason(error), retry_after=RETRY_AFTER_SECONDS) from error

@@ -1,0 +1,169 @@
+"""Who may post which units of a parcel: the exactly-once transitions as pure functions.
+
+A parcel's claims are one small map, return id -> Claim. Everything here takes the map and answers the next one;
+`returns.py` stores it. The table is docs/returns.md.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from enum import StrEnum
+from math import ceil
+from types import MappingProxyType
+
+from pydantic import BaseModel, ConfigDict
+
+from app.errors import ClaimLost, TooManyCalls, UnitsClaimed
+
+
+class Phase(StrEnum):
+    """Where a claim stands; a claim that is not in the map is absent."""
+
+    INTENT = "intent"
+    SENT = "sent"
+    DONE = "done"
+    FAILED = "failed"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+
+
+class Event(StrEnum):
+    """What can happen to a claim."""
+
+    FIRST_BYTE = "the first byte of our POST is about to leave"
+    NOT_TAKEN = "no byte of our POST left, or upstream turned it away unread (401, 403, 429)"
+    ACCEPTED = "upstream answered 2xx and it parses"
+    REFUSED = "upstream answered another 4xx"
+    LOST = "anything else happened after the first byte"
+    OWNER_DEAD = "the lease ended"
+    ANNOUNCEMENT_FAILED = "the label announcement failed for good"
+
+
+TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyType(
+    {
+        (Phase.INTENT, Event.FIRST_BYTE): Phase.SENT,
+        (Phase.INTENT, Event.NOT_TAKEN): None,
+        (Phase.INTENT, Event.OWNER_DEAD): None,
+        (Phase.SENT, Event.NOT_TAKEN): None,
+        (Phase.SENT, Event.ACCEPTED): Phase.DONE,
+        (Phase.SENT, Event.REFUSED): Phase.FAILED,
+        (Phase.SENT, Event.LOST): Phase.OUTCOME_UNKNOWN,
+        (Phase.SENT, Event.OWNER_DEAD): Phase.OUTCOME_UNKNOWN,
+        (Phase.OUTCOME_UNKNOWN, Event.NOT_TAKEN): None,
+        (Phase.OUTCOME_UNKNOWN, Event.ACCEPTED): Phase.DONE,
+        (Phase.OUTCOME_UNKNOWN, Event.REFUSED): Phase.FAILED,
+        (Phase.DONE, Event.ANNOUNCEMENT_FAILED): Phase.FAILED,
+        # The same news once more: it was stored, and the store's answer got lost.
+        (None, Event.NOT_TAKEN): None,
+        (Phase.DONE, Event.ACCEPTED): Phase.DONE,
+        (Phase.FAILED, Event.REFUSED): Phase.FAILED,
+        (Phase.OUTCOME_UNKNOWN, Event.LOST): Phase.OUTCOME_UNKNOWN,
+    }
+)
+
+
+AFTER_FIRST_BYTE = frozenset({Event.ACCEPTED, Event.REFUSED, Event.LOST})
+FAILED_KEPT_SECONDS = 24 * 3600
+"""As long as the idempotency key, so that its repetitions find the refusal."""
+MAX_FAILED = 50
+"""Failed returns of a parcel within that time; all of them are read whenever one of its sessions is."""
+
+
+class Claim(BaseModel):
+    """Units of some lines, held by one return; the lines are keyed hashes of item ids."""
+
+    model_config = ConfigDict(frozen=True)
+
+    phase: Phase
+    owner: str
+    lease_until: float
+    """Seconds on the store's clock; after it, an owner that has not finished counts as dead."""
+    units: dict[str, int]
+
+
+def expire_leases(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
+    """The claims after every owner whose lease ended was declared dead, without refusals of long ago."""
+    alive = dict(claims)
+    for return_id, claim in claims.items():
+        if claim.phase is Phase.FAILED and claim.lease_until + FAILED_KEPT_SECONDS <= now:
+            del alive[return_id]
+        elif claim.lease_until <= now and (claim.phase, Event.OWNER_DEAD) in TRANSITIONS:
+            _put(alive, return_id, claim, TRANSITIONS[claim.phase, Event.OWNER_DEAD])
+    return alive
+
+
+def announcement_failed(claims: Mapping[str, Claim], return_id: str, *, now: float) -> dict[str, Claim]:
+    """The claims after the label announcement failed for good: the units are free, whoever says so."""
+    alive = expire_leases(claims, now)
+    claim = alive.get(return_id)
+    if claim and (claim.phase, Event.ANNOUNCEMENT_FAILED) in TRANSITIONS:
+        # Its day as a refusal begins now.
+        renewed = claim.model_copy(update={"lease_until": now})
+        _put(alive, return_id, renewed, TRANSITIONS[claim.phase, Event.ANNOUNCEMENT_FAILED])
+    return alive
+
+
+def advanced(claims: Mapping[str, Claim], return_id: str, event: Event, ours: Claim, *, now: float) -> dict[str, Claim]:
+    """The claims after this event of the owner of `ours`.
+
+    A claim that is gone though its first byte left was forgotten by the store: the owner, who knows, restores it.
+
+    Raises:
+        ClaimLost: the event is not possible where the claim stands, or another owner holds it.
+    """
+    alive = expire_leases(claims, now)
+    if event in AFTER_FIRST_BYTE and return_id not in alive:
+        alive[return_id] = ours.model_copy(update={"phase": Phase.SENT})
+    claim = alive.get(return_id)
+    if claim and claim.owner != ours.owner:
+        raise ClaimLost("another owner holds the claim")
+    phase = claim.phase if claim else None
+    if (phase, event) not in TRANSITIONS:
+        raise ClaimLost(f"{event.name} is not possible for a claim that is {phase or 'absent'}")
+    if claim:
+        _put(alive, return_id, claim, TRANSITIONS[phase, event])
+    return alive
+
+
+def claimed(
+    claims: Mapping[str, Claim], return_id: str, claim: Claim, ordered: Mapping[str, int], *, now: float
+) -> dict[str, Claim]:
+    """The claims with a new one, if its units are still free of those ordered per line.
+
+    Raises:
+        UnitsClaimed: `location` names the return that holds them.
+        TooManyCalls: too many of its returns were refused.
+    """
+    alive = expire_leases(claims, now)
+    refused_at = [each.lease_until for each in alive.values() if each.phase is Phase.FAILED]
+    if len(refused_at) >= MAX_FAILED:
+        raise TooManyCalls(retry_after=ceil(min(refused_at) + FAILED_KEPT_SECONDS - now))
+    held = units_held(alive)
+    for line, quantity in claim.units.items():
+        if held[line] + quantity > ordered[line]:
+            holder = next((other for other, held_by in alive.items() if _holds(held_by, line)), None)
+            raise UnitsClaimed("units are held by another return", location=holder and location_of(holder))
+    return {**alive, return_id: claim}
+
+
+def units_held(claims: Mapping[str, Claim]) -> Counter[str]:
+    """How many units of each line are held; a failed return holds none."""
+    held: Counter[str] = Counter()
+    for claim in claims.values():
+        if claim.phase is not Phase.FAILED:
+            held.update(claim.units)
+    return held
+
+
+def location_of(return_id: str) -> str:
+    """The absolute path of a return."""
+    return f"/v1/returns/{return_id}"
+
+
+def _holds(claim: Claim, line: str) -> bool:
+    return claim.phase is not Phase.FAILED and line in claim.units
+
+
+def _put(claims: dict[str, Claim], return_id: str, claim: Claim, phase: Phase | None) -> None:
+    if phase is None:
+        del claims[return_id]
+    else:
+        claims[return_id] = claim.model_copy(update={"phase": phase})

@@ -1,0 +1,232 @@
+"""Creating a return: every check, the preview of them, and the one request that creates."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+
+from app import enrichment
+from app.errors import (
+    BffError,
+    ClaimLost,
+    FieldProblem,
+    InvalidRequest,
+    NotReturnableOnline,
+    ReturnOutcomeUnknown,
+    ReturnRefused,
+    ServicePointNotFound,
+    ServicePointUnavailable,
+    UpstreamRejected,
+)
+from app.http.session_id import SessionId
+from app.models import (
+    NewReturn,
+    Preview,
+    ProblemError,
+    Return,
+    ReturnDelivery,
+    ReturnItem,
+    ReturnParcel,
+    ReturnState,
+    ServicePoint,
+)
+from app.portal.cache import PortalCache
+from app.redis.rate_limits import ParcelLimit
+from app.returns import checks
+from app.returns.claims import Event, location_of
+from app.returns.labels import MAX_PARCELS, Labels
+from app.returns.records import ReturnRecord, VersionedReturn
+from app.returns.store import Attempt, Returns
+from app.sendcloud import schemas as upstream
+from app.sendcloud.client import Sendcloud
+from app.sendcloud.protocol import Picture
+from app.service_points.search import Place, Search, ServicePoints
+from app.sessions.store import Session
+from app.uploads import handles
+
+RETURN_ID_BYTES = 16
+UPLOAD_CALLS = 6
+"""What an upload counts as: the upstream takes a tenth as many POSTs as GETs, and half of them may be one parcel's."""
+ALTERNATIVES = 3
+ALTERNATIVES_WITHIN_METRES = 10_000
+
+
+@dataclass(frozen=True)
+class Creation:
+    """What a return is created with."""
+
+    sendcloud: Sendcloud
+    portals: PortalCache
+    points: ServicePoints
+    returns: Returns
+    labels: Labels
+    parcel_limit: ParcelLimit
+
+    async def preview(self, session: Session, session_id: SessionId, body: NewReturn) -> Preview:
+        """Everything that would keep this return from being created, found without creating anything."""
+        data = session.outgoing.data
+        settings = (await self.portals.get(session.brand, session.languages)).settings
+        parcel = await self.returns.of_parcel(session.scope, [item.id for item in body.items])
+        problems = checks.problems(body, data, settings, _files(session_id, body))
+        problems += checks.held_units(body, data, parcel.held)
+        if data.parcel.id is None:
+            problems.append(FieldProblem("#", "not-returnable-online", "This order cannot be returned here."))
+        try:
+            await self._service_point(session, body)
+        except ServicePointUnavailable:
+            where = "#/delivery/service_point"
+            problems.append(FieldProblem(where, "unavailable", "The service point cannot take this parcel."))
+        return Preview(
+            valid=not problems,
+            problems=[ProblemError(**asdict(problem)) for problem in problems],
+            fee=enrichment.money(settings.portal.return_fee),
+            missing=[problem.missing for problem in problems if problem.missing]
+            + checks.customs_hint(body, data, settings),
+        )
+
+    async def upload(self, session: Session, session_id: SessionId, pictures: Sequence[Picture]) -> list[str]:
+        """A handle for each picture, good in this session alone."""
+        await self.parcel_limit.spend(session.scope, UPLOAD_CALLS)
+        stored = await self.sendcloud.upload(session.brand, session.outgoing.access_token, pictures)
+        return [handles.handle(session_id, each.filename) for each in stored]
+
+    async def create(self, session: Session, session_id: SessionId, key: str, body: NewReturn) -> Return:
+        """The return, created once however often the same key asks.
+
+        Raises:
+            InvalidRequest: `errors` says everything that is wrong with the body.
+            UnitsClaimed, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as `Returns` has it.
+        """
+        # First of all: a repetition is answered even when the units, the point or the shop have changed since.
+        fingerprint = checks.fingerprint(body)
+        repeated = await self.returns.repeated(session.scope, key, fingerprint)
+        if repeated is not None:
+            return repeated
+        data = session.outgoing.data
+        if data.parcel.id is None:
+            raise NotReturnableOnline("no parcel id", location=hosted_portal(session.brand))
+        settings = (await self.portals.get(session.brand, session.languages)).settings
+        files = _files(session_id, body)
+        if problems := checks.problems(body, data, settings, files):
+            raise InvalidRequest("the body does not fit the parcel", errors=problems)
+        point = await self._service_point(session, body)
+        new_return = checks.new_return(body, data.parcel.id, data, point, files)
+        record = _record(session.brand, body, data, point)
+        attempt = await self.returns.claim(session.scope, key, fingerprint, record, checks.ordered(data))
+        return await self._post(session, attempt, new_return)
+
+    async def _post(self, session: Session, attempt: Attempt, new_return: upstream.NewReturn) -> Return:
+        location = location_of(attempt.return_id)
+        try:
+            created = await self.sendcloud.create_return(
+                session.brand,
+                session.outgoing.access_token,
+                new_return,
+                partial(self.returns.first_byte, attempt),
+            )
+        except ReturnOutcomeUnknown as error:
+            await self.returns.settle(attempt, Event.LOST, _unknown)
+            raise ReturnOutcomeUnknown(str(error), location=location) from error
+        except UpstreamRejected as error:
+            await self.returns.settle(attempt, Event.REFUSED, _refused)
+            raise ReturnRefused(str(error), location=location) from error
+        except BffError:
+            # The client's promise: every other error proves that nothing was created.
+            await self.returns.settle(attempt, Event.NOT_TAKEN, _refused)
+            raise
+        found = await self.returns.settle(attempt, Event.ACCEPTED, partial(self._created, created))
+        if found is None or found.record.first_answer is None:
+            raise ClaimLost("the return vanished from the store")
+        self.labels.watch_in_background(session.scope, found)
+        return found.record.first_answer
+
+    async def _service_point(self, session: Session, body: NewReturn) -> upstream.ServicePoint | None:
+        if body.delivery.service_point is None:
+            return None
+        await self.parcel_limit.spend(session.scope)
+        try:
+            point = await self.sendcloud.service_point(
+                session.outgoing.service_points_token, body.delivery.service_point
+            )
+        except ServicePointNotFound:
+            point = None
+        offered = tuple(carrier.code for carrier in session.outgoing.data.carriers)
+        wanted = (body.delivery.carrier,) if body.delivery.carrier else offered
+        if point is None or point.carrier not in wanted:
+            raise ServicePointUnavailable("gone, or of another carrier", alternatives=await self._near(session, wanted))
+        return point
+
+    async def _near(self, session: Session, carriers: tuple[str, ...]) -> list[ServicePoint]:
+        data = session.outgoing.data
+        if data.parcel.to_coordinates is None:
+            return []
+        place = Place(data.parcel.to_coordinates.latitude, data.parcel.to_coordinates.longitude)
+        search = Search(session.brand, data.parcel.country.iso_2, place, ALTERNATIVES_WITHIN_METRES, carriers)
+        found = await self.points.near(search, session.outgoing.service_points_token, session.scope)
+        return [enrichment.service_point(point, found.now) for point in found.points[:ALTERNATIVES]]
+
+    def _created(self, created: upstream.CreatedReturn, found: VersionedReturn) -> ReturnRecord:
+        """The record once upstream took the return; polled unless no label will ever come (in store)."""
+        if found.record.first_answer:  # it is stored already, and only the store's answer got lost
+            return found.record
+        state = ReturnState.LABEL_PENDING
+        if created.payment_url:
+            state = ReturnState.AWAITING_PAYMENT
+        elif found.record.delivery.option == "in_store":
+            state = ReturnState.NO_LABEL_NEEDED
+        polled = created.poller_token is not None and state is not ReturnState.NO_LABEL_NEEDED
+        record = found.became(
+            state,
+            sendcloud_return_id=created.return_id,
+            parcels=tuple(
+                ReturnParcel(id=parcel, tracking_number=None) for parcel in created.incoming_parcels[:MAX_PARCELS]
+            ),
+            payment_url=created.payment_url,
+            poller_token=created.poller_token,
+            next_poll_at=self.labels.first_look_at(found.now) if polled else None,
+        )
+        return record.model_copy(
+            update={"first_answer": VersionedReturn(record, found.version + 1, found.now).public()}
+        )
+
+
+def hosted_portal(brand: str) -> str:
+    """Where the upstream's own portal for this brand is (seen in clients)."""
+    return f"https://{brand}.shipping-portal.com/rp/"
+
+
+def _record(
+    brand: str, body: NewReturn, data: upstream.OutgoingData, point: upstream.ServicePoint | None
+) -> ReturnRecord:
+    names = {product.id: product.name for product in data.products}
+    items = [
+        ReturnItem(
+            id=line.id,
+            name=enrichment.text(names[line.id]),
+            quantity=line.quantity,
+            reason=line.reason if line.reason is not None else body.reason,
+            comment=line.comment,
+        )
+        for line in checks.lines(body)
+    ]
+    return ReturnRecord(
+        id="rtn_" + secrets.token_urlsafe(RETURN_ID_BYTES),
+        brand=brand,
+        created_at=0,
+        updated_at=0,
+        items=items,
+        delivery=ReturnDelivery.model_validate(body.delivery.model_dump()),
+        drop_off=point,
+    )
+
+
+def _files(session_id: SessionId, body: NewReturn) -> dict[str, str]:
+    return handles.opened(session_id, [photo.file for photo in body.photos or []])
+
+
+def _unknown(found: VersionedReturn) -> ReturnRecord:
+    return found.became(ReturnState.OUTCOME_UNKNOWN)
+
+
+def _refused(found: VersionedReturn) -> ReturnRecord:
+    return found.became(ReturnState.FAILED)

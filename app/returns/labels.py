@@ -1,0 +1,304 @@
+"""Labels: one look at the upstream for everybody who waits, and news for all of them."""
+
+import asyncio
+import contextlib
+import random
+import secrets
+from collections.abc import Coroutine
+from dataclasses import replace
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from app.enrichment import text
+from app.errors import ReturnNotFound, StoreUnavailable, UpstreamError
+from app.http.deferred import Leaving
+from app.models import FINAL_STATES, ReturnParcel, ReturnState
+from app.redis.store import Store
+from app.returns.records import ReturnRecord, VersionedReturn
+from app.returns.store import Returns
+from app.sendcloud.client import Sendcloud
+from app.sendcloud.schemas import LabelFailed, LabelReady
+from app.telemetry.logs import log
+
+GROWTH = (1.0, 2.0, 3.0, 5.0, 8.0)
+"""Waits between looks, as multiples of the first one."""
+JITTER = 0.2
+BELIEVED_FAILURES = 2
+BELIEVED_AFTER = 15.0
+"""Between the two looks that find a failure, as a multiple of the first wait: a fault of the server looks the same, and
+units that are given back too early are sent a second time."""
+MAX_PARCELS = 100
+RETRY_SECONDS = 1.0
+"""After trouble, and while another replica looks."""
+WOKEN_AT_ONCE = 50
+"""In one turn of the event loop, so that thousands who are told do not keep out those who have something to do."""
+
+
+class Watch:
+    """One return that somebody on this replica waits for; `found` is the newest that is known here.
+
+    Whoever waits is counted by `with watch:`.
+    """
+
+    def __init__(self, scope: str, found: VersionedReturn) -> None:
+        self.scope = scope
+        self.found = found
+        self.waiting = 0
+        self.nudge = asyncio.Event()
+        """Look now: something changed, or somebody came or left."""
+        self._asleep: set[asyncio.Timeout] = set()
+        self._waking: set[asyncio.Timeout] = set()
+        self._ended = False
+
+    def __enter__(self) -> Self:
+        self.waiting += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.waiting -= 1
+        if not self.waiting:
+            self.nudge.set()
+
+    def tell(self, found: VersionedReturn) -> None:
+        """Wakes everybody who waits if the shopper can see a difference."""
+        if found.record.revision > self.found.record.revision:
+            self.found = found
+            self._wake()
+
+    def end(self) -> None:
+        """Wakes everybody for the last time."""
+        self._ended = True
+        self._wake()
+
+    async def newer_than(self, revision: int, until: float | None, leaving: Leaving) -> VersionedReturn | None:
+        """The return once its revision is a later one; None once nothing more will come, or nobody waits any more.
+
+        Raises:
+            TimeoutError: the loop's clock says `until` (seconds).
+        """
+        while self.found.record.revision <= revision:
+            if self._ended or await self._left(until, leaving):
+                return None
+        return self.found
+
+    async def _left(self, until: float | None, leaving: Leaving) -> bool:
+        """Whether somebody left who waits, who is woken otherwise: one task for each who waits is all there is."""
+        alarm = asyncio.timeout_at(until)
+        self._asleep.add(alarm)
+        try:
+            async with alarm:
+                await leaving()
+                return True
+        except TimeoutError:
+            if alarm in self._asleep:
+                raise
+            return False
+        finally:
+            self._asleep.discard(alarm)
+            self._waking.discard(alarm)
+
+    def _wake(self) -> None:
+        self._waking |= self._asleep
+        self._asleep.clear()
+        self._wake_some()
+
+    def _wake_some(self) -> None:
+        for alarm in [self._waking.pop() for _ in range(min(WOKEN_AT_ONCE, len(self._waking)))]:
+            # Its time may be up in this very turn of the loop.
+            if not alarm.expired():
+                alarm.reschedule(0)
+        if self._waking:
+            asyncio.get_running_loop().call_soon(self._wake_some)
+
+
+class Schedule(NamedTuple):
+    """When labels are looked at, in seconds."""
+
+    interval: float
+    """Before the first look; the looks grow apart to eight times that."""
+    lease: float
+    """After this, a replica that took a look upon itself counts as dead."""
+    budget: float
+    """How long a new label is looked at though nobody waits."""
+    label_ttl: int
+    """How long a label can be fetched."""
+
+
+class Labels:
+    """The labels of returns: looked at when due, by one replica at a time, for everybody."""
+
+    def __init__(self, store: Store, returns: Returns, sendcloud: Sendcloud, schedule: Schedule) -> None:
+        self._store = store
+        self._returns = returns
+        self._sendcloud = sendcloud
+        self._schedule = schedule
+        self._watches: dict[str, Watch] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    @property
+    def watched(self) -> int:
+        """How many returns this replica watches."""
+        return len(self._watches)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for them, our own background watches included."""
+        return sum(watch.waiting for watch in self._watches.values())
+
+    def first_look_at(self, now: float) -> float:
+        """When a new label is looked at for the first time (store's clock, seconds)."""
+        return self._next_look_at(0, now, None)
+
+    async def current(self, scope: str, return_id: str) -> VersionedReturn:
+        """The return, after one look at the upstream if that is due and nobody else is looking.
+
+        Raises:
+            ReturnNotFound: the parcel has no such return.
+        """
+        found = await self._returns.get(scope, return_id)
+        if found.due_in != 0:
+            return found
+        lease, owner = f"p:{{{scope}}}:r:{return_id}:lease", secrets.token_urlsafe(12)
+        if not await self._store.acquire(lease, owner, self._schedule.lease):
+            return found
+        try:
+            # Read again: whoever held the lease before us has moved the next look on.
+            found = await self._returns.get(scope, return_id)
+            return await self._looked(scope, found) if found.due_in == 0 else found
+        finally:
+            await self._store.release(lease, owner)
+
+    async def awaited(self, scope: str, found: VersionedReturn, seconds: float, leaving: Leaving) -> VersionedReturn:
+        """The return as soon as the shopper can see a difference, or as it stands after so many seconds."""
+        until = asyncio.get_running_loop().time() + seconds
+        with self.watching(scope, found) as watch, contextlib.suppress(TimeoutError):
+            return await watch.newer_than(found.record.revision, until, leaving) or found
+        return await self._returns.get(scope, found.record.id)
+
+    async def settled(self, scope: str, found: VersionedReturn, seconds: float, leaving: Leaving) -> VersionedReturn:
+        """The return as soon as its state is final, or as it stands after so many seconds."""
+        until = asyncio.get_running_loop().time() + seconds
+        newest: VersionedReturn | None = found
+        with self.watching(scope, found) as watch, contextlib.suppress(TimeoutError):
+            while newest and (found := newest).record.state not in FINAL_STATES:
+                newest = await watch.newer_than(found.record.revision, until, leaving)
+        return found
+
+    def watching(self, scope: str, found: VersionedReturn) -> Watch:
+        """Tells of this return from now on, to be entered at once."""
+        watch = self._watches.get(found.record.id)
+        if watch is None:
+            watch = self._watches[found.record.id] = Watch(scope, found)
+            self._start(self._watch(watch))
+        # The caller has just read it, and may know more than the watch.
+        watch.tell(found)
+        return watch
+
+    def watch_in_background(self, scope: str, found: VersionedReturn) -> None:
+        """Looks at the label for a while, whoever waits: most shoppers come back to one that is ready."""
+        self._start(self._in_background(scope, found))
+
+    async def listen(self) -> None:
+        """Passes on what any replica changed, until cancelled; after a broken connection all watches look anew."""
+        while True:
+            try:
+                async for return_id in self._store.listen():
+                    for watch in [self._watches.get(return_id)] if return_id else list(self._watches.values()):
+                        if watch:
+                            watch.nudge.set()
+            except StoreUnavailable as error:
+                log.warning("not listening", error=type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def drain(self) -> None:
+        """Lets everybody who waits go, with what is known."""
+        self._draining = True
+        for watch in list(self._watches.values()):
+            watch.nudge.set()
+            watch.end()
+
+    async def aclose(self) -> None:
+        """Ends every watch; a look under way is finished, not cancelled."""
+        self.drain()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _watch(self, watch: Watch) -> None:
+        wait: float | None = 0.0
+        try:
+            # No `await` between the last test and the `finally`: nobody can join a watch that is about to end.
+            while wait is not None and watch.waiting and not self._draining:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await watch.nudge.wait()
+                watch.nudge.clear()
+                wait = await self._look(watch) if watch.waiting else None
+        finally:
+            del self._watches[watch.found.record.id]
+            watch.end()
+
+    async def _look(self, watch: Watch) -> float | None:
+        """Tells what one look brings; seconds until the next one, None if there is to be none."""
+        try:
+            found = await self.current(watch.scope, watch.found.record.id)
+        except ReturnNotFound:
+            return None
+        except Exception as error:  # noqa: BLE001  one bad record must not end the watch of those who wait
+            log.warning("look failed", error=type(error).__name__)
+            return RETRY_SECONDS
+        watch.tell(found)
+        if found.record.state in FINAL_STATES:
+            return None
+        return found.due_in or RETRY_SECONDS
+
+    async def _in_background(self, scope: str, found: VersionedReturn) -> None:
+        await self.settled(scope, found, self._schedule.budget, asyncio.get_running_loop().create_future)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _looked(self, scope: str, found: VersionedReturn) -> VersionedReturn:
+        started = asyncio.get_running_loop().time()
+        record = found.record
+        try:
+            status = await self._sendcloud.poll_label(record.brand, record.poller_token or "")
+        except UpstreamError as error:
+            # Nothing is known about the label now: the return stays as it is, and is asked about later.
+            return await self._returns.update(scope, found, self._again(found, record.failed_polls, error.retry_after))
+        found = replace(found, now=found.now + asyncio.get_running_loop().time() - started)
+        if isinstance(status, LabelReady):
+            return await self._returns.update(scope, found, self._ready(found, status))
+        failed_polls = record.failed_polls + 1 if isinstance(status, LabelFailed) else 0
+        if failed_polls == BELIEVED_FAILURES:
+            return await self._returns.announcement_failed(scope, record.id)
+        wait = BELIEVED_AFTER * self._schedule.interval if failed_polls else None
+        return await self._returns.update(scope, found, self._again(found, failed_polls, wait))
+
+    def _again(self, found: VersionedReturn, failed_polls: int, wait: float | None = None) -> ReturnRecord:
+        polls = found.record.polls + 1
+        next_poll_at = self._next_look_at(polls, found.now, wait)
+        news = {"polls": polls, "failed_polls": failed_polls, "next_poll_at": next_poll_at}
+        return found.record.model_copy(update=news)
+
+    def _next_look_at(self, polls: int, now: float, wait: float | None) -> float:
+        """Later each time, jittered, and not before the upstream wants us."""
+        pause = self._schedule.interval * GROWTH[min(polls, len(GROWTH) - 1)]
+        jittered = pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  spreads load, guards nothing
+        return now + max(jittered, wait or 0)
+
+    def _ready(self, found: VersionedReturn, status: LabelReady) -> ReturnRecord:
+        numbers = dict(zip(status.parcels, map(text, status.tracking_numbers), strict=False))
+        return found.became(
+            ReturnState.LABEL_READY,
+            parcels=tuple(
+                ReturnParcel(id=parcel, tracking_number=numbers.get(parcel)) for parcel in status.parcels[:MAX_PARCELS]
+            ),
+            download_token=status.download_token,
+            customs_path=status.customs_path,
+            label_expires_at=found.now + self._schedule.label_ttl,
+            next_poll_at=None,
+        )

@@ -1,0 +1,125 @@
+"""A return as Redis keeps it, and as the shopper sees it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from app.domain import RedactedModel
+from app.enrichment import minute, service_point, utc_datetime
+from app.models import Action, Label, Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
+from app.redis.derived_values import DerivedValues
+from app.returns.claims import location_of
+from app.sendcloud.schemas import ServicePoint
+
+_LABEL: Mapping[ReturnState, Literal["pending", "ready", "not_needed", "unavailable"]] = MappingProxyType(
+    {
+        ReturnState.CREATING: "pending",
+        ReturnState.OUTCOME_UNKNOWN: "unavailable",
+        ReturnState.LABEL_PENDING: "pending",
+        ReturnState.AWAITING_PAYMENT: "pending",
+        ReturnState.LABEL_READY: "ready",
+        ReturnState.NO_LABEL_NEEDED: "not_needed",
+        ReturnState.FAILED: "unavailable",
+    }
+)
+
+_BODIES: DerivedValues[str, bytes] = DerivedValues(512)
+
+
+class ReturnRecord(RedactedModel):
+    """A return as Redis keeps it, sealed; upstream tokens included."""
+
+    id: str
+    brand: str
+    state: ReturnState = ReturnState.CREATING
+    revision: int = 1
+    """Counts what the shopper can see change."""
+    created_at: float
+    updated_at: float
+    items: list[ReturnItem]
+    delivery: ReturnDelivery
+    drop_off: ServicePoint | None
+    """The chosen point as upstream described it then."""
+    sendcloud_return_id: int | None = None
+    parcels: tuple[ReturnParcel, ...] = ()
+    payment_url: str | None = None
+    poller_token: str | None = None
+    download_token: str | None = None
+    customs_path: str | None = None
+    label_expires_at: float | None = None
+    polls: int = 0
+    failed_polls: int = 0
+    """Announcement failures in a row; the second one is believed."""
+    next_poll_at: float | None = None
+    """Seconds on the store's clock; None when there is nothing to poll."""
+    first_answer: Return | None = None
+    """What the creating request answered, for every repetition of it."""
+
+
+class KeyRecord(RedactedModel):
+    """What an idempotency key was used for."""
+
+    fingerprint: str
+    return_id: str
+
+
+@dataclass(frozen=True)
+class VersionedReturn:
+    """A return as read: what to compare when it is changed, and the store's clock then (seconds)."""
+
+    record: ReturnRecord
+    version: int
+    now: float
+
+    def became(self, state: ReturnState, **news: object) -> ReturnRecord:
+        """The record in another state, which the shopper sees as a new revision; the same news twice is no news."""
+        if state is self.record.state:
+            return self.record
+        seen = {"state": state, "revision": self.record.revision + 1, "updated_at": self.now}
+        return self.record.model_copy(update=seen | news)
+
+    @property
+    def due_in(self) -> float | None:
+        """Seconds until the upstream is to be asked; None if it is not."""
+        return None if self.record.next_poll_at is None else max(0.0, self.record.next_poll_at - self.now)
+
+    @property
+    def retry_after(self) -> int | None:
+        """Whole seconds until there can be news, at least one; None if there will be none."""
+        if self.record.state is ReturnState.CREATING:
+            return 1
+        return None if self.due_in is None else max(1, round(self.due_in))
+
+    @property
+    def body(self) -> bytes:
+        """What the shopper sees of it as JSON, built once for all who ask before it changes."""
+        seen = self.record, self.retry_after, minute(self.now)
+        return _BODIES.get(self.record.id, seen, lambda: self.public().model_dump_json().encode())
+
+    def public(self) -> Return:
+        """What the shopper sees of it."""
+        record, ready = self.record, self.record.state is ReturnState.LABEL_READY
+        label_href = location_of(record.id) + "/label"
+        why_not = None if ready else "no-label" if self.retry_after is None else "label-not-ready"
+        return Return(
+            id=record.id,
+            state=record.state,
+            revision=record.revision,
+            created_at=utc_datetime(record.created_at),
+            updated_at=utc_datetime(record.updated_at),
+            items=record.items,
+            delivery=record.delivery,
+            sendcloud_return_id=record.sendcloud_return_id,
+            parcels=list(record.parcels),
+            payment_url=record.payment_url,
+            label=Label(
+                state=_LABEL[record.state],
+                href=label_href if ready else None,
+                expires_at=record.label_expires_at and utc_datetime(record.label_expires_at),
+            ),
+            customs_declaration=location_of(record.id) + "/customs-declaration" if record.customs_path else None,
+            drop_off=record.drop_off and service_point(record.drop_off, self.now),
+            retry_after=self.retry_after,
+            actions=[Action(name="download_label", method="GET", href=label_href, allowed=ready, why_not=why_not)],
+        )

@@ -1,0 +1,225 @@
+"""Calls 7 to 11: create a return, see and watch how it stands, fetch its documents."""
+
+import asyncio
+import contextlib
+import random
+import re
+from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from app.errors import (
+    ClaimLost,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyReused,
+    NotReturnableOnline,
+    OriginNotAllowed,
+    ReturnInProgress,
+    ReturnNotFound,
+    ReturnOutcomeUnknown,
+    ReturnRefused,
+    ServicePointUnavailable,
+    TooManyCalls,
+    UnitsClaimed,
+)
+from app.http.credentials import IDEMPOTENCY_KEY, IdempotencyKeyDep, json_body
+from app.http.deferred import (
+    DeferredResponse,
+    Leaving,
+    Prefer,
+    leaving,
+    preference_applied,
+    preferred_wait,
+    retry_after,
+)
+from app.http.problems import JSON_BODY, SESSION, UPSTREAM, links, responses
+from app.models import FINAL_STATES, NewReturn, Preview, Return
+from app.returns.claims import location_of
+from app.returns.labels import Labels, Watch
+from app.returns.records import VersionedReturn
+from app.services import ServicesDep, services_of
+from app.sessions.dependencies import SessionDep, SessionIdDep
+from app.sessions.session_route import SessionRoute
+
+router = APIRouter(tags=["returns"])
+hot = APIRouter(tags=["returns"], route_class=SessionRoute)
+
+RECONNECT_MS = 3000
+RECONNECT_ELSEWHERE_MS = range(100, 2000)
+"""Spread, so that those who watched a replica that stops do not all come back at once."""
+KEEP_ALIVE_SECONDS = 15.0
+EVENT_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+)
+OF_A_RETURN = ("getReturn", "watchReturn", "getLabel", "getCustomsDeclaration")
+
+
+@router.post(
+    "/v1/returns",
+    operation_id="createReturn",
+    status_code=202,
+    response_model=Return,
+    dependencies=[Depends(json_body)],
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+    responses={
+        202: {"links": links(*OF_A_RETURN, return_id="$response.body#/id")},
+        **responses(
+            *SESSION,
+            OriginNotAllowed,
+            *JSON_BODY,
+            IdempotencyKeyInvalid,
+            IdempotencyKeyReused,
+            NotReturnableOnline,
+            ReturnInProgress,
+            UnitsClaimed,
+            ServicePointUnavailable,
+            ReturnRefused,
+            ClaimLost,
+            ReturnOutcomeUnknown,
+            TooManyCalls,
+            *UPSTREAM,
+        ),
+    },
+)
+async def create_return(
+    session: SessionDep, session_id: SessionIdDep, key: IdempotencyKeyDep, body: NewReturn, services: ServicesDep
+) -> Response:
+    """Creates the return, once: repeating the call with the same key and body gives the first answer again."""
+    answer = await services.creation.create(session, session_id, key, body)
+    headers = {"Location": location_of(answer.id)} | retry_after(answer.retry_after)
+    return Response(answer.model_dump_json(), HTTPStatus.ACCEPTED, headers, media_type="application/json")
+
+
+@router.post(
+    "/v1/returns/preview",
+    operation_id="previewReturn",
+    response_model=Preview,
+    dependencies=[Depends(json_body)],
+    responses=responses(*SESSION, OriginNotAllowed, *JSON_BODY, TooManyCalls, *UPSTREAM),
+)
+async def preview_return(
+    session: SessionDep, session_id: SessionIdDep, body: NewReturn, services: ServicesDep
+) -> Response:
+    """Everything that would keep this return from being created, at once; nothing is created."""
+    preview = await services.creation.preview(session, session_id, body)
+    return Response(preview.model_dump_json(), media_type="application/json")
+
+
+@hot.get(
+    "/v1/returns/{return_id}",
+    operation_id="getReturn",
+    response_model=Return,
+    responses=responses(*SESSION, ReturnNotFound),
+)
+async def get_return(return_id: str, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
+    """How the return stands; `retry_after` (seconds) says when it can have changed."""
+    labels, wait = services_of(request).labels, preferred_wait(prefer)
+    found = await labels.current(session.scope, return_id)
+    if not wait or found.record.state in FINAL_STATES:
+        return _return(found, wait)
+
+    async def once_it_changed(scope: Scope, receive: Receive, send: Send) -> None:
+        newer = await labels.awaited(session.scope, found, wait, leaving(scope, receive))
+        await _return(newer, wait)(scope, receive, send)
+
+    return DeferredResponse(once_it_changed)
+
+
+@router.get(
+    "/v1/returns/{return_id}/events",
+    operation_id="watchReturn",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"text/event-stream": {}}, "description": "One `return` event for each change."},
+        204: {"description": "The state is final and was seen: do not reconnect."},
+        **responses(*SESSION, ReturnNotFound),
+    },
+)
+async def watch_return(
+    return_id: str,
+    session: SessionDep,
+    session_id: SessionIdDep,
+    services: ServicesDep,
+    last_event_id: Annotated[str, Header(description="The revision seen last.")] = "",
+) -> Response:
+    """The return as Server-Sent Events: its state now unless it was seen, then each change until a final one."""
+    found = await services.labels.current(session.scope, return_id)
+    seen = int(last_event_id) if re.fullmatch("[0-9]{1,9}", last_event_id) else 0
+    if found.record.state in FINAL_STATES and found.record.revision <= seen:
+        return Response(status_code=204)
+    return DeferredResponse(
+        Events(services.labels, session.scope, found, seen, partial(services.sessions.may_go_on, session_id))
+    )
+
+
+class Events:
+    """A return as events in the wire form of WHATWG HTML section 9.2, with a comment now and then in between."""
+
+    def __init__(
+        self,
+        labels: Labels,
+        scope: str,
+        found: VersionedReturn,
+        seen: int,
+        goes_on: Callable[[Hashable], Awaitable[bool]],
+    ) -> None:
+        self._labels = labels
+        self._scope = scope
+        self._found = found
+        self._seen = seen
+        self._goes_on = goes_on
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tells what was not seen, now and until there is nothing more to tell or nobody to tell it to."""
+        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": EVENT_HEADERS})
+        await _say(send, _reconnect(RECONNECT_MS), goes_on=True)
+        with self._labels.watching(self._scope, self._found) as watch:
+            await _say(send, self._piece(), goes_on=(goes_on := not self._is_final))
+            gone = leaving(scope, receive)
+            while goes_on:
+                piece, goes_on = await self._next(watch, gone)
+                await _say(send, piece, goes_on=goes_on)
+
+    async def _next(self, watch: Watch, gone: Leaving) -> tuple[bytes, bool]:
+        """What is to be told next, and whether more will follow."""
+        until = asyncio.get_running_loop().time() + KEEP_ALIVE_SECONDS
+        revision = self._found.record.revision
+        with contextlib.suppress(TimeoutError):
+            newer = await watch.newer_than(revision, until, gone)
+            if newer is None:
+                return _reconnect(random.choice(RECONNECT_ELSEWHERE_MS)), False  # noqa: S311  spreads load
+            self._found = newer
+        if not await self._goes_on((self._found.record.id, self._found.record.revision)):
+            return b"", False
+        return self._piece(), not self._is_final
+
+    @property
+    def _is_final(self) -> bool:
+        return self._found.record.state in FINAL_STATES
+
+    def _piece(self) -> bytes:
+        revision = self._found.record.revision
+        if revision <= self._seen:
+            return b": still here\n\n"
+        self._seen = revision
+        return b"id: %d\nevent: return\ndata: %b\n\n" % (revision, self._found.body)
+
+
+async def _say(send: Send, piece: bytes, *, goes_on: bool) -> None:
+    await send({"type": "http.response.body", "body": piece, "more_body": goes_on})
+
+
+def _reconnect(milliseconds: int) -> bytes:
+    return b"retry: %d\n\n" % milliseconds
+
+
+def _return(found: VersionedReturn, wait: int) -> Response:
+    headers = preference_applied(wait) | retry_after(found.retry_after)
+    return Response(found.body, headers=headers, media_type="application/json")

@@ -1,0 +1,381 @@
+"""The returns of a parcel in Redis: sealed records, and claims that change only by compare-and-set."""
+
+import asyncio
+import re
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+from pydantic import TypeAdapter
+
+from app.errors import (
+    BffError,
+    IdempotencyKeyReused,
+    ReturnInProgress,
+    ReturnNotFound,
+    ReturnOutcomeUnknown,
+    ReturnRefused,
+    StoreUnavailable,
+)
+from app.models import Return, ReturnState
+from app.redis.derived_values import DerivedValues
+from app.redis.encryption import Keyring, RecordUnreadable
+from app.redis.store import Change, Store, Versioned
+from app.returns.claims import (
+    AFTER_FIRST_BYTE,
+    Claim,
+    Event,
+    Phase,
+    advanced,
+    announcement_failed,
+    claimed,
+    expire_leases,
+    location_of,
+    units_held,
+)
+from app.returns.records import KeyRecord, ReturnRecord, VersionedReturn
+
+SCHEMA = 1
+RETURN_ID = re.compile(r"rtn_[A-Za-z0-9_-]{22}")
+KEY_TTL_SECONDS = 24 * 3600
+OPENED_RECORDS = 512
+"""How many stay parsed in memory, each with what it was parsed from."""
+RACES = 50
+"""How often a lost race for a parcel's claims is run again."""
+SETTLE_SECONDS = 5.0
+"""How long a request waits for the store to take the outcome; it is stored later all the same."""
+SETTLE_PAUSE_SECONDS = 0.25
+
+_CLAIMS: TypeAdapter[dict[str, Claim]] = TypeAdapter(dict[str, Claim])
+
+
+RecordChange = Callable[[VersionedReturn], ReturnRecord]
+"""From a return as read to its next record."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One request's right to post a return, and all that is needed to store it again should the store forget it."""
+
+    scope: str
+    record: ReturnRecord
+    claim: Claim
+
+    @property
+    def return_id(self) -> str:
+        """The return it is about."""
+        return self.record.id
+
+
+class Step(NamedTuple):
+    """What becomes of a parcel's claims and of one of its returns, together."""
+
+    claims: Callable[[Mapping[str, Claim], float], dict[str, Claim]]
+    """From the claims and the store's clock (seconds) to the next claims."""
+    record: RecordChange
+    forgotten: ReturnRecord | None = None
+    """Taken for the record if the store has none."""
+    durable: bool = False
+    """Whether it has to outlive its server."""
+
+
+class ParcelReturns(NamedTuple):
+    """The returns of a parcel, oldest first; the units they hold by item id; the store's clock (seconds)."""
+
+    returns: list[VersionedReturn]
+    held: Mapping[str, int]
+    now: float
+
+
+class Returns:
+    """Returns by parcel scope; whoever is not of that parcel finds none."""
+
+    def __init__(self, store: Store, keyring: Keyring, return_ttl: int, claim_ttl: int, lease: float) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._return_ttl = return_ttl
+        self._claim_ttl = claim_ttl
+        self._lease = lease
+        self._settling: set[asyncio.Task[VersionedReturn | None]] = set()
+        self._records: DerivedValues[tuple[str, str], ReturnRecord] = DerivedValues(OPENED_RECORDS)
+        self._claims: DerivedValues[str, Mapping[str, Claim]] = DerivedValues(OPENED_RECORDS)
+
+    async def repeated(self, scope: str, key: str, fingerprint: str) -> Return | None:
+        """The first answer to this idempotency key, or None if the key is unused.
+
+        Raises:
+            IdempotencyKeyReused, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as the first request stands.
+        """
+        now, (claims, used) = await self._store.read(_claims_key(scope), self._used_key(scope, key))
+        return_id = self._used_for(scope, (claims, used), fingerprint, now)
+        if return_id is None:
+            return None
+        try:
+            found = await self.get(scope, return_id)
+        except ReturnNotFound:
+            # Its owner died before it sent anything, since we looked: the key is as good as unused.
+            return None
+        if found.record.first_answer is None:
+            raise _without_answer(found)
+        return found.record.first_answer
+
+    async def claim(
+        self, scope: str, key: str, fingerprint: str, record: ReturnRecord, ordered: Mapping[str, int]
+    ) -> Attempt:
+        """The right to post this return, durably stored before anything leaves. `ordered` counts units by item id.
+
+        Raises:
+            UnitsClaimed: another return holds its units.
+            TooManyCalls: too many returns of the parcel were refused.
+            ReturnInProgress: the key was taken a moment ago.
+        """
+        owner = secrets.token_urlsafe(12)
+        units: Counter[str] = Counter()
+        for item in record.items:
+            units[self._line(scope, item.id)] += item.quantity
+        limits = {self._line(scope, item_id): quantity for item_id, quantity in ordered.items()}
+        for _ in range(RACES):
+            now, (claims, used) = await self._store.read(_claims_key(scope), self._used_key(scope, key))
+            taken_for = self._used_for(scope, (claims, used), fingerprint, now)
+            if taken_for:
+                raise ReturnInProgress("the key was just taken", location=location_of(taken_for), retry_after=1)
+            claim = Claim(phase=Phase.INTENT, owner=owner, lease_until=now + self._lease, units=units)
+            begun = record.model_copy(update={"created_at": now, "updated_at": now})
+            wanted = claimed(_loaded(claims), record.id, claim, limits, now=now)
+            use = KeyRecord(fingerprint=self._sealed(scope, fingerprint), return_id=record.id)
+            # One commit for all three: a key without its claim, or a claim without its return, could not be explained.
+            if await self._store.commit(
+                owner,
+                [
+                    self._claims_change(scope, claims, wanted),
+                    Change(self._used_key(scope, key), used.revision, use.model_dump_json().encode(), KEY_TTL_SECONDS),
+                    self._record_change(scope, VersionedReturn(begun, 0, now)),
+                ],
+                durable=True,
+            ):
+                return Attempt(scope, begun, claim)
+        raise StoreUnavailable("lost every race for the claims", retry_after=1)
+
+    async def first_byte(self, attempt: Attempt) -> None:
+        """Durably stores that the POST may be under way from here on.
+
+        Raises:
+            ClaimLost: this request was taken for dead; it must not post.
+        """
+        await self._advance(attempt, Event.FIRST_BYTE, lambda found: found.record)
+
+    async def settle(self, attempt: Attempt, event: Event, change: RecordChange) -> VersionedReturn | None:
+        """The return after its outcome was stored (None if it never came to be).
+
+        Raises:
+            RecordUnreadable: the return is kept under a key that we do not have; nothing more is tried.
+            StoreUnavailable: the store does not take it now; it is tried on until it does.
+        """
+        # A task of its own: the caller may give up, but an outcome that is known must not get lost with it.
+        task = asyncio.create_task(self._until_stored(attempt, event, change))
+        self._settling.add(task)
+        task.add_done_callback(self._settled)
+        done, _ = await asyncio.wait({task}, timeout=SETTLE_SECONDS)
+        if not done:
+            raise StoreUnavailable("the outcome is not stored yet", retry_after=int(SETTLE_SECONDS))
+        return task.result()
+
+    async def get(self, scope: str, return_id: str) -> VersionedReturn:
+        """The return as it stands; one whose request died is declared unknown, or forgotten if nothing was sent.
+
+        Raises:
+            ReturnNotFound: this parcel has no such return.
+        """
+        if not RETURN_ID.fullmatch(return_id):
+            raise ReturnNotFound("malformed return id")
+        now, (claims, kept) = await self._store.read(_claims_key(scope), _record_key(scope, return_id))
+        if not kept.revision:
+            raise ReturnNotFound("no such return of this parcel")
+        found = VersionedReturn(self._opened(scope, return_id, kept), kept.revision, now)
+        if not _is_orphan(found.record, expire_leases(_loaded(claims), now).get(return_id)):
+            return found
+        buried = await self._change(scope, return_id, Step(expire_leases, _outcome_unknown))
+        if buried is None:
+            raise ReturnNotFound("nothing was ever sent")
+        return buried
+
+    async def of_parcel(self, scope: str, item_ids: Iterable[str]) -> ParcelReturns:
+        """Every return of the parcel, and how many units of these items they hold."""
+        now, claims, records = await self._claims_and_records(scope)
+        alive = expire_leases(claims, now)
+        found = []
+        for return_id, kept in records.items():
+            if return_id in alive and kept.revision:
+                record = self._opened(scope, return_id, kept)
+                orphan = _is_orphan(record, alive[return_id])
+                found.append(
+                    await self.get(scope, return_id) if orphan else VersionedReturn(record, kept.revision, now)
+                )
+        held = units_held(alive)
+        by_age = sorted(found, key=lambda each: each.record.created_at)
+        by_item = {item_id: held[self._line(scope, item_id)] if held else 0 for item_id in item_ids}
+        return ParcelReturns(by_age, by_item, now)
+
+    async def _claims_and_records(self, scope: str) -> tuple[float, Mapping[str, Claim], Mapping[str, Versioned]]:
+        """The store's clock, the claims of a parcel and the records they name, all of the same moment."""
+        # Together with those it had the last time, which mostly are those it has.
+        known = self._claims.last(scope) or {}
+        while True:
+            names = [_record_key(scope, return_id) for return_id in known]
+            now, (kept, *records) = await self._store.read(_claims_key(scope), *names)
+            claims = self._claims.get(scope, kept.value, partial(_loaded, kept))
+            if claims.keys() == known.keys():
+                return now, claims, dict(zip(known, records, strict=True))
+            known = claims
+
+    async def update(self, scope: str, found: VersionedReturn, record: ReturnRecord) -> VersionedReturn:
+        """The return with news about its label; what somebody else stored meanwhile wins."""
+        operation = secrets.token_urlsafe(12)
+        after = replace(found, record=record)
+        if await self._store.commit(operation, [self._record_change(scope, after)], record.id):
+            return replace(after, version=found.version + 1)
+        return await self.get(scope, record.id)
+
+    async def announcement_failed(self, scope: str, return_id: str) -> VersionedReturn:
+        """The return as failed, its units free again.
+
+        Raises:
+            ReturnNotFound: it is gone.
+        """
+        step = Step(
+            lambda claims, now: announcement_failed(claims, return_id, now=now),
+            lambda found: found.became(ReturnState.FAILED, next_poll_at=None),
+        )
+        found = await self._change(scope, return_id, step)
+        if found is None:
+            raise ReturnNotFound("the return is gone")
+        return found
+
+    async def aclose(self) -> None:
+        """Stores the outcomes still open if the store takes them soon; others become unknown when their lease ends."""
+        if self._settling:
+            await asyncio.wait(self._settling, timeout=SETTLE_SECONDS)
+        for task in self._settling:
+            task.cancel()
+        await asyncio.gather(*self._settling, return_exceptions=True)
+
+    def _settled(self, task: asyncio.Task[VersionedReturn | None]) -> None:
+        self._settling.discard(task)
+        # Whoever asked may have given up, and then nobody looks at the failure any more.
+        if not task.cancelled():
+            task.exception()
+
+    async def _until_stored(self, attempt: Attempt, event: Event, change: RecordChange) -> VersionedReturn | None:
+        while True:
+            try:
+                return await self._advance(attempt, event, change)
+            except RecordUnreadable:
+                raise
+            except StoreUnavailable:
+                await asyncio.sleep(SETTLE_PAUSE_SECONDS)
+
+    async def _advance(self, attempt: Attempt, event: Event, change: RecordChange) -> VersionedReturn | None:
+        step = Step(
+            lambda claims, now: advanced(claims, attempt.return_id, event, attempt.claim, now=now),
+            change,
+            forgotten=attempt.record if event in AFTER_FIRST_BYTE else None,
+            # What left and what came of it: whoever was told must not be told otherwise by a successor of the server.
+            durable=True,
+        )
+        return await self._change(attempt.scope, attempt.return_id, step)
+
+    async def _change(self, scope: str, return_id: str, step: Step) -> VersionedReturn | None:
+        """The return after claims and record changed together; None, and no record, if its claim is gone."""
+        operation = secrets.token_urlsafe(12)
+        for _ in range(RACES):
+            now, (claims, kept) = await self._store.read(_claims_key(scope), _record_key(scope, return_id))
+            after = step.claims(_loaded(claims), now)
+            record = self._opened(scope, return_id, kept) if kept.revision else step.forgotten
+            found = None
+            change = Change(_record_key(scope, return_id), kept.revision, None, self._return_ttl)
+            if return_id in after and record:
+                before = VersionedReturn(record, kept.revision, now)
+                found = replace(before, record=step.record(before))
+                change = self._record_change(scope, found)
+            changes = [self._claims_change(scope, claims, after), change]
+            if await self._store.commit(operation, changes, return_id, durable=step.durable):
+                return found and replace(found, version=kept.revision + 1)
+        raise StoreUnavailable("lost every race for the claims", retry_after=1)
+
+    def _used_for(self, scope: str, pair: tuple[Versioned, Versioned], fingerprint: str, now: float) -> str | None:
+        """The return the key was used for; None also if nothing ever came of it."""
+        claims, used = pair
+        if not used.revision:
+            return None
+        use = KeyRecord.model_validate_json(used.value)
+        if use.return_id not in expire_leases(_loaded(claims), now):
+            return None
+        if use.fingerprint != self._sealed(scope, fingerprint):
+            raise IdempotencyKeyReused("the key came with another body")
+        return use.return_id
+
+    def _opened(self, scope: str, return_id: str, kept: Versioned) -> ReturnRecord:
+        def opened() -> ReturnRecord:
+            return ReturnRecord.model_validate_json(self._keyring.unseal(kept.value, scope, _context(return_id)))
+
+        return self._records.get((scope, return_id), kept.value, opened)
+
+    def _record_change(self, scope: str, found: VersionedReturn) -> Change:
+        """The record to store; it lives on from the last change the shopper could see, not from the last look at it."""
+        sealed = self._keyring.seal(found.record.model_dump_json().encode(), scope, _context(found.record.id))
+        left = self._return_ttl - int(found.now - found.record.updated_at)
+        return Change(_record_key(scope, found.record.id), found.version, sealed, max(1, left))
+
+    def _claims_change(self, scope: str, read: Versioned, claims: dict[str, Claim]) -> Change:
+        return Change(_claims_key(scope), read.revision, _CLAIMS.dump_json(claims), self._claim_ttl)
+
+    def _used_key(self, scope: str, key: str) -> str:
+        return f"p:{{{scope}}}:key:{self._keyring.name('key', scope, key)}"
+
+    def _sealed(self, scope: str, fingerprint: str) -> str:
+        # Bodies are short: without the key their hash would tell a reader of the store what they say.
+        return self._keyring.name("body", scope, fingerprint)
+
+    def _line(self, scope: str, item_id: str) -> str:
+        return self._keyring.name("line", scope, item_id)
+
+
+def _without_answer(found: VersionedReturn) -> BffError:
+    """Why the creating request has no answer to repeat."""
+    location = location_of(found.record.id)
+    if found.record.state is ReturnState.OUTCOME_UNKNOWN:
+        return ReturnOutcomeUnknown("still unknown", location=location)
+    if found.record.state is ReturnState.FAILED:
+        return ReturnRefused("refused before", location=location)
+    return ReturnInProgress("the first request still runs", location=location, retry_after=1)
+
+
+def _is_orphan(record: ReturnRecord, claim: Claim | None) -> bool:
+    """Whether the request that was creating this return is dead."""
+    running = claim is not None and claim.phase in {Phase.INTENT, Phase.SENT}
+    return record.state is ReturnState.CREATING and not running
+
+
+def _outcome_unknown(found: VersionedReturn) -> ReturnRecord:
+    # Its owner may have told the outcome since we looked.
+    orphaned = found.record.state is ReturnState.CREATING
+    return found.became(ReturnState.OUTCOME_UNKNOWN) if orphaned else found.record
+
+
+def _loaded(claims: Versioned) -> dict[str, Claim]:
+    return _CLAIMS.validate_json(claims.value) if claims.revision else {}
+
+
+def _claims_key(scope: str) -> str:
+    return f"p:{{{scope}}}:claim"
+
+
+def _record_key(scope: str, return_id: str) -> str:
+    return f"p:{{{scope}}}:r:{return_id}"
+
+
+def _context(return_id: str) -> str:
+    return f"return|{return_id}|{SCHEMA}"

@@ -1,0 +1,104 @@
+"""How long upstream calls may take and how many run at once, one bulkhead for each class of call."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from math import inf
+from typing import NamedTuple, Self
+
+from typing_extensions import override
+
+from app.errors import UpstreamUnavailable
+from app.sendcloud.protocol import Call
+
+WAIT_FOR_A_SLOT = 1.0
+"""Seconds; a burst is over by then, and whoever waits longer should hear it."""
+_CONNECT = 1.0
+"""Seconds for TCP, and again for TLS."""
+_SLOTS = 64
+
+
+class Deadlines(NamedTuple):
+    """How long a call may take, in seconds: its waits for a slot and a turn and a second try included."""
+
+    lookup: float = 8
+    create: float = 20
+    poll: float = 5
+    service_points: float = 5
+    label_gap: float = 5
+    """The longest silence in a document, before its first byte too."""
+    label_total: float = 30
+    upload: float = 60
+
+
+class Within(float):
+    """A timeout in seconds that shrinks to what is left until `deadline`, a moment on the event loop's clock.
+
+    httpcore hands the same number to every wait for bytes, and anyio makes a moment of it by `now + timeout`. Answering
+    that sum ends a trickle of bytes in time as well.
+    """
+
+    deadline: float
+
+    def __new__(cls, seconds: float, deadline: float) -> Self:
+        """`seconds`, as far as the deadline leaves them."""
+        timeout = super().__new__(cls, seconds)
+        timeout.deadline = deadline
+        return timeout
+
+    @override
+    def __radd__(self, now: float) -> float:
+        return min(now + float(self), self.deadline)
+
+
+@dataclass(eq=False)
+class Bulkhead:
+    """The limits of one class of calls: seconds in all, seconds of silence, and slots."""
+
+    name: str
+    total: float
+    gap: float = inf
+    running: int = 0
+    """Calls in it now."""
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SLOTS))
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[float]:
+        """A place in the bulkhead, as the deadline of the call in it. Raises `UpstreamUnavailable` if it is full."""
+        deadline = asyncio.get_running_loop().time() + self.total
+        try:
+            async with asyncio.timeout(WAIT_FOR_A_SLOT):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise UpstreamUnavailable("too many calls of this class at once", retry_after=1) from None
+        self.running += 1
+        try:
+            yield deadline
+        finally:
+            self.running -= 1
+            self._slots.release()
+
+    def timeouts(self, deadline: float) -> dict[str, float]:
+        """The four timeouts of httpx, none of which outlasts the deadline."""
+        silence = Within(min(self.gap, self.total), deadline)
+        return {"connect": Within(_CONNECT, deadline), "pool": WAIT_FOR_A_SLOT, "read": silence, "write": silence}
+
+
+def bulkheads(deadlines: Deadlines) -> Mapping[Call, Bulkhead]:
+    """The bulkhead of each call."""
+    lookup = Bulkhead("lookup", deadlines.lookup)
+    document = Bulkhead("document", deadlines.label_total, deadlines.label_gap)
+    service_points = Bulkhead("service_points", deadlines.service_points)
+    return {
+        Call.SETTINGS: lookup,
+        Call.OUTGOING: lookup,
+        Call.UPLOADS: Bulkhead("upload", deadlines.upload),
+        Call.INCOMING: Bulkhead("create", deadlines.create),
+        Call.POLLING: Bulkhead("poll", deadlines.poll),
+        Call.DOWNLOAD: document,
+        Call.CUSTOMS: document,
+        Call.SERVICE_POINTS: service_points,
+        Call.SERVICE_POINT: service_points,
+        Call.AVAILABILITY: service_points,
+    }

@@ -1,0 +1,74 @@
+"""One exchange with the upstream over HTTP, whatever library carries it."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple, Protocol, TypeVar
+
+from app.errors import BadUpstream
+from app.sendcloud.answers import MAX_JSON_BYTES
+from app.sendcloud.protocol import Request
+from app.sendcloud.transport.send_tracker import SendTracker
+
+T = TypeVar("T")
+Answer = tuple[int, Mapping[str, str], bytes]
+
+
+class Head(NamedTuple):
+    """How an answer begins; the names of `headers` have no case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+class Transport(Protocol):
+    """What carries requests: no redirects, no cookies, no proxies of the environment, and nothing is sent twice.
+
+    Everything raises `UpstreamError` where the library would raise an error of its own. `timeouts` (seconds) has
+    `connect` and `read`, the longest silence; `deadline` is a moment on the event loop's clock.
+    """
+
+    def response(
+        self, request: Request[T], timeouts: Mapping[str, float], deadline: float, witness: SendTracker | None = None
+    ) -> AbstractAsyncContextManager[tuple[Head, AsyncIterator[bytes]]]:
+        """The head of the answer, and its body while it arrives; a witness is shown what happens."""
+
+    async def aclose(self) -> None:
+        """Closes its connections."""
+
+
+async def exchange(
+    wire: Transport,
+    request: Request[T],
+    timeouts: Mapping[str, float],
+    deadline: float,
+    witness: SendTracker | None = None,
+) -> Answer:
+    """Status, headers and the whole body, of 1 MiB at most."""
+    async with wire.response(request, timeouts, deadline, witness) as (head, chunks):
+        return head.status, head.headers, await read(chunks)
+
+
+async def read(chunks: AsyncIterable[bytes]) -> bytes:
+    """All of it. Raises `BadUpstream` beyond 1 MiB."""
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > MAX_JSON_BYTES:
+            raise BadUpstream("an answer of more than 1 MiB")
+    return bytes(body)
+
+
+async def complete(chunks: AsyncIterable[bytes], length: int | None) -> AsyncIterator[bytes]:
+    """The chunks. Raises `BadUpstream` at their end if they are not as long as announced."""
+    received = 0
+    async for chunk in chunks:
+        received += len(chunk)
+        yield chunk
+    if length is not None and received != length:
+        raise BadUpstream("a document that is not as long as announced")
+
+
+def content_length(headers: Mapping[str, str]) -> int | None:
+    """The length that was announced, in bytes."""
+    value = headers.get("content-length", "")
+    return int(value) if value.isascii() and value.isdecimal() else None

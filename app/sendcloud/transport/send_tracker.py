@@ -1,0 +1,34 @@
+"""The proof that a creation was never sent."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+
+class SendTracker:
+    """What the transport shows of a creation on its way: httpx's `trace` extension.
+
+    Only what was seen counts: a transport that shows nothing proves nothing.
+    """
+
+    def __init__(self, before_first_byte: Callable[[], Awaitable[None]]) -> None:
+        self._before_first_byte = before_first_byte
+        self._saw_something = False
+        self.saw_it_leave = False
+        self.refusal: Exception | None = None
+        """Why `before_first_byte` did not let it leave."""
+
+    async def __call__(self, event: str, _info: Mapping[str, object]) -> None:
+        """Take note of an event, and let the caller record "sent" before the one that starts the sending."""
+        self._saw_something = True
+        if not event.endswith("send_request_headers.started"):
+            return
+        try:
+            await self._before_first_byte()
+        except Exception as error:
+            self.refusal = error
+            raise
+        self.saw_it_leave = True
+
+    @property
+    def proves_never_sent(self) -> bool:
+        """Whether the transport was at work, and not yet at sending."""
+        return self._saw_something and not self.saw_it_leave

@@ -1,0 +1,118 @@
+"""Calls 4 and 5: where the parcel can be handed in."""
+
+import asyncio
+from typing import Annotated, NamedTuple
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from app import enrichment
+from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound, TooManyCalls
+from app.http.problems import SESSION, UPSTREAM, links, responses
+from app.models import FreshServicePoint, ServicePoint, ServicePoints
+from app.service_points.search import Place, Search
+from app.services import ServicesDep, services_of
+from app.sessions.dependencies import SessionDep
+from app.sessions.session_route import SessionRoute
+from app.sessions.store import Session
+
+router = APIRouter(tags=["service points"])
+hot = APIRouter(tags=["service points"], route_class=SessionRoute)
+
+Latitude = Annotated[
+    float | None, Query(ge=-90, le=90, allow_inf_nan=False, description="With longitude; the parcel's by default.")
+]
+Longitude = Annotated[float | None, Query(ge=-180, le=180, allow_inf_nan=False)]
+
+
+async def asked_search(
+    session: SessionDep,
+    latitude: Latitude = None,
+    longitude: Longitude = None,
+    radius: Annotated[int, Query(ge=100, le=50_000, description="Metres.")] = 5_000,
+    carrier: Annotated[str | None, Query(max_length=60, description="One of the parcel's carriers.")] = None,
+) -> Search:
+    """What the query searches for, around the parcel's address unless it names a place.
+
+    Raises:
+        InvalidRequest: one coordinate without the other, or no place at all.
+    """
+    data, home = session.outgoing.data, session.outgoing.data.parcel.to_coordinates
+    if latitude is not None and longitude is not None:
+        place = Place(latitude, longitude)
+    elif home is not None and latitude is None and longitude is None:
+        place = Place(home.latitude, home.longitude)
+    else:
+        missing = "latitude" if latitude is None else "longitude"
+        raise InvalidRequest(errors=[FieldProblem("#/query", "missing", f"{missing} is missing.")])
+    carriers = tuple(each.code for each in data.carriers if carrier in {None, each.code})
+    return Search(session.brand, data.parcel.country.iso_2, place, radius, carriers)
+
+
+class Filter(NamedTuple):
+    """Which of the points found are wanted."""
+
+    labelless: bool
+    open_now: bool
+    limit: int
+
+    def picks(self, points: list[ServicePoint], session: Session) -> list[ServicePoint]:
+        """Those wanted; of labelless points upstream names one, the nearest, and says of no other whether it is one."""
+        known = session.outgoing.data.labelless_service_point
+        wanted = [point for point in points if not self.labelless or (known and point.id == known.id)]
+        return [point for point in wanted if not self.open_now or point.open_now][: self.limit]
+
+
+async def asked_filter(
+    *,
+    labelless: Annotated[bool, Query(description="Only points known to take parcels without a label.")] = False,
+    open_now: Annotated[bool, Query(description="Only points known to be open.")] = False,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> Filter:
+    """The filters in the query."""
+    return Filter(labelless, open_now, limit)
+
+
+@router.get(
+    "/v1/service-points",
+    operation_id="findServicePoints",
+    response_model=ServicePoints,
+    responses={
+        200: {"links": links("getServicePoint", service_point_id="$response.body#/service_points/0/id")},
+        **responses(*SESSION, InvalidRequest, TooManyCalls, *UPSTREAM),
+    },
+)
+async def find_service_points(
+    session: SessionDep,
+    services: ServicesDep,
+    search: Annotated[Search, Depends(asked_search)],
+    wanted: Annotated[Filter, Depends(asked_filter)],
+) -> Response:
+    """Points of the parcel's carriers, nearest first, with opening hours in their own time zone."""
+    await services.parcel_limit.spend(session.scope)
+    found = await services.points.near(search, session.outgoing.service_points_token, session.scope)
+    points = [enrichment.service_point(point, found.now) for point in found.points]
+    answer = ServicePoints(service_points=wanted.picks(points, session), stale=found.stale)
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
+@hot.get(
+    "/v1/service-points/{service_point_id}",
+    operation_id="getServicePoint",
+    response_model=FreshServicePoint,
+    responses=responses(*SESSION, ServicePointNotFound, InvalidRequest, TooManyCalls, *UPSTREAM),
+)
+async def get_service_point(
+    service_point_id: Annotated[int, Field(ge=1, le=2**53)], request: Request, session: SessionDep
+) -> Response:
+    """One point as it is now, and whether it takes parcels."""
+    services = services_of(request)
+    now = await services.parcel_limit.spend(session.scope, 2)
+    token = session.outgoing.service_points_token
+    point, available = await asyncio.gather(
+        services.sendcloud.service_point(token, service_point_id),
+        services.sendcloud.service_point_available(token, service_point_id),
+    )
+    answer = FreshServicePoint(**dict(enrichment.service_point(point, now)), available=available)
+    return Response(answer.model_dump_json(), media_type="application/json")

@@ -1,0 +1,76 @@
+"""What one process works with, and how handlers ask for it in their signatures.
+
+All are coroutines, those that wait for nothing too: FastAPI would send a plain function to a thread.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, cast
+
+from fastapi import Depends, Path, Request
+
+from app.errors import BrandNotFound
+from app.http.load import Load
+from app.redis.rate_limits import CallerLimit, ParcelLimit, PerParcelLimit
+from app.redis.store import Store
+from app.sendcloud.client import Sendcloud
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.portal.cache import PortalCache
+    from app.returns.create import Creation
+    from app.returns.labels import Labels
+    from app.service_points.search import ServicePoints
+    from app.sessions.lookup import Flows
+    from app.sessions.store import SessionStore
+
+UPLOADS_AT_ONCE = 4
+UPLOADS_OF_ONE_PARCEL = 1
+
+
+@dataclass(frozen=True)
+class Services:
+    """What one process works with; made once by the lifespan."""
+
+    settings: Settings
+    load: Load
+    store: Store
+    sendcloud: Sendcloud
+    portals: "PortalCache"
+    sessions: "SessionStore"
+    points: "ServicePoints"
+    labels: "Labels"
+    flows: "Flows"
+    creation: "Creation"
+    caller_limit: CallerLimit
+    parcel_limit: ParcelLimit
+    upload_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS_AT_ONCE))
+    """Each holds up to 100 MB of the temporary directory."""
+    uploads_of_parcels: PerParcelLimit = field(default_factory=lambda: PerParcelLimit(UPLOADS_OF_ONE_PARCEL))
+
+
+def services_of(request: Request) -> Services:
+    """The services of this process; for calls that are made so often that a dependency would be dear."""
+    return cast("Services", request.app.state.services)
+
+
+async def services(request: Request) -> Services:
+    """The services of this process."""
+    return services_of(request)
+
+
+ServicesDep = Annotated[Services, Depends(services)]
+
+
+async def served_brand(brand: Annotated[str, Path(max_length=63)], services: ServicesDep) -> str:
+    """The brand of the path.
+
+    Raises:
+        BrandNotFound: it is not served here.
+    """
+    if brand not in services.settings.brands:
+        raise BrandNotFound("not one of ours")
+    return brand
+
+
+BrandDep = Annotated[str, Depends(served_brand)]

@@ -1,0 +1,92 @@
+"""What handlers ask for in their signatures: the session, and proof that the caller may look a parcel up.
+
+All are coroutines, those that wait for nothing too: FastAPI would send a plain function to a thread.
+"""
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+
+from app.errors import (
+    PartnerKeyUnknown,
+    SessionExpired,
+    SessionRequired,
+    TooManyLookups,
+)
+from app.http.client_address import address_of, partner_of
+from app.http.credentials import COOKIE, check_origin, presented
+from app.http.session_id import SessionId
+from app.services import Services, services_of
+from app.sessions.store import Session
+
+
+async def required_session_id(request: Request) -> SessionId:
+    """The session id a call needs; an unsafe call with the cookie also needs a page of ours behind it."""
+    session_id = await presented(request)
+    if session_id is None:
+        raise SessionRequired
+    if request.method != "GET" and COOKIE in request.cookies:
+        check_origin(request, services_of(request).settings.allowed_origins)
+    return session_id
+
+
+SessionIdDep = Annotated[SessionId, Depends(required_session_id)]
+
+
+async def ending_session_id(request: Request) -> SessionId | None:
+    """The session id to end, None if what was presented is of no session."""
+    try:
+        return await required_session_id(request)
+    except SessionExpired:
+        return None
+
+
+EndingDep = Annotated[SessionId | None, Depends(ending_session_id)]
+
+
+# Each dependency costs FastAPI more than what it does: one for all that a call with a session needs.
+async def live_session(request: Request) -> Session:
+    """The session of the caller.
+
+    Raises:
+        SessionExpired: it is absent.
+    """
+    session_id = await required_session_id(request)
+    session = await services_of(request).sessions.get(session_id)
+    request.state.session_id = session_id
+    return session
+
+
+SessionDep = Annotated[Session, Depends(live_session)]
+
+
+async def end_session(request: Request) -> None:
+    """Ends the session of this request, if it has one: the upstream refuses its tokens."""
+    session_id: SessionId | None = getattr(request.state, "session_id", None)
+    if session_id:
+        await services_of(request).sessions.delete(session_id)
+
+
+PartnerKeyDep = Annotated[
+    str | None, Header(alias="X-Partner-Key", description="A partner's key: its lookups count by partner.")
+]
+
+
+async def count_lookup(request: Request, partner_key: str | None, services: Services) -> None:
+    """Returns if whoever asks may look up once more; from here on the answer tells what remains.
+
+    No dependency, because those run before the body is checked: what is malformed costs nothing.
+
+    Raises:
+        TooManyLookups: not now.
+        PartnerKeyUnknown: it counts to the address, so that keys cannot be guessed fast.
+    """
+    settings, peer = services.settings, request.client.host if request.client else None
+    partner = None if partner_key is None else partner_of(partner_key, settings.partners)
+    address = address_of(peer, request.headers.getlist("x-forwarded-for"), settings.trusted_proxies)
+    quota = await services.caller_limit.spend(partner=partner, address=address)
+    request.state.answer_headers = quota.headers
+    if quota.retry_after is not None:
+        raise TooManyLookups(retry_after=quota.retry_after)
+    if partner_key is not None and partner is None:
+        raise PartnerKeyUnknown

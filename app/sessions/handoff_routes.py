@@ -1,0 +1,56 @@
+"""Call 13: go on with a session on another device."""
+
+import segno
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from app.enrichment import utc_datetime
+from app.errors import (
+    FieldProblem,
+    HandoffNotFound,
+    InvalidRequest,
+    OriginNotAllowed,
+    TooManyHandoffs,
+)
+from app.http.credentials import ReplacedDep, json_body, page_origins
+from app.http.problems import JSON_BODY, NEW_SESSION, SESSION, responses
+from app.models import Handoff, NewHandoff, RedeemedHandoff, SessionAnswer
+from app.services import ServicesDep
+from app.sessions.dependencies import SessionDep
+from app.sessions.start import check_page, session_started
+
+router = APIRouter(tags=["session"])
+
+
+@router.post(
+    "/v1/session/handoff",
+    operation_id="createHandoff",
+    status_code=201,
+    dependencies=[Depends(json_body)],
+    responses=responses(*SESSION, OriginNotAllowed, *JSON_BODY, TooManyHandoffs),
+)
+async def create_handoff(request: Request, wanted: NewHandoff, session: SessionDep, services: ServicesDep) -> Handoff:
+    """A single-use link and QR code, good for 15 minutes; the session itself goes on."""
+    origins = page_origins(request, services.settings.allowed_origins)
+    if wanted.page and not any(f"{wanted.page}/".startswith(f"{origin}/") for origin in origins):
+        raise InvalidRequest(errors=[FieldProblem("#/page", "page-not-allowed", "Its origin is not one of ours.")])
+    copy, expires_at = await services.flows.hand_off(session)
+    link = f"{wanted.page}#handoff={copy.token}" if wanted.page else None
+    picture = segno.make_qr(link).svg_data_uri(scale=4) if link else None
+    return Handoff(token=copy.token, link=link, qr_code=picture, expires_at=utc_datetime(expires_at))
+
+
+@router.post(
+    "/v1/handoffs",
+    operation_id="redeemHandoff",
+    status_code=201,
+    response_model=SessionAnswer,
+    dependencies=[Depends(json_body)],
+    responses=responses(OriginNotAllowed, HandoffNotFound, *NEW_SESSION),
+)
+async def redeem_handoff(
+    request: Request, wanted: RedeemedHandoff, old: ReplacedDep, services: ServicesDep
+) -> Response:
+    """Starts a session of its own on this device; the token is used up."""
+    check_page(request, wanted, services)
+    return await session_started(await services.flows.redeem(wanted.token), wanted, old, services)

@@ -1,0 +1,218 @@
+"""What needs several collaborators: looking a parcel up, drawing the first screen, opening documents."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from math import ceil
+from typing import NamedTuple
+
+from app import enrichment
+from app.documents.delivery import Delivery, Documents, Source
+from app.errors import (
+    BadUpstream,
+    BffError,
+    CustomsDeclarationNotFound,
+    HandoffNotFound,
+    LabelNotReady,
+    NoLabel,
+    ParcelNotFound,
+    SessionExpired,
+    TooManyHandoffs,
+    UpstreamRejected,
+)
+from app.http.session_id import SessionId
+from app.models import (
+    NewSession,
+    SessionAnswer,
+)
+from app.portal.cache import PortalCache
+from app.redis.derived_values import DerivedValues
+from app.redis.encryption import Keyring
+from app.redis.rate_limits import Attempt, OrderLimit, ParcelLimit
+from app.redis.store import Limit, Store
+from app.returns.labels import Labels
+from app.returns.records import VersionedReturn
+from app.returns.store import ParcelReturns, Returns
+from app.sendcloud import schemas as upstream
+from app.sendcloud.client import Document, Sendcloud
+from app.sendcloud.tokens import token_expiry
+from app.sessions.store import Session, SessionStore
+
+HANDOFF_SECONDS = 15 * 60
+SCREENS = 1024
+"""How many first screens stay built in memory."""
+HANDOFFS = 10
+"""For one parcel within that time."""
+
+
+class Started(NamedTuple):
+    """A session that has just begun."""
+
+    id: SessionId
+    session: Session
+    settings: upstream.PortalSettings
+    """Of its shop."""
+
+
+class Screen(NamedTuple):
+    """A first screen, and the same as JSON."""
+
+    answer: SessionAnswer
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Flows:
+    """What the journeys work with."""
+
+    session_ttl: int
+    store: Store
+    keyring: Keyring
+    sendcloud: Sendcloud
+    portals: PortalCache
+    sessions: SessionStore
+    returns: Returns
+    labels: Labels
+    documents: Documents
+    order_limit: OrderLimit
+    parcel_limit: ParcelLimit
+    screens: DerivedValues[str, Screen] = field(default_factory=lambda: DerivedValues(SCREENS))
+
+    async def look_up(self, brand: str, wanted: NewSession) -> Started:
+        """A new session for the parcel, and its shop's settings; both are asked for side by side.
+
+        Raises:
+            ParcelNotFound: unknown order or wrong postal code.
+            TooManyFailedLookups, StoreUnavailable: before any upstream call.
+        """
+        attempt = await self.order_limit.attempt(brand, wanted.identifier)
+        started = asyncio.get_running_loop().time()
+        outgoing, portal = await asyncio.gather(
+            self._outgoing(attempt, brand, wanted),
+            self.portals.get(brand, [wanted.language] if wanted.language else []),
+        )
+        # The upstream may have taken seconds; a session must not outlive what is said about it by those.
+        now = attempt.at + asyncio.get_running_loop().time() - started
+        session = Session(
+            brand=brand,
+            scope=self._scope(brand, outgoing.data.parcel),
+            languages=[portal.language] if portal.language else [],
+            expires_at=min([now + self.session_ttl, *_expiries(outgoing)]),
+            outgoing=outgoing,
+        )
+        if session.expires_at <= now:
+            raise BadUpstream("tokens that have expired already")
+        return Started(await self.sessions.create(session, session.expires_at - now), session, portal.settings)
+
+    async def hand_off(self, session: Session) -> tuple[SessionId, float]:
+        """A copy of the session that waits for another device, and when it is gone (on the store's clock).
+
+        Raises:
+            TooManyHandoffs: each copy costs room, so there are few.
+        """
+        # By parcel: what a handoff starts is a session, which could hand off again, and so on without end.
+        allowance = await self.store.spend(f"q:{{handoffs:{session.scope}}}", 1, Limit(HANDOFFS, HANDOFF_SECONDS))
+        if not allowance.granted:
+            raise TooManyHandoffs(retry_after=ceil(allowance.wait))
+        now = await self.store.now()
+        expires_at = min(now + HANDOFF_SECONDS, session.expires_at)
+        return await self.sessions.create(session, expires_at - now, "rph"), expires_at
+
+    async def redeem(self, token: str) -> Started:
+        """A session of its own for the device that brings the token of a handoff, and its shop's settings.
+
+        Raises:
+            HandoffNotFound: it was redeemed before, has expired, or never was.
+        """
+        try:
+            session = await self.sessions.take(SessionId.parse(token, "rph"))
+            portal = await self.portals.get(session.brand, session.languages)
+            session_id = await self.sessions.create(session, session.expires_at - await self.store.now())
+        except SessionExpired as error:
+            raise HandoffNotFound("nothing waits behind this token") from error
+        return Started(session_id, session, portal.settings)
+
+    async def first_screen(self, session: Session, settings: upstream.PortalSettings) -> Screen:
+        """Everything the first screen of this session needs."""
+        data = session.outgoing.data
+        parcel = await self.returns.of_parcel(session.scope, [product.id for product in data.products])
+        returns = [(found.record, found.retry_after) for found in parcel.returns]
+        seen = session, settings, returns, parcel.held, enrichment.minute(parcel.now)
+        return self.screens.get(session.scope, seen, lambda: _screen(session, settings, parcel))
+
+    @asynccontextmanager
+    async def label(self, session: Session, found: VersionedReturn) -> AsyncIterator[Delivery]:
+        """The label of a return.
+
+        Raises:
+            LabelNotReady, NoLabel: there is nothing to fetch now, or ever.
+        """
+        token = found.record.download_token
+        if token is None:
+            if found.retry_after is None:
+                raise NoLabel(f"the return is {found.record.state}")
+            raise LabelNotReady("still pending", retry_after=found.retry_after)
+        source = partial(self._counted, session, partial(self.sendcloud.open_label, session.brand, token))
+        async with self.documents.open(session.scope, found.record.id, source) as delivery:
+            yield delivery
+
+    @asynccontextmanager
+    async def customs_declaration(self, session: Session, return_id: str) -> AsyncIterator[Delivery]:
+        """The customs declaration.
+
+        Raises:
+            CustomsDeclarationNotFound: the upstream named none that we may fetch.
+        """
+        found = await self.labels.current(session.scope, return_id)
+        if found.record.customs_path is None:
+            raise CustomsDeclarationNotFound(f"the return is {found.record.state}")
+        source = partial(self._counted, session, partial(self.sendcloud.open_customs, found.record.customs_path))
+        async with self.documents.open(session.scope, return_id + "-customs", source) as delivery:
+            yield delivery
+
+    @asynccontextmanager
+    async def _counted(self, session: Session, source: Source) -> AsyncIterator[Document]:
+        """The document from the upstream, counted to the parcel; one that is kept costs nothing."""
+        await self.parcel_limit.spend(session.scope)
+        async with source() as document:
+            yield document
+
+    async def _outgoing(self, attempt: Attempt, brand: str, wanted: NewSession) -> upstream.Outgoing:
+        """The parcel; only an attempt that the upstream turned down stays counted."""
+        try:
+            outgoing = await self.sendcloud.outgoing(brand, wanted.identifier, wanted.postal_code)
+        except (ParcelNotFound, UpstreamRejected):
+            raise
+        except BffError:
+            await self.order_limit.take_back(attempt)
+            raise
+        await self.order_limit.take_back(attempt)
+        return outgoing
+
+    def _scope(self, brand: str, parcel: upstream.Parcel) -> str:
+        known = f"id:{parcel.id}" if parcel.id is not None else f"order:{parcel.order_number.strip().casefold()}"
+        return self.keyring.name("parcel", brand, known)
+
+
+def _screen(session: Session, settings: upstream.PortalSettings, parcel: ParcelReturns) -> Screen:
+    data = session.outgoing.data
+    items = enrichment.items(data, parcel.held)
+    answer = SessionAnswer(
+        expires_at=enrichment.utc_datetime(session.expires_at),
+        brand=enrichment.brand(settings.portal),
+        parcel=enrichment.parcel(data),
+        ship_from=enrichment.ship_from(data.parcel),
+        items=items,
+        options=enrichment.options(settings, data),
+        drop_off=enrichment.drop_off(data, parcel.now),
+        returns=[found.public() for found in parcel.returns],
+        actions=enrichment.actions(data, items),
+    )
+    return Screen(answer, answer.model_dump_json().encode())
+
+
+def _expiries(outgoing: upstream.Outgoing) -> list[float]:
+    stated = map(token_expiry, (outgoing.access_token, outgoing.service_points_token))
+    return [float(expiry) for expiry in stated if expiry is not None]

@@ -1,0 +1,89 @@
+"""Calls 2 and 3: look a parcel up, resume, end."""
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from app.errors import (
+    BrandNotFound,
+    OriginNotAllowed,
+    ParcelNotFound,
+    PartnerKeyUnknown,
+    SessionRequired,
+    StoreUnavailable,
+    TooManyFailedLookups,
+    TooManyLookups,
+    TwoCredentials,
+)
+from app.http.credentials import COOKIE, ReplacedDep, json_body
+from app.http.problems import NEW_SESSION, SESSION, UPSTREAM, links, responses
+from app.models import NewSession, SessionAnswer
+from app.services import BrandDep, ServicesDep, services_of
+from app.sessions.dependencies import EndingDep, PartnerKeyDep, SessionDep, count_lookup
+from app.sessions.session_route import SessionRoute
+from app.sessions.start import check_page, session_started
+
+router = APIRouter(tags=["session"])
+hot = APIRouter(tags=["session"], route_class=SessionRoute)
+
+
+@router.post(
+    "/v1/brands/{brand}/sessions",
+    operation_id="createSession",
+    status_code=201,
+    response_model=SessionAnswer,
+    dependencies=[Depends(json_body)],
+    responses=responses(
+        OriginNotAllowed,
+        PartnerKeyUnknown,
+        BrandNotFound,
+        ParcelNotFound,
+        TooManyLookups,
+        TooManyFailedLookups,
+        *NEW_SESSION,
+    ),
+)
+async def create_session(
+    request: Request,
+    brand: BrandDep,
+    wanted: NewSession,
+    old: ReplacedDep,
+    services: ServicesDep,
+    x_partner_key: PartnerKeyDep = None,
+) -> Response:
+    """Looks the parcel up and starts a session: a `__Host-` cookie, or a `session_token` in the body if asked for."""
+    check_page(request, wanted, services)
+    await count_lookup(request, x_partner_key, services)
+    return await session_started(await services.flows.look_up(brand, wanted), wanted, old, services)
+
+
+@hot.get(
+    "/v1/session",
+    operation_id="getSession",
+    response_model=SessionAnswer,
+    responses={
+        200: {"links": links("getReturn", return_id="$response.body#/returns/0/id")},
+        **responses(*SESSION, *UPSTREAM),
+    },
+)
+async def get_session(request: Request, session: SessionDep) -> Response:
+    """Everything the first screen needs, again."""
+    services = services_of(request)
+    portal = await services.portals.get(session.brand, session.languages)
+    screen = await services.flows.first_screen(session, portal.settings)
+    return Response(screen.body, media_type="application/json")
+
+
+@router.delete(
+    "/v1/session",
+    operation_id="deleteSession",
+    status_code=204,
+    responses=responses(SessionRequired, TwoCredentials, OriginNotAllowed, StoreUnavailable),
+)
+async def delete_session(request: Request, session_id: EndingDep, services: ServicesDep) -> Response:
+    """Forgets the tokens and the personal data at once; returns and what they claim stay."""
+    if session_id:
+        await services.sessions.delete(session_id)
+    response = Response(status_code=204)
+    if COOKIE in request.cookies:
+        response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+    return response

@@ -1,0 +1,35 @@
+"""How a session begins, whether a parcel was looked up or a handoff redeemed."""
+
+from fastapi import Request
+from starlette.responses import Response
+
+from app.http.credentials import COOKIE, check_origin
+from app.http.session_id import SessionId
+from app.models import SessionStart
+from app.services import Services
+from app.sessions.lookup import Started
+
+
+def check_page(request: Request, wanted: SessionStart, services: Services) -> None:
+    """Returns if no page of another site can have this session put into a browser.
+
+    Raises:
+        OriginNotAllowed: one could.
+    """
+    if wanted.in_cookie or COOKIE in request.cookies:
+        check_origin(request, services.settings.allowed_origins)
+
+
+async def session_started(
+    started: Started, wanted: SessionStart, old: SessionId | None, services: Services
+) -> Response:
+    """The first screen of a new session, which takes the place of the old one, and its id the way it is wanted."""
+    if old:
+        await services.sessions.delete(old)
+    screen = await services.flows.first_screen(started.session, started.settings)
+    if not wanted.in_cookie:
+        answer = screen.answer.model_copy(update={"session_token": started.id.token})
+        return Response(answer.model_dump_json(), 201, media_type="application/json")
+    response = Response(screen.body, 201, media_type="application/json")
+    response.set_cookie(COOKIE, started.id.token, path="/", secure=True, httponly=True, samesite="strict")
+    return response

@@ -1,0 +1,126 @@
+"""Sessions: an opaque id outside, a sealed record in Redis, and the key to it nowhere but in the id."""
+
+from collections.abc import Hashable, Mapping
+from types import MappingProxyType
+
+from app.domain import RedactedModel
+from app.errors import SessionExpired, StoreUnavailable
+from app.http.session_id import Kind, SessionId
+from app.redis.derived_values import DerivedValues
+from app.redis.encryption import RecordUnreadable, seal, unseal
+from app.redis.single_flight import SingleFlight
+from app.redis.store import Store
+from app.sendcloud.schemas import Outgoing
+
+SCHEMA = 1
+OPENED_SESSIONS = 1024
+"""How many stay parsed in memory, each with what it was parsed from."""
+SHORTEST_SECONDS = 0.001
+"""What Redis can count."""
+
+_RECORDS: Mapping[Kind, tuple[str, str]] = MappingProxyType({"rps": ("s", "session"), "rph": ("h", "handoff")})
+"""What their keys in Redis begin with, and what is authenticated with their content."""
+
+
+class Session(RedactedModel):
+    """What a shopper proved a right to; written once and never changed."""
+
+    brand: str
+    scope: str
+    """Names the parcel in Redis without telling which it is."""
+    languages: list[str]
+    """Those the shopper reads, best first."""
+    expires_at: float
+    """Seconds since the epoch, on the store's clock."""
+    outgoing: Outgoing
+
+
+class SessionStore:
+    """Sessions by id: absent is SessionExpired, an unanswered question is StoreUnavailable."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        # Written once and never changed: as long as the same bytes are there, it is the same session.
+        self._opened: DerivedValues[SessionId, Session] = DerivedValues(OPENED_SESSIONS)
+        self._asked: SingleFlight[bool] = SingleFlight()
+
+    async def create(self, session: Session, ttl: float, kind: Kind = "rps") -> SessionId:
+        """A new id for this session, which lives `ttl` seconds.
+
+        Raises:
+            SessionExpired: that is no time at all.
+        """
+        if ttl < SHORTEST_SECONDS:
+            raise SessionExpired("over before it began")
+        session_id = SessionId.new(kind)
+        sealed = seal(session_id.secret, session.model_dump_json().encode(), _context(session_id))
+        await self._store.put(_name(session_id), sealed, ttl, durable=True)
+        return session_id
+
+    async def get(self, session_id: SessionId) -> Session:
+        """The session.
+
+        Raises:
+            SessionExpired: it is not there, or the secret does not open it.
+            StoreUnavailable: Redis cannot tell.
+        """
+        sealed = await self._store.get(_name(session_id))
+        if sealed is None:
+            self._opened.forget(session_id)
+            raise SessionExpired("no such session")
+        try:
+            return self._opened.get(session_id, sealed, lambda: _opened(session_id, sealed))
+        except RecordUnreadable as error:
+            raise SessionExpired("the secret does not open the session") from error
+
+    async def may_go_on(self, session_id: SessionId, news: Hashable) -> bool:
+        """Whether what began in this session may go on: it is not known to be over since there were these news.
+
+        All who come with the same news while the answer is on its way share it.
+        """
+        return await self._asked.share((session_id, news), lambda: self._is_not_over(session_id))
+
+    async def _is_not_over(self, session_id: SessionId) -> bool:
+        try:
+            await self.get(session_id)
+        except SessionExpired:
+            return False
+        except StoreUnavailable:
+            return True
+        return True
+
+    async def take(self, session_id: SessionId) -> Session:
+        """The session, once: who comes first has it and nobody after.
+
+        Raises:
+            SessionExpired: it is not there any more, or the secret does not open it.
+        """
+        session = await self.get(session_id)
+        # Durable: a replica that follows its master must not bring it back.
+        if not await self._store.delete(_name(session_id), durable=True):
+            raise SessionExpired("somebody else was faster")
+        self._opened.forget(session_id)
+        return session
+
+    async def delete(self, session_id: SessionId) -> None:
+        """Forgets the session; whoever cannot open it cannot delete it either, and an absent one is fine."""
+        try:
+            await self.get(session_id)
+        except SessionExpired:
+            return
+        self._opened.forget(session_id)
+        await self._store.delete(_name(session_id), durable=True)
+
+
+def _opened(session_id: SessionId, sealed: bytes) -> Session:
+    return Session.model_validate_json(unseal(session_id.secret, sealed, _context(session_id)))
+
+
+def _name(session_id: SessionId) -> str:
+    family, _ = _RECORDS[session_id.kind]
+    return f"{family}:{{{session_id.key}}}"
+
+
+def _context(session_id: SessionId) -> str:
+    _, record = _RECORDS[session_id.kind]
+    return f"{record}|{session_id.key}|{SCHEMA}"

@@ -1,0 +1,55 @@
+"""What one request costs: its upstream calls and its span."""
+
+import re
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.telemetry.metrics import CALLS, RETRIES
+
+
+class RequestSpan(Protocol):
+    """What a trace holds of one request."""
+
+    trace_id: str
+
+    def tried(self, lane: str, outcome: str, seconds: float) -> None:
+        """One upstream try ended just now."""
+
+    def answered(self, method: str, route: str, status: int, problem: str | None) -> None:
+        """The request is over."""
+
+
+BeginSpan = Callable[[re.Match[str] | None], RequestSpan | None]
+"""Begins the span of a request, given the parts of its traceparent; None where this request is not to be traced."""
+
+
+@dataclass
+class Cost:
+    """What one request has cost so far; tasks that it starts count here as well."""
+
+    upstream_calls: int = 0
+    span: RequestSpan | None = None
+
+
+COST: ContextVar[Cost | None] = ContextVar("cost", default=None)
+"""That of the request for whose sake we do what we do now; None for work of our own."""
+
+
+class UpstreamCalls:
+    """Counts upstream calls, in all and for each request."""
+
+    def called(self, lane: str, outcome: str, seconds: float) -> None:
+        """One try ended."""
+        CALLS.labels(lane, outcome).observe(seconds)
+        cost = COST.get()
+        # Where the breaker is open nothing leaves.
+        if cost and outcome != "not_tried":
+            cost.upstream_calls += 1
+            if cost.span:
+                cost.span.tried(lane, outcome, seconds)
+
+    def retried(self, lane: str) -> None:
+        """A call gets its second try."""
+        RETRIES.labels(lane).inc()

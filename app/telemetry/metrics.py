@@ -1,0 +1,46 @@
+"""Logs and metrics that hold no personal data and no token: route templates, codes, durations."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY = CollectorRegistry()
+REQUESTS = Counter("bff_requests", "Requests answered.", ["route", "method", "status"], registry=REGISTRY)
+LATENCY = Histogram("bff_request_seconds", "Time to the end of the answer.", ["route", "method"], registry=REGISTRY)
+LOOKUPS_REFUSED = Counter("bff_lookups_refused", "Lookups refused by a limit.", ["limit"], registry=REGISTRY)
+WATCHES = Gauge("bff_watches", "Returns watched by this replica.", registry=REGISTRY)
+WAITING = Gauge("bff_waiting", "Requests that wait for a return to change.", registry=REGISTRY)
+STORE_CALLS = Histogram(
+    "bff_store_seconds",
+    "Calls of Redis, with all it takes to make durable writes durable.",
+    ["outcome"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+    registry=REGISTRY,
+)
+STORE_CONNECTIONS = Gauge("bff_store_connections_in_use", "Connections to Redis in use.", registry=REGISTRY)
+TASKS = Gauge("bff_tasks", "Tasks on the event loop.", registry=REGISTRY)
+BREAKER = Gauge("bff_upstream_breaker", "0 closed, 1 one call may try, 2 open.", ["lane"], registry=REGISTRY)
+RUNNING = Gauge("bff_upstream_running", "Upstream calls under way, waiting ones included.", ["lane"], registry=REGISTRY)
+CALLS = Histogram(
+    "bff_upstream_seconds",
+    "Tries of upstream calls, up to the whole answer or to the head of a document.",
+    ["lane", "outcome"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60),
+    registry=REGISTRY,
+)
+RETRIES = Counter("bff_upstream_retries", "Upstream calls that got a second try.", ["lane"], registry=REGISTRY)
+TURNS = Histogram(
+    "bff_upstream_turn_seconds",
+    "Waits for a turn in the fleet's upstream budget.",
+    ["method", "outcome"],
+    buckets=(0.01, 0.1, 0.5, 1, 2),
+    registry=REGISTRY,
+)
+IN_FLIGHT = Gauge("bff_in_flight", "Requests worked on, without those that only wait.", registry=REGISTRY)
+LAG = Gauge("bff_loop_lag_seconds", "How late the event loop was at its worst in ten seconds.", registry=REGISTRY)
+SHED = Counter("bff_shed", "Requests turned away at once.", ["reason"], registry=REGISTRY)
+KEPT_BYTES = Counter("bff_documents_kept_bytes", "Bytes of documents put into Redis for a day.", registry=REGISTRY)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def metrics() -> bytes:
+    """All metrics in Prometheus' text format."""
+    return generate_latest(REGISTRY)

@@ -1,0 +1,73 @@
+"""Call 12: pictures for a return."""
+
+from fastapi import APIRouter, Request
+
+from app.errors import (
+    FileTooLarge,
+    InvalidRequest,
+    MalformedRequest,
+    NotAnImage,
+    OriginNotAllowed,
+    TooManyCalls,
+    TooManyFiles,
+    UnsupportedMediaType,
+    UploadsBusy,
+    UploadTooSlow,
+)
+from app.http.problems import SESSION, UPSTREAM, responses
+from app.models import Upload, Uploads
+from app.services import ServicesDep
+from app.sessions.dependencies import SessionDep, SessionIdDep
+from app.uploads.multipart import MAX_FILES, received
+
+router = APIRouter(tags=["returns"])
+
+PATH = "/v1/uploads"
+RETRY_AFTER_SECONDS = 5
+FORM = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "description": "Up to 10 JPEG, PNG, WebP, GIF or HEIC files, each under 10 MB, under any field names.",
+                "additionalProperties": {"type": "string", "contentMediaType": "application/octet-stream"},
+                "minProperties": 1,
+                "maxProperties": MAX_FILES,
+            }
+        }
+    },
+}
+
+
+@router.post(
+    PATH,
+    operation_id="uploadPhotos",
+    status_code=201,
+    openapi_extra={"requestBody": FORM},
+    responses=responses(
+        *SESSION,
+        OriginNotAllowed,
+        MalformedRequest,
+        TooManyCalls,
+        UploadTooSlow,
+        FileTooLarge,
+        TooManyFiles,
+        UnsupportedMediaType,
+        NotAnImage,
+        InvalidRequest,
+        UploadsBusy,
+        *UPSTREAM,
+    ),
+)
+async def upload_photos(
+    request: Request, session: SessionDep, session_id: SessionIdDep, services: ServicesDep
+) -> Uploads:
+    """Stores pictures and gives the handles by which `photos` of a return in this session names them."""
+    with services.uploads_of_parcels.place(session.scope):
+        if services.upload_slots.locked():
+            raise UploadsBusy(retry_after=RETRY_AFTER_SECONDS)
+        async with services.upload_slots, received(request) as files:
+            handles = await services.creation.upload(session, session_id, [file.picture() for file in files])
+            names = [file.name for file in files]
+    return Uploads(uploads=[Upload(file=handle, name=name) for handle, name in zip(handles, names, strict=True)])
