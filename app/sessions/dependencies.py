@@ -14,7 +14,7 @@ from app.errors import (
     TooManyLookups,
 )
 from app.http.client_address import address_of, partner_of
-from app.http.credentials import COOKIE, check_origin, presented
+from app.http.credentials import check_origin, presented, session_cookie
 from app.http.session_id import SessionId
 from app.services import Services, services_of
 from app.sessions.store import Session
@@ -25,7 +25,7 @@ async def required_session_id(request: Request) -> SessionId:
     session_id = await presented(request)
     if session_id is None:
         raise SessionRequired
-    if request.method != "GET" and COOKIE in request.cookies:
+    if request.method != "GET" and session_cookie(request) is not None:
         check_origin(request, services_of(request).settings.allowed_origins)
     return session_id
 

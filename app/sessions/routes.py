@@ -14,7 +14,7 @@ from app.errors import (
     TooManyLookups,
     TwoCredentials,
 )
-from app.http.credentials import COOKIE, ReplacedDep, json_body
+from app.http.credentials import COOKIE, ReplacedDep, json_body, session_cookie
 from app.http.problems import NEW_SESSION, SESSION, UPSTREAM, links, responses
 from app.models import NewSession, SessionAnswer
 from app.services import BrandDep, ServicesDep, services_of
@@ -84,6 +84,6 @@ async def delete_session(request: Request, session_id: EndingDep, services: Serv
     if session_id:
         await services.sessions.delete(session_id)
     response = Response(status_code=204)
-    if COOKIE in request.cookies:
+    if session_cookie(request) is not None:
         response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
     return response

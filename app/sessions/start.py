@@ -3,7 +3,7 @@
 from fastapi import Request
 from starlette.responses import Response
 
-from app.http.credentials import COOKIE, check_origin
+from app.http.credentials import COOKIE, check_origin, session_cookie
 from app.http.session_id import SessionId
 from app.models import SessionStart
 from app.services import Services
@@ -16,7 +16,7 @@ def check_page(request: Request, wanted: SessionStart, services: Services) -> No
     Raises:
         OriginNotAllowed: one could.
     """
-    if wanted.in_cookie or COOKIE in request.cookies:
+    if wanted.in_cookie or session_cookie(request) is not None:
         check_origin(request, services.settings.allowed_origins)
 
 

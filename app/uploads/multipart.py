@@ -31,6 +31,8 @@ MAX_FILES = 10
 TOO_LARGE_BYTES = 10_000_000
 """A file has to be smaller."""
 MAX_NAME_CHARS = 200
+MAX_HEADER_BYTES = 1000
+"""Of a header with parameters: the standard library reads them in quadratic time."""
 RECEIVE_SECONDS = 120.0
 """For the whole body, as long as one upload may keep others from the disk."""
 IN_MEMORY_BYTES = 64 * 1024
@@ -130,7 +132,7 @@ class Form:
             self._disposition = bytes(self._value)
 
     def _begin_file(self) -> None:
-        _, options = parse_options_header(self._disposition)
+        _, options = _parameters(self._disposition)
         if b"filename" not in options:
             problem = FieldProblem(f"#/{len(self._files)}", "not-a-file", "Only files can be uploaded.")
             raise InvalidRequest(errors=[problem])
@@ -188,7 +190,7 @@ async def received(request: Request, seconds: float = RECEIVE_SECONDS) -> AsyncI
 
 
 def _boundary(request: Request) -> bytes:
-    media_type, options = parse_options_header(request.headers.get("content-type"))
+    media_type, options = _parameters(request.headers.get("content-type", "").encode("latin-1"))
     if media_type != b"multipart/form-data":
         raise UnsupportedMediaType
     boundary = options.get(b"boundary", b"")
@@ -196,6 +198,13 @@ def _boundary(request: Request) -> bytes:
     if not re.fullmatch(rb"[ -~]{1,70}", boundary):
         raise MalformedRequest("no usable boundary")
     return boundary
+
+
+def _parameters(header: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    """The value of a header and its parameters."""
+    if len(header) > MAX_HEADER_BYTES:
+        raise MalformedRequest("a header of a form that is too long")
+    return parse_options_header(header)
 
 
 async def _body(request: Request, seconds: float) -> AsyncIterator[bytes]:

@@ -1,15 +1,18 @@
 """What pages of other sites can do with somebody's browser, and which credential counts: nothing, and exactly one."""
 
 import string
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
 import pytest_asyncio
+from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.http.credentials import session_cookie
 from app.http.session_id import SessionId
 from app.main import api
 from app.redis.encryption import seal
@@ -68,6 +71,42 @@ async def test_credentials(shop: Bff, cookie: str, authorization: str, expected:
     headers |= {"Authorization": filled["a"]} if authorization else {}
     response = await shop.http.get("/v1/session", headers=headers)
     assert (response.status_code if response.is_success else told(response)) == expected
+
+
+# A browser keeps these bytes as part of a name, so a page of a sibling domain can set such a cookie.
+TOSSED = [b"\x85", b"\xa0", b"\xc2\xa0", b"\xe2\x80\x8b"]
+
+
+@pytest.mark.parametrize("prefix", TOSSED)
+async def test_names_are_compared_byte_by_byte(shop: Bff, prefix: bytes) -> None:
+    """A cookie whose name starts with a byte that some readers strip is not the session's cookie."""
+    mine, planted = await new_token(shop.http), await new_token(shop.http)
+    tossed = prefix + f"{COOKIE}={planted}".encode()
+    alone = await shop.http.get("/v1/session", headers=[(b"Cookie", tossed)])
+    assert told(alone) == (401, "session-required")
+    both = [(b"Cookie", tossed + f"; {COOKIE}={mine}".encode())]
+    assert (await shop.http.delete("/v1/session", headers=both)).status_code == 204
+    assert (await shop.http.get("/v1/session", headers=credential(planted, "body"))).status_code == 200
+    assert told(await shop.http.get("/v1/session", headers=credential(mine, "body"))) == (401, "session-expired")
+
+
+@pytest.mark.parametrize("separator", ["; ", "\r\nCookie: "])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/session"), ("DELETE", "/v1/session"), ("POST", SESSIONS)])
+async def test_several_session_cookies_are_refused(shop: Bff, method: str, path: str, separator: str) -> None:
+    """A request with two cookies of the session's name is refused, in one header line or in two."""
+    token = await new_token(shop.http)
+    cookies = separator.join([f"{COOKIE}={token}"] * 2).split("\r\nCookie: ")
+    body = {"identifier": fresh("LABEL"), "postal_code": "5611 AA"} if method == "POST" else None
+    response = await shop.http.request(method, path, json=body, headers=[("Cookie", each) for each in cookies])
+    assert told(response) == (400, "two-credentials")
+
+
+def test_cookies_are_read_in_linear_time() -> None:
+    """A header of 32 KiB that takes a quadratic parser seconds is read at once, session cookie included."""
+    hostile = b'a="' + b"\\" * 32_000 + b'"; __Host-return_session=mine'
+    started = time.process_time()
+    found = session_cookie(Request({"type": "http", "headers": [(b"cookie", hostile)]}))
+    assert (found, time.process_time() - started < 0.5) == ("mine", True)
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,7 @@ async def test_files_live_as_long_as_they_are_needed() -> None:
         ("multipart/form-data; boundary=", MalformedRequest),
         ("multipart/form-data; boundary=" + "x" * 71, MalformedRequest),
         ("multipart/form-data; boundary=\xff", MalformedRequest),
+        ('multipart/form-data; boundary=limit; a="' + ";" * 1000, MalformedRequest),
     ],
 )
 async def test_content_types(content_type: str, error: type[BffError]) -> None:

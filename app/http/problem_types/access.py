@@ -41,9 +41,10 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
         errors.TwoCredentials: ProblemType(
             "two-credentials",
             HTTPStatus.BAD_REQUEST,
-            "Cookie and bearer token came together",
-            "Send one of the two.",
-            when="The browser added the session cookie to a request that also has an Authorization header.",
+            "More than one credential came with the call",
+            "Send the session once: as the cookie or as the bearer token.",
+            when="The browser added the session cookie to a request that also has an Authorization header, or several "
+            "cookies have the session's name.",
             front_end='Decide for one way: with bearer tokens, make calls without cookies (`credentials: "omit"`).',
         ),
         errors.SessionRequired: ProblemType(
