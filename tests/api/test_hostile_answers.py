@@ -113,12 +113,12 @@ class Stage:
 
 
 @pytest_asyncio.fixture(scope="module", name="stage")
-async def _stage(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Stage]:
+async def _stage(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Stage]:
     async with scripted_upstream.scripted_upstream() as upstream, raw_server(answer(200)) as elsewhere:
         urls = {"upstream_url": upstream.url, "service_points_url": upstream.url}
         brands = ",".join([BRAND, *(f"shop-{number}" for number in range(10))])
-        async with running_bff(valkey.url, sandbox, brands=brands, poll_interval=0.05, **urls) as bff:
-            yield Stage(valkey, bff, upstream, elsewhere)
+        async with running_bff(store.url, sandbox, brands=brands, poll_interval=0.05, **urls) as bff:
+            yield Stage(store, bff, upstream, elsewhere)
 
 
 @pytest.fixture(autouse=True)

@@ -57,17 +57,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Stage]:
+async def staged(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Stage]:
     """A running stage."""
     async with scripted_upstream.scripted_upstream() as upstream:
         urls = {"upstream_url": upstream.url, "service_points_url": upstream.url}
-        async with running_bff(valkey.url, sandbox, brands=",".join(BRANDS), poll_interval=0.05, **urls) as bff:
+        async with running_bff(store.url, sandbox, brands=",".join(BRANDS), poll_interval=0.05, **urls) as bff:
             yield Stage(bff.http, upstream, UNUSED)
 
 
 @pytest_asyncio.fixture(scope="module", name="stage")
-async def _stage(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Stage]:
-    async with staged(valkey, sandbox) as stage:
+async def _stage(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Stage]:
+    async with staged(store, sandbox) as stage:
         yield stage
 
 
@@ -237,10 +237,10 @@ async def test_payment_urls_are_https_or_absent(stage: Stage, url: object) -> No
 
 
 @pytest.mark.parametrize("member", ["return", "parcels", "download_url"])
-async def test_looks_that_cannot_be_read_change_nothing(valkey: Valkey, sandbox: SandboxProcess, member: str) -> None:
+async def test_looks_that_cannot_be_read_change_nothing(store: Valkey, sandbox: SandboxProcess, member: str) -> None:
     """A label that is announced in words nobody understands is still pending, and asked about again."""
     # Few on each stage and a good look after each: the breaker must not open.
-    async with staged(valkey, sandbox) as stage:
+    async with staged(store, sandbox) as stage:
         odds: list[object] = [None, "<script>", [SCRIPT], [None], {}]
         for odd in odds:
             someone = await stage.shopper(polling=scripted_upstream.label(**{member: odd}))

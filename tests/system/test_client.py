@@ -99,15 +99,12 @@ async def test_journey(cases: Path, bff: Bff, sandbox: SandboxProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "order", "code", "status"),
-    [
-        ("problem", fresh("NOBODY"), "parcel-not-found", 404),
-        ("wrong", "LABEL-0001", "invalid-request", 422),
-    ],
+    ("case", "prefix", "code", "status"),
+    [("problem", "NOBODY", "parcel-not-found", 404), ("wrong", "LABEL", "invalid-request", 422)],
 )
-async def test_problems(cases: Path, bff: Bff, case: str, order: str, code: str, status: int) -> None:
+async def test_problems(cases: Path, bff: Bff, case: str, prefix: str, code: str, status: int) -> None:
     """An error of the service is a Problem with its code and status."""
-    told = await _seen(cases, case, bff.port, order)
+    told = await _seen(cases, case, bff.port, fresh(prefix))
     assert (told["code"], told["status"], told["retryable"]) == (code, status, False)
     assert [each["pointer"] for each in told["errors"]] == (["#/parcels"] if case == "wrong" else [])
 

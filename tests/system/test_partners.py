@@ -78,12 +78,10 @@ async def test_a_partner_sees_how_it_stands(
     assert len(await sandbox.ledger(kind="incoming", order=order)) == 1
 
 
-@pytest.mark.parametrize(
-    ("order", "told"), [(fresh("NOBODY"), "404 parcel-not-found"), (fresh("REFUSE"), "422 return-refused")]
-)
-async def test_a_partner_is_told_why(partner: Partner, tmp_path: Path, order: str, told: str) -> None:
+@pytest.mark.parametrize(("prefix", "told"), [("NOBODY", "404 parcel-not-found"), ("REFUSE", "422 return-refused")])
+async def test_a_partner_is_told_why(partner: Partner, tmp_path: Path, prefix: str, told: str) -> None:
     """What repeating cannot help ends the example with status, code and request id."""
-    code, output, errors = await _run(tmp_path, partner, order)
+    code, output, errors = await _run(tmp_path, partner, fresh(prefix))
     assert (code, output) == (1, "")
     assert re.fullmatch(rf"{told} \S+\n", errors)
 
