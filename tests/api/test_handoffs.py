@@ -5,16 +5,20 @@ import base64
 import json
 import re
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import pytest
 
-from tests.support.processes import Bff, Valkey, fresh
+from tests.support.processes import LOCAL, Bff, Valkey, fresh, running_bff
+from tests.support.proxy import running_proxy
+from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import ELSEWHERE, SHOP, Shopper, shopper, told
 
 PAGE = f"{SHOP}/returns?step=label"
 NEVER = "rph_AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+STORE_DELAY_SECONDS = 0.05
+"""Either way: long enough for ten requests to arrive."""
 
 
 async def hand_off(someone: Shopper, page: str | None = None, **headers: str) -> httpx.Response:
@@ -53,10 +57,14 @@ async def test_cookie(shop: Bff) -> None:
     )
 
 
-async def test_once(shop: Bff) -> None:
-    """Of many who bring the same token at once, one gets a session."""
-    token = await token_of(await shopper(shop.http, fresh("LABEL")))
-    answers = await asyncio.gather(*(redeem(shop, token) for _ in range(10)))
+async def test_once(store: Valkey, sandbox: SandboxProcess) -> None:
+    """Of ten who bring the same token while the store is asked for the first of them, one gets a session."""
+    async with (
+        running_proxy(urlsplit(store.url).port or 0, STORE_DELAY_SECONDS) as far,
+        running_bff(f"redis://{LOCAL}:{far.port}/0", sandbox) as distant,
+    ):
+        token = await token_of(await shopper(distant.http, fresh("LABEL")))
+        answers = await asyncio.gather(*(redeem(distant, token) for _ in range(10)))
     assert sorted(each.status_code for each in answers) == [201] + 9 * [404]
 
 

@@ -70,6 +70,12 @@ class Source:
         finally:
             self.more.set()
 
+    def give_one_more(self) -> None:
+        """Lets go of one more piece while it is held back."""
+        self.first += 1
+        self.more.set()
+        self.more.clear()
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Document]:
         """The document on a connection of its own."""
@@ -212,9 +218,18 @@ async def test_who_keeps_up_reads_from_memory(fleet: Fleet) -> None:
     """Readers on the replica that downloads get what comes without asking the store for it, those elsewhere ask."""
     document = pdf(9 * CHUNK_BYTES)
     source = whole(document, pieces=9)
+    received = []
     await fleet.valkey.client.config_resetstat()
-    calls = [fleet.reading(fleet.one, source) for _ in range(5)]
-    assert await asyncio.gather(*calls) == [document] * 5
+    async with AsyncExitStack() as readers:
+        readers.enter_context(source.held())
+        opened = [fleet.one.open("scope", fleet.name, source.open) for _ in range(5)]
+        chunks = [(await readers.enter_async_context(each)).chunks for each in opened]
+        # The next piece comes once all have this one, so that nobody lags.
+        for _ in range(9):
+            received.append([await anext(each) for each in chunks])
+            source.give_one_more()
+        await fleet.one.aclose()
+    assert [b"".join(column) for column in zip(*received, strict=True)] == [document] * 5
     assert await fleet.chunks_read() == 0
     assert await fleet.read(fleet.other, source) == document
     assert (await fleet.chunks_read(), source.opened) == (9, 1)

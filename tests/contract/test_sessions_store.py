@@ -131,6 +131,16 @@ async def test_deleting(sessions: SessionStore, valkey: Valkey) -> None:
     assert await is_over(sessions, session_id)
 
 
+async def test_a_session_is_taken_once(sessions: SessionStore, valkey: Valkey) -> None:
+    """Of ten who take a session at once, on two replicas, one has it; the others are told that it is over."""
+    session_id = await sessions.create(SESSION, 60, "rph")
+    store = Store.connect(valkey.url)
+    replicas = [sessions, SessionStore(store)] * 5
+    taken = await asyncio.gather(*(replica.take(session_id) for replica in replicas), return_exceptions=True)
+    assert [each for each in taken if not isinstance(each, SessionExpired)] == [SESSION]
+    await store.aclose()
+
+
 async def test_expiry(sessions: SessionStore) -> None:
     """A session is over when its time is."""
     session_id = await sessions.create(SESSION, 0.05)
