@@ -1,6 +1,7 @@
 """Creating a return over HTTP: checked whole, claimed first, posted once."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.support.processes import Bff, Valkey, fresh, running_bff
+from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess, running_sandbox
 from tests.support.shopper import Shopper, key, shopper, told
 
@@ -190,6 +191,30 @@ async def test_a_crowd_with_one_key(bff: Bff, sandbox: SandboxProcess, prefix: s
     assert {(*told(each), each.headers["retry-after"]) for each in waiting} <= {(409, "return-in-progress", "1")}
     assert len(await sandbox.ledger(kind="incoming", order=order)) == 1
     assert (await someone.create(idempotency_key=used)).content in accepted
+
+
+async def test_a_return_that_is_being_created(valkey: Valkey) -> None:
+    """While the upstream takes its time, other tabs see the return and are told to ask again in a second."""
+    async with running_sandbox() as frozen, running_bff(valkey.url, frozen) as bff:
+        someone = await shopper(bff.http, fresh("LABEL"))
+        frozen.process.send_signal(signal.SIGSTOP)
+        creating = asyncio.create_task(someone.create(someone.body("pickup")))
+
+        async def listed() -> list[dict[str, Any]]:
+            return list((await someone.get("/v1/session")).json()["returns"])
+
+        async def is_listed() -> bool:
+            return bool(await listed())
+
+        try:
+            await eventually(is_listed, 10)
+            [begun] = await listed()
+            shown = await someone.get(f"/v1/returns/{begun['id']}")
+        finally:
+            frozen.process.send_signal(signal.SIGCONT)
+        assert (begun["state"], begun["retry_after"]) == ("creating", 1)
+        assert (shown.json(), shown.headers["retry-after"]) == (begun, "1")
+        assert (await creating).json()["id"] == begun["id"]
 
 
 async def test_a_race_for_the_last_unit(bff: Bff, sandbox: SandboxProcess) -> None:

@@ -1,21 +1,20 @@
 """Whole journeys on real sockets: BFF, Valkey and sandbox as processes."""
 
-import io
 from typing import Any
 
 import pytest
-from pypdf import PdfReader
 
+from tests.support.pdf import pages
 from tests.support.processes import Bff, fresh
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, look_up, shopper
 
 
-async def _label_text(someone: Shopper, path: str) -> list[str]:
+async def _label(someone: Shopper, path: str) -> bytes:
     response = await someone.get(f"{path}/label")
     assert response.status_code == 200, response.text
     assert response.headers["content-disposition"].startswith("attachment")
-    return [page.extract_text() for page in PdfReader(io.BytesIO(response.content)).pages]
+    return response.content
 
 
 @pytest.mark.parametrize("delivery", ["cookie", "body"])
@@ -36,9 +35,9 @@ async def test_a_return_ends_with_a_label_for_each_parcel(
     assert created.status_code == 202, created.text
     settled = await someone.settled(created.headers["location"])
     assert settled["state"] == "label_ready"
-    pages = await _label_text(someone, created.headers["location"])
-    assert len(settled["parcels"]) == len(pages) == labels
-    for parcel, page in zip(settled["parcels"], pages, strict=True):
+    texts = pages(await _label(someone, created.headers["location"]))
+    assert len(settled["parcels"]) == len(texts) == labels
+    for parcel, page in zip(settled["parcels"], texts, strict=True):
         assert parcel["tracking_number"] in page
 
 

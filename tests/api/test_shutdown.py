@@ -12,6 +12,8 @@ from tests.support.shopper import shopper, told
 
 STOP_WITHIN_SECONDS = 5.0
 LONG_DRAIN_SECONDS = 60
+SERVES_ON_SECONDS = 1.2
+"""Longer than a server that only finishes what is under way goes on answering."""
 
 
 async def test_those_who_wait_are_answered(valkey: Valkey, sandbox: SandboxProcess) -> None:
@@ -59,12 +61,19 @@ async def _told_to_stop(bff: Bff) -> None:
     await eventually(not_ready, STOP_WITHIN_SECONDS)
 
 
+async def _answers_for(bff: Bff, seconds: float) -> None:
+    until = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < until:
+        assert told(await bff.http.get("/readyz")) == (503, "shutting-down")
+
+
 async def test_it_serves_on_while_others_learn_of_it(valkey: Valkey, sandbox: SandboxProcess) -> None:
-    """On SIGTERM it is not ready at once, and serves on for a while, each answer closing its connection."""
+    """On SIGTERM it is not ready at once, and serves on for seconds, each answer closing its connection."""
     async with running_bff(valkey.url, sandbox, drain=LONG_DRAIN_SECONDS) as bff:
         order = fresh("LABEL")
         someone = await shopper(bff.http, order)
         await _told_to_stop(bff)
+        await _answers_for(bff, SERVES_ON_SECONDS)
         readiness, resumed, created = [
             await bff.http.get("/readyz"),
             await someone.get("/v1/session"),

@@ -3,6 +3,9 @@
 import asyncio
 import json
 
+import pytest
+
+from tests.support.pdf import pages
 from tests.support.processes import Bff, fresh
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import shopper
@@ -26,13 +29,21 @@ async def test_a_held_request_answers_at_the_latest_when_its_time_is_up(bff: Bff
     assert response.json()["state"] == "awaiting_payment"
 
 
+@pytest.mark.parametrize("wanted", ["wait=56", "respond-async, wait=600", "wait=999999999"])
+async def test_the_longest_wait(bff: Bff, wanted: str) -> None:
+    """However long somebody would wait, no answer is held for more than 55 seconds, and it says so."""
+    someone = await shopper(bff.http, fresh("STORE"))
+    path = (await someone.create(someone.body("in_store"))).headers["location"]
+    assert (await someone.get(path, Prefer=wanted)).headers["preference-applied"] == "wait=55"
+
+
 async def test_a_label_can_be_waited_for(bff: Bff) -> None:
     """`Prefer: wait` on the label gives the PDF of a return that was still pending when it was asked for."""
     someone = await shopper(bff.http, fresh("LABEL"))
-    path = (await someone.create()).headers["location"]
-    response = await someone.get(f"{path}/label", Prefer="wait=30")
+    created = (await someone.create()).json()
+    response = await someone.get(f"/v1/returns/{created['id']}/label", Prefer="wait=30")
     assert response.status_code == 200
-    assert response.content.startswith(b"%PDF-")
+    assert f"Return {created['sendcloud_return_id']}" in pages(response.content)[0]
 
 
 async def test_events_tell_each_state_once_and_end_with_the_final_one(bff: Bff) -> None:

@@ -33,6 +33,7 @@ from app.sendcloud.schemas import LabelPending, LabelReady
 from app.settings import Settings
 from tests.support import samples, scripted_upstream
 from tests.support.calls import PUBLIC_CALLS, client, made
+from tests.support.pdf import pages
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.raw_server import Behaviour, answer, closed_port, fin, raw_server, rst, self_signed, silence
 from tests.support.sandbox import SandboxProcess
@@ -137,8 +138,10 @@ async def test_the_journey_ends_here(bff: Bff) -> None:
     someone = await shopper(bff.http, fresh("INTL"))
     created = await someone.create(someone.body("pickup", customs={"invoice_number": "1"}))
     settled = await someone.settled(created.headers["location"])
-    for href in (settled["label"]["href"], settled["customs_declaration"]):
-        assert (await someone.get(href)).content.startswith(b"%PDF-")
+    hrefs = settled["label"]["href"], settled["customs_declaration"]
+    label, declaration = ["".join(pages((await someone.get(href)).content)) for href in hrefs]
+    assert "Parcel 1 of 1" in label
+    assert "Customs declaration" in declaration
     assert "shipping-portal" not in json.dumps([someone.screen, settled])
 
 

@@ -1,6 +1,5 @@
 """The sandbox speaks its contract: every answer fits openapi/sendcloud.yaml."""
 
-import io
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,10 +12,10 @@ import pytest_asyncio
 import yaml
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
-from pypdf import PdfReader
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from tests.support.pdf import pages
 from tests.support.sandbox import POSTAL_CODES, Customer, SandboxProcess, customer_of, running_sandbox
 
 DESCRIPTION: dict[str, Any] = yaml.safe_load(Path("openapi/sendcloud.yaml").read_text("utf-8"))
@@ -176,7 +175,7 @@ async def _pages(panel: httpx.AsyncClient, url: str) -> list[str]:
     """The text of every page of the PDF behind this URL."""
     document = await panel.get(url)
     assert document.headers["Content-Type"] == "application/pdf"
-    return [page.extract_text() for page in PdfReader(io.BytesIO(document.content)).pages]
+    return pages(document.content)
 
 
 async def test_several_parcels(panel: httpx.AsyncClient) -> None:
@@ -184,9 +183,9 @@ async def test_several_parcels(panel: httpx.AsyncClient) -> None:
     customer = await customer_of(panel, "COLLI-0002")
     parcel = customer.body()["incoming_parcel"] | {"collo_count": 3}
     ready = await customer.label_ready(await customer.create(incoming_parcel=parcel))
-    pages = await _pages(panel, ready["download_url"])
-    assert len(set(ready["parcels"])) == len(pages) == 3
-    assert all(tracking in page for tracking, page in zip(ready["tracking_numbers"], pages, strict=True))
+    texts = await _pages(panel, ready["download_url"])
+    assert len(set(ready["parcels"])) == len(texts) == 3
+    assert all(tracking in page for tracking, page in zip(ready["tracking_numbers"], texts, strict=True))
     assert all(tracking.startswith("3SSBX") and tracking[5:].isdigit() for tracking in ready["tracking_numbers"])
 
 

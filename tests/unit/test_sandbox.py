@@ -1,17 +1,16 @@
 """The sandbox's own rules: its orders, its documents, and the page that lists them."""
 
-import io
 import re
 from pathlib import Path
 
 import pytest
-from pypdf import PdfReader
 
 from app.sandbox.brands import all_brands, brand_named, metres
 from app.sandbox.orders import Order, order_known_as
 from app.sandbox.pdf import draw
 from app.sandbox.points import nearest, points_of
 from app.sandbox.scenarios import SCENARIOS
+from tests.support.pdf import pages
 
 DEMO = brand_named("demo")
 
@@ -120,8 +119,7 @@ def test_pdf_reads_back(size: int) -> None:
     content = bytes(document)
     assert len(content) == document.size
     assert size in (0, document.size)
-    pages = PdfReader(io.BytesIO(content), strict=True).pages
-    assert [page.extract_text().split("\n") for page in pages] == [["Return (1)", r"back\slash"], ["second"]]
+    assert [page.split("\n") for page in pages(content)] == [["Return (1)", r"back\slash"], ["second"]]
 
 
 def test_big_pdf_needs_little_memory() -> None:
