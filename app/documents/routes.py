@@ -20,7 +20,7 @@ from app.errors import (
 from app.http.deferred import Prefer, leaving, preference_applied, preferred_wait
 from app.http.problems import SESSION, UPSTREAM, responses
 from app.services import ServicesDep
-from app.sessions.dependencies import SessionDep
+from app.sessions.dependencies import SessionDep, check_session, leaving_or_logged_out
 
 router = APIRouter(tags=["returns"])
 
@@ -32,8 +32,9 @@ async def label(
     wait = preferred_wait(prefer)
     found = await services.labels.current(session.scope, return_id)
     if wait:
-        gone = leaving(request.scope, request.receive)
+        gone = leaving_or_logged_out(request, leaving(request.scope, request.receive))
         found = await services.labels.settled(session.scope, found, wait, gone)
+        await check_session(request)
     async with services.flows.label(session, found) as delivery:
         yield delivery
 

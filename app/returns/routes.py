@@ -43,7 +43,7 @@ from app.returns.claims import location_of
 from app.returns.labels import Labels, Watch
 from app.returns.records import VersionedReturn
 from app.services import ServicesDep, services_of
-from app.sessions.dependencies import SessionDep, SessionIdDep
+from app.sessions.dependencies import SessionDep, SessionIdDep, check_session, leaving_or_logged_out
 from app.sessions.session_route import SessionRoute
 
 router = APIRouter(tags=["returns"])
@@ -126,7 +126,9 @@ async def get_return(return_id: str, request: Request, session: SessionDep, pref
         return _return(found, wait)
 
     async def once_it_changed(scope: Scope, receive: Receive, send: Send) -> None:
-        newer = await labels.awaited(session.scope, found, wait, leaving(scope, receive))
+        gone = leaving_or_logged_out(request, leaving(scope, receive))
+        newer = await labels.awaited(session.scope, found, wait, gone)
+        await check_session(request)
         await _return(newer, wait)(scope, receive, send)
 
     return DeferredResponse(once_it_changed)

@@ -3,6 +3,8 @@
 All are coroutines, those that wait for nothing too: FastAPI would send a plain function to a thread.
 """
 
+import asyncio
+import contextlib
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
@@ -15,6 +17,7 @@ from app.errors import (
 )
 from app.http.client_address import address_of, partner_of
 from app.http.credentials import check_origin, presented, session_cookie
+from app.http.deferred import Leaving
 from app.http.session_id import SessionId
 from app.services import Services, services_of
 from app.sessions.store import Session
@@ -58,6 +61,39 @@ async def live_session(request: Request) -> Session:
 
 
 SessionDep = Annotated[Session, Depends(live_session)]
+
+
+SESSION_CHECK_SECONDS = 15.0
+"""How often a request that waits asks whether its session is still there."""
+
+
+def leaving_or_logged_out(request: Request, leaving: Leaving) -> Leaving:
+    """Waits until the caller leaves or the session of this request ends."""
+
+    async def left() -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SESSION_CHECK_SECONDS):
+                    await leaving()
+                    return
+            if not await _goes_on(request):
+                return
+
+    return left
+
+
+async def check_session(request: Request) -> None:
+    """Returns if the session of this request may still be there after a wait.
+
+    Raises:
+        SessionExpired: it ended meanwhile.
+    """
+    if not await _goes_on(request):
+        raise SessionExpired("it ended while the request waited")
+
+
+async def _goes_on(request: Request) -> bool:
+    return await services_of(request).sessions.may_go_on(request.state.session_id, None)
 
 
 async def end_session(request: Request) -> None:

@@ -51,9 +51,7 @@ class Started(NamedTuple):
     """A session that has just begun."""
 
     id: SessionId
-    session: Session
-    settings: upstream.PortalSettings
-    """Of its shop."""
+    screen: "Screen"
 
 
 class Screen(NamedTuple):
@@ -81,7 +79,7 @@ class Flows:
     screens: DerivedValues[str, Screen] = field(default_factory=lambda: DerivedValues(SCREENS))
 
     async def look_up(self, brand: str, wanted: NewSession) -> Started:
-        """A new session for the parcel, and its shop's settings; both are asked for side by side.
+        """A new session for the parcel, and its first screen; parcel and settings are asked for side by side.
 
         Raises:
             ParcelNotFound: unknown order or wrong postal code.
@@ -104,7 +102,8 @@ class Flows:
         )
         if session.expires_at <= now:
             raise BadUpstream("tokens that have expired already")
-        return Started(await self.sessions.create(session, session.expires_at - now), session, portal.settings)
+        screen = await self.first_screen(session, portal.settings)
+        return Started(await self.sessions.create(session, session.expires_at - now), screen)
 
     async def hand_off(self, session: Session) -> tuple[SessionId, float]:
         """A copy of the session that waits for another device, and when it is gone (on the store's clock).
@@ -121,18 +120,31 @@ class Flows:
         return await self.sessions.create(session, expires_at - now, "rph"), expires_at
 
     async def redeem(self, token: str) -> Started:
-        """A session of its own for the device that brings the token of a handoff, and its shop's settings.
+        """A session of its own for the device that brings the token of a handoff, and its first screen.
+
+        The token is used up last: a device that gets no screen can bring it again.
 
         Raises:
             HandoffNotFound: it was redeemed before, has expired, or never was.
         """
         try:
-            session = await self.sessions.take(SessionId.parse(token, "rph"))
+            handoff_id = SessionId.parse(token, "rph")
+            session = await self.sessions.get(handoff_id)
             portal = await self.portals.get(session.brand, session.languages)
+            screen = await self.first_screen(session, portal.settings)
             session_id = await self.sessions.create(session, session.expires_at - await self.store.now())
+            await self._use_up(handoff_id, session_id)
         except SessionExpired as error:
             raise HandoffNotFound("nothing waits behind this token") from error
-        return Started(session_id, session, portal.settings)
+        return Started(session_id, screen)
+
+    async def _use_up(self, handoff_id: SessionId, session_id: SessionId) -> None:
+        """Takes the handoff; another device that was faster has the only session that comes of it."""
+        try:
+            await self.sessions.take(handoff_id)
+        except SessionExpired:
+            await self.sessions.delete(session_id)
+            raise
 
     async def first_screen(self, session: Session, settings: upstream.PortalSettings) -> Screen:
         """Everything the first screen of this session needs."""

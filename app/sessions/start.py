@@ -26,10 +26,9 @@ async def session_started(
     """The first screen of a new session, which takes the place of the old one, and its id the way it is wanted."""
     if old:
         await services.sessions.delete(old)
-    screen = await services.flows.first_screen(started.session, started.settings)
     if not wanted.in_cookie:
-        answer = screen.answer.model_copy(update={"session_token": started.id.token})
+        answer = started.screen.answer.model_copy(update={"session_token": started.id.token})
         return Response(answer.model_dump_json(), 201, media_type="application/json")
-    response = Response(screen.body, 201, media_type="application/json")
+    response = Response(started.screen.body, 201, media_type="application/json")
     response.set_cookie(COOKIE, started.id.token, path="/", secure=True, httponly=True, samesite="strict")
     return response
