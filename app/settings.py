@@ -196,7 +196,10 @@ class Settings(BaseSettings):
     create_deadline: Seconds = 20.0
     """The creating POST."""
     create_lease: Seconds = 30.0
-    """After this, a request that neither finished nor failed counts as dead; longer than `create_deadline`."""
+    """After this, a request that neither finished nor failed counts as dead; longer than `create_deadline`.
+
+    It runs from the claim on, and once more from the first byte on.
+    """
     poll_deadline: Seconds = 5.0
     """One look at the label's state; also the wait for a document's first byte and between two of its chunks."""
     poll_interval: Seconds = 1.0

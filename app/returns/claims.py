@@ -102,7 +102,7 @@ def announcement_failed(claims: Mapping[str, Claim], return_id: str, *, now: flo
 
 
 def advanced(claims: Mapping[str, Claim], return_id: str, event: Event, ours: Claim, *, now: float) -> dict[str, Claim]:
-    """The claims after this event of the owner of `ours`.
+    """The claims after this event of the owner of `ours`, whose lease is taken over with the first byte.
 
     A claim that is gone though its first byte left was forgotten by the store: the owner, who knows, restores it.
 
@@ -119,7 +119,7 @@ def advanced(claims: Mapping[str, Claim], return_id: str, event: Event, ours: Cl
     if (phase, event) not in TRANSITIONS:
         raise ClaimLost(f"{event.name} is not possible for a claim that is {phase or 'absent'}")
     if claim:
-        _put(alive, return_id, claim, TRANSITIONS[phase, event])
+        _put(alive, return_id, ours if event is Event.FIRST_BYTE else claim, TRANSITIONS[phase, event])
     return alive
 
 

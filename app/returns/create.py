@@ -109,11 +109,11 @@ class Creation:
         files = _files(session_id, body)
         if problems := checks.problems(body, data, settings, files):
             raise InvalidRequest("the body does not fit the parcel", errors=problems)
-        point = await self._service_point(session, body)
-        new_return = checks.new_return(body, data.parcel.id, data, point, files)
-        record = _record(session.brand, body, data, point)
+        record = _record(session.brand, body, data)
         attempt = await self.returns.claim(session.scope, key, fingerprint, record, checks.ordered(data))
-        return await self._post(session, attempt, new_return)
+        point = await self._claimed_service_point(session, attempt, body)
+        new_return = checks.new_return(body, data.parcel.id, data, point, files)
+        return await self._post(session, attempt.sending_to(point), new_return)
 
     async def _post(self, session: Session, attempt: Attempt, new_return: upstream.NewReturn) -> Return:
         location = location_of(attempt.return_id)
@@ -139,6 +139,16 @@ class Creation:
             raise ClaimLost("the return vanished from the store")
         self.labels.watch_in_background(session.scope, found)
         return found.record.first_answer
+
+    async def _claimed_service_point(
+        self, session: Session, attempt: Attempt, body: NewReturn
+    ) -> upstream.ServicePoint | None:
+        """The chosen point, asked for once the key is taken: duplicates cost the upstream nothing."""
+        try:
+            return await self._service_point(session, body)
+        except BffError:
+            await self.returns.settle(attempt, Event.NOT_TAKEN, _refused)
+            raise
 
     async def _service_point(self, session: Session, body: NewReturn) -> upstream.ServicePoint | None:
         if body.delivery.service_point is None:
@@ -195,9 +205,7 @@ def hosted_portal(brand: str) -> str:
     return f"https://{brand}.shipping-portal.com/rp/"
 
 
-def _record(
-    brand: str, body: NewReturn, data: upstream.OutgoingData, point: upstream.ServicePoint | None
-) -> ReturnRecord:
+def _record(brand: str, body: NewReturn, data: upstream.OutgoingData) -> ReturnRecord:
     names = {product.id: product.name for product in data.products}
     items = [
         ReturnItem(
@@ -216,7 +224,7 @@ def _record(
         updated_at=0,
         items=items,
         delivery=ReturnDelivery.model_validate(body.delivery.model_dump()),
-        drop_off=point,
+        drop_off=None,
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from app.errors import (
     BffError,
+    ClaimLost,
     IdempotencyKeyReused,
     ReturnInProgress,
     ReturnNotFound,
@@ -37,6 +38,7 @@ from app.returns.claims import (
     units_held,
 )
 from app.returns.records import KeyRecord, ReturnRecord, VersionedReturn
+from app.sendcloud.schemas import ServicePoint
 
 SCHEMA = 1
 RETURN_ID = re.compile(r"rtn_[A-Za-z0-9_-]{22}")
@@ -68,6 +70,10 @@ class Attempt:
     def return_id(self) -> str:
         """The return it is about."""
         return self.record.id
+
+    def sending_to(self, drop_off: ServicePoint | None) -> "Attempt":
+        """The attempt with the service point that its parcel will be dropped off at."""
+        return replace(self, record=self.record.model_copy(update={"drop_off": drop_off}))
 
 
 class Step(NamedTuple):
@@ -160,12 +166,25 @@ class Returns:
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
     async def first_byte(self, attempt: Attempt) -> None:
-        """Durably stores that the POST may be under way from here on.
+        """Durably stores that the POST may be under way from here on, under a lease that begins now.
 
         Raises:
-            ClaimLost: this request was taken for dead; it must not post.
+            ClaimLost: the lease has passed, on the store's clock or on ours; this request must not post.
         """
-        await self._advance(attempt, Event.FIRST_BYTE, lambda found: found.record)
+        clock = asyncio.get_running_loop().time
+        lease_until = clock() + self._lease
+
+        def sent(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
+            ours = attempt.claim.model_copy(update={"lease_until": now + self._lease})
+            return advanced(claims, attempt.return_id, Event.FIRST_BYTE, ours, now=now)
+
+        def bound(found: VersionedReturn) -> ReturnRecord:
+            return found.record.model_copy(update={"drop_off": attempt.record.drop_off})
+
+        await self._change(attempt.scope, attempt.return_id, Step(sent, bound, durable=True))
+        # Stored it is, but this process may have stood still since.
+        if clock() >= lease_until:
+            raise ClaimLost("the lease passed before the first byte")
 
     async def settle(self, attempt: Attempt, event: Event, change: RecordChange) -> VersionedReturn | None:
         """The return after its outcome was stored (None if it never came to be).

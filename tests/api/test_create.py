@@ -170,13 +170,14 @@ async def test_body_is_strictly_typed(bff: Bff, changes: dict[str, Any], pointer
     ],
 )
 async def test_unavailable_service_point(bff: Bff, sandbox: SandboxProcess, delivery: dict[str, Any]) -> None:
-    """A point that is gone or of another carrier than the chosen one is refused before anything is claimed or sent."""
-    order = fresh("LABEL")
+    """A point that is gone or of another carrier is refused before anything is sent; units and key are free again."""
+    order, same_key = fresh("LABEL"), key()
     someone = await shopper(bff.http, order)
-    response = await someone.create(someone.body(delivery={"option": "drop_off_point"} | delivery))
+    response = await someone.create(someone.body(delivery={"option": "drop_off_point"} | delivery), same_key)
     assert told(response) == (409, "service-point-unavailable")
     assert await sandbox.ledger(kind="incoming", order=order) == []
     assert (await someone.get("/v1/session")).json()["items"][0]["remaining"] == 1
+    assert (await someone.create(idempotency_key=same_key)).status_code == 202
 
 
 @pytest.mark.parametrize("prefix", ["LABEL", "SLOW"])

@@ -16,12 +16,15 @@ from app.returns.claims import Event
 from app.returns.records import ReturnRecord, VersionedReturn
 from app.returns.store import SETTLE_SECONDS, Attempt, RecordChange, Returns
 from tests.support.processes import Valkey, eventually, running_valkey
+from tests.support.proxy import running_proxy
 from tests.support.samples import return_record
 
 RETURN_TTL, CLAIM_TTL, LEASE = 600, 1200, 60.0
 ORDERED = {"shirt": 1}
 PAUSE_MS = 800
 """Longer than the store waits for an answer."""
+PROXY_SECONDS = 0.1
+"""There and back it is less than the store waits; two questions take longer than a lease of three times that."""
 
 
 def accepted(found: VersionedReturn) -> ReturnRecord:
@@ -94,9 +97,9 @@ async def parcel_on_its_own_valkey() -> AsyncIterator[Parcel]:
         await store.aclose()
 
 
-def returns_on(store: Store) -> Returns:
+def returns_on(store: Store, lease: float = LEASE) -> Returns:
     """Returns with ordinary lifetimes."""
-    return Returns(store, Keyring([b"k" * 32]), return_ttl=RETURN_TTL, claim_ttl=CLAIM_TTL, lease=LEASE)
+    return Returns(store, Keyring([b"k" * 32]), return_ttl=RETURN_TTL, claim_ttl=CLAIM_TTL, lease=lease)
 
 
 async def test_lifetimes(parcel: Parcel) -> None:
@@ -192,6 +195,20 @@ async def test_a_forgotten_claim_may_not_post(parcel: Parcel) -> None:
     assert await parcel.returns.settle(attempt, Event.NOT_TAKEN, refused) is None
     with pytest.raises(ReturnNotFound):
         await parcel.returns.get(parcel.scope, attempt.return_id)
+
+
+async def test_a_lease_that_passed_on_the_way(parcel: Parcel) -> None:
+    """A request that hears of its stored first byte after its lease must not post, and its units are free again."""
+    async with running_proxy(parcel.valkey.client.connection_pool.connection_kwargs["port"]) as proxy:
+        store = Store.connect(f"redis://127.0.0.1:{proxy.port}/0")
+        slow = replace(parcel, returns=returns_on(store, lease=3 * PROXY_SECONDS))
+        attempt = await slow.claimed()
+        proxy.delay = PROXY_SECONDS
+        with pytest.raises(ClaimLost):
+            await slow.returns.first_byte(attempt)
+        await slow.returns.settle(attempt, Event.NOT_TAKEN, refused)
+        await store.aclose()
+    await parcel.claimed()
 
 
 async def test_an_outcome_waits_for_the_store(lone: Parcel) -> None:

@@ -196,6 +196,9 @@ class Parcels(RuleBasedStateMachine):
         request = self.remember(self.bench.run(mortal.claim(scope, key, body, record_of(body), ORDERED)), key, body)
         request.posted = self.told(mortal.first_byte(request.attempt)) is None
         assert not (request.posted and lease is NONE)
+        if not request.posted:
+            # It may have been stored as sent, and the lease have passed before this was known.
+            self.bench.run(mortal.settle(request.attempt, Event.NOT_TAKEN, CHANGES[Event.NOT_TAKEN]))
         self.bench.run(self.bench.outlive(lease))
         request.phase = Phase.OUTCOME_UNKNOWN if request.posted else None
         return request

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import random
 import signal
+from collections import Counter
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -35,6 +36,34 @@ async def test_one_key_makes_one_return_on_all_replicas(fleet: list[Bff], sandbo
     assert running <= {"return-in-progress"}
     later = [await _at(someone, replica).create(idempotency_key=same_key) for replica in fleet]
     assert len({answer.content for answer in [*answers, *later] if answer.status_code == 202}) == 1
+
+
+async def test_duplicates_cost_the_upstream_nothing(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """Of 30 clicks with one key at two replicas, with an upstream 300 ms late, one asks for the point and posts."""
+    async with AsyncExitStack() as stack:
+        late = {
+            "upstream_url": await _late(stack, sandbox.panel_port),
+            "service_points_url": await _late(stack, sandbox.service_points_port),
+        }
+        settings = SETTINGS | late | {"upstream_burst": 12}
+        replicas = [await stack.enter_async_context(running_bff(valkey.url, sandbox, **settings)) for _ in range(2)]
+        order, same_key = fresh("LABEL"), key()
+        someone = await shopper(replicas[0].http, order)
+        asked = len(await sandbox.ledger(kind="service_point"))
+        clicks = itertools.islice(itertools.cycle(replicas), 30)
+        answers = await asyncio.gather(*(_at(someone, replica).create(idempotency_key=same_key) for replica in clicks))
+        told = Counter(answer.status_code for answer in answers)
+        assert told[202] >= 1
+        assert told.keys() <= {202, 409}
+        assert len({answer.content for answer in answers if answer.status_code == 202}) == 1
+    assert len(await sandbox.ledger(kind="incoming", order=order)) == 1
+    assert len(await sandbox.ledger(kind="service_point")) - asked <= 1
+
+
+async def _late(stack: AsyncExitStack, port: int) -> str:
+    """The base of an upstream whose answers come 300 ms late."""
+    proxy = await stack.enter_async_context(running_proxy(port, delay=0.15))
+    return f"http://127.0.0.1:{proxy.port}/api/v2"
 
 
 async def test_one_key_with_another_body_is_refused(fleet: list[Bff]) -> None:
