@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+import socket
 import sys
 from functools import partial
 from types import FrameType
@@ -43,6 +44,16 @@ class Server(uvicorn.Server):
         )
 
     @override
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn raises Ctrl-C again once it has stopped, and says why it cannot start in the log alone.
+        try:
+            super().run(sockets)
+        except SystemExit:
+            sys.exit("return-portal-bff: cannot " + ("start" if self.lifespan.should_exit else "listen"))
+        except KeyboardInterrupt:
+            return
+
+    @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         asyncio.get_running_loop().call_soon_threadsafe(self._stop, sig, frame)
 
@@ -67,8 +78,6 @@ def main() -> None:
     # What is here now stays: each look through all of it would hold every request up for a tenth of a second.
     gc.freeze()
     server.run()
-    if not server.started:
-        sys.exit("return-portal-bff: cannot listen")
 
 
 if __name__ == "__main__":

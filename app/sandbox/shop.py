@@ -1,6 +1,5 @@
 """The BFF with the reference page beside it, on one origin, as a shop's own front end would have it."""
 
-import sys
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -42,6 +41,4 @@ def create_shop(settings: Settings) -> FastAPI:
 if __name__ == "__main__":
     configure_logging()
     settings = load_settings()
-    server = Server(create_shop(settings), settings)
-    server.run()
-    sys.exit(not server.started)
+    Server(create_shop(settings), settings).run()

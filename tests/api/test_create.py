@@ -198,7 +198,7 @@ async def test_a_return_that_is_being_created(valkey: Valkey) -> None:
     """While the upstream takes its time, other tabs see the return and are told to ask again in a second."""
     async with running_sandbox() as frozen, running_bff(valkey.url, frozen) as bff:
         someone = await shopper(bff.http, fresh("LABEL"))
-        frozen.process.send_signal(signal.SIGSTOP)
+        frozen.process.send(signal.SIGSTOP)
         creating = asyncio.create_task(someone.create(someone.body("pickup")))
 
         async def listed() -> list[dict[str, Any]]:
@@ -212,7 +212,7 @@ async def test_a_return_that_is_being_created(valkey: Valkey) -> None:
             [begun] = await listed()
             shown = await someone.get(f"/v1/returns/{begun['id']}")
         finally:
-            frozen.process.send_signal(signal.SIGCONT)
+            frozen.process.send(signal.SIGCONT)
         assert (begun["state"], begun["retry_after"]) == ("creating", 1)
         assert (shown.json(), shown.headers["retry-after"]) == (begun, "1")
         assert (await creating).json()["id"] == begun["id"]
@@ -249,8 +249,7 @@ async def test_upstream_gone_before_creation(valkey: Valkey) -> None:
     """A creation that provably never reached the upstream leaves the units free for the next try."""
     async with running_sandbox() as mortal, running_bff(valkey.url, mortal) as bff:
         someone = await shopper(bff.http, fresh("LABEL"))
-        mortal.process.terminate()
-        await mortal.process.wait()
+        await mortal.process.stop()
         tries = [await someone.create(someone.body("pickup")) for _ in range(2)]
         assert [told(each) for each in tries] == [(503, "upstream-unavailable")] * 2
         assert all("retry-after" in each.headers for each in tries)

@@ -347,8 +347,9 @@ async def test_no_origin_is_reflected(shop: Bff, origin: str) -> None:
     assert preflight.status_code == 204
 
 
-async def faulty(_: Bff, store: Valkey) -> dict[str, str]:
+async def faulty(shop: Bff, store: Valkey) -> dict[str, str]:
     """The header of a session whose record makes no sense, which nobody foresaw."""
+    shop.process.expected.append('"error": "ValidationError"')
     session_id = SessionId.new()
     sealed = seal(session_id.secret, b"{}", f"session|{session_id.key}|1")
     await store.client.set(f"s:{{{session_id.key}}}", sealed, ex=60)

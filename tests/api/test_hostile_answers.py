@@ -19,6 +19,7 @@ import pytest_asyncio
 from tests.support import samples, scripted_upstream
 from tests.support.hostile_urls import HOSTILE, naming, served
 from tests.support.malformed import MALFORMED, SECRET, WIRES
+from tests.support.output import ANSWER_CUT
 from tests.support.processes import Bff, Valkey, running_bff
 from tests.support.raw_server import Behaviour, RawServer, answer, fin, raw_server, saying
 from tests.support.sandbox import SandboxProcess
@@ -330,6 +331,7 @@ async def test_what_is_no_pdf(stage: Stage, labels: AsyncIterator[tuple[Shopper,
 
 async def test_what_is_no_whole_pdf(stage: Stage, labels: AsyncIterator[tuple[Shopper, str]]) -> None:
     """What turns out not to be a whole PDF under way is cut, never ended cleanly; a whole one can be had after that."""
+    stage.bff.process.expected.extend(ANSWER_CUT)
     for behaviour in CUT.values():
         someone, path = await anext(labels)
         stage.upstream.do(download=always(behaviour))

@@ -191,6 +191,7 @@ async def everything_seen(sandbox: SandboxProcess) -> AsyncIterator[Seen]:
             seen.orders.add(order := fresh(prefix))
             await look_up(bff.http, order, delivery=delivery)
             await store.forget_upstream_pauses()
+        bff.process.expected += [TRACED, EXPORTED, '"error": "ValidationError"']
         await faults_of_ours(bff, store)
         seen.metrics = (await bff.http.get("/metrics")).text
         async for outgoing in opened(store, seen.ids):

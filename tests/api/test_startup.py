@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import pytest
 
-from tests.support.processes import SECRET_KEY, free_port
+from tests.support.processes import SECRET_KEY, STRICT, free_port
 
 SOUND = MappingProxyType(
     {
@@ -19,6 +19,8 @@ SOUND = MappingProxyType(
 )
 SHORT_KEY = base64.b64encode(b"s" * 31).decode()
 SECONDS = 20
+NOT_OURS = "192.0.2.1"
+"""An address that no machine has: whatever wants to listen there ends."""
 
 
 WITHOUT_EXTRA = """
@@ -36,7 +38,7 @@ def start(*command: str, **changes: str | None) -> subprocess.CompletedProcess[s
     settings = {name: value for name, value in wanted.items() if value is not None}
     return subprocess.run(
         [sys.executable, *(command or ("-m", "app"))],
-        env=inherited | settings,
+        env=inherited | STRICT | settings,
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -81,9 +83,15 @@ def test_nobody_else_needs_the_packages_for_traces() -> None:
     assert (made.returncode, made.stderr) == (0, "")
 
 
+def test_an_address_of_others() -> None:
+    """Where it cannot listen, the start ends with one line that says so."""
+    ended = start(BFF_HOST=NOT_OURS)
+    assert (ended.returncode, ended.stderr) == (1, "return-portal-bff: cannot listen\n")
+
+
 def test_a_malformed_token_of_the_collector() -> None:
     """What OpenTelemetry's own variables hold is not repeated, however wrong it is."""
     url = "http://127.0.0.1:4318/v1/traces"
-    ended = start(BFF_TRACES_URL=url, OTEL_EXPORTER_OTLP_HEADERS="authorization swordfish", BFF_HOST="192.0.2.1")
+    ended = start(BFF_TRACES_URL=url, OTEL_EXPORTER_OTLP_HEADERS="authorization swordfish", BFF_HOST=NOT_OURS)
     assert '"logger": "opentelemetry.' in ended.stdout
     assert "swordfish" not in ended.stdout + ended.stderr

@@ -311,8 +311,7 @@ async def test_upstream_away(valkey: Valkey) -> None:
         await mortal.fault("down")
         assert told(await upload(someone, ("photos", PNG))) == (502, "bad-upstream")
         assert len(await mortal.ledger(kind="uploads")) == 1
-        mortal.process.terminate()
-        await mortal.process.wait()
+        await mortal.process.stop()
         response = await upload(someone, ("photos", PNG))
         assert told(response) == (503, "upstream-unavailable")
         assert "retry-after" in response.headers

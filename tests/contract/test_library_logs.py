@@ -1,17 +1,19 @@
 """What other libraries log: at most their names, and nothing of what they say."""
 
 import asyncio
+import os
 import sys
 
 import pytest
 
+from tests.support.processes import STRICT
 from tests.support.raw_server import answer, raw_server
 
 TOKEN = "swordfish"
 PROGRAM = f"""
 import asyncio, contextlib, logging, sys
 from app.errors import UpstreamError
-from app.observability import configure_logging
+from app.telemetry.logs import configure_logging
 from app.sendcloud.client import connect
 from tests.support.unlimited import unlimited
 
@@ -39,7 +41,9 @@ async def test_no_library_logs_a_token(level: str, *, chatty: bool) -> None:
     async with raw_server(answer(202)) as server:
         command = (sys.executable, "-c", PROGRAM, f"http://127.0.0.1:{server.port}", level)
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=pipe, stderr=asyncio.subprocess.STDOUT, env=os.environ | STRICT
+        )
         written = (await process.communicate())[0].decode()
         assert [TOKEN.encode() in request for request in server.requests] == [True, True]
     assert process.returncode == 0

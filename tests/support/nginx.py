@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import httpx
 
+from tests.support.output import nothing
 from tests.support.processes import LOCAL, Process, free_port, running
 
 SHIPPED = Path("deploy/nginx")
@@ -47,7 +48,7 @@ async def running_nginx(ports: Sequence[int], changes: Mapping[str, str] = AS_SH
                 except httpx.TransportError:
                     return False
 
-            async with running(command, answers) as process:
+            async with running(command, answers, nothing) as process:
                 try:
                     yield Nginx(process, port, http, Path(folder))
                 except BaseException:

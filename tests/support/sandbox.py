@@ -1,6 +1,5 @@
 """The sandbox upstream as a real process on free ports."""
 
-import asyncio
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -10,16 +9,15 @@ from typing import Any
 
 import httpx
 
-START_DEADLINE = 20.0
-STOP_DEADLINE = 5.0
-"""Seconds."""
+from tests.support.output import slow_steps
+from tests.support.processes import LOCAL, START_SECONDS, Process, running
 
 
 @dataclass(frozen=True)
 class SandboxProcess:
     """A running sandbox: the two bases to give to a client, its ledger and its switches."""
 
-    process: asyncio.subprocess.Process
+    process: Process
     panel_port: int
     service_points_port: int
     _control: httpx.AsyncClient
@@ -27,12 +25,12 @@ class SandboxProcess:
     @property
     def panel_url(self) -> str:
         """Base of the panel host, for `BFF_UPSTREAM_URL`."""
-        return f"http://127.0.0.1:{self.panel_port}/api/v2"
+        return f"http://{LOCAL}:{self.panel_port}/api/v2"
 
     @property
     def service_points_url(self) -> str:
         """Base of the service points host, for `BFF_SERVICE_POINTS_URL`."""
-        return f"http://127.0.0.1:{self.service_points_port}/api/v2"
+        return f"http://{LOCAL}:{self.service_points_port}/api/v2"
 
     async def ledger(self, **wanted: str) -> list[dict[str, Any]]:
         """The requests seen so far, narrowed by `kind`, `brand` and `order`."""
@@ -118,32 +116,21 @@ async def running_sandbox(**options: float) -> AsyncIterator[SandboxProcess]:
     panel_port, service_points_port = _free_ports()
     ports = {"port": panel_port, "service_points_port": service_points_port}
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**ports, **options}.items()]
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "app.sandbox.upstream", *flags)
-    try:
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{panel_port}/_sandbox/", trust_env=False, timeout=START_DEADLINE
-        ) as control:
-            await asyncio.wait_for(_answering(control, process), START_DEADLINE)
+    command = [sys.executable, "-m", "app.sandbox.upstream", *flags]
+    url = f"http://{LOCAL}:{panel_port}/_sandbox/"
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=START_SECONDS) as control:
+
+        async def answers() -> bool:
+            try:
+                return (await control.get("health")).is_success
+            except httpx.TransportError:
+                return False
+
+        async with running(command, answers, slow_steps) as process:
             yield SandboxProcess(process, panel_port, service_points_port, control)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await asyncio.wait_for(process.wait(), STOP_DEADLINE)
-
-
-async def _answering(control: httpx.AsyncClient, process: asyncio.subprocess.Process) -> None:
-    """Return once the sandbox answers; `RuntimeError` when it died instead."""
-    while process.returncode is None:
-        try:
-            (await control.get("health")).raise_for_status()
-        except httpx.TransportError:
-            await asyncio.sleep(0.02)
-        else:
-            return
-    raise RuntimeError("the sandbox did not start")
 
 
 def _free_ports() -> tuple[int, int]:
     """Two ports that were free a moment ago, held at the same time so that they differ."""
-    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+    with socket.create_server((LOCAL, 0)) as first, socket.create_server((LOCAL, 0)) as second:
         return first.getsockname()[1], second.getsockname()[1]

