@@ -1,7 +1,5 @@
 """From the shopper's choice to the upstream's incoming request: every local check, then the body. Pure."""
 
-import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -47,13 +45,6 @@ def ordered(data: upstream.OutgoingData) -> Counter[str]:
     for product in data.products:
         quantities[product.id] += product.quantity
     return quantities
-
-
-def fingerprint(body: NewReturn) -> str:
-    """The same text for bodies that ask for the same: order, repeated items and spelled-out defaults do not count."""
-    items = sorted(line.model_dump_json() for line in lines(body))
-    canonical = body.model_dump(mode="json", exclude={"items"}) | {"items": items}
-    return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
 
 
 def problems(

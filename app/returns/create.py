@@ -34,6 +34,7 @@ from app.portal.cache import PortalCache
 from app.redis.rate_limits import ParcelLimit
 from app.returns import checks
 from app.returns.claims import Event, location_of
+from app.returns.fingerprints import fingerprints
 from app.returns.labels import MAX_PARCELS, Labels
 from app.returns.records import ReturnRecord, VersionedReturn
 from app.returns.store import Attempt, Returns
@@ -98,8 +99,8 @@ class Creation:
             UnitsClaimed, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as `Returns` has it.
         """
         # First of all: a repetition is answered even when the units, the point or the shop have changed since.
-        fingerprint = checks.fingerprint(body)
-        repeated = await self.returns.repeated(session.scope, key, fingerprint)
+        forms = fingerprints(body)
+        repeated = await self.returns.repeated(session.scope, key, forms)
         if repeated is not None:
             return repeated
         data = session.outgoing.data
@@ -110,7 +111,7 @@ class Creation:
         if problems := checks.problems(body, data, settings, files):
             raise InvalidRequest("the body does not fit the parcel", errors=problems)
         record = _record(session.brand, body, data)
-        attempt = await self.returns.claim(session.scope, key, fingerprint, record, checks.ordered(data))
+        attempt = await self.returns.claim(session.scope, key, forms, record, checks.ordered(data))
         point = await self._claimed_service_point(session, attempt, body)
         new_return = checks.new_return(body, data.parcel.id, data, point, files)
         return await self._post(session, attempt.sending_to(point), new_return)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Self
 
 from app.domain import RedactedModel
 from app.enrichment import minute, service_point, utc_datetime
 from app.models import Action, Label, Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
 from app.redis.derived_values import DerivedValues
 from app.returns.claims import location_of
+from app.returns.fingerprints import CURRENT, FIRST, Fingerprints
 from app.sendcloud.schemas import ServicePoint
 
 _LABEL: Mapping[ReturnState, Literal["pending", "ready", "not_needed", "unavailable"]] = MappingProxyType(
@@ -61,7 +62,22 @@ class KeyRecord(RedactedModel):
     """What an idempotency key was used for."""
 
     fingerprint: str
+    """Of the body, in the first form."""
+    versioned: tuple[int, str] | None = None
+    """The version of a later form and the fingerprint in it; the release before ignores it."""
     return_id: str
+
+    @classmethod
+    def of(cls, fingerprints: Fingerprints, return_id: str) -> Self:
+        """The record of a key that this return was made with."""
+        return cls(fingerprint=fingerprints[FIRST], versioned=(CURRENT, fingerprints[CURRENT]), return_id=return_id)
+
+    def is_of(self, fingerprints: Fingerprints) -> bool:
+        """Whether the key came with this body; a form that we do not know yet gives way to the first one."""
+        version, kept = self.versioned or (FIRST, self.fingerprint)
+        if version not in fingerprints:
+            version, kept = FIRST, self.fingerprint
+        return kept == fingerprints[version]
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from app.returns.claims import (
     location_of,
     units_held,
 )
+from app.returns.fingerprints import Fingerprints
 from app.returns.records import KeyRecord, ReturnRecord, VersionedReturn
 from app.sendcloud.schemas import ServicePoint
 
@@ -109,14 +110,14 @@ class Returns:
         self._records: DerivedValues[tuple[str, str], ReturnRecord] = DerivedValues(OPENED_RECORDS)
         self._claims: DerivedValues[str, Mapping[str, Claim]] = DerivedValues(OPENED_RECORDS)
 
-    async def repeated(self, scope: str, key: str, fingerprint: str) -> Return | None:
+    async def repeated(self, scope: str, key: str, fingerprints: Fingerprints) -> Return | None:
         """The first answer to this idempotency key, or None if the key is unused.
 
         Raises:
             IdempotencyKeyReused, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as the first request stands.
         """
         now, (claims, used) = await self._store.read(_claims_key(scope), self._used_key(scope, key))
-        return_id = self._used_for(scope, (claims, used), fingerprint, now)
+        return_id = self._used_for(scope, (claims, used), fingerprints, now)
         if return_id is None:
             return None
         try:
@@ -129,7 +130,7 @@ class Returns:
         return found.record.first_answer
 
     async def claim(
-        self, scope: str, key: str, fingerprint: str, record: ReturnRecord, ordered: Mapping[str, int]
+        self, scope: str, key: str, fingerprints: Fingerprints, record: ReturnRecord, ordered: Mapping[str, int]
     ) -> Attempt:
         """The right to post this return, durably stored before anything leaves. `ordered` counts units by item id.
 
@@ -145,13 +146,13 @@ class Returns:
         limits = {self._line(scope, item_id): quantity for item_id, quantity in ordered.items()}
         for _ in range(RACES):
             now, (claims, used) = await self._store.read(_claims_key(scope), self._used_key(scope, key))
-            taken_for = self._used_for(scope, (claims, used), fingerprint, now)
+            taken_for = self._used_for(scope, (claims, used), fingerprints, now)
             if taken_for:
                 raise ReturnInProgress("the key was just taken", location=location_of(taken_for), retry_after=1)
             claim = Claim(phase=Phase.INTENT, owner=owner, lease_until=now + self._lease, units=units)
             begun = record.model_copy(update={"created_at": now, "updated_at": now})
             wanted = claimed(_loaded(claims), record.id, claim, limits, now=now)
-            use = KeyRecord(fingerprint=self._sealed(scope, fingerprint), return_id=record.id)
+            use = KeyRecord.of(self._sealed(scope, fingerprints), record.id)
             # One commit for all three: a key without its claim, or a claim without its return, could not be explained.
             if await self._store.commit(
                 owner,
@@ -324,7 +325,9 @@ class Returns:
                 return found and replace(found, version=kept.revision + 1)
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
-    def _used_for(self, scope: str, pair: tuple[Versioned, Versioned], fingerprint: str, now: float) -> str | None:
+    def _used_for(
+        self, scope: str, pair: tuple[Versioned, Versioned], fingerprints: Fingerprints, now: float
+    ) -> str | None:
         """The return the key was used for; None also if nothing ever came of it."""
         claims, used = pair
         if not used.revision:
@@ -332,7 +335,7 @@ class Returns:
         use = KeyRecord.model_validate_json(used.value)
         if use.return_id not in expire_leases(_loaded(claims), now):
             return None
-        if use.fingerprint != self._sealed(scope, fingerprint):
+        if not use.is_of(self._sealed(scope, fingerprints)):
             raise IdempotencyKeyReused("the key came with another body")
         return use.return_id
 
@@ -354,9 +357,9 @@ class Returns:
     def _used_key(self, scope: str, key: str) -> str:
         return f"p:{{{scope}}}:key:{self._keyring.name('key', scope, key)}"
 
-    def _sealed(self, scope: str, fingerprint: str) -> str:
+    def _sealed(self, scope: str, fingerprints: Fingerprints) -> Fingerprints:
         # Bodies are short: without the key their hash would tell a reader of the store what they say.
-        return self._keyring.name("body", scope, fingerprint)
+        return {version: self._keyring.name("body", scope, each) for version, each in fingerprints.items()}
 
     def _line(self, scope: str, item_id: str) -> str:
         return self._keyring.name("line", scope, item_id)

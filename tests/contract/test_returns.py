@@ -17,7 +17,7 @@ from app.returns.records import ReturnRecord, VersionedReturn
 from app.returns.store import SETTLE_SECONDS, Attempt, RecordChange, Returns
 from tests.support.processes import Valkey, eventually, running_valkey
 from tests.support.proxy import running_proxy
-from tests.support.samples import return_record
+from tests.support.samples import forms, return_record
 
 RETURN_TTL, CLAIM_TTL, LEASE = 600, 1200, 60.0
 ORDERED = {"shirt": 1}
@@ -54,7 +54,7 @@ class Parcel:
     async def claimed(self) -> Attempt:
         """The right to post the only shirt."""
         items = [ReturnItem(id="shirt", name="Shirt", quantity=1, reason=1, comment=None)]
-        return await self.returns.claim(self.scope, "key", "swordfish", return_record(items=items), ORDERED)
+        return await self.returns.claim(self.scope, "key", forms("swordfish"), return_record(items=items), ORDERED)
 
     async def posted(self) -> Attempt:
         """A return whose POST is on its way."""
@@ -181,9 +181,9 @@ async def test_restored_units_and_answer(parcel: Parcel) -> None:
     await parcel.valkey.client.delete(*await parcel.keys("r:"), *await parcel.keys("claim"))
     found = await parcel.returns.settle(attempt, Event.ACCEPTED, accepted)
     assert found
-    assert await parcel.returns.repeated(parcel.scope, "key", "swordfish") == found.record.first_answer
+    assert await parcel.returns.repeated(parcel.scope, "key", forms("swordfish")) == found.record.first_answer
     with pytest.raises(UnitsClaimed):
-        await parcel.returns.claim(parcel.scope, "other key", "swordfish", attempt.record, ORDERED)
+        await parcel.returns.claim(parcel.scope, "other key", forms("swordfish"), attempt.record, ORDERED)
 
 
 async def test_a_forgotten_claim_may_not_post(parcel: Parcel) -> None:

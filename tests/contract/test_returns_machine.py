@@ -30,7 +30,7 @@ from app.returns.claims import AFTER_FIRST_BYTE, Event, Phase
 from app.returns.records import ReturnRecord, VersionedReturn
 from app.returns.store import Attempt, RecordChange, Returns
 from tests.support.processes import Valkey, eventually
-from tests.support.samples import return_record
+from tests.support.samples import forms, return_record
 
 T = TypeVar("T")
 
@@ -164,7 +164,7 @@ class Parcels(RuleBasedStateMachine):
         """A request claims its units, unless its key is in use or the units are not free."""
         scope = self.scopes[parcel]
         expected = self.refusal(scope, key, body)
-        claimed = self.told(self.returns.claim(scope, key, body, record_of(body), ORDERED))
+        claimed = self.told(self.returns.claim(scope, key, forms(body), record_of(body), ORDERED))
         if not isinstance(claimed, Attempt):
             assert claimed is expected
             return multiple()
@@ -176,7 +176,7 @@ class Parcels(RuleBasedStateMachine):
         """Of two requests with one key at the same moment at most one gets the claim."""
         scope = self.scopes[parcel]
         expected = self.refusal(scope, key, body)
-        calls = [self.returns.claim(scope, key, body, record_of(body), ORDERED) for _ in range(2)]
+        calls = [self.returns.claim(scope, key, forms(body), record_of(body), ORDERED) for _ in range(2)]
         answers = self.bench.run(_all_of(calls))
         claimed = [answer for answer in answers if isinstance(answer, Attempt)]
         refused = [type(answer) for answer in answers if isinstance(answer, BffError)]
@@ -193,7 +193,9 @@ class Parcels(RuleBasedStateMachine):
         if self.refusal(scope, key, body) is not None:
             return multiple()
         mortal = self.bench.with_lease(lease)
-        request = self.remember(self.bench.run(mortal.claim(scope, key, body, record_of(body), ORDERED)), key, body)
+        request = self.remember(
+            self.bench.run(mortal.claim(scope, key, forms(body), record_of(body), ORDERED)), key, body
+        )
         request.posted = self.told(mortal.first_byte(request.attempt)) is None
         assert not (request.posted and lease is NONE)
         if not request.posted:
@@ -274,7 +276,7 @@ class Parcels(RuleBasedStateMachine):
     @rule(parcel=parcels, key=keys, body=bodies)
     def repeat(self, parcel: str, key: str, body: str) -> None:
         """A key that was used gives the first answer, or says why there is none; another body is refused."""
-        answer = self.told(self.returns.repeated(self.scopes[parcel], key, body))
+        answer = self.told(self.returns.repeated(self.scopes[parcel], key, forms(body)))
         use = self.use_of(self.scopes[parcel], key)
         if use is None:
             assert answer is None
@@ -370,7 +372,9 @@ def test_any_sequence_of_requests(bench: Bench) -> None:
 def test_late_answer_while_somebody_looks(bench: Bench, event: Event) -> None:
     """The owner's late answer stands, whoever finds the return without an owner at the same moment."""
     mortal, scopes = bench.with_lease(0.5), [secrets.token_hex(8) for _ in range(20)]
-    attempts = [bench.run(mortal.claim(scope, "key", "a shirt", record_of("a shirt"), ORDERED)) for scope in scopes]
+    attempts = [
+        bench.run(mortal.claim(scope, "key", forms("a shirt"), record_of("a shirt"), ORDERED)) for scope in scopes
+    ]
     for attempt in attempts:
         bench.run(mortal.first_byte(attempt))
     bench.run(bench.outlive(0.5))
@@ -385,7 +389,7 @@ def test_late_answer_while_somebody_looks(bench: Bench, event: Event) -> None:
 def test_the_same_news_once_more(bench: Bench, event: Event) -> None:
     """News that was stored, and is told again because the store's answer got lost, changes nothing."""
     returns, scope = bench.returns, secrets.token_hex(8)
-    attempt = bench.run(returns.claim(scope, "key", "a shirt", record_of("a shirt"), ORDERED))
+    attempt = bench.run(returns.claim(scope, "key", forms("a shirt"), record_of("a shirt"), ORDERED))
     bench.run(returns.first_byte(attempt))
     first, again = (bench.run(returns.settle(attempt, event, CHANGES[event])) for _ in range(2))
     assert first

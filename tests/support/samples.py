@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from app.models import NewReturn, ReturnDelivery
+from app.returns.fingerprints import CURRENT, FIRST, Fingerprints
 from app.returns.records import ReturnRecord
 from app.sendcloud.schemas import Outgoing, PortalSettings, ServicePoint
 
@@ -115,6 +116,11 @@ def body(**changes: object) -> NewReturn:
         "delivery": {"option": "drop_off_point", "service_point": 20000001},
     }
     return NewReturn.model_validate({**sample, **changes})
+
+
+def forms(word: str) -> Fingerprints:
+    """The fingerprints of a body that this word stands for."""
+    return {FIRST: word, CURRENT: word}
 
 
 def return_record(**changes: object) -> ReturnRecord:

@@ -264,45 +264,6 @@ def test_same_item_twice_is_summed() -> None:
     assert summed == [(3, None, None, None), (1, 22, None, None), (2, None, "torn", None), (1, None, None, "0.3")]
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ({}, {"parcels": 1, "message": None, "customs": None}),
-        ({}, {"items": [SHIRT | {"comment": None}]}),
-        ({"items": [SHIRT, {"id": "hat", "quantity": 1}]}, {"items": [{"id": "hat", "quantity": 1}, SHIRT]}),
-        ({"items": [SHIRT, SHIRT]}, {"items": [SHIRT | {"quantity": 2}]}),
-        ({"delivery": POINT}, {"delivery": {"service_point": 20000001, "carrier": None, "option": "drop_off_point"}}),
-    ],
-)
-def test_equal_fingerprints(one: dict[str, object], other: dict[str, object]) -> None:
-    """Bodies that ask for the same have the same fingerprint."""
-    assert checks.fingerprint(body(**one)) == checks.fingerprint(body(**other))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"items": [SHIRT | {"quantity": 2}]},
-        {"items": [SHIRT | {"reason": 11}]},
-        {"items": [SHIRT | {"comment": "torn"}]},
-        {"reason": 22},
-        {"message": "hello"},
-        {"refund": {"type": "exchange"}},
-        {"refund": {"type": "money", "message": ""}},
-        {"delivery": POINT | {"service_point": 20000002}},
-        {"delivery": {"option": "in_store", "store": 7}},
-        {"parcels": 2},
-        {"customs": {"invoice_number": "1"}},
-        {"items": [SHIRT | {"weight": "0.3"}]},
-        {"contact": {"city": "Utrecht"}},
-        {"photos": [PHOTO]},
-    ],
-)
-def test_different_fingerprints(changes: dict[str, object]) -> None:
-    """Any difference in what is asked for makes another fingerprint."""
-    assert checks.fingerprint(body(**changes)) != checks.fingerprint(body())
-
-
 def test_whole_body() -> None:
     """Sender, parcel and prices come from the lookup, the rest from the shopper; nothing else is sent."""
     assert sent(body(message="Thanks")) == {

@@ -24,7 +24,7 @@ from app.returns.store import Returns
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.processes import Valkey, eventually
-from tests.support.samples import return_record
+from tests.support.samples import forms, return_record
 from tests.support.unlimited import unlimited
 
 INTERVAL = 0.02
@@ -53,7 +53,7 @@ class Desk:
 
     async def pending(self, scope: str) -> VersionedReturn:
         """A new return whose label is to come."""
-        attempt = await self.returns.claim(scope, "key", "fingerprint", return_record(), {})
+        attempt = await self.returns.claim(scope, "key", forms("body"), return_record(), {})
         await self.returns.first_byte(attempt)
         found = await self.returns.settle(attempt, Event.ACCEPTED, self._created)
         assert found

@@ -86,10 +86,3 @@ def test_photos_go_upstream() -> None:
         {"filename": FILENAME, "product_id": "shirt", "description": "The hole"},
     ]
     assert checks.new_return(body(photos=[]), 1, data, None).images is None
-
-
-def test_photos_count_for_an_idempotency_key() -> None:
-    """The same body with other photos is another body."""
-    with_photo = body(photos=[PHOTO])
-    assert checks.fingerprint(with_photo) == checks.fingerprint(body(photos=[PHOTO]))
-    assert checks.fingerprint(with_photo) != checks.fingerprint(body())
