@@ -47,8 +47,9 @@ BffError
 └── UpstreamError
     ├── BadUpstream                 it answered nonsense
     ├── UpstreamTimeout             it was late
-    ├── UpstreamUnauthorized        it refused our token (401, 403)
-    ├── UpstreamRejected            it refused the content of our request (other 4xx)
+    ├── UpstreamUnauthorized        it refused our token (401)
+    ├── UpstreamRejected            it refused our request (other 4xx)
+    │   └── UpstreamGone            with 403, 404 or 410: nothing is there for us
     └── UpstreamUnavailable         never reached, or it has no time for us (429)
 """
 
@@ -287,11 +288,15 @@ class UpstreamTimeout(UpstreamError):
 
 
 class UpstreamUnauthorized(UpstreamError):
-    """The upstream refused the token we sent (401 or 403)."""
+    """The upstream refused the token we sent (401)."""
 
 
 class UpstreamRejected(UpstreamError):
-    """The upstream refused the content of the request (a 4xx that says nothing about tokens or quota)."""
+    """The upstream refused the request (a 4xx that says nothing about tokens or quota)."""
+
+
+class UpstreamGone(UpstreamRejected):
+    """The upstream has nothing for us under this token or address (403, 404 or 410); other calls are not affected."""
 
 
 class UpstreamUnavailable(UpstreamError):

@@ -360,7 +360,7 @@ class Action(_Answer):
 
 
 class ReturnState(StrEnum):
-    """Where a return stands."""
+    """Where a return stands. More states may come: treat one that you do not know like `label_pending`."""
 
     CREATING = "creating"
     OUTCOME_UNKNOWN = "outcome_unknown"
@@ -368,10 +368,18 @@ class ReturnState(StrEnum):
     AWAITING_PAYMENT = "awaiting_payment"
     LABEL_READY = "label_ready"
     NO_LABEL_NEEDED = "no_label_needed"
+    ACCEPTED = "accepted"
+    LABEL_LOST = "label_lost"
     FAILED = "failed"
 
 
-FINAL_STATES = frozenset({ReturnState.LABEL_READY, ReturnState.NO_LABEL_NEEDED, ReturnState.FAILED})
+FINAL_STATES = frozenset(ReturnState) - {
+    ReturnState.CREATING,
+    ReturnState.OUTCOME_UNKNOWN,
+    ReturnState.LABEL_PENDING,
+    ReturnState.AWAITING_PAYMENT,
+}
+"""States in which waiting brings no news; a later look may still find that a label was not lost."""
 
 
 class ReturnItem(_Answer):
@@ -407,6 +415,8 @@ class Label(_Answer):
     state: Literal["pending", "ready", "not_needed", "unavailable"]
     href: str | None
     expires_at: datetime | None
+    delayed: bool = False
+    """Whether it takes longer than usual, because upstream does not tell how it stands."""
 
 
 class Return(_Answer):

@@ -29,9 +29,9 @@ class Event(StrEnum):
     """What can happen to a claim."""
 
     FIRST_BYTE = "the first byte of our POST is about to leave"
-    NOT_TAKEN = "no byte of our POST left, or upstream turned it away unread (401, 403, 429)"
-    ACCEPTED = "upstream answered 2xx and it parses"
-    REFUSED = "upstream answered another 4xx"
+    NOT_TAKEN = "no byte of our POST left, or upstream turned it away unread (401, 429)"
+    ACCEPTED = "upstream answered 2xx with an integer `return`"
+    REFUSED = "upstream answered another 4xx that says no"
     LOST = "anything else happened after the first byte"
     OWNER_DEAD = "the lease ended"
     ANNOUNCEMENT_FAILED = "the label announcement failed for good"
@@ -51,6 +51,10 @@ TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyTyp
         (Phase.OUTCOME_UNKNOWN, Event.ACCEPTED): Phase.DONE,
         (Phase.OUTCOME_UNKNOWN, Event.REFUSED): Phase.FAILED,
         (Phase.DONE, Event.ANNOUNCEMENT_FAILED): Phase.FAILED,
+        # The store lost the claim after the first byte left, and its owner knows what came of it.
+        (None, Event.ACCEPTED): Phase.DONE,
+        (None, Event.REFUSED): Phase.FAILED,
+        (None, Event.LOST): Phase.OUTCOME_UNKNOWN,
         # The same news once more: it was stored, and the store's answer got lost.
         (None, Event.NOT_TAKEN): None,
         (Phase.DONE, Event.ACCEPTED): Phase.DONE,
@@ -110,16 +114,14 @@ def advanced(claims: Mapping[str, Claim], return_id: str, event: Event, ours: Cl
         ClaimLost: the event is not possible where the claim stands, or another owner holds it.
     """
     alive = expire_leases(claims, now)
-    if event in AFTER_FIRST_BYTE and return_id not in alive:
-        alive[return_id] = ours.model_copy(update={"phase": Phase.SENT})
     claim = alive.get(return_id)
     if claim and claim.owner != ours.owner:
         raise ClaimLost("another owner holds the claim")
     phase = claim.phase if claim else None
     if (phase, event) not in TRANSITIONS:
         raise ClaimLost(f"{event.name} is not possible for a claim that is {phase or 'absent'}")
-    if claim:
-        _put(alive, return_id, ours if event is Event.FIRST_BYTE else claim, TRANSITIONS[phase, event])
+    left = ours if event is Event.FIRST_BYTE else claim or ours
+    _put(alive, return_id, left, TRANSITIONS[phase, event])
     return alive
 
 
@@ -164,6 +166,6 @@ def _holds(claim: Claim, line: str) -> bool:
 
 def _put(claims: dict[str, Claim], return_id: str, claim: Claim, phase: Phase | None) -> None:
     if phase is None:
-        del claims[return_id]
+        claims.pop(return_id, None)
     else:
         claims[return_id] = claim.model_copy(update={"phase": phase})

@@ -43,6 +43,7 @@ from app.sendcloud.client import Sendcloud
 from app.sendcloud.protocol import Picture
 from app.service_points.search import Place, Search, ServicePoints
 from app.sessions.store import Session
+from app.telemetry.metrics import FOREIGN_POLLERS
 from app.uploads import handles
 
 RETURN_ID_BYTES = 16
@@ -135,6 +136,8 @@ class Creation:
             # The client's promise: every other error proves that nothing was created.
             await self.returns.settle(attempt, Event.NOT_TAKEN, _refused)
             raise
+        if created.poller_is_foreign:
+            FOREIGN_POLLERS.inc()
         found = await self.returns.settle(attempt, Event.ACCEPTED, partial(self._created, created))
         if found is None or found.record.first_answer is None:
             raise ClaimLost("the return vanished from the store")
@@ -177,7 +180,7 @@ class Creation:
         return [enrichment.service_point(point, found.now) for point in found.points[:ALTERNATIVES]]
 
     def _created(self, created: upstream.CreatedReturn, found: VersionedReturn) -> ReturnRecord:
-        """The record once upstream took the return; polled unless no label will ever come (in store)."""
+        """The record once upstream took the return; polled unless no label will ever come through here."""
         if found.record.first_answer:  # it is stored already, and only the store's answer got lost
             return found.record
         state = ReturnState.LABEL_PENDING
@@ -185,6 +188,8 @@ class Creation:
             state = ReturnState.AWAITING_PAYMENT
         elif found.record.delivery.option == "in_store":
             state = ReturnState.NO_LABEL_NEEDED
+        elif created.poller_token is None:
+            state = ReturnState.ACCEPTED
         polled = created.poller_token is not None and state is not ReturnState.NO_LABEL_NEEDED
         record = found.became(
             state,

@@ -21,11 +21,23 @@ _LABEL: Mapping[ReturnState, Literal["pending", "ready", "not_needed", "unavaila
         ReturnState.AWAITING_PAYMENT: "pending",
         ReturnState.LABEL_READY: "ready",
         ReturnState.NO_LABEL_NEEDED: "not_needed",
+        ReturnState.ACCEPTED: "unavailable",
+        ReturnState.LABEL_LOST: "unavailable",
         ReturnState.FAILED: "unavailable",
     }
 )
 
+_NEW_STATES = frozenset({ReturnState.ACCEPTED, ReturnState.LABEL_LOST})
+"""States that the release before this one cannot read."""
 _BODIES: DerivedValues[str, bytes] = DerivedValues(512)
+
+
+class Newer(RedactedModel):
+    """Members of a record as they are, where the release before this one has to see others in their place."""
+
+    state: ReturnState
+    next_poll_at: float | None
+    first_answer: Return | None
 
 
 class ReturnRecord(RedactedModel):
@@ -56,6 +68,31 @@ class ReturnRecord(RedactedModel):
     """Seconds on the store's clock; None when there is nothing to poll."""
     first_answer: Return | None = None
     """What the creating request answered, for every repetition of it."""
+    newer: Newer | None = None
+    """In the store alone."""
+
+    def dumped(self) -> bytes:
+        """The record as JSON. The release before this one sees a new state as a label that is pending, never polled."""
+        answer = self.first_answer
+        if _NEW_STATES.isdisjoint({self.state, answer and answer.state}):
+            return self.model_dump_json().encode()
+        older = {
+            "state": _older(self.state),
+            "next_poll_at": None if self.state in _NEW_STATES else self.next_poll_at,
+            "first_answer": answer and answer.model_copy(update={"state": _older(answer.state)}),
+            "newer": Newer(state=self.state, next_poll_at=self.next_poll_at, first_answer=answer),
+        }
+        return self.model_copy(update=older).model_dump_json().encode()
+
+    @classmethod
+    def loaded(cls, stored: bytes) -> "ReturnRecord":
+        """The record that was dumped, by this release or the one before."""
+        record = cls.model_validate_json(stored)
+        return record.model_copy(update={**dict(record.newer), "newer": None}) if record.newer else record
+
+
+def _older(state: ReturnState) -> ReturnState:
+    return ReturnState.LABEL_PENDING if state in _NEW_STATES else state
 
 
 class KeyRecord(RedactedModel):

@@ -341,13 +341,13 @@ class Returns:
 
     def _opened(self, scope: str, return_id: str, kept: Versioned) -> ReturnRecord:
         def opened() -> ReturnRecord:
-            return ReturnRecord.model_validate_json(self._keyring.unseal(kept.value, scope, _context(return_id)))
+            return ReturnRecord.loaded(self._keyring.unseal(kept.value, scope, _context(return_id)))
 
         return self._records.get((scope, return_id), kept.value, opened)
 
     def _record_change(self, scope: str, found: VersionedReturn) -> Change:
         """The record to store; it lives on from the last change the shopper could see, not from the last look at it."""
-        sealed = self._keyring.seal(found.record.model_dump_json().encode(), scope, _context(found.record.id))
+        sealed = self._keyring.seal(found.record.dumped(), scope, _context(found.record.id))
         left = self._return_ttl - int(found.now - found.record.updated_at)
         return Change(_record_key(scope, found.record.id), found.version, sealed, max(1, left))
 

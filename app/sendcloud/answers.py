@@ -23,6 +23,7 @@ from app.sendcloud.tokens import customs_path, https_url, token_of
 T = TypeVar("T")
 
 MAX_JSON_BYTES = 1024 * 1024
+_EMPTY_REFUSALS = frozenset({403, 404})
 
 SETTINGS: TypeAdapter[PortalSettings] = TypeAdapter(PortalSettings)
 OUTGOING: TypeAdapter[Outgoing] = TypeAdapter(Outgoing)
@@ -36,8 +37,12 @@ AVAILABILITY: TypeAdapter[bool] = TypeAdapter(StrictBool)
 
 def read(adapter: TypeAdapter[T], body: bytes) -> T:
     """The model in a body. Raises `BadUpstream` with the place of the first misfit and none of its text."""
+    return _validated(adapter, document(body))
+
+
+def _validated(adapter: TypeAdapter[T], said: object) -> T:
     try:
-        return adapter.validate_python(document(body))
+        return adapter.validate_python(said)
     except ValidationError as error:
         where = error.errors()[0]
         # `from None`: the cause would carry the upstream's text into tracebacks.
@@ -78,16 +83,40 @@ def uploaded(names: Sequence[str], body: bytes) -> list[Upload]:
     return [stored[name] for name in names]
 
 
-def created(panel_url: str, brand: str, delivery_option: str, body: bytes) -> CreatedReturn:
-    """The answer to E4. A poller URL may be missing only where no label is made (in_store)."""
-    accepted = read(_ACCEPTED, body)
-    pollable = accepted.poller_url not in (None, "") or delivery_option != "in_store"
+def created(panel_url: str, brand: str, body: bytes) -> CreatedReturn:
+    """The answer to E4. An integer `return` makes it an acceptance, whatever the other members are like."""
+    accepted = _validated(_ACCEPTED, _object(body))
+    try:
+        poller_token = token_of(accepted.poller_url, panel_url, brand, "polling")
+    except BadUpstream:
+        poller_token = None
     return CreatedReturn(
         return_id=accepted.return_id,
-        incoming_parcels=accepted.incoming_parcels,
-        poller_token=token_of(accepted.poller_url, panel_url, brand, "polling") if pollable else None,
+        incoming_parcels=accepted.incoming_parcels or [],
+        poller_token=poller_token,
+        poller_is_foreign=poller_token is None and accepted.poller_url not in (None, ""),
         payment_url=https_url(accepted.payment_url),
     )
+
+
+def refuses(status: int, body: bytes) -> bool:
+    """Whether the body of a 4xx says no to a creation: any JSON object without `return`, `{}` included.
+
+    Upstream documents an empty body for 403 and 404 alone (docs/upstream.md).
+    """
+    if not body:
+        return status in _EMPTY_REFUSALS
+    said = _object(body)
+    return said is not None and "return" not in said
+
+
+def _object(body: bytes) -> dict[str, object] | None:
+    """The JSON object in a body, odd members included; None if it is something else."""
+    try:
+        parsed: object = json.loads(body.decode("utf-8-sig", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
 
 
 def label(panel_url: str, brand: str, body: bytes) -> LabelReady:

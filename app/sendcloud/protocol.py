@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -16,6 +16,7 @@ from app.errors import (
     BrandNotFound,
     ParcelNotFound,
     ServicePointNotFound,
+    UpstreamGone,
     UpstreamRejected,
     UpstreamUnauthorized,
     UpstreamUnavailable,
@@ -160,7 +161,7 @@ def incoming(panel_url: str, brand: str, access_token: str, new_return: NewRetur
         f"{portal_url(panel_url, brand)}/incoming",
         _HEADERS | {"Authorization": f"Bearer {access_token}", "Content-Type": "application/json"},
         new_return.model_dump_json(exclude_none=True).encode(),
-        dict.fromkeys(range(200, 300), partial(answers.created, panel_url, brand, new_return.delivery_option)),
+        dict.fromkeys(range(200, 300), partial(answers.created, panel_url, brand)),
         subject=str(new_return.outgoing_parcel),
     )
 
@@ -237,13 +238,16 @@ def decode(request: Request[T], status: int, headers: Mapping[str, str], body: b
 
 class _Refusal(NamedTuple):
     calls: frozenset[Call]
-    statuses: range
+    statuses: Container[int]
     code: str | None
     error: type[BffError]
 
 
+NO_VERDICT = frozenset({408, 409, 423, 424, 425, 499})
+"""Statuses that do not tell whether a creation was carried out: given up halfway, or met by itself."""
 _ALL = frozenset(Call)
 _WITHOUT_TOKEN = frozenset({Call.SETTINGS, Call.OUTGOING})
+_CREATION = frozenset({Call.INCOMING})
 _ONE_POINT = frozenset({Call.SERVICE_POINT, Call.AVAILABILITY})
 
 # The first row that fits decides, so the most specific stand first.
@@ -256,17 +260,23 @@ _REFUSALS = (
     _Refusal(_WITHOUT_TOKEN, range(401, 402), None, BadUpstream),
     _Refusal(_WITHOUT_TOKEN, range(403, 404), None, BadUpstream),
     _Refusal(_ALL, range(401, 402), None, UpstreamUnauthorized),
-    _Refusal(_ALL, range(403, 404), None, UpstreamUnauthorized),
     _Refusal(_ALL, range(429, 430), None, UpstreamUnavailable),
+    _Refusal(_CREATION, NO_VERDICT, None, BadUpstream),
+    _Refusal(_ALL, {403, 404, 410}, None, UpstreamGone),
     _Refusal(_ALL, range(400, 500), None, UpstreamRejected),
     _Refusal(_ALL, range(1000), None, BadUpstream),
 )
 
 
 def refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> BffError:
-    """The error for a status that is no answer to this call; of the body only an error code is read."""
+    """The error for a status that is no answer to this call; of the body only an error code is read.
+
+    A creation counts as refused only if the body says so as well: a proxy's page may hide what the upstream did.
+    """
     code = _error_code(body)
     row = next(row for row in _REFUSALS if call in row.calls and status in row.statuses and row.code in {None, code})
+    if call is Call.INCOMING and issubclass(row.error, UpstreamRejected) and not answers.refuses(status, body):
+        return BadUpstream(f"{call} answered {status} without a refusal")
     return row.error(
         f"{call} answered {status} ({code or 'no code'})",
         retry_after=_retry_after(headers) if row.error is UpstreamUnavailable else None,

@@ -417,10 +417,10 @@ class NewReturn(RedactedModel):
 
 
 class ReturnAccepted(RedactedModel):
-    """The answer to E4 as it comes; `poller_url` is null or absent where nothing is to be polled."""
+    """The answer to E4 as it comes; only `return` is needed."""
 
     return_id: Id = Field(alias="return")
-    incoming_parcels: list[Id] = Field(default_factory=list)
+    incoming_parcels: Lenient[LenientList[Id]] = None
     poller_url: object = None
     payment_url: object = None
 
@@ -431,6 +431,9 @@ class CreatedReturn(RedactedModel):
     return_id: int
     incoming_parcels: list[int]
     poller_token: str | None
+    """None: nothing is polled, because upstream named no URL for it or one that is not ours."""
+    poller_is_foreign: bool = False
+    """Whether upstream named a poller URL that is not of its own portal."""
     payment_url: str | None
 
 

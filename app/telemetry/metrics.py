@@ -38,6 +38,9 @@ IN_FLIGHT = Gauge("bff_in_flight", "Requests worked on, without those that only 
 LAG = Gauge("bff_loop_lag_seconds", "How late the event loop was at its worst in ten seconds.", registry=REGISTRY)
 SHED = Counter("bff_shed", "Requests turned away at once.", ["reason"], registry=REGISTRY)
 KEPT_BYTES = Counter("bff_documents_kept_bytes", "Bytes of documents put into Redis for a day.", registry=REGISTRY)
+FOREIGN_POLLERS = Counter(
+    "bff_poller_urls_foreign", "Accepted returns whose poller URL is not of our upstream.", registry=REGISTRY
+)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 

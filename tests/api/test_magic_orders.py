@@ -260,7 +260,7 @@ async def test_an_odd_order_shuts_nobody_out(bff: Bff, prefix: str) -> None:
     assert (await look_up(bff.http, fresh("LABEL"))).status_code == 201
 
 
-@magic("prefix", "CREATEHANG", "CREATEFIN", "CREATERESET", "CREATEHALF", "CREATE500", "CREATEHTML", "CREATEFOREIGN")
+@magic("prefix", "CREATEHANG", "CREATEFIN", "CREATERESET", "CREATEHALF", "CREATE500", "CREATEHTML")
 @pytest.mark.usefixtures("forgiven")
 async def test_lost_answer(bff: Bff, sandbox: SandboxProcess, prefix: str) -> None:
     """A creation whose answer is lost is never sent again, whoever asks, and everybody is told where it stands."""
@@ -272,6 +272,18 @@ async def test_lost_answer(bff: Bff, sandbox: SandboxProcess, prefix: str) -> No
     assert (await someone.get(location)).json()["state"] == "outcome_unknown"
     assert (await someone.get(f"{location}/label")).status_code == 409
     assert len(await sandbox.ledger(kind="incoming", order=order)) == 1
+
+
+@magic("prefix", "CREATEFOREIGN")
+async def test_foreign_poller(bff: Bff, sandbox: SandboxProcess, prefix: str) -> None:
+    """A return whose poller is on another host is accepted, and that host is never asked."""
+    order = fresh(prefix)
+    someone = await shopper(bff.http, order)
+    created = await someone.create()
+    assert (created.status_code, created.json()["state"]) == (202, "accepted")
+    assert created.json()["label"]["state"] == "unavailable"
+    assert told(await someone.get(f"{created.headers['location']}/label")) == (409, "no-label")
+    assert not await sandbox.ledger(kind="polling", order=order)
 
 
 @magic("prefix", "POLLFOREIGN", "POLLHTML")

@@ -306,7 +306,6 @@ async def test_failing_lookups_are_told_apart(sendcloud: Sendcloud, order: str, 
         ("CREATEHALF-1", ReturnOutcomeUnknown),
         ("CREATE500-1", ReturnOutcomeUnknown),
         ("CREATEHTML-1", ReturnOutcomeUnknown),
-        ("CREATEFOREIGN-1", ReturnOutcomeUnknown),
     ],
 )
 async def test_failing_creations_are_told_apart(

@@ -73,7 +73,7 @@ async def test_no_service_point_is_made_up() -> None:
 
 async def test_a_creation_stays_unknown() -> None:
     """A creation that was answered so may have been taken, unless it was plainly refused; it is never sent again."""
-    refused = {"busy until swordfish", "busy for ever", "odd code", "broken refusal", "wide refusal"}
+    refused = {"busy until swordfish", "busy for ever", "odd code", "wide refusal"}
     for name, error in (await outcomes(Call.INCOMING)).items():
         expected = (UpstreamUnavailable, UpstreamRejected) if name in refused else ReturnOutcomeUnknown
         assert isinstance(error, expected), name

@@ -501,7 +501,7 @@ async def test_the_token_goes_to_the_configured_host_alone(scripted: Bff, upstre
         url = f"http://127.0.0.1:{elsewhere.port}/api/v2/brand/foreign/return-portal/label/polling?token=a.b.c"
         upstream.say(incoming=scripted_upstream.created(poller_url=url))
         someone = await looked_up(scripted, "foreign")
-        assert told(await someone.create(someone.body("pickup"))) == (504, "return-outcome-unknown")
+        assert (await someone.create(someone.body("pickup"))).json()["state"] == "accepted"
         assert elsewhere.connections == 0
     bearers = [each.path.rpartition("/")[2] for each in upstream.heard if "authorization" in each.headers]
     assert set(bearers) == {"incoming"}

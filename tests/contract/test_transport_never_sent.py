@@ -64,9 +64,8 @@ SENT = {
     "redirect": Row(answer(307, headers="location: http://127.0.0.1/\r\n"), ReturnOutcomeUnknown),
     "200 in HTML": Row(answer(200, b"<html>Hello</html>"), ReturnOutcomeUnknown),
     "200 without a return": Row(answer(200, b"{}"), ReturnOutcomeUnknown),
-    "200 with a foreign poller": Row(
-        answer(200, b'{"return":1,"poller_url":"https://evil.example/"}'), ReturnOutcomeUnknown
-    ),
+    "400 in HTML": Row(answer(400, b"<html>Bad Request</html>"), ReturnOutcomeUnknown),
+    "409": Row(answer(409, b"{}"), ReturnOutcomeUnknown),
     "200 without end": Row(answer(200, b"{" * 1100 * 1024), ReturnOutcomeUnknown),
     "400": Row(answer(400, b'{"error":{"code":"invalid"}}'), UpstreamRejected),
     "401": Row(answer(401), UpstreamUnauthorized),

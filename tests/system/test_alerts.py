@@ -22,6 +22,7 @@ EPISODES = {
     },
     "UpstreamBusy": {'bff_upstream_seconds_count{lane="lookup", outcome="busy"}': "0+1x30"},
     "BudgetUsedUp": {'bff_upstream_turn_seconds_count{method="GET", outcome="refused"}': "0+1x30"},
+    "PollerUrlsForeign": {"bff_poller_urls_foreign_total": "0+1x30"},
     "EventLoopLate": {'bff_loop_lag_seconds{instance="one"}': "0.5x30"},
 }
 """Series that make an alert fire within a quarter of an hour, in Prometheus' notation, a value each minute."""

@@ -354,7 +354,7 @@ SENDING = (*CONNECTED, "http11.send_request_headers.started")
         (Traced(*SENDING, end=httpx.ConnectTimeout("")), ReturnOutcomeUnknown),
         (Traced(*SENDING, end=httpx.PoolTimeout("")), ReturnOutcomeUnknown),
         (Traced(*SENDING, end=ZeroDivisionError()), ReturnOutcomeUnknown),
-        (Traced(*SENDING, end=httpx.Response(400)), UpstreamRejected),
+        (Traced(*SENDING, end=httpx.Response(400, content=b"{}")), UpstreamRejected),
         (Traced(*SENDING, end=httpx.Response(429)), UpstreamUnavailable),
     ],
 )

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from typing_extensions import override
 
-from app.errors import BadUpstream, UpstreamError, UpstreamRejected, UpstreamTimeout, UpstreamUnauthorized
+from app.errors import BadUpstream, UpstreamError, UpstreamGone, UpstreamRejected, UpstreamTimeout, UpstreamUnauthorized
 from app.errors import UpstreamUnavailable as Unavailable
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.protocol import Picture
@@ -109,7 +109,7 @@ async def test_files_come_in_the_order_of_the_pictures() -> None:
         (400, {"error": {"code": "invalid_upload"}}, UpstreamRejected),
         (413, None, UpstreamRejected),
         (401, None, UpstreamUnauthorized),
-        (403, None, UpstreamUnauthorized),
+        (403, None, UpstreamGone),
         (429, None, Unavailable),
         (500, None, BadUpstream),
         (302, None, BadUpstream),

@@ -292,9 +292,9 @@ def test_token_delivery(stated: dict[str, str], in_cookie: bool) -> None:  # noq
 
 
 def test_final_states() -> None:
-    """Of the seven states of a return three are final."""
-    assert sorted(models.FINAL_STATES) == ["failed", "label_ready", "no_label_needed"]
-    assert len(models.ReturnState) == 7
+    """Of the nine states of a return five are final."""
+    assert sorted(models.FINAL_STATES) == ["accepted", "failed", "label_lost", "label_ready", "no_label_needed"]
+    assert len(models.ReturnState) == 9
 
 
 def test_wire_names_of_the_states() -> None:

@@ -16,6 +16,7 @@ from app.errors import (
     BrandNotFound,
     ParcelNotFound,
     ServicePointNotFound,
+    UpstreamGone,
     UpstreamRejected,
     UpstreamUnauthorized,
     UpstreamUnavailable,
@@ -99,7 +100,7 @@ ANSWERS: Mapping[str, type[object]] = {
 REFUSALS: Mapping[str, type[BffError]] = {
     "availability-404.json": ServicePointNotFound,
     "customs-401.json": UpstreamUnauthorized,
-    "download-404.json": UpstreamRejected,
+    "download-404.json": UpstreamGone,
     "incoming-400.json": UpstreamRejected,
     "incoming-401.json": UpstreamUnauthorized,
     "incoming-422-errors.json": UpstreamRejected,
@@ -111,11 +112,11 @@ REFUSALS: Mapping[str, type[BffError]] = {
     "outgoing-401-empty.json": BadUpstream,
     "outgoing-404.json": ParcelNotFound,
     "outgoing-502.html": BadUpstream,
-    "polling-404-message.json": UpstreamRejected,
+    "polling-404-message.json": UpstreamGone,
     "polling-503-empty.json": BadUpstream,
     "service_point-404.json": ServicePointNotFound,
     "service_points-400.json": UpstreamRejected,
-    "service_points-403-empty.json": UpstreamUnauthorized,
+    "service_points-403-empty.json": UpstreamGone,
     "settings-403-empty.json": BadUpstream,
     "settings-404.json": BrandNotFound,
 }
@@ -196,24 +197,68 @@ def test_a_created_return_keeps_only_the_token_of_its_poller_url() -> None:
     assert created.payment_url == "https://payments.example/checkout/pm_000"
 
 
-@pytest.mark.parametrize("missing", [b"", b',"poller_url":null', b',"poller_url":""'])
-def test_only_a_return_in_store_may_come_without_a_poller_url(missing: bytes) -> None:
-    """Where a label is made, a missing poller URL is nonsense; in store there is nothing to poll."""
-    body = b'{"return":1' + missing + b"}"
-    in_store = NEW_RETURN.model_copy(update={"delivery_option": "in_store"})
-    assert protocol.decode(protocol.incoming(PANEL, BRAND, "t", in_store), 200, {}, body).poller_token is None
-    with pytest.raises(BadUpstream):
-        protocol.decode(protocol.incoming(PANEL, BRAND, "t", NEW_RETURN), 200, {}, body)
+@pytest.mark.parametrize("url", [None, "", "https://evil.example/poll?token=a.b.c", 7, {}, []])
+@pytest.mark.parametrize("odd", [{}, {"incoming_parcels": None}, {"incoming_parcels": 7}, {"payment_url": []}])
+def test_an_integer_return_is_an_acceptance(url: object, odd: dict[str, object]) -> None:
+    """A creation is accepted by its `return` alone; nothing is polled by a missing or foreign URL."""
+    body = json.dumps({"return": 1, "poller_url": url} | odd).encode()
+    created = protocol.decode(REQUESTS[Call.INCOMING], 200, {}, body)
+    assert (created.return_id, created.incoming_parcels, created.poller_token) == (1, [], None)  # type: ignore[attr-defined]
+    assert created.poller_is_foreign is (url not in (None, ""))  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("url", ["https://evil.example/poll?token=a.b.c", 7, {}, []])
-@pytest.mark.parametrize("option", ["drop_off_point", "in_store"])
-def test_a_foreign_poller_url_is_nonsense(url: object, option: str) -> None:
-    """No delivery option excuses a poller URL that is not ours."""
-    body = json.dumps({"return": 1, "poller_url": url}).encode()
-    request = protocol.incoming(PANEL, BRAND, "t", NEW_RETURN.model_copy(update={"delivery_option": option}))
+@pytest.mark.parametrize("number", [b"null", b"true", b"1.5", b"[]", b'"x"', b"NaN", b"9" * 30])
+def test_without_an_integer_return_nothing_is_accepted(number: bytes) -> None:
+    """Whatever else a 2xx says, it does not tell that the return exists."""
     with pytest.raises(BadUpstream):
-        protocol.decode(request, 200, {}, body)
+        protocol.decode(REQUESTS[Call.INCOMING], 200, {}, b'{"return":' + number + b',"incoming_parcels":[2]}')
+
+
+OF_SECTION_9 = (
+    b'{"error":{"code":"invalid","request":"api/v2/brand/b/return-portal/incoming","message":"No."}}',
+    b'{"error":{"code":400,"request":"api/v2/parcels","message":"No."}}',
+    b'{"message":"No."}',
+    b'{"errors":[{"status":"422","code":"invalid","detail":"No.","source":{"parameter":"x"}}]}',
+    b'{"errors":[{"field":"products","code":409,"message":"No."}]}',
+    b"{}",
+    b'{"products":["This field is required."]}',
+    b'\xef\xbb\xbf{"error":NaN,"error":"\xff\\ud800"}',
+)
+"""Every shape in which the upstream says no (docs/upstream.md), and a Django REST framework's."""
+
+
+@pytest.mark.parametrize("body", OF_SECTION_9)
+@pytest.mark.parametrize("status", [400, 402, 403, 404, 405, 410, 413, 415, 422, 451])
+def test_a_refused_creation_is_known_to_be_refused(status: int, body: bytes) -> None:
+    """A 4xx with any shape of refusal proves that no return was made."""
+    assert isinstance(refusal(Call.INCOMING, status, body), UpstreamRejected)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_refused_creation_may_have_no_body(status: int) -> None:
+    """The upstream documents empty bodies for these statuses."""
+    assert isinstance(refusal(Call.INCOMING, status), UpstreamRejected)
+
+
+@pytest.mark.parametrize("body", [b"{}", b"", *OF_SECTION_9[:1]])
+@pytest.mark.parametrize("status", [408, 409, 423, 424, 425, 499])
+def test_some_refusals_of_a_creation_prove_nothing(status: int, body: bytes) -> None:
+    """Timeouts, conflicts and locks may hide a return that was made."""
+    assert type(refusal(Call.INCOMING, status, body)) is BadUpstream
+
+
+@pytest.mark.parametrize("body", [b"<html>No</html>", b"No", b"[]", b"null", b'{"return":1}', b'{"a":', b"[" * 20_000])
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
+def test_a_page_of_a_proxy_refuses_no_creation(status: int, body: bytes) -> None:
+    """A 4xx without an error object, or with a return in it, does not tell whether one was made."""
+    assert type(refusal(Call.INCOMING, status, body)) is BadUpstream
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>No</html>", b"{}", b'{"return":1}'])
+@pytest.mark.parametrize(("status", "error"), [(401, UpstreamUnauthorized), (429, UpstreamUnavailable)])
+def test_a_creation_that_was_turned_away_is_told_by_its_status(status: int, error: type[BffError], body: bytes) -> None:
+    """401 and 429 mean that nobody read the request, whatever the body says."""
+    assert type(refusal(Call.INCOMING, status, body)) is error
 
 
 def test_a_label_is_told_by_its_token_and_its_customs_path() -> None:
@@ -312,10 +357,10 @@ def test_a_500_is_an_answer_for_polls_alone(call: Call) -> None:
 
 
 @pytest.mark.parametrize("call", sorted(set(Call) - {Call.SETTINGS, Call.OUTGOING}))
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_token_is_told_apart(call: Call, status: int) -> None:
-    """401 and 403 say that the token is no good, where one was sent."""
-    assert type(refusal(call, status)) is UpstreamUnauthorized
+def test_a_refused_token_is_told_apart(call: Call) -> None:
+    """401 says that the token is no good, where one was sent; 403 is about the call alone."""
+    assert type(refusal(call, 401)) is UpstreamUnauthorized
+    assert type(refusal(call, 403)) is UpstreamGone
 
 
 @pytest.mark.parametrize(
@@ -338,7 +383,7 @@ def test_a_refused_token_is_told_apart(call: Call, status: int) -> None:
 )
 def test_of_an_error_body_only_the_code_is_read(body: bytes, code: str) -> None:
     """Both envelopes are understood; the upstream's prose never gets into our errors."""
-    assert str(refusal(Call.INCOMING, 409, body)) == f"incoming answered 409 ({code})"
+    assert str(refusal(Call.UPLOADS, 409, body)) == f"uploads answered 409 ({code})"
 
 
 @pytest.mark.parametrize(

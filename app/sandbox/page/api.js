@@ -59,4 +59,4 @@ export function watch(id, told) {
   return () => events.close();
 }
 
-export const FINAL = new Set(["label_ready", "no_label_needed", "failed"]);
+export const FINAL = new Set(["label_ready", "no_label_needed", "accepted", "label_lost", "failed"]);

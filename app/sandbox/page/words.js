@@ -19,7 +19,9 @@ export const WORDS = {
     states: {
       creating: "Your return is being registered …", outcome_unknown: "We are still finding out whether your return was registered. Do not enter it again; this page will tell you.",
       label_pending: "The carrier is making your label …", awaiting_payment: "Please pay for the return first.",
-      label_ready: "Your label is ready.", no_label_needed: "Your return is registered. You need no label.", failed: "The carrier could not make a label. Nothing was sent; please try again.",
+      label_ready: "Your label is ready.", no_label_needed: "Your return is registered. You need no label.",
+      accepted: "The shop has your return and sends the label itself.", label_lost: "The label is not there any more. Your return is registered; the shop can send the label.",
+      failed: "The carrier could not make a label. Nothing was sent; please try again.",
     },
     pay: "Pay now", download: "Download the label (PDF)", customs: "Download the customs declaration (PDF)", again: "Start again",
     handIn: "What to do next", steps_label: ["Print the label and stick it on the parcel.", "Bring the parcel to:"], steps_code: ["Show the document on your phone at the counter; nothing needs printing.", "Bring the parcel to:"],
@@ -56,7 +58,9 @@ export const WORDS = {
     states: {
       creating: "Je retour wordt aangemeld …", outcome_unknown: "We zoeken nog uit of je retour is aangemeld. Voer hem niet opnieuw in; deze pagina laat het je weten.",
       label_pending: "De vervoerder maakt je label …", awaiting_payment: "Betaal eerst voor de retour.",
-      label_ready: "Je label is klaar.", no_label_needed: "Je retour is aangemeld. Je hebt geen label nodig.", failed: "De vervoerder kon geen label maken. Er is niets verstuurd; probeer het opnieuw.",
+      label_ready: "Je label is klaar.", no_label_needed: "Je retour is aangemeld. Je hebt geen label nodig.",
+      accepted: "De winkel heeft je retour en stuurt het label zelf.", label_lost: "Het label is er niet meer. Je retour is aangemeld; de winkel kan het label sturen.",
+      failed: "De vervoerder kon geen label maken. Er is niets verstuurd; probeer het opnieuw.",
     },
     pay: "Nu betalen", download: "Label downloaden (PDF)", customs: "Douaneverklaring downloaden (PDF)", again: "Opnieuw beginnen",
     handIn: "Wat je nu doet", steps_label: ["Print het label en plak het op het pakket.", "Breng het pakket naar:"], steps_code: ["Laat het document op je telefoon zien; printen is niet nodig.", "Breng het pakket naar:"],
@@ -93,7 +97,9 @@ export const WORDS = {
     states: {
       creating: "Deine Retoure wird angemeldet …", outcome_unknown: "Wir klären noch, ob deine Retoure angemeldet ist. Bitte nicht noch einmal eingeben; diese Seite sagt es dir.",
       label_pending: "Das Etikett wird erstellt …", awaiting_payment: "Bitte bezahle zuerst die Retoure.",
-      label_ready: "Dein Etikett ist fertig.", no_label_needed: "Deine Retoure ist angemeldet. Du brauchst kein Etikett.", failed: "Das Etikett konnte nicht erstellt werden. Es wurde nichts verschickt; bitte versuche es noch einmal.",
+      label_ready: "Dein Etikett ist fertig.", no_label_needed: "Deine Retoure ist angemeldet. Du brauchst kein Etikett.",
+      accepted: "Der Shop hat deine Retoure und schickt das Etikett selbst.", label_lost: "Das Etikett ist nicht mehr da. Deine Retoure ist angemeldet; der Shop kann das Etikett schicken.",
+      failed: "Das Etikett konnte nicht erstellt werden. Es wurde nichts verschickt; bitte versuche es noch einmal.",
     },
     pay: "Jetzt bezahlen", download: "Etikett herunterladen (PDF)", customs: "Zollerklärung herunterladen (PDF)", again: "Neu anfangen",
     handIn: "So geht es weiter", steps_label: ["Drucke das Etikett und klebe es auf das Paket.", "Bring das Paket zu:"], steps_code: ["Zeig das Dokument auf dem Telefon; du musst nichts drucken.", "Bring das Paket zu:"],

@@ -437,6 +437,8 @@ export interface components {
             state: "pending" | "ready" | "not_needed" | "unavailable";
             href: string | null;
             expires_at: string | null;
+            /** @default false */
+            delayed?: boolean;
         };
         /** @description An amount; the currency only where upstream states it. */
         Money: {
@@ -684,10 +686,10 @@ export interface components {
             tracking_number: string | null;
         };
         /**
-         * @description Where a return stands.
+         * @description Where a return stands. More states may come: treat one that you do not know like `label_pending`.
          * @enum {string}
          */
-        ReturnState: "creating" | "outcome_unknown" | "label_pending" | "awaiting_payment" | "label_ready" | "no_label_needed" | "failed";
+        ReturnState: "creating" | "outcome_unknown" | "label_pending" | "awaiting_payment" | "label_ready" | "no_label_needed" | "accepted" | "label_lost" | "failed";
         /** @description Where a parcel can be handed in; `distance` in metres. */
         ServicePoint: {
             id: number;
