@@ -41,7 +41,17 @@ from app.sessions.lookup import Flows
 from app.sessions.store import SessionStore
 from app.settings import Settings, SettingsError
 from app.telemetry.cost import UpstreamCalls
-from app.telemetry.metrics import BREAKER, IN_FLIGHT, LAG, RUNNING, STORE_CONNECTIONS, TASKS, WAITING, WATCHES
+from app.telemetry.metrics import (
+    BREAKER,
+    IN_FLIGHT,
+    LAG,
+    OPEN_BRANDS,
+    RUNNING,
+    STORE_CONNECTIONS,
+    TASKS,
+    WAITING,
+    WATCHES,
+)
 from app.uploads import routes as uploads
 from app.uploads.multipart import MAX_BYTES
 
@@ -232,6 +242,7 @@ def _show(labels: Labels, store: Store, load: Load) -> None:
 
 def _show_guard(guard: CallPolicy) -> None:
     BREAKER.labels(guard.bulkhead.name).set_function(lambda: guard.state)
+    OPEN_BRANDS.labels(guard.bulkhead.name).set_function(lambda: guard.open_brands)
     RUNNING.labels(guard.bulkhead.name).set_function(lambda: guard.bulkhead.running)
 
 

@@ -27,12 +27,15 @@ class Budget:
 
     def __init__(self, store: Store, *, reads: int, writes: int, burst: int) -> None:
         self._store = store
-        second = {"q:{upstream}:burst": Limit(burst, SECOND_SECONDS)}
-        minutes: dict[Method, Limit] = {"GET": Limit(reads, MINUTE_SECONDS), "POST": Limit(writes, MINUTE_SECONDS)}
-        self._lines = {method: Line(store, {_minute(method): limit} | second) for method, limit in minutes.items()}
+        self._second = Limit(burst, SECOND_SECONDS)
+        self._minutes: dict[Method, Limit] = {
+            "GET": Limit(reads, MINUTE_SECONDS),
+            "POST": Limit(writes, MINUTE_SECONDS),
+        }
+        self._lines: dict[str, Line] = {}
 
-    async def turn(self, method: Method, patience: float) -> None:
-        """Returns when this call may be made, within `patience` seconds.
+    async def turn(self, call_class: str, method: Method, patience: float) -> None:
+        """Returns when a call of this class may be made, within `patience` seconds.
 
         Raises:
             UpstreamUnavailable: not that soon.
@@ -42,7 +45,7 @@ class Budget:
         started = now()
         outcome = "unknown"
         try:
-            await self._lines[method].turn(started + patience)
+            await self._line(call_class, method).turn(started + patience)
             outcome = "granted"
         except UpstreamUnavailable:
             outcome = "refused"
@@ -50,10 +53,18 @@ class Budget:
         finally:
             TURNS.labels(method, outcome).observe(now() - started)
 
-    async def pause(self, method: Method, seconds: float) -> None:
-        """Lets no replica make calls of this kind for that long, if the store takes it."""
+    async def pause(self, call_class: str, seconds: float) -> None:
+        """Lets no replica make calls of this class for that long, if the store takes it."""
         with contextlib.suppress(StoreUnavailable):
-            await self._store.pause(_minute(method), seconds)
+            await self._store.pause(_name(call_class), seconds)
+
+    def _line(self, call_class: str, method: Method) -> "Line":
+        """The line of a class: what may pause it alone, and what it shares with all others."""
+        if call_class not in self._lines:
+            minute = self._minutes[method]
+            limits = {_name(call_class): minute, _name(method): minute, _name("burst"): self._second}
+            self._lines[call_class] = Line(self._store, limits)
+        return self._lines[call_class]
 
 
 class Line:
@@ -136,5 +147,5 @@ def _no_room(seconds: float) -> UpstreamUnavailable:
     return UpstreamUnavailable("no room in the budget", retry_after=max(1, math.ceil(seconds)))
 
 
-def _minute(method: Method) -> str:
-    return f"q:{{upstream}}:{method}"
+def _name(counted: str) -> str:
+    return f"q:{{upstream}}:{counted}"

@@ -160,7 +160,7 @@ class Creation:
         await self.parcel_limit.spend(session.scope)
         try:
             point = await self.sendcloud.service_point(
-                session.outgoing.service_points_token, body.delivery.service_point
+                session.brand, session.outgoing.service_points_token, body.delivery.service_point
             )
         except ServicePointNotFound:
             point = None

@@ -85,25 +85,25 @@ class Sendcloud:
         """How far the label is (E5)."""
         return await self._get(protocol.polling(self._panel_url, brand, token))
 
-    async def service_points(self, token: str, query: ServicePointQuery) -> list[ServicePoint]:
+    async def service_points(self, brand: str, token: str, query: ServicePointQuery) -> list[ServicePoint]:
         """The service points around a place (S1)."""
-        return await self._get(protocol.service_points(self._service_points_url, token, query))
+        return await self._get(protocol.service_points(self._service_points_url, brand, token, query))
 
-    async def service_point(self, token: str, service_point_id: int) -> ServicePoint:
+    async def service_point(self, brand: str, token: str, service_point_id: int) -> ServicePoint:
         """One service point (S2). Raises `ServicePointNotFound`."""
-        return await self._get(protocol.service_point(self._service_points_url, token, service_point_id))
+        return await self._get(protocol.service_point(self._service_points_url, brand, token, service_point_id))
 
-    async def service_point_available(self, token: str, service_point_id: int) -> bool:
+    async def service_point_available(self, brand: str, token: str, service_point_id: int) -> bool:
         """Whether the service point takes parcels now (S3). Raises `ServicePointNotFound`."""
-        return await self._get(protocol.availability(self._service_points_url, token, service_point_id))
+        return await self._get(protocol.availability(self._service_points_url, brand, token, service_point_id))
 
     def open_label(self, brand: str, token: str) -> AbstractAsyncContextManager[Document]:
         """The label while it downloads (E6)."""
         return self._open(protocol.download(self._panel_url, brand, token))
 
-    def open_customs(self, path: str) -> AbstractAsyncContextManager[Document]:
+    def open_customs(self, brand: str, path: str) -> AbstractAsyncContextManager[Document]:
         """The customs declaration while it downloads, from a `customs_path` of `LabelReady`."""
-        return self._open(protocol.customs(self._panel_url, path))
+        return self._open(protocol.customs(self._panel_url, brand, path))
 
     async def upload(self, brand: str, access_token: str, pictures: Sequence[Picture]) -> list[Upload]:
         """The pictures as the upstream stored them (E3), in their order; lost ones expire there, so no error is grave.
@@ -111,7 +111,7 @@ class Sendcloud:
         It goes over `creates`: nobody repeats a POST that met a kept connection in its last moment.
         """
         request = protocol.uploads(self._panel_url, brand, access_token, pictures)
-        async with self._guards[request.call].slot() as deadline:
+        async with self._guards[request.call].slot(brand) as deadline:
             return await self._asked(self._creates, request, deadline)
 
     async def create_return(
@@ -129,7 +129,7 @@ class Sendcloud:
         request = protocol.incoming(self._panel_url, brand, access_token, new_return)
         guard = self._guards[request.call]
         witness = SendTracker(before_first_byte)
-        async with guard.slot() as deadline, guard.attempt(request, deadline) as attempt:
+        async with guard.slot(brand) as deadline, guard.attempt(request, deadline) as attempt:
             try:
                 answer = await exchange(self._creates, request, guard.bulkhead.timeouts(deadline), deadline, witness)
             except Exception as error:
@@ -143,8 +143,8 @@ class Sendcloud:
 
     async def _get(self, request: Request[T]) -> T:
         guard = self._guards[request.call]
-        async with guard.slot() as deadline:
-            return await guard.repeated(deadline, partial(self._asked, self._reads, request, deadline))
+        async with guard.slot(request.brand) as deadline:
+            return await guard.repeated(request.brand, deadline, partial(self._asked, self._reads, request, deadline))
 
     async def _asked(self, wire: Transport, request: Request[T], deadline: float) -> T:
         guard = self._guards[request.call]
@@ -156,9 +156,9 @@ class Sendcloud:
     @asynccontextmanager
     async def _open(self, request: Request[None]) -> AsyncIterator[Document]:
         guard = self._guards[request.call]
-        async with guard.slot() as deadline, AsyncExitStack() as connection:
+        async with guard.slot(request.brand) as deadline, AsyncExitStack() as connection:
             ask = partial(self._opened, request, deadline, connection)
-            yield await guard.repeated(deadline, ask)
+            yield await guard.repeated(request.brand, deadline, ask)
 
     async def _opened(self, request: Request[None], deadline: float, connection: AsyncExitStack) -> Document:
         """The document as far as its head, on a connection that is given back with the stack."""

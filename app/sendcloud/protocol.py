@@ -43,6 +43,8 @@ Method = Literal["GET", "POST"]
 
 MAX_RETRY_AFTER = 60
 """Seconds; what the upstream asks for beyond is cut."""
+RETRY_AFTER_WITHOUT_ADVICE = 5
+"""Seconds after a 429 that names none; upstream documents no Retry-After (docs/upstream.md C10)."""
 
 
 class Call(StrEnum):
@@ -70,7 +72,9 @@ class Request(Generic[T_co]):
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | AsyncIterable[bytes] | None = field(repr=False, default=None)
     answers: Mapping[int, Callable[[bytes], T_co]] = field(repr=False, default_factory=dict)
-    subject: str = field(repr=False, kw_only=True)
+    brand: str = field(repr=False, kw_only=True)
+    """Whose call it is: what fails for one shop says nothing about others."""
+    failure_key: str = field(repr=False, kw_only=True)
     """What it is about: calls about one thing that fail again and again say nothing about others."""
 
 
@@ -97,7 +101,13 @@ def settings(panel_url: str, brand: str, language: str | None = None) -> Request
     """E1. `language` is a tag like `en-GB` (docs/upstream.md C15)."""
     url = portal_url(panel_url, brand) + (f"?{urlencode({'language': language})}" if language else "")
     return Request(
-        Call.SETTINGS, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.SETTINGS)}, subject=brand
+        Call.SETTINGS,
+        "GET",
+        url,
+        _HEADERS,
+        answers={200: partial(answers.read, answers.SETTINGS)},
+        brand=brand,
+        failure_key=brand,
     )
 
 
@@ -106,7 +116,13 @@ def outgoing(panel_url: str, brand: str, identifier: str, postal_code: str) -> R
     query = urlencode({"postal_code": postal_code, "identifier": identifier}, quote_via=quote)
     url = f"{portal_url(panel_url, brand)}/outgoing?{query}"
     return Request(
-        Call.OUTGOING, "GET", url, _HEADERS, answers={200: partial(answers.read, answers.OUTGOING)}, subject=identifier
+        Call.OUTGOING,
+        "GET",
+        url,
+        _HEADERS,
+        answers={200: partial(answers.read, answers.OUTGOING)},
+        brand=brand,
+        failure_key=identifier,
     )
 
 
@@ -132,7 +148,8 @@ def uploads(panel_url: str, brand: str, access_token: str, pictures: Sequence[Pi
         },
         _form(parts, end),
         {201: partial(answers.uploaded, names)},
-        subject=access_token,
+        brand=brand,
+        failure_key=access_token,
     )
 
 
@@ -162,7 +179,8 @@ def incoming(panel_url: str, brand: str, access_token: str, new_return: NewRetur
         _HEADERS | {"Authorization": f"Bearer {access_token}", "Content-Type": "application/json"},
         new_return.model_dump_json(exclude_none=True).encode(),
         dict.fromkeys(range(200, 300), partial(answers.created, panel_url, brand)),
-        subject=str(new_return.outgoing_parcel),
+        brand=brand,
+        failure_key=str(new_return.outgoing_parcel),
     )
 
 
@@ -178,22 +196,23 @@ def polling(panel_url: str, brand: str, token: str) -> Request[LabelStatus]:
             202: lambda _: LabelPending(),
             500: lambda _: LabelFailed(),
         },
-        subject=token,
+        brand=brand,
+        failure_key=token,
     )
 
 
 def download(panel_url: str, brand: str, token: str) -> Request[None]:
     """E6. The answer is streamed, never decoded."""
     url = f"{portal_url(panel_url, brand)}/label/download?{urlencode({'token': token})}"
-    return Request(Call.DOWNLOAD, "GET", url, _DOCUMENT_HEADERS, subject=token)
+    return Request(Call.DOWNLOAD, "GET", url, _DOCUMENT_HEADERS, brand=brand, failure_key=token)
 
 
-def customs(panel_url: str, path: str) -> Request[None]:
+def customs(panel_url: str, brand: str, path: str) -> Request[None]:
     """The customs declaration at a path that `customs_path` accepted; streamed as well."""
-    return Request(Call.CUSTOMS, "GET", panel_url + path, _DOCUMENT_HEADERS, subject=path)
+    return Request(Call.CUSTOMS, "GET", panel_url + path, _DOCUMENT_HEADERS, brand=brand, failure_key=path)
 
 
-def service_points(base_url: str, token: str, query: ServicePointQuery) -> Request[list[ServicePoint]]:
+def service_points(base_url: str, brand: str, token: str, query: ServicePointQuery) -> Request[list[ServicePoint]]:
     """S1. The token goes into the query, as the Return Portal's guide says."""
     asked = {
         "country": query.country,
@@ -205,21 +224,25 @@ def service_points(base_url: str, token: str, query: ServicePointQuery) -> Reque
     }
     url = f"{base_url}/service-points?{urlencode({name: value for name, value in asked.items() if value is not None})}"
     found = {200: partial(answers.read, answers.SERVICE_POINTS)}
-    return Request(Call.SERVICE_POINTS, "GET", url, _HEADERS, answers=found, subject=token)
+    return Request(Call.SERVICE_POINTS, "GET", url, _HEADERS, answers=found, brand=brand, failure_key=token)
 
 
-def service_point(base_url: str, token: str, service_point_id: int) -> Request[ServicePoint]:
+def service_point(base_url: str, brand: str, token: str, service_point_id: int) -> Request[ServicePoint]:
     """S2."""
     url = f"{base_url}/service-points/{service_point_id}?{urlencode({'access_token': token})}"
     found = {200: partial(answers.read, answers.SERVICE_POINT)}
-    return Request(Call.SERVICE_POINT, "GET", url, _HEADERS, answers=found, subject=str(service_point_id))
+    return Request(
+        Call.SERVICE_POINT, "GET", url, _HEADERS, answers=found, brand=brand, failure_key=str(service_point_id)
+    )
 
 
-def availability(base_url: str, token: str, service_point_id: int) -> Request[bool]:
+def availability(base_url: str, brand: str, token: str, service_point_id: int) -> Request[bool]:
     """S3. The answer is a bare boolean."""
     url = f"{base_url}/service-points/{service_point_id}/check-availability?{urlencode({'access_token': token})}"
     found = {200: partial(answers.read, answers.AVAILABILITY)}
-    return Request(Call.AVAILABILITY, "GET", url, _HEADERS, answers=found, subject=str(service_point_id))
+    return Request(
+        Call.AVAILABILITY, "GET", url, _HEADERS, answers=found, brand=brand, failure_key=str(service_point_id)
+    )
 
 
 # Answers
@@ -296,13 +319,13 @@ def _error_code(body: bytes) -> str | None:
             return None
 
 
-def _retry_after(headers: Mapping[str, str]) -> int | None:
+def _retry_after(headers: Mapping[str, str]) -> int:
     """Seconds, counted from the upstream's own clock where it names a date; undocumented (docs/upstream.md C10)."""
     value = headers.get("retry-after", "")
     if re.fullmatch(r"[0-9]{1,9}", value):
-        return min(int(value), MAX_RETRY_AFTER)
+        return min(int(value), MAX_RETRY_AFTER) or RETRY_AFTER_WITHOUT_ADVICE
     try:
         seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
     except (ValueError, TypeError, OverflowError):
-        return None
-    return max(0, min(int(seconds), MAX_RETRY_AFTER))
+        return RETRY_AFTER_WITHOUT_ADVICE
+    return max(0, min(int(seconds), MAX_RETRY_AFTER)) or RETRY_AFTER_WITHOUT_ADVICE

@@ -111,8 +111,8 @@ async def get_service_point(
     now = await services.parcel_limit.spend(session.scope, 2)
     token = session.outgoing.service_points_token
     point, available = await asyncio.gather(
-        services.sendcloud.service_point(token, service_point_id),
-        services.sendcloud.service_point_available(token, service_point_id),
+        services.sendcloud.service_point(session.brand, token, service_point_id),
+        services.sendcloud.service_point_available(session.brand, token, service_point_id),
     )
     answer = FreshServicePoint(**dict(enrichment.service_point(point, now)), available=available)
     return Response(answer.model_dump_json(), media_type="application/json")

@@ -1,7 +1,8 @@
 """Service points near a place: searched once for everybody around, measured from the exact place."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from pydantic import TypeAdapter
@@ -70,11 +71,13 @@ class ServicePoints:
         )
 
         key = f"points|{search.brand}|{search.country}|{centre.latitude},{centre.longitude}|{reach}|"
-        cached = await self._shared(key + ",".join(query.carriers), token, query, scope)
+        cached = await self._shared(
+            key + ",".join(query.carriers), partial(self._sendcloud.service_points, search.brand, token, query), scope
+        )
         found = measured(_POINTS.validate_json(cached.value), search.place)
         return Nearby([point for point in found if (point.distance or 0) <= search.radius], cached.stale, cached.now)
 
-    async def _shared(self, key: str, token: str, query: ServicePointQuery, scope: str) -> Cached:
+    async def _shared(self, key: str, ask: Callable[[], Awaitable[list[ServicePoint]]], scope: str) -> Cached:
         """The answer of one upstream call for all; a token that was refused costs its own session alone."""
         while True:
             asked = False
@@ -82,7 +85,7 @@ class ServicePoints:
             async def fetch() -> bytes:
                 nonlocal asked
                 asked = True
-                return _POINTS.dump_json(await self._sendcloud.service_points(token, query))
+                return _POINTS.dump_json(await ask())
 
             try:
                 return await self._cache.get(key, fetch, self._freshness, scope)

@@ -180,7 +180,9 @@ class Flows:
         found = await self.labels.current(session.scope, return_id)
         if found.record.customs_path is None:
             raise CustomsDeclarationNotFound(f"the return is {found.record.state}")
-        source = partial(self._counted, session, partial(self.sendcloud.open_customs, found.record.customs_path))
+        source = partial(
+            self._counted, session, partial(self.sendcloud.open_customs, session.brand, found.record.customs_path)
+        )
         async with self.documents.open(session.scope, return_id + "-customs", source) as delivery:
             yield delivery
 

@@ -18,6 +18,7 @@ STORE_CALLS = Histogram(
 STORE_CONNECTIONS = Gauge("bff_store_connections_in_use", "Connections to Redis in use.", registry=REGISTRY)
 TASKS = Gauge("bff_tasks", "Tasks on the event loop.", registry=REGISTRY)
 BREAKER = Gauge("bff_upstream_breaker", "0 closed, 1 one call may try, 2 open.", ["lane"], registry=REGISTRY)
+OPEN_BRANDS = Gauge("bff_upstream_brands_refused", "Brands whose breaker is not closed.", ["lane"], registry=REGISTRY)
 RUNNING = Gauge("bff_upstream_running", "Upstream calls under way, waiting ones included.", ["lane"], registry=REGISTRY)
 CALLS = Histogram(
     "bff_upstream_seconds",

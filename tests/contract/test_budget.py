@@ -18,7 +18,7 @@ async def two_stores(valkey: Valkey) -> AsyncIterator[list[Store]]:
     """Two clients of a database that nobody else uses, for two replicas."""
     url = valkey.url.removesuffix("0") + "9"
     stores = [Store.connect(url) for _ in range(2)]
-    for key in ("GET", "POST", "burst"):
+    for key in ("GET", "POST", "burst", "create", "lookup", "poll", "service_points"):
         await stores[0].delete(f"q:{{upstream}}:{key}")
     yield stores
     for store in stores:
@@ -42,16 +42,16 @@ async def granted(*turns: asyncio.Task[None]) -> int:
 async def test_replicas_share_what_there_is(stores: list[Store], limits: dict[str, int], expected: int) -> None:
     """However many ask at once on however many replicas, the limits hold together."""
     fleet = budgets(stores, **limits)
-    turns = [asyncio.create_task(budget.turn("GET", 0.3)) for budget in fleet * 20]
+    turns = [asyncio.create_task(budget.turn("lookup", "GET", 0.3)) for budget in fleet * 20]
     assert await granted(*turns) == expected
 
 
 async def test_reads_and_writes_share_the_second_and_not_the_minute(stores: list[Store]) -> None:
     """Used-up reads leave the writes alone, and both together keep to the burst."""
     one, other = budgets(stores, reads=2, burst=4)
-    reads = [asyncio.create_task(one.turn("GET", 0.2)) for _ in range(5)]
+    reads = [asyncio.create_task(one.turn("lookup", "GET", 0.2)) for _ in range(5)]
     assert await granted(*reads) == 2
-    writes = [asyncio.create_task(other.turn("POST", 0.2)) for _ in range(5)]
+    writes = [asyncio.create_task(other.turn("create", "POST", 0.2)) for _ in range(5)]
     assert await granted(*writes) == 2
 
 
@@ -61,7 +61,7 @@ async def test_who_has_patience_gets_a_turn(stores: list[Store]) -> None:
     order: list[int] = []
 
     async def ask(number: int) -> None:
-        await one.turn("GET", 3)
+        await one.turn("lookup", "GET", 3)
         order.append(number)
 
     started = time.monotonic()
@@ -73,10 +73,10 @@ async def test_who_has_patience_gets_a_turn(stores: list[Store]) -> None:
 async def test_who_has_to_wait_too_long_hears_it_at_once(stores: list[Store]) -> None:
     """With the minute used up nobody is kept, and everybody is told how long it takes."""
     one, other = budgets(stores, writes=1)
-    await one.turn("POST", 1)
+    await one.turn("create", "POST", 1)
     started = time.monotonic()
     with pytest.raises(UpstreamUnavailable) as caught:
-        await other.turn("POST", 5)
+        await other.turn("create", "POST", 5)
     assert time.monotonic() - started < 1
     assert 55 < (caught.value.retry_after or 0) <= 65
 
@@ -84,19 +84,27 @@ async def test_who_has_to_wait_too_long_hears_it_at_once(stores: list[Store]) ->
 async def test_a_turn_that_was_not_taken_costs_nothing(stores: list[Store]) -> None:
     """Whoever the burst turns away has not used up any of the minute."""
     one, _ = budgets(stores, reads=50, burst=1)
-    turns = [asyncio.create_task(one.turn("GET", 0.1)) for _ in range(20)]
+    turns = [asyncio.create_task(one.turn("lookup", "GET", 0.1)) for _ in range(20)]
     assert await granted(*turns) == 1
     assert (await stores[1].spend("q:{upstream}:GET", 0, Limit(50, 60))).remaining == 49
 
 
-async def test_a_pause_holds_for_every_replica_and_one_kind(stores: list[Store]) -> None:
-    """What one replica was told by the upstream, the others obey; the other kind of calls goes on."""
+async def test_a_pause_holds_for_every_replica_and_one_class(stores: list[Store]) -> None:
+    """A class that one replica was told to leave alone is left alone by the others; all other classes go on."""
     one, other = budgets(stores)
-    await one.pause("GET", 30)
+    await one.pause("lookup", 30)
     with pytest.raises(UpstreamUnavailable) as caught:
-        await other.turn("GET", 1)
+        await other.turn("lookup", "GET", 1)
     assert 28 < (caught.value.retry_after or 0) <= 30
-    await other.turn("POST", 1)
+    await other.turn("service_points", "GET", 1)
+    await other.turn("create", "POST", 1)
+
+
+async def test_classes_share_the_minute(stores: list[Store]) -> None:
+    """Reads of different classes count together."""
+    one, other = budgets(stores, reads=3)
+    turns = [budget.turn(name, "GET", 0.2) for budget in (one, other) for name in ("lookup", "poll", "service_points")]
+    assert await granted(*[asyncio.create_task(turn) for turn in turns]) == 3
 
 
 async def test_nobody_calls_without_the_store() -> None:
@@ -104,6 +112,6 @@ async def test_nobody_calls_without_the_store() -> None:
     store = Store.connect(f"redis://127.0.0.1:{free_port()}/0")
     (budget,) = budgets([store])
     with pytest.raises(StoreUnavailable):
-        await budget.turn("GET", 1)
-    await budget.pause("GET", 1)
+        await budget.turn("lookup", "GET", 1)
+    await budget.pause("lookup", 1)
     await store.aclose()

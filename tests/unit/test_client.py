@@ -133,11 +133,11 @@ async def test_service_points_are_searched_and_asked_one_by_one(sendcloud: Sendc
     upstream.get(f"{POINTS}/service-points/20000001").mock(sample("service_point-200.json"))
     upstream.get(f"{POINTS}/service-points/20000001/check-availability").mock(sample("availability-200.json"))
     upstream.get(f"{POINTS}/service-points/1").mock(sample("service_point-404.json"))
-    assert len(await sendcloud.service_points(TOKEN, ServicePointQuery(country="NL"))) == 2
-    assert (await sendcloud.service_point(TOKEN, 20000001)).carrier == "postnl"
-    assert await sendcloud.service_point_available(TOKEN, 20000001) is True
+    assert len(await sendcloud.service_points("my-shop", TOKEN, ServicePointQuery(country="NL"))) == 2
+    assert (await sendcloud.service_point("my-shop", TOKEN, 20000001)).carrier == "postnl"
+    assert await sendcloud.service_point_available("my-shop", TOKEN, 20000001) is True
     with pytest.raises(ServicePointNotFound):
-        await sendcloud.service_point(TOKEN, 1)
+        await sendcloud.service_point("my-shop", TOKEN, 1)
 
 
 async def test_documents_are_opened_by_token_and_by_path(sendcloud: Sendcloud, upstream: respx.Router) -> None:
@@ -148,7 +148,7 @@ async def test_documents_are_opened_by_token_and_by_path(sendcloud: Sendcloud, u
         assert (document.length, [chunk async for chunk in document]) == (4, [b"%PDF"])
     async with AsyncExitStack() as stack:
         with pytest.raises(UpstreamRejected, match=r"customs answered 404 \(not_found\)"):
-            await stack.enter_async_context(sendcloud.open_customs("/brand/my-shop/return-portal/customs/1"))
+            await stack.enter_async_context(sendcloud.open_customs("my-shop", "/brand/my-shop/return-portal/customs/1"))
 
 
 @pytest.mark.parametrize("announced", ["4x", "-1", "4, 4", "", "٤"])

@@ -70,7 +70,7 @@ def check_customs(url: str, panel: str) -> None:
     """A customs path is taken from nothing but a URL below our portal, and the call that it makes is that URL."""
     path = customs_path(url, panel, BRAND)
     if path is not None:
-        portal, rebuilt = portal_url(panel, BRAND), protocol.customs(panel, path).url
+        portal, rebuilt = portal_url(panel, BRAND), protocol.customs(panel, BRAND, path).url
         assert rebuilt == url
         assert rebuilt.startswith(f"{portal}/")
         assert urljoin(panel, rebuilt) == rebuilt

@@ -71,10 +71,10 @@ def requests() -> Mapping[Call, Request[object]]:
         protocol.incoming(PANEL, BRAND, "access", NEW_RETURN),
         protocol.polling(PANEL, BRAND, "poll"),
         protocol.download(PANEL, BRAND, "download"),
-        protocol.customs(PANEL, "/brand/my-shop/return-portal/customs/1"),
-        protocol.service_points(POINTS, "points", ServicePointQuery(country="NL")),
-        protocol.service_point(POINTS, "points", 1),
-        protocol.availability(POINTS, "points", 1),
+        protocol.customs(PANEL, "my-shop", "/brand/my-shop/return-portal/customs/1"),
+        protocol.service_points(POINTS, "my-shop", "points", ServicePointQuery(country="NL")),
+        protocol.service_point(POINTS, "my-shop", "points", 1),
+        protocol.availability(POINTS, "my-shop", "points", 1),
     ]
     return {request.call: request for request in made}
 
@@ -389,24 +389,24 @@ def test_of_an_error_body_only_the_code_is_read(body: bytes, code: str) -> None:
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
-        ({}, None),
+        ({}, 5),
         ({"retry-after": "7"}, 7),
-        ({"retry-after": "0"}, 0),
+        ({"retry-after": "0"}, 5),
         ({"retry-after": "61"}, 60),
         ({"retry-after": "999999999"}, 60),
-        ({"retry-after": "9" * 5000}, None),
-        ({"retry-after": "-1"}, None),
-        ({"retry-after": "1.5"}, None),
-        ({"retry-after": "soon"}, None),
+        ({"retry-after": "9" * 5000}, 5),
+        ({"retry-after": "-1"}, 5),
+        ({"retry-after": "1.5"}, 5),
+        ({"retry-after": "soon"}, 5),
         ({"retry-after": "Mon, 01 Jan 2029 00:00:09 GMT", "date": "Mon, 01 Jan 2029 00:00:00 GMT"}, 9),
-        ({"retry-after": "Mon, 01 Jan 2029 00:00:00 GMT", "date": "Mon, 01 Jan 2029 00:00:09 GMT"}, 0),
+        ({"retry-after": "Mon, 01 Jan 2029 00:00:00 GMT", "date": "Mon, 01 Jan 2029 00:00:09 GMT"}, 5),
         ({"retry-after": "Mon, 01 Jan 2030 00:00:00 GMT", "date": "Mon, 01 Jan 2029 00:00:00 GMT"}, 60),
-        ({"retry-after": "Mon, 01 Jan 2029 00:00:09 GMT"}, None),
-        ({"retry-after": "Mon, 01 Jan 2029 00:00:09 -0000", "date": "Mon, 01 Jan 2029 00:00:00 GMT"}, None),
+        ({"retry-after": "Mon, 01 Jan 2029 00:00:09 GMT"}, 5),
+        ({"retry-after": "Mon, 01 Jan 2029 00:00:09 -0000", "date": "Mon, 01 Jan 2029 00:00:00 GMT"}, 5),
     ],
 )
-def test_retry_after_is_seconds_up_to_a_minute(headers: dict[str, str], seconds: int | None) -> None:
-    """A date counts from the upstream's own clock; what cannot be read is absent."""
+def test_retry_after_is_seconds_up_to_a_minute(headers: dict[str, str], seconds: int) -> None:
+    """A date counts from the upstream's own clock; what cannot be read, or is no time at all, is five seconds."""
     assert refusal(Call.OUTGOING, 429, headers=headers).retry_after == seconds
 
 

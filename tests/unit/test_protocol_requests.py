@@ -15,7 +15,7 @@ PORTAL = f"{PANEL}/brand/my-shop/return-portal"
 
 
 @pytest.mark.parametrize(
-    ("call", "url", "subject"),
+    ("call", "url", "failure_key"),
     [
         (Call.SETTINGS, PORTAL, "my-shop"),
         (Call.OUTGOING, f"{PORTAL}/outgoing?postal_code=5611%20AA&identifier=A-1001", "A-1001"),
@@ -29,10 +29,11 @@ PORTAL = f"{PANEL}/brand/my-shop/return-portal"
         (Call.AVAILABILITY, f"{POINTS}/service-points/1/check-availability?access_token=points", "1"),
     ],
 )
-def test_a_request_goes_to_its_documented_place(call: Call, url: str, subject: str) -> None:
-    """Paths and parameters are those of openapi/sendcloud.yaml; it knows what it is about."""
+def test_a_request_goes_to_its_documented_place(call: Call, url: str, failure_key: str) -> None:
+    """Paths and parameters are those of openapi/sendcloud.yaml; it knows whose call it is and what it is about."""
     request = requests()[call]
-    assert (request.call, request.url, request.subject) == (call, url, subject)
+    assert (request.call, request.url, request.failure_key) == (call, url, failure_key)
+    assert request.brand == "my-shop"
     assert request.method == ("POST" if call in {Call.UPLOADS, Call.INCOMING} else "GET")
 
 
@@ -88,7 +89,7 @@ def test_a_brand_stays_one_segment(brand: str) -> None:
 def test_a_search_sends_what_was_asked_and_nothing_else() -> None:
     """Carriers go as a comma list, and what is absent stays absent."""
     query = ServicePointQuery(country="NL", latitude=51.4416, longitude=5.4697, radius=5000, carriers=("postnl", "dpd"))
-    asked = parse_qs(urlsplit(protocol.service_points(POINTS, "points", query).url).query)
+    asked = parse_qs(urlsplit(protocol.service_points(POINTS, "my-shop", "points", query).url).query)
     assert asked == {
         "country": ["NL"],
         "latitude": ["51.441600"],
@@ -102,7 +103,7 @@ def test_a_search_sends_what_was_asked_and_nothing_else() -> None:
 def test_coordinates_near_zero_are_plain_decimals() -> None:
     """Greenwich and the equator are places too."""
     query = ServicePointQuery(country="GB", latitude=0.0, longitude=0.00001)
-    assert "latitude=0.000000&longitude=0.000010&" in protocol.service_points(POINTS, "t", query).url
+    assert "latitude=0.000000&longitude=0.000010&" in protocol.service_points(POINTS, "my-shop", "t", query).url
 
 
 def test_requests_show_neither_tokens_nor_addresses() -> None:

@@ -16,7 +16,7 @@ from app.errors import BadUpstream, BffError, ReturnOutcomeUnknown, StoreUnavail
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.policy.breaker import FAILURES_IN_A_ROW, State
 from app.sendcloud.policy.bulkheads import Deadlines
-from app.sendcloud.policy.call_policy import RETRY_RESERVE, guards
+from app.sendcloud.policy.call_policy import LONGEST_PAUSE, RETRY_RESERVE, guards
 from app.sendcloud.protocol import Call, Method, Picture
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.unlimited import Seen, Unlimited, unlimited
@@ -198,7 +198,7 @@ async def test_second_tries_are_few() -> None:
         raise error
 
     deadline = asyncio.get_running_loop().time() + 5
-    await asyncio.gather(*[guard.repeated(deadline, ask) for _ in range(100)], return_exceptions=True)
+    await asyncio.gather(*[guard.repeated("my-shop", deadline, ask) for _ in range(100)], return_exceptions=True)
     assert 100 < asked <= 120 + RETRY_RESERVE
 
 
@@ -285,14 +285,23 @@ async def test_an_open_breaker_keeps_a_creation_from_beginning() -> None:
     ],
 )
 async def test_a_busy_upstream_is_left_alone(headers: dict[str, str], seconds: int) -> None:
-    """All calls of this kind pause as long as it says, a minute at most, and some seconds where it says nothing."""
+    """What a 429 was about waits as long as it says, a minute at most, and some seconds where it says nothing."""
     stage = Stage(httpx.Response(429, headers=headers))
-    for call in (stage.settings, stage.upload):
+    for _ in range(2):
         with pytest.raises(UpstreamUnavailable) as caught:
-            await call()
+            await stage.settings()
         assert caught.value.retry_after == seconds
-    assert stage.quota.pauses == [("GET", seconds), ("POST", seconds)]
-    assert stage.upstream.calls == 2
+    assert (stage.upstream.calls, stage.quota.pauses) == (1, [])
+
+
+async def test_a_busy_answer_about_one_order_silences_nobody_else() -> None:
+    """After a 429 about one order others are looked up; the whole class pauses once several were told to wait."""
+    stage = Stage(httpx.Response(429, headers={"retry-after": "60"}))
+    for calls in (1, 2, 3):
+        with pytest.raises(UpstreamUnavailable):
+            await stage.outgoing()
+        assert stage.upstream.calls == calls
+        assert stage.quota.pauses == ([("lookup", LONGEST_PAUSE)] if calls == 3 else [])
 
 
 class Closed(Unlimited):
@@ -303,7 +312,7 @@ class Closed(Unlimited):
         self._error = error
 
     @override
-    async def turn(self, method: Method, patience: float) -> None:
+    async def turn(self, call_class: str, method: Method, patience: float) -> None:
         raise self._error
 
 

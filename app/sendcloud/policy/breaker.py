@@ -9,7 +9,7 @@ WINDOW_SECONDS = 10.0
 LEAST_CALLS = 20
 """Within the window, before a share of failures means anything."""
 FAILED_SHARE = 0.5
-FAILURES_OF_ONE_SUBJECT = 2
+FAILURES_OF_ONE_KEY = 2
 """A call and its second try; more of them say something about what was asked and nothing about the upstream."""
 OPEN_SECONDS = 5.0
 PROBE_SECONDS = 1.0
@@ -31,7 +31,7 @@ class Breaker:
     """
 
     def __init__(self) -> None:
-        self._era = 0
+        self._generation = 0
         self._open_until: float | None = None
         self._probing = False
         self._failed_probe: Hashable = None
@@ -55,20 +55,23 @@ class Breaker:
     def begin(self) -> int:
         """Takes note of a call that need not wait; the number belongs to its end."""
         self._probing = self._open_until is not None
-        return self._era
+        return self._generation
 
-    def end(self, era: int, now: float, subject: Hashable, *, ok: bool | None) -> None:
-        """Takes note of how the call about `subject` ended; None means that it tells nothing about the upstream."""
+    def end(self, generation: int, now: float, failure_key: Hashable, *, ok: bool | None) -> None:
+        """Takes note of how the call ended; None means that it tells nothing about the upstream.
+
+        Failures with one `failure_key` are about one thing.
+        """
         # Calls that began before the breaker opened or closed are old news.
-        if era != self._era:
+        if generation != self._generation:
             return
-        if ok is None or (not ok and subject == self._failed_probe):
+        if ok is None or (not ok and failure_key == self._failed_probe):
             self._probing = False
         elif self._open_until is None:
-            self._count(now, None if ok else subject)
+            self._count(now, None if ok else failure_key)
         else:
             self._turn(None if ok else now + OPEN_SECONDS)
-            self._failed_probe = None if ok else subject
+            self._failed_probe = None if ok else failure_key
 
     def _count(self, now: float, failed: Hashable) -> None:
         self._recent.append((now, failed))
@@ -86,11 +89,11 @@ class Breaker:
 
     def _turn(self, open_until: float | None) -> None:
         self._open_until = open_until
-        self._era += 1
+        self._generation += 1
         self._probing = False
         self._failed_in_a_row.clear()
         self._recent.clear()
 
 
 def _counted(failures: Counter[Hashable]) -> int:
-    return sum(min(each, FAILURES_OF_ONE_SUBJECT) for each in failures.values())
+    return sum(min(each, FAILURES_OF_ONE_KEY) for each in failures.values())

@@ -10,16 +10,18 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from app.errors import BadUpstream, BffError, ReturnOutcomeUnknown, UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from app.sendcloud.policy.breaker import Breaker, State
+from app.sendcloud.policy.brand_breakers import BrandBreakers
+from app.sendcloud.policy.breaker import State
 from app.sendcloud.policy.bulkheads import Bulkhead, Deadlines, bulkheads
+from app.sendcloud.policy.busy_signals import BusySignals
 from app.sendcloud.protocol import Call, Method, Request
 
 T = TypeVar("T")
 
 PATIENCE = 1.5
 """Seconds a call waits for its turn at most; never more than half of what its deadline leaves."""
-PAUSE_WITHOUT_ADVICE = 5
-"""Seconds without calls after a 429 that names none; upstream documents no Retry-After (docs/upstream.md C10)."""
+LONGEST_PAUSE = 20
+"""Seconds that a whole class pauses at most, whatever a 429 asks for: a wrong one must not silence every shop."""
 RETRY_PAUSE = (0.05, 0.25)
 """Seconds between two tries, from and to."""
 RETRY_SHARE = 0.2
@@ -34,16 +36,16 @@ REFUSALS = range(400, 500)
 class Quota(Protocol):
     """How often the upstream may be called; reads and writes have quotas of their own."""
 
-    async def turn(self, method: Method, patience: float) -> None:
-        """Returns when this call may be made, within `patience` seconds.
+    async def turn(self, call_class: str, method: Method, patience: float) -> None:
+        """Returns when a call of this class may be made, within `patience` seconds.
 
         Raises:
             UpstreamUnavailable: not that soon; nothing was used up.
             StoreUnavailable: nobody knows.
         """
 
-    async def pause(self, method: Method, seconds: float) -> None:
-        """Lets nobody call for that long, as the upstream wishes."""
+    async def pause(self, call_class: str, seconds: float) -> None:
+        """Lets no replica make calls of this class for that long, as the upstream wishes."""
 
 
 class Observer(Protocol):
@@ -106,22 +108,28 @@ class CallPolicy:
         self.bulkhead = bulkhead
         self._quota = quota
         self._observer = observer
-        self._breaker = Breaker()
+        self._breakers = BrandBreakers()
+        self._busy = BusySignals()
         self._retries = RETRY_RESERVE
 
     @property
     def state(self) -> State:
         """Where the breaker stands."""
-        return self._breaker.state(_now())
+        return self._breakers.state(_now())
 
-    def slot(self) -> AbstractAsyncContextManager[float]:
+    @property
+    def open_brands(self) -> int:
+        """For how many brands the breaker is not closed."""
+        return self._breakers.open_brands(_now())
+
+    def slot(self, brand: str) -> AbstractAsyncContextManager[float]:
         """A place in the bulkhead, as the deadline of all that happens in it.
 
         Raises:
             UpstreamUnavailable: the breaker is open, or the bulkhead is full.
         """
         # Before the bulkhead: it may be full of calls that hang, and nobody has to wait for those.
-        self._check()
+        self._check(brand)
         return self.bulkhead.slot()
 
     @asynccontextmanager
@@ -129,30 +137,32 @@ class CallPolicy:
         """One try, begun when its turn has come.
 
         Raises:
-            UpstreamUnavailable: the breaker is open, or the quota has no room; no byte has left.
+            UpstreamUnavailable: the breaker is open, the upstream wants to be asked later, or the quota has no room; no
+                byte has left.
         """
-        self._check()
-        era = self._breaker.begin()
-        attempt, outcome = Attempt(), Outcome.ABANDONED
+        self._check(request.brand, request)
+        begun = self._breakers.begin(request.brand)
+        attempt, outcome, connected = Attempt(), Outcome.ABANDONED, True
         try:
-            await self._quota.turn(request.method, min(PATIENCE, (deadline - _now()) / 2))
+            await self._quota.turn(self.bulkhead.name, request.method, min(PATIENCE, (deadline - _now()) / 2))
             attempt.started = _now()
             yield attempt
             outcome = Outcome.ANSWERED
         except BffError as error:
             outcome = attempt.outcome(error)
+            connected = attempt.status is not None or not isinstance(error, UpstreamUnavailable)
             if outcome is Outcome.BUSY:
-                error.retry_after = error.retry_after or PAUSE_WITHOUT_ADVICE
-                await self._quota.pause(request.method, error.retry_after)
+                await self._pause(request, error.retry_after or 0)
             if isinstance(error, UpstreamError):
                 error.passing |= attempt.status in PASSING_STATUSES
             raise
         finally:
-            self._breaker.end(era, _now(), hash(request.subject), ok=_OK.get(outcome, True))
+            key, ok = hash(request.failure_key), _OK.get(outcome, True)
+            self._breakers.end(begun, _now(), (key, request.brand if connected else key), ok=ok)
             if attempt.started is not None:
                 self._observer.called(self.bulkhead.name, outcome, _now() - attempt.started)
 
-    async def repeated(self, deadline: float, ask: Callable[[], Awaitable[T]]) -> T:
+    async def repeated(self, brand: str, deadline: float, ask: Callable[[], Awaitable[T]]) -> T:
         """What `ask` brings, called once more after a failure that may pass. Not for what must not happen twice."""
         self._retries = min(RETRY_RESERVE, self._retries + RETRY_SHARE)
         pause = random.uniform(*RETRY_PAUSE)  # noqa: S311  spreads load, guards nothing
@@ -160,18 +170,25 @@ class CallPolicy:
             return await ask()
         except UpstreamError as error:
             again_at = _now() + pause
-            if not error.passing or again_at >= deadline or self._breaker.wait(again_at) or self._retries < 1:
+            if not error.passing or again_at >= deadline or self._breakers.wait(brand, again_at) or self._retries < 1:
                 raise
         self._retries -= 1
         self._observer.retried(self.bulkhead.name)
         await asyncio.sleep(pause)
         return await ask()
 
-    def _check(self) -> None:
-        wait = self._breaker.wait(_now())
+    async def _pause(self, request: Request[object], seconds: float) -> None:
+        """Leaves the upstream alone as long as a 429 asks: about this, and about everything once several were told."""
+        if self._busy.note(request.failure_key, _now(), seconds):
+            await self._quota.pause(self.bulkhead.name, min(seconds, LONGEST_PAUSE))
+
+    def _check(self, brand: str, request: Request[object] | None = None) -> None:
+        wait = self._breakers.wait(brand, _now())
+        if request and not wait:
+            wait = self._busy.wait(request.failure_key, _now())
         if wait:
             self._observer.called(self.bulkhead.name, Outcome.NOT_TRIED, 0)
-            raise UpstreamUnavailable(f"too many failures of {self.bulkhead.name} calls", retry_after=math.ceil(wait))
+            raise UpstreamUnavailable(f"no {self.bulkhead.name} calls for a while", retry_after=math.ceil(wait))
 
 
 def guards(deadlines: Deadlines, quota: Quota, observer: Observer) -> Mapping[Call, CallPolicy]:
