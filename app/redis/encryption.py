@@ -3,12 +3,14 @@
 import base64
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import ValidationError
 
 from app.errors import StoreUnavailable
 
@@ -21,6 +23,16 @@ ANOTHER_KEY_SECONDS = 30
 
 class RecordUnreadable(StoreUnavailable):
     """A record is there, and none of our keys opens it: we cannot tell what it says."""
+
+
+@contextmanager
+def parsing() -> Iterator[None]:
+    """Turns a record that its model refuses into `RecordUnreadable`: it is there, so it never counts as absent."""
+    try:
+        yield
+    except ValidationError:
+        # `from None`: the cause quotes the record.
+        raise RecordUnreadable("a record of another form") from None
 
 
 def seal(key: bytes, plaintext: bytes, context: str) -> bytes:

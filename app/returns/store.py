@@ -23,7 +23,7 @@ from app.errors import (
 )
 from app.models import Return, ReturnState
 from app.redis.derived_values import DerivedValues
-from app.redis.encryption import Keyring, RecordUnreadable
+from app.redis.encryption import Keyring, RecordUnreadable, parsing
 from app.redis.store import Change, Store, Versioned
 from app.returns.claims import (
     AFTER_FIRST_BYTE,
@@ -332,7 +332,8 @@ class Returns:
         claims, used = pair
         if not used.revision:
             return None
-        use = KeyRecord.model_validate_json(used.value)
+        with parsing():
+            use = KeyRecord.model_validate_json(used.value)
         if use.return_id not in expire_leases(_loaded(claims), now):
             return None
         if not use.is_of(self._sealed(scope, fingerprints)):
@@ -341,7 +342,8 @@ class Returns:
 
     def _opened(self, scope: str, return_id: str, kept: Versioned) -> ReturnRecord:
         def opened() -> ReturnRecord:
-            return ReturnRecord.loaded(self._keyring.unseal(kept.value, scope, _context(return_id)))
+            with parsing():
+                return ReturnRecord.loaded(self._keyring.unseal(kept.value, scope, _context(return_id)))
 
         return self._records.get((scope, return_id), kept.value, opened)
 
@@ -388,7 +390,8 @@ def _outcome_unknown(found: VersionedReturn) -> ReturnRecord:
 
 
 def _loaded(claims: Versioned) -> dict[str, Claim]:
-    return _CLAIMS.validate_json(claims.value) if claims.revision else {}
+    with parsing():
+        return _CLAIMS.validate_json(claims.value) if claims.revision else {}
 
 
 def _claims_key(scope: str) -> str:
