@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -19,12 +21,15 @@ from app.errors import (
 )
 from app.redis.shared_cache import ROOM_OF_ONE_PARCEL, Cached, FleetCache
 from app.redis.store import Store
-from tests.support.processes import Valkey, eventually
+from tests.support.processes import LOCAL, Valkey, eventually
+from tests.support.proxy import running_proxy
 from tests.support.raw_server import closed_port
 
 FRESH, NEVER_FRESH = 600.0, -1.0
 """Seconds: an answer of a moment ago is far from half that age, or beyond it (clocks tell milliseconds)."""
 PATIENCE, SHORT_PATIENCE = 5.0, 0.3
+DELAY_SECONDS = 0.06
+"""Either way between a distant replica and the store: long enough for another one to ask and to keep its answer."""
 AGE_SECONDS, FRESH_FOR_THAT_AGE = 1.0, 1.9
 """At this age an answer is past the half of this freshness, and not past the whole."""
 
@@ -115,6 +120,34 @@ async def test_one_call_for_all(fleet: Fleet) -> None:
     fleet.upstream.answers.set()
     assert set(await asyncio.gather(*calls)) == {(b"1", False)}
     assert fleet.upstream.asked == 1
+
+
+async def test_renewed_between_look_and_lock(valkey: Valkey) -> None:
+    """A replica that found nothing kept, and gets the lock once another one has kept its answer, makes no call."""
+    async with (
+        running_proxy(urlsplit(valkey.url).port or 0, DELAY_SECONDS) as far,
+        running_fleet(valkey, PATIENCE, PATIENCE) as fleet,
+        aclosing(Store.connect(f"redis://{LOCAL}:{far.port}/0")) as store,
+    ):
+        distant = FleetCache(store, patience=PATIENCE)
+        # Now the server knows the scripts, and the connection is open.
+        await distant.get(f"{fleet.key}-warm", fleet.upstream.fetch, FRESH)
+        scripts = await run_scripts(valkey)
+        call = fleet.asking(distant)
+
+        async def has_looked() -> bool:
+            return await run_scripts(valkey) > scripts
+
+        await eventually(has_looked, 5)
+        assert await fleet.get(fleet.one) == (b"2", False)
+        assert await call == (b"2", False)
+        assert fleet.upstream.asked == 2
+        await distant.aclose()
+
+
+async def run_scripts(valkey: Valkey) -> int:
+    """How many scripts the server has run."""
+    return int((await valkey.client.info("commandstats")).get("cmdstat_evalsha", {"calls": 0})["calls"])
 
 
 async def test_fresh_answer(fleet: Fleet) -> None:

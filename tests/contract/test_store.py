@@ -191,6 +191,20 @@ async def test_budget_returns(store: Store, name: str) -> None:
     assert allowance == Allowance(granted=1, remaining=1, wait=0, at=allowance.at)
 
 
+async def test_budget_counts_the_whole_window(store: Store, name: str) -> None:
+    """What was spent counts until its window has passed, however often somebody asks before that."""
+    limit = Limit(1, 1.2)
+    spent = last = await store.spend(name, 1, limit)
+
+    async def fits_again() -> bool:
+        nonlocal last
+        last = await store.spend(name, 1, limit)
+        return last.granted == 1
+
+    await eventually(fits_again, limit.window + 5)
+    assert last.at - spent.at >= limit.window
+
+
 async def test_as_much_as_fits(store: Store) -> None:
     """Some of an amount is granted if not all fits; each of several limits has to have room for it."""
     second, minute = (f"q:{{upstream}}:{secrets.token_hex(4)}" for _ in range(2))

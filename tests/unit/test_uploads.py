@@ -1,10 +1,13 @@
 """Handles of pictures: good in the session that uploaded them, and nothing anywhere else."""
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.http.session_id import SessionId
+from app.redis.encryption import seal
 from app.returns import checks
 from app.uploads.handles import handle, opened
 from tests.support.samples import body, outgoing, portal_settings
@@ -13,6 +16,9 @@ FILENAME = "1dca0000000000000000000000000000.webp"
 SESSION = SessionId.new()
 PHOTO = {"file": "up_known", "item": "shirt"}
 FILES = {"up_known": FILENAME}
+OLD_SESSION = SessionId("goldengoldengoldengold", b"golden-secret-of-32-bytes-------")
+OLD_HANDLE = "up_ATZLzRssw95Uc9ZkCaxE7GdJJNjrGQenURed9T7fhEQnIpDc-sf4y2WC8VI-nHrPP5l2kw8bXqyJAy1A1-EQYBt4"
+"""Sealed once and kept: it stands for the handles that front ends hold while another release rolls out."""
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
@@ -35,6 +41,19 @@ def test_a_handle_of_another_session() -> None:
     made, other = handle(SESSION, FILENAME), SessionId.new()
     for stranger in (other, SessionId(SESSION.key, other.secret), SessionId(other.key, SESSION.secret)):
         assert opened(stranger, [made]) == {}
+
+
+def test_a_handle_of_the_release_before() -> None:
+    """A handle that an earlier release sealed still opens: rolling a release out loses no picture."""
+    assert opened(OLD_SESSION, [OLD_HANDLE]) == {OLD_HANDLE: FILENAME}
+
+
+@pytest.mark.parametrize("context", ["session|{key}|1", "handoff|{key}|1", "upload|another|1", "upload|{key}|2", ""])
+def test_what_was_sealed_for_something_else(context: str) -> None:
+    """Not even what the session's own secret has sealed is a handle, unless it was sealed as one of this session."""
+    envelope = seal(SESSION.secret, FILENAME.encode(), context.format(key=SESSION.key))
+    text = "up_" + base64.urlsafe_b64encode(envelope).rstrip(b"=").decode()
+    assert opened(SESSION, [text]) == {}
 
 
 @pytest.mark.parametrize(
