@@ -5,6 +5,7 @@ import hashlib
 import html
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -53,18 +54,35 @@ async def test_page_of_the_description(bff: Bff) -> None:
     assert "http" not in page.text.replace("https://www.w3.org", "")
 
 
+def naming(description: dict[str, Any], code: str) -> list[str]:
+    """The calls of which an answer names this code, in the order of the description."""
+    return [
+        f"{method.upper()} {path}"
+        for path, operations in description["paths"].items()
+        for method, operation in operations.items()
+        if any(f"`{code}`" in answer["description"] for answer in operation["responses"].values())
+    ]
+
+
 @pytest.mark.parametrize("code", ALL_PROBLEM_TYPES)
 async def test_problem_pages(bff: Bff, code: str) -> None:
     """Every problem code has a page: JSON unless HTML is preferred, the same words in both, nothing from elsewhere."""
     kind = ALL_PROBLEM_TYPES[code]
+    calls = naming((await bff.http.get("/openapi.json")).json(), code)
     known = (await bff.http.get(f"/problems/{code}")).json()
-    assert known == kind._asdict() | {"calls": known["calls"]}
+    assert known == kind._asdict() | {"calls": calls}
     page = await bff.http.get(f"/problems/{code}", headers={"Accept": BROWSER})
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     words = html.unescape(re.sub("<[^>]+>", "", page.text))
-    for said in (code, str(kind.status.value), kind.title, kind.detail, kind.when, kind.front_end, *known["calls"]):
+    for said in (code, str(kind.status.value), kind.title, kind.detail, kind.when, kind.front_end, *calls):
         assert said in words
     assert re.search(r"https?:|//|src=|href=|@import|url\(", page.text) is None
+
+
+async def test_calls_of_a_problem(bff: Bff) -> None:
+    """A problem page lists the calls that can end with it, and no others."""
+    known = (await bff.http.get("/problems/label-not-ready")).json()
+    assert known["calls"] == ["GET /v1/returns/{return_id}/label"]
 
 
 async def test_policy_of_problem_pages(bff: Bff) -> None:

@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.system]
 
 PROMTOOL = shutil.which("promtool") or "/usr/bin/promtool"
 RULES = Path("deploy/prometheus/alerts.yaml")
+ALERTS = [rule["alert"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
 CREATE = 'method="POST", route="/v1/returns"'
 EPISODES = {
     "NoReplica": {},
@@ -24,6 +25,22 @@ EPISODES = {
     "BudgetUsedUp": {'bff_upstream_turn_seconds_count{method="GET", outcome="refused"}': "0+1x30"},
     "PollerUrlsForeign": {"bff_poller_urls_foreign_total": "0+1x30"},
     "EventLoopLate": {'bff_loop_lag_seconds{instance="one"}': "0.5x30"},
+    "ServerErrors": {
+        'bff_requests_total{method="GET", route="/v1/session", status="200"}': "0+90x30",
+        'bff_requests_total{method="GET", route="/v1/session", status="503"}': "0+10x30",
+    },
+    "StoreSlow": {
+        'bff_store_seconds_bucket{le="0.05", outcome="answered"}': "0+90x30",
+        'bff_store_seconds_bucket{le="0.1", outcome="answered"}': "0+100x30",
+        'bff_store_seconds_bucket{le="+Inf", outcome="answered"}': "0+100x30",
+    },
+    "UpstreamFails": {
+        'bff_upstream_seconds_count{lane="create", outcome="answered"}': "0+90x30",
+        'bff_upstream_seconds_count{lane="create", outcome="late"}': "0+5x30",
+        'bff_upstream_seconds_count{lane="create", outcome="failed"}': "0+5x30",
+    },
+    "Sheds": {'bff_shed_total{instance="one", reason="lag"}': "0+1x30"},
+    "LookupsGuessed": {'bff_lookups_refused_total{limit="order"}': "0+20x30"},
 }
 """Series that make an alert fire within a quarter of an hour, in Prometheus' notation, a value each minute."""
 QUIET = {
@@ -58,13 +75,18 @@ def test_prometheus_takes_the_rules() -> None:
     subprocess.run([PROMTOOL, "check", "rules", RULES], check=True, capture_output=True, timeout=30)
 
 
+def test_every_alert_has_its_episode() -> None:
+    """No alert is left out of what is shown to fire."""
+    assert EPISODES.keys() == set(ALERTS)
+
+
 @pytest.mark.parametrize("alert", EPISODES)
 def test_alerts_fire(tmp_path: Path, alert: str) -> None:
     """An alert fires when what it is for goes on."""
     assert firing(tmp_path, alert, EPISODES[alert])
 
 
-@pytest.mark.parametrize("alert", [rule["alert"] for rule in yaml.safe_load(RULES.read_text())["groups"][0]["rules"]])
+@pytest.mark.parametrize("alert", ALERTS)
 def test_alerts_are_quiet(tmp_path: Path, alert: str) -> None:
     """No alert fires while all is well; a breaker that stays half open because nobody calls is."""
     assert not firing(tmp_path, alert, QUIET)
