@@ -10,8 +10,13 @@ MUTANTS := .venv-mutants
 SHIPPED := var/shipped
 OPENAPI := import json; from app.main import api; print(json.dumps(api().openapi(), indent=2, ensure_ascii=False))
 
+# The tests of a file share its processes, so they run in one worker. The order is random; its seed is in the first lines.
+IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+# Without compiled files every process of a test compiles its modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help install run serve test test-system fuzz mutants soak bench check format openapi docs lock sbom audit clean
+.PHONY: help install quick lint run serve test test-system fuzz mutants soak bench check format openapi docs lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +32,15 @@ $(READY) $(AUDIT)/.ready $(MUTANTS)/.ready:
 
 install: $(READY) ## make .venv with the locked dependencies
 
+quick: lint ## a minute: style, types, import contracts and the tests that decide most
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not system" tests/unit
+
+lint: $(READY) ## style (a sentence for every test included), types, import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
 run: $(READY) ## the whole journey on this machine: Valkey, the sandbox upstream and the BFF (PORT=8000)
 	@$(BIN)/python -m app.sandbox --port $(PORT)
 
@@ -35,12 +49,13 @@ serve: $(READY) ## the production entry; settings come from the environment
 
 test: $(READY) ## all tests that need no Debian package, with branch coverage over app and tests
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not system"
+	$(BIN)/coverage run -m pytest $(IN_PARALLEL) -m "not system"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 test-system: $(READY) ## the tests that need Debian packages; a missing part is a failure
-	$(BIN)/python -m pytest -m system
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "system and not alone"
+	$(BIN)/python -m pytest -m "system and alone"
 
 fuzz: $(READY) ## 5,000 cases made from the API description; prints the tables of docs/reports/schemathesis.md
 	@$(BIN)/python -m bench.fuzz
@@ -56,11 +71,7 @@ soak: $(READY) ## does anything grow? ten minutes of quiet load with faults (SOA
 bench: $(READY) ## we beside FastAPI, Node and nginx: writes docs/reports/performance.md; one row alone: SCENARIO=P3
 	@$(BIN)/python -m bench.beside $(SCENARIO) --rounds $(ROUNDS)
 
-check: $(READY) ## style (a sentence for every test included), types, import contracts, deployment files
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+check: lint ## style, types, import contracts, deployment files
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/yamllint --strict --config-data $(YAML) deploy
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml

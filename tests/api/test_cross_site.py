@@ -16,8 +16,7 @@ from app.http.credentials import session_cookie
 from app.http.session_id import SessionId
 from app.main import api
 from app.redis.encryption import seal
-from tests.support.processes import Bff, Valkey, fresh, running_bff
-from tests.support.raw_server import closed_port
+from tests.support.processes import Bff, Valkey, free_port, fresh, running_bff
 from tests.support.samples import UNCHANGED
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import COOKIE, ELSEWHERE, SHOP, Shopper, credential, look_up, new_token, shopper, told
@@ -30,7 +29,7 @@ NEVER = "/v1/returns/rtn_" + "A" * 22
 @pytest_asyncio.fixture(scope="module", name="alone")
 async def bff_without_a_store(sandbox: SandboxProcess) -> AsyncIterator[Bff]:
     """The same without anybody behind it."""
-    async with running_bff(f"redis://127.0.0.1:{closed_port()}/0", sandbox, allowed_origins=SHOP) as process:
+    async with running_bff(f"redis://127.0.0.1:{free_port()}/0", sandbox, allowed_origins=SHOP) as process:
         yield process
 
 

@@ -21,9 +21,8 @@ from app.errors import (
 )
 from app.redis.shared_cache import ROOM_OF_ONE_PARCEL, Cached, FleetCache
 from app.redis.store import Store
-from tests.support.processes import LOCAL, Valkey, eventually
+from tests.support.processes import LOCAL, Valkey, eventually, free_port
 from tests.support.proxy import running_proxy
-from tests.support.raw_server import closed_port
 
 FRESH, NEVER_FRESH = 600.0, -1.0
 """Seconds: an answer of a moment ago is far from half that age, or beyond it (clocks tell milliseconds)."""
@@ -349,7 +348,7 @@ async def test_dead_replica(valkey: Valkey) -> None:
 
 async def test_no_store_no_call() -> None:
     """Without the store upstream is not asked: nobody would know how often."""
-    store, upstream = Store.connect(f"redis://127.0.0.1:{closed_port()}/0"), Upstream()
+    store, upstream = Store.connect(f"redis://127.0.0.1:{free_port()}/0"), Upstream()
     with pytest.raises(StoreUnavailable):
         await FleetCache(store, patience=PATIENCE).get("key", upstream.fetch, FRESH)
     assert upstream.asked == 0

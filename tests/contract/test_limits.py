@@ -11,8 +11,7 @@ from app.errors import StoreUnavailable, TooManyFailedLookups
 from app.redis.encryption import Keyring
 from app.redis.rate_limits import FORGOTTEN_SECONDS, Attempt, CallerLimit, OrderLimit
 from app.redis.store import Store
-from tests.support.processes import Valkey, running_valkey
-from tests.support.raw_server import closed_port
+from tests.support.processes import Valkey, free_port, running_valkey
 
 KEYRING = Keyring([b"k" * 32])
 ADDRESS = "203.0.113.7"
@@ -123,7 +122,7 @@ async def test_callers_are_counted_apart(callers: CallerLimit) -> None:
 
 async def test_nobody_can_tell() -> None:
     """Without the store nobody may look up: neither limit lets anybody through that it cannot count."""
-    store = Store.connect(f"redis://127.0.0.1:{closed_port()}/0")
+    store = Store.connect(f"redis://127.0.0.1:{free_port()}/0")
     with pytest.raises(StoreUnavailable):
         await CallerLimit(store, KEYRING, 2, 5).spend(partner=None, address=ADDRESS)
     with pytest.raises(StoreUnavailable):
@@ -134,7 +133,7 @@ async def test_nobody_can_tell() -> None:
 async def test_what_cannot_be_taken_back(orders: OrderLimit) -> None:
     """A store that goes away while the upstream answers does not spoil the answer; the attempt stays counted."""
     attempt = await orders.attempt("demo", "LABEL-1")
-    gone = Store.connect(f"redis://127.0.0.1:{closed_port()}/0")
+    gone = Store.connect(f"redis://127.0.0.1:{free_port()}/0")
     await OrderLimit(gone, KEYRING).take_back(attempt)
     await gone.aclose()
     assert len(await granted(*(orders.attempt("demo", "LABEL-1") for _ in range(5)))) == 2

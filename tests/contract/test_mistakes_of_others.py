@@ -34,8 +34,8 @@ from app.settings import Settings
 from tests.support import samples, scripted_upstream
 from tests.support.calls import PUBLIC_CALLS, client, made
 from tests.support.pdf import pages
-from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
-from tests.support.raw_server import Behaviour, answer, closed_port, fin, raw_server, rst, self_signed, silence
+from tests.support.processes import Bff, Valkey, eventually, free_port, fresh, running_bff
+from tests.support.raw_server import Behaviour, answer, fin, raw_server, rst, self_signed, silence
 from tests.support.sandbox import SandboxProcess
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.shopper import Shopper, shopper, told
@@ -345,7 +345,7 @@ async def test_a_broken_connection_is_an_error(call: Call, end: Behaviour) -> No
     async with raw_server(end) as server, client(server.port) as sendcloud:
         with pytest.raises(UpstreamError):
             await made(sendcloud, call)
-    async with client(closed_port()) as sendcloud:
+    async with client(free_port()) as sendcloud:
         with pytest.raises(UpstreamUnavailable):
             await made(sendcloud, call)
 

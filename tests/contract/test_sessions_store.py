@@ -18,8 +18,7 @@ from app.http.session_id import SessionId
 from app.redis.encryption import seal
 from app.redis.store import Store
 from app.sessions.store import Session, SessionStore
-from tests.support.processes import Valkey, eventually
-from tests.support.raw_server import closed_port
+from tests.support.processes import Valkey, eventually, free_port
 from tests.support.samples import outgoing
 
 SESSION = Session(brand="my-shop", scope="scope", languages=["en-GB"], expires_at=4_000_000_000.0, outgoing=outgoing())
@@ -155,7 +154,7 @@ async def test_a_session_nobody_knows(sessions: SessionStore) -> None:
 
 async def test_store_away() -> None:
     """Without the store no session is created, over or deleted: nothing is known."""
-    store = Store.connect(f"redis://127.0.0.1:{closed_port()}/0")
+    store = Store.connect(f"redis://127.0.0.1:{free_port()}/0")
     sessions = SessionStore(store)
     for call in (sessions.create(SESSION, 60), sessions.get(SessionId.new()), sessions.delete(SessionId.new())):
         with pytest.raises(StoreUnavailable):

@@ -12,8 +12,7 @@ import pytest_asyncio
 
 from app.errors import StoreUnavailable
 from app.redis.store import Allowance, Change, Limit, Store, Versioned
-from tests.support.processes import Valkey, eventually, running_valkey
-from tests.support.raw_server import closed_port
+from tests.support.processes import Valkey, eventually, free_port, running_valkey
 from tests.support.topologies import running_cluster, running_sentinels
 
 ABSENT = Versioned(0, b"")
@@ -243,7 +242,7 @@ async def test_budget_in_a_crowd(store: Store, name: str) -> None:
 )
 async def test_no_server(call: Call, url: str) -> None:
     """Without a server nothing is known: every call says so, and when to ask again."""
-    store = Store.connect(url.format(port=closed_port()))
+    store = Store.connect(url.format(port=free_port()))
     with pytest.raises(StoreUnavailable) as caught:
         await call(store)
     assert caught.value.retry_after

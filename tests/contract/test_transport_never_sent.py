@@ -24,11 +24,11 @@ from app.sendcloud.client import Sendcloud, connect
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.schemas import CreatedReturn
 from app.sendcloud.transport.httpx_transport import HttpxTransport
+from tests.support.processes import free_port
 from tests.support.raw_server import (
     Behaviour,
     RawServer,
     answer,
-    closed_port,
     deaf_server,
     fin,
     raw_server,
@@ -162,7 +162,7 @@ async def test_a_created_return_was_recorded_as_sent_before_its_first_byte() -> 
 async def test_no_connection_proves_never_sent(url: str, error: type[UpstreamError]) -> None:
     """The hook did not run, and the error says that trying again is safe."""
     hook = Hook()
-    async with client(url.format(port=closed_port())) as sendcloud:
+    async with client(url.format(port=free_port())) as sendcloud:
         with pytest.raises(error):
             await create(sendcloud, hook)
     assert hook.arrived == []
@@ -236,7 +236,7 @@ async def test_a_transport_that_cannot_tell_shows_refusal_and_loss_alike() -> No
     async with raw_server(fin()) as server, client(f"http://127.0.0.1:{server.port}", mute=True) as sendcloud:
         with pytest.raises(ReturnOutcomeUnknown) as lost:
             await create(sendcloud, Hook())
-    async with client(f"http://127.0.0.1:{closed_port()}", mute=True) as sendcloud:
+    async with client(f"http://127.0.0.1:{free_port()}", mute=True) as sendcloud:
         with pytest.raises(ReturnOutcomeUnknown) as refused:
             await create(sendcloud, Hook())
     assert repr(lost.value.__cause__) == repr(refused.value.__cause__)

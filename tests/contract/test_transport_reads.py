@@ -25,10 +25,10 @@ from app.sendcloud.schemas import LabelPending
 from app.sendcloud.transport.aiohttp_transport import AiohttpTransport
 from app.sendcloud.transport.base import exchange
 from tests.support import calls
+from tests.support.processes import free_port
 from tests.support.raw_server import (
     Behaviour,
     answer,
-    closed_port,
     deaf_server,
     fin,
     raw_server,
@@ -261,7 +261,7 @@ async def test_requests_are_plain_and_gets_have_no_body() -> None:
 
 async def test_the_upstream_out_of_reach_is_unavailable() -> None:
     """A refused connection says so and is no nonsense of the upstream."""
-    async with client(closed_port()) as sendcloud:
+    async with client(free_port()) as sendcloud:
         with pytest.raises(UpstreamUnavailable):
             await sendcloud.portal_settings("my-shop")
 

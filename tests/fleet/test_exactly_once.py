@@ -17,8 +17,6 @@ from tests.support.proxy import running_proxy
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, key, shopper
 
-pytestmark = pytest.mark.system
-
 
 def _at(someone: Shopper, replica: Bff) -> Shopper:
     return Shopper(replica.http, someone.screen, someone.headers)
@@ -38,6 +36,7 @@ async def test_one_key_makes_one_return_on_all_replicas(fleet: list[Bff], sandbo
     assert len({answer.content for answer in [*answers, *later] if answer.status_code == 202}) == 1
 
 
+@pytest.mark.system
 async def test_duplicates_cost_the_upstream_nothing(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """Of 30 clicks with one key at two replicas, with an upstream 300 ms late, one asks for the point and posts."""
     async with AsyncExitStack() as stack:
@@ -66,6 +65,7 @@ async def _late(stack: AsyncExitStack, port: int) -> str:
     return f"http://127.0.0.1:{proxy.port}/api/v2"
 
 
+@pytest.mark.system
 async def test_one_key_with_another_body_is_refused(fleet: list[Bff]) -> None:
     """The same key with another body is 422 on every replica."""
     someone, same_key = await shopper(fleet[0].http, fresh("ITEMS")), key()
@@ -86,6 +86,7 @@ async def test_two_sessions_race_for_the_last_unit(fleet: list[Bff], sandbox: Sa
     assert len(await sandbox.ledger(kind="incoming", order=order)) == 1
 
 
+@pytest.mark.system
 async def test_a_refused_connection_frees_the_units(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """What was provably never sent is released at once: the next try, with the same key or another, succeeds."""
     async with running_proxy(sandbox.panel_port) as proxy:
@@ -153,6 +154,7 @@ async def _is_listed(someone: Shopper, doomed: Doomed, path: str) -> bool:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.system
 async def test_killed_workers_never_make_a_second_return(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """200 creates while workers die: at most one POST per key and unit, every doubt is called one, none is lost."""
     doomed = Doomed(valkey, sandbox)

@@ -15,8 +15,6 @@ from tests.support.raw_client import moment_of
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, shopper
 
-pytestmark = pytest.mark.system
-
 POLLS = 9
 """What the prefix SLOWLABEL scripts: eight times 202, then 200."""
 TOLD_WITHIN_SECONDS = 1.0
@@ -45,7 +43,9 @@ WAYS: list[tuple[str, dict[str, str], bytes]] = [
 ]
 
 
-@pytest.mark.parametrize("watchers", [1, 100, 2000])
+@pytest.mark.parametrize(
+    "watchers", [pytest.param(1, marks=pytest.mark.system), 100, pytest.param(2000, marks=pytest.mark.system)]
+)
 async def test_many_watchers_cost_the_polls_of_one(fleet: list[Bff], sandbox: SandboxProcess, watchers: int) -> None:
     """However many wait, in whatever way and on whatever replica, upstream is polled as often; all learn it at once."""
     order = fresh("SLOWLABEL")
@@ -67,6 +67,7 @@ async def _gauge(replica: Bff, name: str) -> float:
     return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
 
 
+@pytest.mark.system
 async def test_watchers_that_leave_hold_nothing(fleet: list[Bff]) -> None:
     """Watchers that go away at random leave no watch, no waiting request, no task and no store connection behind."""
     someone = await shopper(fleet[0].http, fresh("PAID"))
@@ -99,6 +100,7 @@ async def _pair(stack: AsyncExitStack, valkey: Valkey, sandbox: SandboxProcess) 
     return one, other
 
 
+@pytest.mark.system
 async def test_polls_go_on_when_the_replica_that_polls_is_killed(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """A watcher on another replica gets the label though the one that polled died, one poll lost at the most."""
     async with AsyncExitStack() as stack:
@@ -113,6 +115,7 @@ async def test_polls_go_on_when_the_replica_that_polls_is_killed(valkey: Valkey,
     assert len(await sandbox.ledger(kind="polling", order=order)) <= POLLS + 1
 
 
+@pytest.mark.system
 async def test_a_frozen_replica_costs_one_poll_at_most(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """The replica that polls is frozen and woken: another one takes over, and at most one poll is made twice."""
     async with AsyncExitStack() as stack:
@@ -129,6 +132,7 @@ async def test_a_frozen_replica_costs_one_poll_at_most(valkey: Valkey, sandbox: 
     assert len(await sandbox.ledger(kind="polling", order=order)) <= POLLS + 1
 
 
+@pytest.mark.system
 async def test_a_return_is_found_from_everywhere_it_belongs(fleet: list[Bff]) -> None:
     """A second tab, a later lookup and another device find the return and its label; other parcels and brands not."""
     order = fresh("LABEL")

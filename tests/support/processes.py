@@ -5,6 +5,7 @@ import base64
 import contextlib
 import itertools
 import os
+import random
 import secrets
 import signal
 import socket
@@ -35,6 +36,11 @@ AS_SHIPPED = {"PYTHONWARNINGS": "error"}
 """asyncio's debug mode slows a process down: none for those whose timing or memory is measured."""
 LOCAL = "127.0.0.1"
 _numbers = itertools.count(1)
+_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+# Below those that systems give to connections. No two workers of pytest-xdist share a port.
+_ports = list(range(20_000 + _worker, 32_000, _workers))
+random.SystemRandom().shuffle(_ports)
 
 
 @dataclass
@@ -141,10 +147,11 @@ async def eventually(
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server((LOCAL, 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    """A port at which nobody listens; each call gives another one."""
+    while True:
+        port = _ports.pop()
+        with contextlib.suppress(OSError), socket.create_server((LOCAL, port)):
+            return port
 
 
 @dataclass

@@ -68,14 +68,6 @@ async def deaf_server(answer: bytes) -> AsyncIterator[RawServer]:
         yield here
 
 
-def closed_port() -> int:
-    """A port that refuses connections."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
 def answer(status: int, body: bytes = b"", *, headers: str = "", length: int | None = None) -> Behaviour:
     """Answer with a status and a body, whose announced length may be a lie."""
     head = f"HTTP/1.1 {status} -\r\ncontent-length: {len(body) if length is None else length}\r\n{headers}\r\n"

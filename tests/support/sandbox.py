@@ -1,6 +1,5 @@
 """The sandbox upstream as a real process on free ports."""
 
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +9,7 @@ from typing import Any
 import httpx
 
 from tests.support.output import slow_steps
-from tests.support.processes import LOCAL, START_SECONDS, Process, running
+from tests.support.processes import LOCAL, START_SECONDS, Process, free_port, running
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ async def customer_of(panel: httpx.AsyncClient, order: str, brand: str = "demo")
 @asynccontextmanager
 async def running_sandbox(**options: float) -> AsyncIterator[SandboxProcess]:
     """A sandbox process, stopped at the end; `token_lifetime=2` stands for `--token-lifetime 2`."""
-    panel_port, service_points_port = _free_ports()
+    panel_port, service_points_port = free_port(), free_port()
     ports = {"port": panel_port, "service_points_port": service_points_port}
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**ports, **options}.items()]
     command = [sys.executable, "-m", "app.sandbox.upstream", *flags]
@@ -128,9 +127,3 @@ async def running_sandbox(**options: float) -> AsyncIterator[SandboxProcess]:
 
         async with running(command, answers, slow_steps) as process:
             yield SandboxProcess(process, panel_port, service_points_port, control)
-
-
-def _free_ports() -> tuple[int, int]:
-    """Two ports that were free a moment ago, held at the same time so that they differ."""
-    with socket.create_server((LOCAL, 0)) as first, socket.create_server((LOCAL, 0)) as second:
-        return first.getsockname()[1], second.getsockname()[1]

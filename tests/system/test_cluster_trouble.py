@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.api.test_store_trouble import AT_ONCE, every_answer, is_ready
-from tests.support.processes import LOCAL, Bff, eventually, fresh, running_bff
+from tests.support.processes import LOCAL, Bff, eventually, free_port, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, look_up, shopper, told
 from tests.support.topologies import (
@@ -19,7 +19,6 @@ from tests.support.topologies import (
     SLOTS,
     Deployment,
     Server,
-    lasting_port,
     running_cluster,
     running_servers,
 )
@@ -27,7 +26,7 @@ from tests.support.topologies import (
 SOON_SECONDS = 2.0 + 1.0
 """Until there is full service again, and what a busy machine may add."""
 
-pytestmark = [pytest.mark.system]
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 Trouble = Callable[[Deployment], AbstractAsyncContextManager[None]]
 
@@ -141,7 +140,7 @@ async def test_a_node_that_was_cut_off_is_not_believed(tmp_path: Path, sandbox: 
     """However high its epoch has grown meanwhile: the map is that of a node whose Cluster is at work."""
     options = {"cluster-enabled": "yes", "save": ""}
     cut_off, working = nodes = [
-        Server(tmp_path / name, options | {"cluster-port": str(lasting_port())}) for name in ("cut_off", "working")
+        Server(tmp_path / name, options | {"cluster-port": str(free_port())}) for name in ("cut_off", "working")
     ]
     async with running_servers(nodes):
         for node, epoch, last_slot in ((cut_off, 99, SLOTS - 2), (working, 1, SLOTS - 1)):

@@ -22,7 +22,7 @@ from tests.support.samples import outgoing
 from tests.support.topologies import SERVICE, Deployment, Server, running_cluster, running_sentinels
 from tests.support.trouble import Trouble, frozen, killed, planned, succeeded
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(180)]
 
 SESSION = Session(brand="my-shop", scope="scope", languages=[], expires_at=4_000_000_000.0, outgoing=outgoing())
 

@@ -17,9 +17,9 @@ import pytest_asyncio
 from app.__main__ import KEEP_ALIVE_SECONDS
 from app.http.problem_types import ALL_PROBLEM_TYPES as PROBLEM_TYPES
 from tests.support.nginx import Nginx, running_nginx
-from tests.support.processes import LOCAL, Bff, Valkey, eventually, fresh, running_bff
+from tests.support.processes import LOCAL, Bff, Valkey, eventually, free_port, fresh, running_bff
 from tests.support.raw_client import request
-from tests.support.raw_server import Behaviour, RawServer, answer, closed_port, fin, raw_server, rst, saying, silence
+from tests.support.raw_server import Behaviour, RawServer, answer, fin, raw_server, rst, saying, silence
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, key, shopper
 
@@ -264,7 +264,7 @@ async def test_what_is_private(gateway: Nginx, path: str) -> None:
 
 async def test_no_replica_answers() -> None:
     """With every replica gone, callers get a problem document at once."""
-    async with running_nginx([closed_port(), closed_port()]) as gateway:
+    async with running_nginx([free_port(), free_port()]) as gateway:
         for method in ("GET", "POST"):
             response = await asyncio.wait_for(gateway.http.request(method, "/v1/returns"), AT_ONCE)
             assert is_problem(response, "no-answer")
@@ -272,7 +272,7 @@ async def test_no_replica_answers() -> None:
 
 async def test_every_replica_is_marked_down() -> None:
     """With every replica marked down, callers are told to come back."""
-    async with running_nginx([closed_port()], {"max_fails=0": "down"}) as gateway:
+    async with running_nginx([free_port()], {"max_fails=0": "down"}) as gateway:
         assert is_problem(await gateway.http.get("/v1/session"), "overloaded")
 
 
@@ -377,7 +377,7 @@ async def test_a_post_finds_the_replica_that_is_there() -> None:
     """A replica that refuses connections costs nobody anything: nothing was sent to it."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(raw_server(answer(202)))
-        gateway = await stack.enter_async_context(running_nginx([closed_port(), server.port, closed_port()]))
+        gateway = await stack.enter_async_context(running_nginx([free_port(), server.port, free_port()]))
         answers = [await gateway.http.post("/v1/returns", json={}) for _ in range(9)]
     assert {each.status_code for each in answers} == {202}
     assert len(server.requests) == 9

@@ -18,7 +18,7 @@ from tests.support.raw_client import request
 from tests.support.sandbox import SandboxProcess, running_sandbox
 from tests.support.shopper import Shopper, look_up, shopper, told
 
-pytestmark = [pytest.mark.system]
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 LAG_SECONDS = 1.0
 STALL_SECONDS = 2.5

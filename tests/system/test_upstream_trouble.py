@@ -20,12 +20,12 @@ from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.policy.call_policy import guards
 from app.sendcloud.schemas import LabelPending
 from tests.support.processes import LOCAL, Bff, Valkey, eventually, free_port, fresh, running_bff, running_valkey
-from tests.support.raw_server import closed_port, raw_server, self_signed, silence
+from tests.support.raw_server import raw_server, self_signed, silence
 from tests.support.sandbox import SandboxProcess, running_sandbox
 from tests.support.shopper import Shopper, look_up, shopper, told
 from tests.support.unlimited import Seen, Unlimited
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 DEADLINE = 2.0
 """Seconds, of lookups and searches."""
@@ -275,7 +275,7 @@ async def test_an_upstream_out_of_reach(store: Valkey, sandbox: SandboxProcess) 
     async with raw_server(silence, tls=self_signed("localhost")[0]) as impostor:
         expected = {
             "https://no-such-host.invalid": (503, "upstream-unavailable"),
-            f"http://{LOCAL}:{closed_port()}": (503, "upstream-unavailable"),
+            f"http://{LOCAL}:{free_port()}": (503, "upstream-unavailable"),
             f"https://localhost:{impostor.port}": (502, "bad-upstream"),
         }
         for url, problem in expected.items():
