@@ -180,9 +180,9 @@ class Settings(BaseSettings):
     session_ttl: Lifetime = 3600
     """A session lives this long, or as long as the upstream token if that is shorter."""
     return_ttl: Annotated[int, Field(ge=86400, le=183 * 86400)] = 14 * 86400
-    """A return can be read this long after its last change; not less than its idempotency key is kept."""
+    """The content of a return is kept this long after its last visible change; claim, key and summary stay longer."""
     claim_ttl: Lifetime = 30 * 86400
-    """Units stay claimed this long after the last change to their parcel; at least twice as long as a return lives."""
+    """A return holds its units and is known by its key this long; at least twice as long as its content is kept."""
 
     requests_at_once: Annotated[int, Field(ge=1)] = 256
     """Requests worked on at once; more are turned away. Those that only wait do not count."""

@@ -12,7 +12,8 @@ end
 return answer
 """
 
-# ARGV: operation, channel, news ('' for none), then for each key: expected revision, ttl in ms, value ('' deletes).
+# ARGV: operation, channel, news ('' for none), then for each key: expected revision (-1: any), ttl in ms, value (''
+# deletes).
 # The first key is always written, so its operation tells a repeated script from a lost race.
 # A repetition writes it again: WAIT waits for what was written over its own connection and for nothing else.
 COMMIT = """
@@ -21,13 +22,14 @@ if redis.call('HGET', KEYS[1], 'o') == ARGV[1] then
   return 1
 end
 for i, key in ipairs(KEYS) do
-  if (redis.call('HGET', key, 'r') or '0') ~= ARGV[3 * i + 1] then return 0 end
+  local expected = ARGV[3 * i + 1]
+  if expected ~= '-1' and (redis.call('HGET', key, 'r') or '0') ~= expected then return 0 end
 end
 for i, key in ipairs(KEYS) do
   if ARGV[3 * i + 3] == '' then
     redis.call('DEL', key)
   else
-    redis.call('HSET', key, 'r', ARGV[3 * i + 1] + 1, 'o', ARGV[1], 'v', ARGV[3 * i + 3])
+    redis.call('HSET', key, 'r', math.max(ARGV[3 * i + 1] + 1, 1), 'o', ARGV[1], 'v', ARGV[3 * i + 3])
     redis.call('PEXPIRE', key, ARGV[3 * i + 2])
   end
 end

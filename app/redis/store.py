@@ -28,6 +28,10 @@ DURABLE_SECONDS = 5.0
 DURABLE_PAUSE_SECONDS = 0.1
 
 
+ANY = -1
+"""The revision of a change that is made whatever stands there."""
+
+
 class Limit(NamedTuple):
     """At most this much within any `window` (seconds)."""
 
@@ -58,7 +62,7 @@ class Versioned:
 
 @dataclass(frozen=True)
 class Change:
-    """What one key becomes if it still has the revision that was read; no value deletes it."""
+    """What one key becomes if it still has the revision that was read, or `ANY`; no value deletes it."""
 
     key: str
     expected: int

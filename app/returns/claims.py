@@ -65,10 +65,9 @@ TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyTyp
 
 
 AFTER_FIRST_BYTE = frozenset({Event.ACCEPTED, Event.REFUSED, Event.LOST})
-FAILED_KEPT_SECONDS = 24 * 3600
-"""As long as the idempotency key, so that its repetitions find the refusal."""
+FAILED_COUNTED_SECONDS = 24 * 3600
 MAX_FAILED = 50
-"""Failed returns of a parcel within that time; all of them are read whenever one of its sessions is."""
+"""Failed returns of a parcel within that time; of all that are kept, so many are shown."""
 
 
 class Claim(BaseModel):
@@ -84,12 +83,10 @@ class Claim(BaseModel):
 
 
 def expire_leases(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
-    """The claims after every owner whose lease ended was declared dead, without refusals of long ago."""
+    """The claims after every owner whose lease ended was declared dead."""
     alive = dict(claims)
     for return_id, claim in claims.items():
-        if claim.phase is Phase.FAILED and claim.lease_until + FAILED_KEPT_SECONDS <= now:
-            del alive[return_id]
-        elif claim.lease_until <= now and (claim.phase, Event.OWNER_DEAD) in TRANSITIONS:
+        if claim.lease_until <= now and (claim.phase, Event.OWNER_DEAD) in TRANSITIONS:
             _put(alive, return_id, claim, TRANSITIONS[claim.phase, Event.OWNER_DEAD])
     return alive
 
@@ -135,14 +132,16 @@ def claimed(
         TooManyCalls: too many of its returns were refused.
     """
     alive = expire_leases(claims, now)
-    refused_at = [each.lease_until for each in alive.values() if each.phase is Phase.FAILED]
-    if len(refused_at) >= MAX_FAILED:
-        raise TooManyCalls(retry_after=ceil(min(refused_at) + FAILED_KEPT_SECONDS - now))
+    forgotten_at = (each.lease_until + FAILED_COUNTED_SECONDS for each in alive.values() if each.phase is Phase.FAILED)
+    counted = [moment for moment in forgotten_at if moment > now]
+    if len(counted) >= MAX_FAILED:
+        raise TooManyCalls(retry_after=ceil(min(counted) - now))
     held = units_held(alive)
     for line, quantity in claim.units.items():
         if held[line] + quantity > ordered[line]:
-            holder = next((other for other, held_by in alive.items() if _holds(held_by, line)), None)
-            raise UnitsClaimed("units are held by another return", location=holder and location_of(holder))
+            holders = [other for other, held_by in alive.items() if _holds(held_by, line)]
+            location = next(filter(None, (lasting_location(alive, holder) for holder in holders)), None)
+            raise UnitsClaimed("units are held by another return", location=location)
     return {**alive, return_id: claim}
 
 
@@ -153,6 +152,18 @@ def units_held(claims: Mapping[str, Claim]) -> Counter[str]:
         if claim.phase is not Phase.FAILED:
             held.update(claim.units)
     return held
+
+
+def shown(claims: Mapping[str, Claim]) -> set[str]:
+    """The returns that a list of the parcel's returns shows: of the failed ones the newest."""
+    failed = sorted((each.lease_until, name) for name, each in claims.items() if each.phase is Phase.FAILED)
+    return claims.keys() - {name for _, name in failed[:-MAX_FAILED]}
+
+
+def lasting_location(claims: Mapping[str, Claim], return_id: str) -> str | None:
+    """The path of a return that can be told of; None while nothing of it was sent, for it may vanish."""
+    claim = claims.get(return_id)
+    return None if claim is None or claim.phase is Phase.INTENT else location_of(return_id)
 
 
 def location_of(return_id: str) -> str:

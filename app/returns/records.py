@@ -71,6 +71,18 @@ class ReturnRecord(RedactedModel):
     newer: Newer | None = None
     """In the store alone."""
 
+    def summary(self) -> Self:
+        """What stays when the content goes: how it stands and the upstream's number, nothing of the person."""
+        return type(self)(
+            **self.model_dump(include={"id", "brand", "state", "revision", "created_at", "updated_at"}),
+            items=[],
+            delivery=ReturnDelivery(
+                option=self.delivery.option, service_point=None, carrier=None, store=None, pickup_date=None
+            ),
+            drop_off=None,
+            sendcloud_return_id=self.sendcloud_return_id,
+        )
+
     def dumped(self) -> bytes:
         """The record as JSON. The release before this one sees a new state as a label that is pending, never polled."""
         answer = self.first_answer
@@ -152,7 +164,9 @@ class VersionedReturn:
 
     def public(self) -> Return:
         """What the shopper sees of it."""
-        record, ready = self.record, self.record.state is ReturnState.LABEL_READY
+        record = self.record
+        # Without a token only its summary is left.
+        ready = record.state is ReturnState.LABEL_READY and record.download_token is not None
         label_href = location_of(record.id) + "/label"
         why_not = None if ready else "no-label" if self.retry_after is None else "label-not-ready"
         return Return(
@@ -167,7 +181,7 @@ class VersionedReturn:
             parcels=list(record.parcels),
             payment_url=record.payment_url,
             label=Label(
-                state=_LABEL[record.state],
+                state="unavailable" if record.state is ReturnState.LABEL_READY and not ready else _LABEL[record.state],
                 href=label_href if ready else None,
                 expires_at=record.label_expires_at and utc_datetime(record.label_expires_at),
             ),

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from math import ceil
 from typing import NamedTuple
 
 from pydantic import TypeAdapter
@@ -24,7 +25,7 @@ from app.errors import (
 from app.models import Return, ReturnState
 from app.redis.derived_values import DerivedValues
 from app.redis.encryption import Keyring, RecordUnreadable, parsing
-from app.redis.store import Change, Store, Versioned
+from app.redis.store import ANY, Change, Store, Versioned
 from app.returns.claims import (
     AFTER_FIRST_BYTE,
     Claim,
@@ -34,7 +35,9 @@ from app.returns.claims import (
     announcement_failed,
     claimed,
     expire_leases,
+    lasting_location,
     location_of,
+    shown,
     units_held,
 )
 from app.returns.fingerprints import Fingerprints
@@ -43,7 +46,6 @@ from app.sendcloud.schemas import ServicePoint
 
 SCHEMA = 1
 RETURN_ID = re.compile(r"rtn_[A-Za-z0-9_-]{22}")
-KEY_TTL_SECONDS = 24 * 3600
 OPENED_RECORDS = 512
 """How many stay parsed in memory, each with what it was parsed from."""
 RACES = 50
@@ -52,6 +54,7 @@ SETTLE_SECONDS = 5.0
 """How long a request waits for the store to take the outcome; it is stored later all the same."""
 SETTLE_PAUSE_SECONDS = 0.25
 
+WITHOUT_ANSWER = frozenset({ReturnState.CREATING, ReturnState.OUTCOME_UNKNOWN, ReturnState.FAILED})
 _CLAIMS: TypeAdapter[dict[str, Claim]] = TypeAdapter(dict[str, Claim])
 
 
@@ -125,9 +128,12 @@ class Returns:
         except ReturnNotFound:
             # Its owner died before it sent anything, since we looked: the key is as good as unused.
             return None
-        if found.record.first_answer is None:
-            raise _without_answer(found)
-        return found.record.first_answer
+        if found.record.first_answer:
+            return found.record.first_answer
+        if found.record.state not in WITHOUT_ANSWER:
+            # Its content is gone, the answer with it.
+            return found.public()
+        raise _without_answer(found.record, self._standing(claims, now))
 
     async def claim(
         self, scope: str, key: str, fingerprints: Fingerprints, record: ReturnRecord, ordered: Mapping[str, int]
@@ -148,18 +154,19 @@ class Returns:
             now, (claims, used) = await self._store.read(_claims_key(scope), self._used_key(scope, key))
             taken_for = self._used_for(scope, (claims, used), fingerprints, now)
             if taken_for:
-                raise ReturnInProgress("the key was just taken", location=location_of(taken_for), retry_after=1)
+                location = lasting_location(self._standing(claims, now), taken_for)
+                raise ReturnInProgress("the key was just taken", location=location, retry_after=1)
             claim = Claim(phase=Phase.INTENT, owner=owner, lease_until=now + self._lease, units=units)
             begun = record.model_copy(update={"created_at": now, "updated_at": now})
-            wanted = claimed(_loaded(claims), record.id, claim, limits, now=now)
+            wanted = claimed(self._standing(claims, now), record.id, claim, limits, now=now)
             use = KeyRecord.of(self._sealed(scope, fingerprints), record.id)
             # One commit for all three: a key without its claim, or a claim without its return, could not be explained.
             if await self._store.commit(
                 owner,
                 [
-                    self._claims_change(scope, claims, wanted),
-                    Change(self._used_key(scope, key), used.revision, use.model_dump_json().encode(), KEY_TTL_SECONDS),
-                    self._record_change(scope, VersionedReturn(begun, 0, now)),
+                    self._claims_change(scope, claims, wanted, now),
+                    Change(self._used_key(scope, key), used.revision, use.model_dump_json().encode(), self._kept(0)),
+                    *self._record_changes(scope, VersionedReturn(begun, 0, now)),
                 ],
                 durable=True,
             ):
@@ -211,12 +218,11 @@ class Returns:
         """
         if not RETURN_ID.fullmatch(return_id):
             raise ReturnNotFound("malformed return id")
-        now, (claims, kept) = await self._store.read(_claims_key(scope), _record_key(scope, return_id))
-        if not kept.revision:
+        now, claims, version, record = await self._stored(scope, return_id)
+        if record is None:
             raise ReturnNotFound("no such return of this parcel")
-        found = VersionedReturn(self._opened(scope, return_id, kept), kept.revision, now)
-        if not _is_orphan(found.record, expire_leases(_loaded(claims), now).get(return_id)):
-            return found
+        if not _is_orphan(record, self._standing(claims, now).get(return_id)):
+            return VersionedReturn(record, version, now)
         buried = await self._change(scope, return_id, Step(expire_leases, _outcome_unknown))
         if buried is None:
             raise ReturnNotFound("nothing was ever sent")
@@ -224,8 +230,7 @@ class Returns:
 
     async def of_parcel(self, scope: str, item_ids: Iterable[str]) -> ParcelReturns:
         """Every return of the parcel, and how many units of these items they hold."""
-        now, claims, records = await self._claims_and_records(scope)
-        alive = expire_leases(claims, now)
+        now, alive, records = await self._claims_and_records(scope)
         found = []
         for return_id, kept in records.items():
             if return_id in alive and kept.revision:
@@ -240,22 +245,24 @@ class Returns:
         return ParcelReturns(by_age, by_item, now)
 
     async def _claims_and_records(self, scope: str) -> tuple[float, Mapping[str, Claim], Mapping[str, Versioned]]:
-        """The store's clock, the claims of a parcel and the records they name, all of the same moment."""
+        """The store's clock, the claims of a parcel and the records to show, all of the same moment."""
         # Together with those it had the last time, which mostly are those it has.
-        known = self._claims.last(scope) or {}
+        known = shown(self._claims.last(scope) or {})
         while True:
             names = [_record_key(scope, return_id) for return_id in known]
             now, (kept, *records) = await self._store.read(_claims_key(scope), *names)
             claims = self._claims.get(scope, kept.value, partial(_loaded, kept))
-            if claims.keys() == known.keys():
-                return now, claims, dict(zip(known, records, strict=True))
-            known = claims
+            if shown(claims) <= known:
+                standing = expire_leases(self._unended(claims, now), now)
+                return now, standing, dict(zip(known, records, strict=True))
+            known = shown(claims)
 
     async def update(self, scope: str, found: VersionedReturn, record: ReturnRecord) -> VersionedReturn:
         """The return with news about its label; what somebody else stored meanwhile wins."""
         operation = secrets.token_urlsafe(12)
         after = replace(found, record=record)
-        if await self._store.commit(operation, [self._record_change(scope, after)], record.id):
+        changes = self._record_changes(scope, after, seen=record.revision > found.record.revision)
+        if await self._store.commit(operation, changes, record.id):
             return replace(after, version=found.version + 1)
         return await self.get(scope, record.id)
 
@@ -308,21 +315,26 @@ class Returns:
         return await self._change(attempt.scope, attempt.return_id, step)
 
     async def _change(self, scope: str, return_id: str, step: Step) -> VersionedReturn | None:
-        """The return after claims and record changed together; None, and no record, if its claim is gone."""
+        """The return after claims and record changed together; None if its claim is gone.
+
+        The record stays if its place was told; one of which nothing was sent goes with its claim.
+        """
         operation = secrets.token_urlsafe(12)
         for _ in range(RACES):
-            now, (claims, kept) = await self._store.read(_claims_key(scope), _record_key(scope, return_id))
-            after = step.claims(_loaded(claims), now)
-            record = self._opened(scope, return_id, kept) if kept.revision else step.forgotten
-            found = None
-            change = Change(_record_key(scope, return_id), kept.revision, None, self._return_ttl)
-            if return_id in after and record:
-                before = VersionedReturn(record, kept.revision, now)
-                found = replace(before, record=step.record(before))
-                change = self._record_change(scope, found)
-            changes = [self._claims_change(scope, claims, after), change]
+            now, claims, version, record = await self._stored(scope, return_id)
+            before = self._unended(_loaded(claims), now)
+            after = step.claims(before, now)
+            if not version:
+                record = step.forgotten or record
+            changes, found = [self._claims_change(scope, claims, after, now)], None
+            if record and (return_id in after or lasting_location(before, return_id)):
+                found = VersionedReturn(record, version, now)
+                found = replace(found, record=step.record(found))
+                changes += self._record_changes(scope, found)
+            elif record and record.state is ReturnState.CREATING:
+                changes += self._without_record(scope, return_id)
             if await self._store.commit(operation, changes, return_id, durable=step.durable):
-                return found and replace(found, version=kept.revision + 1)
+                return found and replace(found, version=version + 1) if return_id in after else None
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
     def _used_for(
@@ -334,7 +346,7 @@ class Returns:
             return None
         with parsing():
             use = KeyRecord.model_validate_json(used.value)
-        if use.return_id not in expire_leases(_loaded(claims), now):
+        if use.return_id not in self._standing(claims, now):
             return None
         if not use.is_of(self._sealed(scope, fingerprints)):
             raise IdempotencyKeyReused("the key came with another body")
@@ -347,14 +359,47 @@ class Returns:
 
         return self._records.get((scope, return_id), kept.value, opened)
 
-    def _record_change(self, scope: str, found: VersionedReturn) -> Change:
-        """The record to store; it lives on from the last change the shopper could see, not from the last look at it."""
-        sealed = self._keyring.seal(found.record.dumped(), scope, _context(found.record.id))
-        left = self._return_ttl - int(found.now - found.record.updated_at)
-        return Change(_record_key(scope, found.record.id), found.version, sealed, max(1, left))
+    async def _stored(self, scope: str, return_id: str) -> tuple[float, Versioned, int, ReturnRecord | None]:
+        """The store's clock, the claims, and the return with its version; its summary once its content is gone."""
+        names = _record_key(scope, return_id), _summary_key(scope, return_id)
+        now, (claims, kept, summary) = await self._store.read(_claims_key(scope), *names)
+        stored = kept if kept.revision else summary
+        record = self._opened(scope, return_id, stored) if stored.revision else None
+        return now, claims, kept.revision, record
 
-    def _claims_change(self, scope: str, read: Versioned, claims: dict[str, Claim]) -> Change:
-        return Change(_claims_key(scope), read.revision, _CLAIMS.dump_json(claims), self._claim_ttl)
+    def _record_changes(self, scope: str, found: VersionedReturn, *, seen: bool = True) -> list[Change]:
+        """The record to store; it lives on from the last change the shopper could see, not from the last look at it.
+
+        What was `seen` to change stands in the summary too, which lives as long as the claim.
+        """
+        record, age = found.record, int(found.now - found.record.updated_at)
+        kept = self._kept(int(found.now - record.created_at))
+        name = _record_key(scope, record.id)
+        changes = [Change(name, found.version, self._closed(scope, record), max(1, min(self._return_ttl - age, kept)))]
+        if seen:
+            changes.append(Change(_summary_key(scope, record.id), ANY, self._closed(scope, record.summary()), kept))
+        return changes
+
+    def _without_record(self, scope: str, return_id: str) -> list[Change]:
+        return [Change(name(scope, return_id), ANY, None, 1) for name in (_record_key, _summary_key)]
+
+    def _closed(self, scope: str, record: ReturnRecord) -> bytes:
+        return self._keyring.seal(record.dumped(), scope, _context(record.id))
+
+    def _kept(self, age: int) -> int:
+        """Seconds that key and return are kept: to the end of their claim, which begins its lease at most twice."""
+        return max(1, self._claim_ttl + ceil(2 * self._lease) - age)
+
+    def _unended(self, claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
+        """The claims that have not ended, each after a time of its own."""
+        return {name: each for name, each in claims.items() if each.lease_until + self._claim_ttl > now}
+
+    def _standing(self, kept: Versioned, now: float) -> dict[str, Claim]:
+        return expire_leases(self._unended(_loaded(kept), now), now)
+
+    def _claims_change(self, scope: str, read: Versioned, claims: dict[str, Claim], now: float) -> Change:
+        until = max((each.lease_until + self._claim_ttl for each in claims.values()), default=now + self._lease)
+        return Change(_claims_key(scope), read.revision, _CLAIMS.dump_json(claims), max(1, ceil(until - now)))
 
     def _used_key(self, scope: str, key: str) -> str:
         return f"p:{{{scope}}}:key:{self._keyring.name('key', scope, key)}"
@@ -367,13 +412,13 @@ class Returns:
         return self._keyring.name("line", scope, item_id)
 
 
-def _without_answer(found: VersionedReturn) -> BffError:
+def _without_answer(record: ReturnRecord, claims: Mapping[str, Claim]) -> BffError:
     """Why the creating request has no answer to repeat."""
-    location = location_of(found.record.id)
-    if found.record.state is ReturnState.OUTCOME_UNKNOWN:
-        return ReturnOutcomeUnknown("still unknown", location=location)
-    if found.record.state is ReturnState.FAILED:
-        return ReturnRefused("refused before", location=location)
+    if record.state is ReturnState.OUTCOME_UNKNOWN:
+        return ReturnOutcomeUnknown("still unknown", location=location_of(record.id))
+    if record.state is ReturnState.FAILED:
+        return ReturnRefused("refused before", location=location_of(record.id))
+    location = lasting_location(claims, record.id)
     return ReturnInProgress("the first request still runs", location=location, retry_after=1)
 
 
@@ -400,6 +445,10 @@ def _claims_key(scope: str) -> str:
 
 def _record_key(scope: str, return_id: str) -> str:
     return f"p:{{{scope}}}:r:{return_id}"
+
+
+def _summary_key(scope: str, return_id: str) -> str:
+    return f"p:{{{scope}}}:summary:{return_id}"
 
 
 def _context(return_id: str) -> str:

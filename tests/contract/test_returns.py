@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 import pytest_asyncio
 
-from app.errors import ClaimLost, ReturnNotFound, StoreUnavailable, UnitsClaimed
+from app.errors import ClaimLost, ReturnInProgress, ReturnNotFound, StoreUnavailable, UnitsClaimed
 from app.models import ReturnItem, ReturnState
 from app.redis.encryption import Keyring, RecordUnreadable
 from app.redis.store import Store
@@ -21,6 +21,7 @@ from tests.support.samples import forms, return_record
 
 RETURN_TTL, CLAIM_TTL, LEASE = 600, 1200, 60.0
 ORDERED = {"shirt": 1}
+KEYRING = Keyring([b"k" * 32])
 PAUSE_MS = 800
 """Longer than the store waits for an answer."""
 PROXY_SECONDS = 0.1
@@ -99,14 +100,16 @@ async def parcel_on_its_own_valkey() -> AsyncIterator[Parcel]:
 
 def returns_on(store: Store, lease: float = LEASE) -> Returns:
     """Returns with ordinary lifetimes."""
-    return Returns(store, Keyring([b"k" * 32]), return_ttl=RETURN_TTL, claim_ttl=CLAIM_TTL, lease=lease)
+    return Returns(store, KEYRING, return_ttl=RETURN_TTL, claim_ttl=CLAIM_TTL, lease=lease)
 
 
 async def test_lifetimes(parcel: Parcel) -> None:
-    """A new return, its claim and its key are kept for their own times."""
+    """Claim, key and summary of a return end together; its content, with what is personal, goes before."""
     await parcel.created()
-    kept = [await parcel.seconds_left(kind) for kind in ("r:", "claim", "key:")]
-    assert kept == [pytest.approx(seconds, abs=5) for seconds in (RETURN_TTL, CLAIM_TTL, 24 * 3600)]
+    kept = [await parcel.seconds_left(kind) for kind in ("r:", "claim", "key:", "summary:")]
+    assert kept[0] == pytest.approx(RETURN_TTL, abs=5)
+    assert kept[1] == pytest.approx(CLAIM_TTL + LEASE, abs=5)
+    assert kept[2:] == [pytest.approx(CLAIM_TTL + 2 * LEASE, abs=5)] * 2
 
 
 @pytest.mark.parametrize(("age", "left"), [(0, RETURN_TTL), (200, 400), (599, 1), (5000, 1)])
@@ -116,6 +119,58 @@ async def test_looks_do_not_prolong_a_return(parcel: Parcel, age: float, left: i
     looked = found.record.model_copy(update={"updated_at": found.now - age, "polls": 1})
     await parcel.returns.update(parcel.scope, found, looked)
     assert await parcel.seconds_left("r:") == pytest.approx(left, abs=2)
+
+
+async def test_a_claim_ends_by_itself(parcel: Parcel) -> None:
+    """Units are free when their own claim ends, whatever else happens to the parcel, and so is their key."""
+    store = Store.connect(parcel.valkey.url)
+    brief = replace(parcel, returns=Returns(store, KEYRING, return_ttl=1, claim_ttl=1, lease=0.5))
+    first = await brief.claimed()
+    await brief.returns.first_byte(first)
+    await brief.returns.settle(first, Event.ACCEPTED, accepted)
+    others = {"shirt": 1, "hat": 100}
+
+    async def is_free() -> bool:
+        hat = [ReturnItem(id="hat", name="Hat", quantity=1, reason=1, comment=None)]
+        await brief.returns.claim(brief.scope, secrets.token_hex(8), forms("hat"), return_record(items=hat), others)
+        return (await brief.returns.of_parcel(brief.scope, ORDERED)).held["shirt"] == 0
+
+    await eventually(is_free, 5)
+    assert await brief.returns.repeated(brief.scope, "key", forms("swordfish")) is None
+    await store.aclose()
+
+
+async def test_what_stays_without_its_content(parcel: Parcel) -> None:
+    """A return whose content has gone says how it stands and names nothing that was in it; its key gives that."""
+    made = await parcel.created()
+    await parcel.valkey.client.delete(*await parcel.keys("r:"))
+    found = await parcel.returns.get(parcel.scope, made.record.id)
+    assert (found.record.state, found.record.revision) == (made.record.state, made.record.revision)
+    assert (found.record.items, found.record.poller_token, found.record.drop_off) == ([], None, None)
+    assert await parcel.returns.repeated(parcel.scope, "key", forms("swordfish")) == found.public()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_return_whose_place_was_told(parcel: Parcel, lost: bool) -> None:  # noqa: FBT001  a column of the table
+    """A return that was sent, and that upstream then turned away unread, stays as failed; units and key are free."""
+    attempt = await parcel.posted()
+    if lost:
+        await parcel.returns.settle(attempt, Event.LOST, outcome_unknown)
+    assert await parcel.returns.settle(attempt, Event.NOT_TAKEN, refused) is None
+    assert (await parcel.returns.get(parcel.scope, attempt.return_id)).record.state is ReturnState.FAILED
+    assert (await parcel.returns.of_parcel(parcel.scope, ORDERED)).held == {"shirt": 0}
+    await parcel.claimed()
+
+
+async def test_the_key_of_a_request_that_has_sent_nothing(parcel: Parcel) -> None:
+    """Its repetition is told to wait, and no place that may be gone in a moment; once it was sent there is one."""
+    attempt = await parcel.claimed()
+    with pytest.raises(ReturnInProgress) as before:
+        await parcel.returns.repeated(parcel.scope, "key", forms("swordfish"))
+    await parcel.returns.first_byte(attempt)
+    with pytest.raises(ReturnInProgress) as after:
+        await parcel.claimed()
+    assert (before.value.location, after.value.location) == (None, f"/v1/returns/{attempt.return_id}")
 
 
 async def test_what_somebody_else_stored_wins(parcel: Parcel) -> None:

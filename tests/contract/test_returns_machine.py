@@ -260,10 +260,13 @@ class Parcels(RuleBasedStateMachine):
     def look(self, request: Request) -> None:
         """A return stands where the model has it."""
         found = self.told(self.returns.get(request.attempt.scope, request.attempt.return_id))
-        if request.phase is None:
+        if request.phase is None and not isinstance(found, VersionedReturn):
             assert found is ReturnNotFound
             return
         assert isinstance(found, VersionedReturn)
+        if request.phase is None:
+            assert found.record.state is ReturnState.FAILED
+            return
         assert found.record.state is STATES[request.phase]
         assert [(item.id, item.quantity) for item in found.record.items] == BODIES[request.body]
 

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from app.errors import ClaimLost, TooManyCalls, UnitsClaimed
 from app.returns.claims import (
-    FAILED_KEPT_SECONDS,
+    FAILED_COUNTED_SECONDS,
     MAX_FAILED,
     TRANSITIONS,
     Claim,
@@ -21,7 +21,9 @@ from app.returns.claims import (
     announcement_failed,
     claimed,
     expire_leases,
+    lasting_location,
     location_of,
+    shown,
     units_held,
 )
 
@@ -134,12 +136,11 @@ def test_failed_announcement(phase: Phase) -> None:
     assert claims == standing(phase)
 
 
-def test_a_late_failure_is_kept_as_long_as_an_early_one() -> None:
-    """A label that fails days after its creation leaves its refusal to be seen for a day from then."""
-    late = 10 * FAILED_KEPT_SECONDS
+def test_a_late_failure_counts_from_its_own_moment() -> None:
+    """A label that fails days after its creation counts among the failed returns for a day from then."""
+    late = 10 * FAILED_COUNTED_SECONDS
     after = announcement_failed(standing(Phase.DONE), "rtn_1", now=late)
-    assert "rtn_1" in expire_leases(after, late + FAILED_KEPT_SECONDS - 1)
-    assert "rtn_1" not in expire_leases(after, late + FAILED_KEPT_SECONDS + 1)
+    assert after["rtn_1"].lease_until == late
 
 
 @pytest.mark.parametrize("phase", [Phase.INTENT, Phase.SENT, Phase.OUTCOME_UNKNOWN])
@@ -191,12 +192,25 @@ def test_late_owner(event: Event, phase: Phase) -> None:
     assert advanced(standing(Phase.SENT), "rtn_1", event, claim(), now=LEASE + 1) == standing(phase)
 
 
-@pytest.mark.parametrize(("age", "kept"), [(0, True), (FAILED_KEPT_SECONDS - 1, True), (FAILED_KEPT_SECONDS, False)])
-def test_old_refusals_are_forgotten(age: float, kept: bool) -> None:  # noqa: FBT001  a column of the table
-    """A refusal stays for a day after its lease, as long as its key can be repeated; what else stands stays."""
-    others = {f"rtn_{phase}": claim(phase) for phase in (Phase.DONE, Phase.OUTCOME_UNKNOWN)}
-    refusal = {"rtn_1": claim(Phase.FAILED)}
-    assert expire_leases({**refusal, **others}, LEASE + age) == {**(refusal if kept else {}), **others}
+def test_refusals_outlive_the_day_that_counts_them() -> None:
+    """A refusal stays as long as any claim, for so long its key can be repeated."""
+    refused = standing(Phase.FAILED)
+    assert expire_leases(refused, LEASE + 10 * FAILED_COUNTED_SECONDS) == refused
+
+
+def test_of_many_failed_returns_the_newest_are_shown() -> None:
+    """A list of returns has all that did not fail, and of those that did the newest."""
+    failed = {f"rtn_{n}": claim(Phase.FAILED, lease_until=n) for n in range(MAX_FAILED + 2)}
+    others = {f"rtn_{phase}": claim(phase, lease_until=0) for phase in Phase if phase is not Phase.FAILED}
+    assert shown(failed | others) == failed.keys() - {"rtn_0", "rtn_1"} | others.keys()
+    assert shown({}) == set()
+
+
+@pytest.mark.parametrize(("phase", "location"), [(phase, phase is not Phase.INTENT) for phase in Phase])
+def test_a_place_that_can_be_told(phase: Phase, location: bool) -> None:  # noqa: FBT001  a column of the table
+    """A return of which nothing was sent may vanish, so its place is told to nobody."""
+    assert lasting_location(standing(phase), "rtn_1") == (location_of("rtn_1") if location else None)
+    assert lasting_location(standing(phase), "rtn_2") is None
 
 
 def test_others_bury_the_dead_too() -> None:
@@ -228,7 +242,7 @@ def test_held_units_are_refused(phase: Phase) -> None:
     """Units held by another return are refused with the place of that return, whatever else is free."""
     with pytest.raises(UnitsClaimed) as caught:
         claimed(standing(phase), "rtn_2", claim(hat=1, shirt=2), {"shirt": 2, "hat": 5}, now=0)
-    assert caught.value.location == "/v1/returns/rtn_1"
+    assert caught.value.location == (None if phase is Phase.INTENT else "/v1/returns/rtn_1")
 
 
 @pytest.mark.parametrize(("phase", "now"), [(Phase.FAILED, 0), (Phase.INTENT, LEASE)])
@@ -242,8 +256,8 @@ def test_refusals_without_end() -> None:
     refused = {f"rtn_{n}": claim(Phase.FAILED, lease_until=n) for n in range(MAX_FAILED)}
     with pytest.raises(TooManyCalls) as caught:
         claimed(refused, "rtn_new", claim(), ORDERED, now=100)
-    assert caught.value.retry_after == FAILED_KEPT_SECONDS - 100
-    assert "rtn_new" in claimed(refused, "rtn_new", claim(), ORDERED, now=FAILED_KEPT_SECONDS)
+    assert caught.value.retry_after == FAILED_COUNTED_SECONDS - 100
+    assert "rtn_new" in claimed(refused, "rtn_new", claim(), ORDERED, now=FAILED_COUNTED_SECONDS)
 
 
 def test_unknown_outcome_keeps_its_units() -> None:
@@ -260,11 +274,16 @@ def test_more_than_ordered_without_a_holder() -> None:
 
 
 def test_location_names_a_holder_of_the_line() -> None:
-    """Of several returns the one is named that holds the line in question."""
-    claims = {"rtn_1": claim(hat=1), "rtn_2": claim(Phase.FAILED), "rtn_3": claim(shirt=1)}
+    """Of several returns one is named that holds the line in question and was sent."""
+    claims = {
+        "rtn_1": claim(Phase.DONE, hat=1),
+        "rtn_2": claim(Phase.FAILED),
+        "rtn_3": claim(shirt=1),
+        "rtn_4": claim(Phase.SENT, shirt=1),
+    }
     with pytest.raises(UnitsClaimed) as caught:
-        claimed(claims, "rtn_4", claim(), {"shirt": 1, "hat": 1}, now=0)
-    assert caught.value.location == location_of("rtn_3")
+        claimed(claims, "rtn_5", claim(), {"shirt": 2, "hat": 1}, now=0)
+    assert caught.value.location == location_of("rtn_4")
 
 
 def test_units_held() -> None:
@@ -337,7 +356,7 @@ class Parcel(RuleBasedStateMachine):
         self.may_exist.pop(return_id)
         del self.news[return_id]
 
-    @rule(seconds=st.sampled_from([1.0, LEASE / 2, LEASE, FAILED_KEPT_SECONDS]))
+    @rule(seconds=st.sampled_from([1.0, LEASE / 2, LEASE, FAILED_COUNTED_SECONDS]))
     def pass_by(self, seconds: float) -> None:
         """Time passes; some owners do not outlive it."""
         self.now += seconds

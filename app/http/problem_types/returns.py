@@ -65,9 +65,9 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "units-claimed",
             HTTPStatus.CONFLICT,
             "Another return holds these units",
-            "Location names that return.",
+            "Location names that return once its request was sent.",
             when="At least one unit is in a return that was made before, or whose outcome is not known yet.",
-            front_end="Follow Location and show that return, then draw the items anew.",
+            front_end="Follow Location, if there is one, and show that return; then draw the items again.",
         ),
         errors.ClaimLost: ProblemType(
             "claim-lost",
