@@ -29,6 +29,9 @@ class Control:
                 return Response(status_code=204)
             case ["POST", "paid", order]:
                 return JSONResponse({"paid": self._ledger.pay(request.query_params.get("brand", "demo"), order)})
+            case ["POST", "returns", number, "paid"] if number.isdecimal() and int(number) in self._ledger.returns:
+                self._ledger.returns[int(number)].paid = True
+                return Response(status_code=204)
             case ["POST", "faults"]:
                 self.down = _mode(await request.body()) == "down"
                 return JSONResponse({"mode": "down" if self.down else "none"})

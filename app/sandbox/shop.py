@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from fastapi import FastAPI
-from starlette.responses import FileResponse, Response
+from starlette.applications import Starlette
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
 
 from app.__main__ import Server
 from app.main import create_app
+from app.sandbox.checkout import Checkout
 from app.settings import Settings, load_settings
 from app.telemetry.logs import configure_logging
 
@@ -23,18 +26,39 @@ class _Files(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         response.headers["Content-Security-Policy"] = POLICY
+        response.headers["Cache-Control"] = "no-cache"
         return response
 
 
+class _Beside:
+    """Serves the page apart from the service, so that its files count for no limit and fill no log."""
+
+    def __init__(self, app: ASGIApp, page: ASGIApp) -> None:
+        self._app = app
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ours = scope["type"] == "http" and (scope["path"] == "/" or scope["path"].startswith(("/page", "/sandbox/")))
+        await (self._page if ours else self._app)(scope, receive, send)
+
+
+async def _to_page(_request: object) -> Response:
+    return RedirectResponse("/page/")
+
+
 def create_shop(settings: Settings) -> FastAPI:
-    """The service with these settings, the page at `/` and its files below `/page`."""
+    """The service with these settings, the page below `/page/`, and a place to pay for its returns."""
+    checkout = Checkout(settings.upstream_url)
+    page = Starlette(
+        routes=[
+            Route("/", _to_page),
+            Mount("/page", _Files(directory=PAGE, html=True)),
+            Route("/sandbox/checkout/{number:int}", checkout.show),
+            Route("/sandbox/checkout/{number:int}", checkout.pay, methods=["POST"]),
+        ]
+    )
     app = create_app(settings)
-    app.mount("/page", _Files(directory=PAGE))
-
-    @app.get("/", include_in_schema=False)
-    async def index() -> FileResponse:
-        return FileResponse(PAGE / "index.html", headers={"Content-Security-Policy": POLICY})
-
+    app.add_middleware(_Beside, page=page)
     return app
 
 

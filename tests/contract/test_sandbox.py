@@ -213,6 +213,16 @@ async def test_paid_return_waits_for_the_payment(sandbox: SandboxProcess, panel:
     assert [(await panel.get(created["poller_url"])).status_code for _ in range(3)] == [202, 202, 200]
 
 
+async def test_one_return_is_paid_by_its_number(sandbox: SandboxProcess, panel: httpx.AsyncClient) -> None:
+    """The checkout pays for one return and no other; a number of no return is 404."""
+    first, second = [await (await customer_of(panel, f"PAID-{suffix}")).create() for suffix in ("N1", "N2")]
+    control = f"{sandbox.panel_url.removesuffix('/api/v2')}/_sandbox"
+    assert (await panel.post(f"{control}/returns/{first.json()['return']}/paid")).status_code == 204
+    polls = [[(await panel.get(made.json()["poller_url"])).status_code for _ in range(3)] for made in (first, second)]
+    assert polls == [[202, 202, 200], [202] * 3]
+    assert (await panel.post(f"{control}/returns/1/paid")).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("order", "statuses"),
     [

@@ -1,69 +1,115 @@
-// Step 5: the return as it goes on, the label, what to do with it, and the way to the phone.
+// Step 4: the return as it goes on, its label, what to do with it, and the way to the phone.
 
 import * as api from "./api.js";
-import { address } from "./delivery.js";
-import { fill, h } from "./html.js";
+import { button, fill, h } from "./html.js";
+import { whenOpen } from "./points.js";
+import { address, deliveryLines, itemLines, refundSum } from "./summary.js";
+import { local } from "./theme.js";
+
+/** States that nothing follows by itself, so that nothing turns on the screen. */
+const STILL = new Set(["awaiting_payment", "outcome_unknown"]);
+/** The instruction that a place belongs to, by return method. */
+const HANDED_IN = { drop_off_point: 3, drop_off_labelless: 3, in_store: 1 };
+const GOOD = new Set(["label_ready", "no_label_needed", "accepted"]);
 
 export async function followStep(journey, place) {
-  const { words, draft } = journey;
+  const { words: { say }, draft } = journey;
+  const heading = h("h1", {});
   const shown = h("div", {});
   const show = (found) => {
-    fill(shown, stateOf(journey, found));
-    journey.tell(words.states[found.state]);
+    heading.textContent = say(`titles.${found.state}`) ?? say("titles.working");
+    document.title = `${heading.textContent} – ${journey.brand.name}`;
+    fill(shown, statusOf(journey, found));
+    journey.tell(heading.textContent);
   };
-  const first = await api.getReturn(draft.returnId);
-  show(first);
-  if (!api.FINAL.has(first.state)) journey.leave = api.watch(draft.returnId, show);
-  fill(place,
-    h("h1", {}, words.steps.follow),
-    shown,
+  const found = await api.getReturn(draft.returnId);
+  show(found);
+  journey.leave = api.watch(found, show);
+  fill(place, heading, shown,
     phone(journey),
-    h("div", { class: "actions" },
-      h("button", { type: "button", class: "second", onclick: () => startAgain(journey) }, words.again),
-      h("button", { type: "button", class: "second", onclick: journey.forget }, words.end)));
+    h("p", {}, button(say("another"), () => {
+      journey.discard();
+      draft.returnId = null;
+      return journey.go("items");
+    }, "link")));
 }
 
-function startAgain(journey) {
-  Object.assign(journey.draft, { items: {}, refund: {}, delivery: {}, returnId: null, key: null });
-  journey.go("items");
-}
-
-function stateOf({ words }, found) {
+function statusOf(journey, found) {
+  const { words: { say } } = journey;
+  const { state } = found;
+  const working = !api.isFinal(found) && !STILL.has(state);
   return [
-    h("p", {}, h("strong", {}, words.states[found.state])),
-    !api.FINAL.has(found.state) && h("progress", { "aria-label": words.states[found.state] }),
-    found.payment_url && found.state === "awaiting_payment"
-      && h("p", {}, h("a", { class: "button", href: found.payment_url, rel: "noreferrer" }, words.pay)),
-    found.label.href && h("p", {}, h("a", { class: "button", href: found.label.href, download: "" }, words.download)),
-    found.customs_declaration && h("p", {}, h("a", { href: found.customs_declaration, download: "" }, words.customs)),
-    ["label_ready", "no_label_needed"].includes(found.state) && instructions(words, found),
-    h("dl", {},
-      h("dt", {}, words.steps.items), h("dd", {}, found.items.map((item) => `${item.quantity} × ${item.name}`).join(", ")),
-      found.sendcloud_return_id && [h("dt", {}, words.returnNumber), h("dd", {}, String(found.sendcloud_return_id))],
-      found.parcels.filter((parcel) => parcel.tracking_number).flatMap((parcel) => [
-        h("dt", {}, words.tracking), h("dd", {}, parcel.tracking_number)])),
+    h("div", { class: `status ${GOOD.has(state) ? "good" : state === "failed" ? "bad" : ""}` },
+      h("p", {}, say(`states.${state}`) ?? say("states.working")),
+      working && h("progress", { "aria-label": say("titles.working") }),
+      nextStep(journey, found)),
+    GOOD.has(state) && instructions(journey, found),
+    details(journey, found),
   ];
 }
 
-function instructions(words, found) {
-  const steps = {
-    drop_off_point: words.steps_label, drop_off_labelless: words.steps_code, in_store: words.steps_store, pickup: words.steps_pickup,
-  }[found.delivery.option];
-  const point = found.drop_off ? `${found.drop_off.name}, ${address(found.drop_off)}` : words.anyPoint;
-  return h("section", {}, h("h2", {}, words.handIn),
-    h("ol", {}, steps.map((step) => h("li", {}, step.endsWith(":") ? [step, " ", h("strong", {}, point)] : step))));
+/** The one thing to do now. */
+function nextStep(journey, found) {
+  const { words: { say }, brand, draft } = journey;
+  const again = () => {
+    draft.returnId = null;
+    return journey.go(Object.keys(draft.items).length ? "review" : "items");
+  };
+  return h("div", { class: "actions" },
+    found.state === "awaiting_payment" && found.payment_url
+      && h("a", { class: "button", href: local(found.payment_url), rel: "noreferrer" }, say("pay")),
+    found.label.href && documentButton(journey, found.label.href, say("download"), ""),
+    found.customs_declaration && documentButton(journey, found.customs_declaration, say("customsDocument"), "second"),
+    found.state === "failed" && button(say("retry"), again, ""),
+    ["outcome_unknown", "label_lost", "failed"].includes(found.state) && brand.support_url
+      && h("a", { class: "button second", href: brand.support_url }, say("support")));
+}
+
+function documentButton(journey, href, text, kind) {
+  return button(text, () => journey.attempt(async () => {
+    const url = await api.documentUrl(href);
+    h("a", { href: url, download: `${href.split("/").slice(-2).join("-")}.pdf` }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  }), kind);
+}
+
+function instructions(journey, found) {
+  const { words: { say }, session } = journey;
+  const { option, store } = found.delivery;
+  const where = found.drop_off ?? session.options.stores.find(({ id }) => id === store);
+  const steps = [1, 2, 3].map((number) => [number, say(`instructions.${option}.${number}`)]).filter(([, text]) => text);
+  if (found.state === "accepted" || !steps.length) return null;
+  return h("section", {}, h("h2", {}, say("whatNext")), h("ol", { class: "steps" }, steps.map(([number, text]) =>
+    h("li", {}, text, number === HANDED_IN[option] && where && [
+      h("strong", {}, where.name), h("span", { class: "hint" }, address(where)),
+      "open_now" in where && h("span", { class: "hint" }, whenOpen(journey, where)),
+    ]))));
+}
+
+function details(journey, found) {
+  const { words: { say, list, money, day }, session } = journey;
+  const row = (title, ...lines) => lines.some(Boolean) && [h("dt", {}, say(title)), h("dd", {}, lines)];
+  const refund = session.options.refund_options.find(({ code }) => code === found.refund?.type);
+  const tracking = found.parcels.map((parcel) => parcel.tracking_number).filter(Boolean);
+  return h("dl", { class: "card details" },
+    row("steps.items", itemLines(journey, found.items)),
+    row("refundTitle", refund?.label),
+    row("refundSum", refundSum(journey, found.items)),
+    found.fee && row("fee", money(found.fee)),
+    row("steps.delivery", deliveryLines(journey, found.delivery, found.drop_off)),
+    row("deadline", found.deadline && day(found.deadline)),
+    row("returnNumber", found.sendcloud_return_id && String(found.sendcloud_return_id)),
+    row("tracking", tracking.length && list(tracking)));
 }
 
 /** The code leads to this very page; the token in it stays in the fragment, which no server gets to see. */
 function phone(journey) {
-  const { words } = journey;
+  const { words: { say } } = journey;
   const shown = h("div", {});
   const make = () => journey.attempt(async () => {
     const handoff = await api.handOff(location.origin + location.pathname);
-    fill(shown,
-      h("p", {}, words.scan),
-      h("p", {}, h("a", { id: "handoff", href: handoff.link }, h("img", { class: "qr", src: handoff.qr_code, alt: words.phone }))));
-  }, make);
-  return h("section", {},
-    h("p", {}, h("button", { type: "button", class: "second", onclick: make }, words.phone)), shown);
+    fill(shown, h("p", {}, say("scan")),
+      h("a", { id: "handoff", href: handoff.link }, h("img", { class: "qr", src: handoff.qr_code, alt: say("phone"), width: 220, height: 220 })));
+  });
+  return h("section", { class: "phone" }, button(say("phone"), make), shown);
 }

@@ -1,48 +1,79 @@
-// Step 2: which items, how many, why, with pictures; and how the money comes back.
+// Step 1: which items, how many and why; and how the money comes back.
 
 import * as api from "./api.js";
-import { choice, field, fill, h } from "./html.js";
-import { dress, picture } from "./start.js";
+import { choice, field, fill, form, h } from "./html.js";
+import { photoField } from "./photos.js";
+import { refundSum } from "./summary.js";
+import { local } from "./theme.js";
 
 export async function itemsStep(journey, place) {
-  const { words, draft } = journey;
-  journey.session = await api.resume();
-  const { items, options, returns, brand } = journey.session;
-  dress({ brand });
-  const next = () => {
-    if (!Object.keys(draft.items).length) return tellNothingChosen(journey, form);
-    return journey.go("delivery");
+  const { words: { say }, draft } = journey;
+  const session = journey.session = await api.resume();
+  const { items, options, actions } = session;
+  keepOnly(draft, items);
+  const creation = actions.find(({ name }) => name === "create_return");
+  if (creation && !creation.allowed) return fill(place, nothingToReturn(journey, creation.why_not), earlier(journey));
+  const chooseOne = h("p", { class: "error", role: "alert" });
+  const sum = h("p", { class: "sum" });
+  const count = () => {
+    if (Object.keys(draft.items).length) chooseOne.textContent = "";
+    fill(sum, refundSum(journey) && [h("span", {}, say("refundSum")), h("strong", {}, refundSum(journey))]);
   };
-  const form = h("form", { onsubmit: (event) => { event.preventDefault(); next(); } },
-    items.map((item) => itemFields(journey, item, options.reasons)),
-    refundFields(journey, options.refund_options),
-    h("div", { class: "actions" }, h("button", {}, words.next)));
+  const next = () => {
+    if (Object.keys(draft.items).length) return journey.go("delivery");
+    chooseOne.textContent = say("errors.no-item");
+    place.querySelector("input[type=checkbox]").focus();
+  };
+  count();
   fill(place,
-    h("h1", {}, words.items),
-    items.some((item) => item.remaining) ? form : h("p", {}, words.problems["nothing-left-to-return"]),
-    returns.length > 0 && earlier(journey, returns),
-    h("div", { class: "actions" }, h("button", { type: "button", class: "second", onclick: journey.forget }, words.end)));
+    h("h1", {}, say("items")),
+    h("p", { class: "lead" }, say("orderNumber", { number: session.parcel.order_number })),
+    form(say, next,
+      h("ul", { class: "items" }, items.map((item) => h("li", {}, itemCard(journey, item, options.reasons, count)))),
+      refundChoice(journey),
+      chooseOne,
+      h("div", { class: "actions" }, sum, h("button", {}, say("next")))),
+    earlier(journey));
 }
 
-function earlier({ words, draft, go }, returns) {
-  const open = (found) => (event) => { event.preventDefault(); draft.returnId = found.id; go("follow"); };
-  return h("section", {}, h("h2", {}, words.earlier), h("ul", {}, returns.map((found) => h("li", {},
-    h("a", { href: "#", onclick: open(found) }, found.items.map((item) => `${item.quantity} × ${item.name}`).join(", ")),
-    ` – ${words.states[found.state]}`))));
+/** Drops what was chosen and has been returned since. */
+function keepOnly(draft, items) {
+  const left = Object.fromEntries(items.map(({ id, remaining }) => [id, remaining]));
+  for (const [id, chosen] of Object.entries(draft.items)) if (chosen.quantity > (left[id] ?? 0)) delete draft.items[id];
 }
 
-function tellNothingChosen(journey, form) {
-  journey.tell(journey.words.choose);
-  form.querySelector("input:not([disabled])")?.focus();
+/** Why nothing of this order can be returned here, and who helps. */
+function nothingToReturn({ words: { say }, brand }, whyNot) {
+  return [
+    h("h1", {}, say(`titles.${whyNot}`) ?? say("titles.not-returnable-online")),
+    h("p", { class: "lead" }, say(`problems.${whyNot}`) ?? say("problems.not-returnable-online")),
+    brand.support_url && h("div", { class: "actions" }, h("a", { class: "button", href: brand.support_url }, say("support"))),
+  ];
 }
 
-function itemFields(journey, item, reasons) {
-  const { words, draft } = journey;
-  const name = h("strong", {}, item.name);
-  const image = item.image_url ? h("img", { src: picture(item.image_url), alt: "" }) : h("span", { class: "no-picture" });
-  if (!item.remaining) return h("fieldset", {}, h("div", { class: "item" }, image, h("span", {}, name, ` – ${words.notReturnable}`)));
-  const details = h("div", {});
-  const show = () => fill(details, draft.items[item.id] && detailFields(journey, item, reasons));
+function earlier({ words: { say, list }, session, draft, go }) {
+  const open = (found) => (event) => {
+    event.preventDefault();
+    draft.returnId = found.id;
+    go("follow");
+  };
+  return session.returns.length > 0 && h("section", {}, h("h2", {}, say("earlier")),
+    h("ul", { class: "plain" }, session.returns.map((found) => h("li", {},
+      h("a", { href: "#follow", onclick: open(found) }, list(found.items.map(({ quantity, name }) => `${quantity} × ${name}`))),
+      h("span", { class: "hint" }, say(`titles.${found.state}`) ?? say("titles.working"))))));
+}
+
+function itemCard(journey, item, reasons, count) {
+  const { words: { say, money }, draft } = journey;
+  const price = item.unit_price && h("span", { class: "price" }, money(item.unit_price));
+  const picture = item.image_url
+    ? h("img", { src: local(item.image_url), alt: "", width: 72, height: 72, loading: "lazy" })
+    : h("span", { class: "no-picture" });
+  if (!item.remaining) {
+    return h("div", { class: "item off" }, picture,
+      h("div", {}, h("strong", {}, item.name), h("span", { class: "badge" }, whyNot(item, say))), price);
+  }
+  const details = h("div", { class: "details" });
   const box = h("input", {
     type: "checkbox", checked: item.id in draft.items,
     onchange: () => {
@@ -51,45 +82,52 @@ function itemFields(journey, item, reasons) {
       show();
     },
   });
+  const show = () => {
+    fill(details, draft.items[item.id] && detailFields(journey, item, reasons, count));
+    count();
+  };
   show();
-  return h("fieldset", {}, h("legend", { class: "unseen" }, item.name),
-    h("div", { class: "item" }, image, h("label", { class: "option" }, box, name), details));
+  const left = item.quantity > 1 && h("span", { class: "hint" }, say("left", { count: item.remaining, of: item.quantity }));
+  return h("div", { class: "card", role: "group", "aria-label": item.name },
+    h("label", { class: "item" }, box, picture, h("span", {}, h("strong", {}, item.name), left), price), details);
 }
 
-function detailFields(journey, item, reasons) {
-  const { words, draft } = journey;
+/** An item that came back already is told apart from one that the shop does not take. */
+function whyNot(item, say) {
+  return say(`errors.${item.why_not}`) ?? say(item.returnable ? "alreadyReturned" : "errors.not-returnable");
+}
+
+function detailFields(journey, item, reasons, count) {
+  const { words: { say }, draft } = journey;
   const chosen = draft.items[item.id];
-  const set = (member, convert = String) => (event) => { chosen[member] = convert(event.target.value); };
-  const stored = h("small", {}, chosen.photos.length ? words.stored(chosen.photos.length) : "");
-  const keep = (event) => journey.attempt(async () => {
-    for (const file of event.target.files) chosen.photos.push(await api.upload(file));
-    stored.textContent = words.stored(chosen.photos.length);
-    journey.tell(stored.textContent);
-  });
+  const numbers = Array.from({ length: Math.min(item.remaining, 99) }, (_, at) => at + 1);
+  const quantity = h("select", { onchange: () => { chosen.quantity = Number(quantity.value); count(); } },
+    numbers.map((number) => h("option", { value: number, selected: number === chosen.quantity }, number)));
+  const reason = h("select", { required: true, onchange: () => { chosen.reason = Number(reason.value); } },
+    h("option", { value: "" }, say("choose")),
+    reasons.map(({ id, description }) => h("option", { value: id, selected: id === chosen.reason }, description)));
+  const comment = h("textarea", { maxlength: 500, rows: 2, onchange: () => { chosen.comment = comment.value; } }, chosen.comment ?? "");
   return [
-    item.remaining > 1 && field(words.number, h("input", {
-      type: "number", min: 1, max: item.remaining, value: chosen.quantity, onchange: set("quantity", Number),
-    })),
-    field(words.reason, h("select", { required: true, onchange: set("reason", Number) },
-      h("option", { value: "" }, words.choose),
-      reasons.map((reason) => h("option", { value: reason.id, selected: reason.id === chosen.reason }, reason.description)))),
-    field(words.comment, h("input", { maxlength: 500, value: chosen.comment ?? "", onchange: set("comment") })),
-    field(words.photos, h("input", { type: "file", multiple: true, accept: "image/*", onchange: keep }), words.photosHint),
-    stored,
+    h("div", { class: "pair" }, field(say("reason"), reason), item.remaining > 1 && field(say("quantity"), quantity)),
+    field(say("comment"), comment),
+    photoField(journey, chosen),
   ];
 }
 
-function refundFields(journey, refunds) {
-  const { words, draft } = journey;
+/** How the money comes back; nothing where the shop asks for no choice. */
+function refundChoice({ words: { say }, session: { options }, draft }) {
+  if (options.refund_required === false || !options.refund_options.length) return null;
   const message = h("div", {});
   const show = () => {
-    const option = refunds.find((refund) => refund.code === draft.refund.type);
+    const option = options.refund_options.find(({ code }) => code === draft.refund.type);
     if (!option?.message_required) delete draft.refund.message;
-    fill(message, option?.message_required && field(words.message, h("textarea", {
-      required: true, maxlength: 1000, onchange: (event) => { draft.refund.message = event.target.value; },
-    }, draft.refund.message ?? "")));
+    const text = h("textarea", { required: true, maxlength: 1000, rows: 3, onchange: () => { draft.refund.message = text.value; } },
+      draft.refund.message ?? "");
+    fill(message, option?.message_required && field(say("message"), text));
   };
   show();
-  return [choice(words.refund, "refund", refunds.map((refund) => [refund.code, refund.label]), draft.refund.type,
-    (code) => { draft.refund.type = code; show(); }), message];
+  return h("section", {},
+    choice(say("refund"), "refund", options.refund_options.map(({ code, label }) => ({ value: code, content: label })),
+      draft.refund.type, (code) => { draft.refund.type = code; show(); }),
+    message);
 }

@@ -1,70 +1,122 @@
 // The journey: which step is shown, what the shopper entered so far, and how problems are told.
 
 import * as api from "./api.js";
-import { followStep } from "./follow.js";
-import { fill, h } from "./html.js";
+import config, { sandbox } from "./config.js";
 import { deliveryStep } from "./delivery.js";
+import { followStep } from "./follow.js";
+import { button, fill, h } from "./html.js";
 import { itemsStep } from "./items.js";
+import { problemBox } from "./problems.js";
 import { reviewStep } from "./review.js";
-import { dress, startStep } from "./start.js";
-import { spoken, WORDS } from "./words.js";
+import { startStep } from "./start.js";
+import { dress } from "./theme.js";
+import { LANGUAGES, preferredLanguage, wordsOf } from "./words.js";
 
 const STEPS = { start: startStep, items: itemsStep, delivery: deliveryStep, review: reviewStep, follow: followStep };
+const BEFORE = { delivery: "items", review: "delivery" };
 const DRAFT = "return-draft";
+const place = document.getElementById("step");
 
-/** What all steps share. Only `draft` outlives a reload, and nothing in it opens anything: the session is in a cookie. */
+/** What all steps share. `draft` outlives a reload of the tab; nothing in it opens anything. */
 const journey = {
-  words: WORDS[spoken()],
-  language: spoken(),
+  words: await wordsOf(preferredLanguage()),
   session: null,
+  brand: null,
   draft: load(),
+  typed: {},
   leave: () => {},
-  go, attempt, tell, forget,
+  go, attempt, tell, forget, began, discard,
 };
 
 function load() {
-  return JSON.parse(sessionStorage.getItem(DRAFT) ?? "null") ?? { brand: "demo", items: {}, refund: {}, delivery: {} };
+  return JSON.parse(sessionStorage.getItem(DRAFT)) ?? { brand: config.brand, ...nothingChosen() };
+}
+
+function nothingChosen() {
+  return { items: {}, refund: {}, delivery: {}, key: null };
 }
 
 function save() {
   sessionStorage.setItem(DRAFT, JSON.stringify(journey.draft));
 }
 
-/** Shows a step. Its heading gets the focus, so that keyboards and screen readers start there. */
-async function go(step) {
+/** Forgets what was chosen, so that another return can be made. */
+function discard() {
+  Object.assign(journey.draft, nothingChosen());
+}
+
+/** A session has begun; what was chosen for this order before, in a session that ended, is kept without its photos. */
+function began(session) {
+  const { draft } = journey;
+  journey.session = session;
+  if (draft.order !== session.parcel.order_number) Object.assign(draft, nothingChosen(), { returnId: null });
+  draft.order = session.parcel.order_number;
+  for (const item of Object.values(draft.items)) item.photos = [];
+}
+
+/** Shows a step as a new entry of the browser's history, or in place of the current one. */
+async function go(step, { replace = false } = {}) {
+  await attempt(async () => {
+    if (!await show(step)) return;
+    history[replace ? "replaceState" : "pushState"](null, "", `#${journey.step}`);
+  }, () => go(step, { replace }));
+}
+
+/** Draws a step and moves the focus to its heading; false where another step was asked for in the meantime. */
+async function show(wanted) {
+  const step = reachable(wanted);
+  const drawn = journey.drawn = h("div", { class: "step" });
   journey.leave();
   journey.leave = () => {};
+  await STEPS[step](journey, drawn);
+  if (journey.drawn !== drawn) return false;
   journey.step = step;
-  save();
-  const place = document.getElementById("step");
-  const shown = journey.awaited = h("div", {});
-  await attempt(async () => {
-    await STEPS[step](journey, shown);
-    // Somebody was faster: another step, or another language.
-    if (journey.awaited !== shown) return;
-    // Only now: a problem stays on the screen that it came from.
-    fill(place, shown);
-    showProgress();
-    const heading = place.querySelector("h1");
-    heading.tabIndex = -1;
-    heading.focus();
-  }, () => go(step));
+  fill(place, drawn);
+  showFrame();
+  const heading = place.querySelector("h1");
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
+  scrollTo(0, 0);
+  return true;
 }
 
-function showProgress() {
-  const { words, step } = journey;
-  document.title = words.title;
-  document.documentElement.lang = journey.language;
-  document.getElementById("language-label").textContent = words.language;
-  document.querySelector("nav").setAttribute("aria-label", words.progress);
-  fill(document.getElementById("progress"), (step === "start" ? [] : Object.entries(words.steps)).map(
-    ([name, label]) => h("li", { "aria-current": name === step && "step" }, label)));
+/** The step itself if everything before it was answered, else the first one that is not. */
+function reachable(step) {
+  const { session, draft } = journey;
+  const chosen = Object.keys(draft.items).length > 0;
+  if (!session || !(step in STEPS)) return "start";
+  if (step === "follow") return draft.returnId ? step : "items";
+  if (step === "review" && chosen && !draft.delivery.option) return "delivery";
+  return ["delivery", "review"].includes(step) && !chosen ? "items" : step;
 }
 
-/** Does something; a problem becomes a message with what helps, the button to try again included. */
-async function attempt(action, again = null) {
+/** What stands around the step: title, progress, and where the shop can be reached. */
+function showFrame() {
+  const { words: { say, language }, step, brand } = journey;
+  document.title = `${place.querySelector("h1").textContent} – ${brand.name}`;
+  document.documentElement.lang = language;
+  document.querySelector("label[for=language]").textContent = say("language");
+  const steps = Object.keys(STEPS).slice(1);
+  const nav = document.querySelector("nav");
+  nav.ariaLabel = say("progress");
+  fill(nav, steps.includes(step) && h("ol", {}, steps.map((name) => h("li", {
+    class: steps.indexOf(name) < steps.indexOf(step) && "done", "aria-current": name === step && "step",
+  }, say(`steps.${name}`)))),
+  BEFORE[step] && button(["‹ ", say("back")], () => go(BEFORE[step]), "link back"));
+  fill(document.querySelector("footer"),
+    brand.return_policy_url && h("a", { href: brand.return_policy_url }, say("policy")),
+    support(brand) && h("a", { href: support(brand) }, say("support")),
+    journey.session && button(say("end"), forget, "link"));
+}
+
+function support({ support_url: url, support_email: email }) {
+  return url ?? (email && `mailto:${email}`);
+}
+
+/** Does something; a problem becomes a message with what helps. */
+async function attempt(action, again = action) {
   tell("");
-  fill(document.getElementById("problem"));
+  document.getElementById("problem")?.remove();
   try {
     await action();
     save();
@@ -75,36 +127,23 @@ async function attempt(action, again = null) {
 }
 
 async function explain(problem, again) {
-  const { words, draft } = journey;
-  if (problem.code === "session-expired" && journey.step !== "start") {
+  const { draft } = journey;
+  document.getElementById("problem")?.remove();
+  if (["session-expired", "session-required"].includes(problem.code) && journey.step !== "start") {
     journey.session = null;
-    await go("start");
+    await go("start", { replace: true });
   }
   if (["return-outcome-unknown", "units-claimed"].includes(problem.code) && problem.location) {
     draft.returnId = problem.location.split("/").pop();
-    await go("follow");
+    await go("follow", { replace: true });
+    // The return itself says what to do.
+    if (problem.code === "return-outcome-unknown") return;
   }
-  fill(document.getElementById("problem"),
-    h("p", {}, words.problems[problem.code] ?? `${problem.title}. ${problem.detail ?? ""}`),
-    (problem.errors ?? []).map((error) => h("p", {}, error.detail)),
-    problem.code === "not-returnable-online" && problem.location && h("p", {}, h("a", { href: problem.location }, problem.location)),
-    problem.retryable && again && retryButton(problem, again),
-    problem.request_id && h("small", {}, `${words.quote}: ${problem.request_id}`),
-  );
-}
-
-/** Counts down to the moment that the service named. */
-function retryButton(problem, again) {
-  const { words } = journey;
-  const button = h("button", { type: "button", class: "second", onclick: again }, words.retry);
-  let left = problem.retryAfter ?? 0;
-  const tick = () => {
-    button.disabled = left > 0;
-    button.textContent = left > 0 ? words.retryIn(left) : words.retry;
-    if (left-- > 0) setTimeout(tick, 1000);
-  };
-  tick();
-  return h("p", {}, button);
+  const box = problemBox(journey, problem, again);
+  const actions = place.querySelector(".actions");
+  if (actions) actions.before(box);
+  else place.append(box);
+  box.scrollIntoView({ block: "center" });
 }
 
 /** Says something without moving the focus. */
@@ -117,34 +156,43 @@ async function forget() {
   await attempt(async () => {
     await api.end();
     sessionStorage.removeItem(DRAFT);
-    journey.session = null;
-    journey.draft = load();
+    Object.assign(journey, { session: null, draft: load(), typed: {} });
     await go("start");
-  }, forget);
+  });
 }
 
-/** Goes on with the session there is, or with the one that a handoff's link brings in its fragment. */
-async function arrive(token) {
+/** Goes on with the session there is, or with the one that a handoff's link brings. */
+async function arrive(token, step) {
   try {
     journey.session = token ? await api.redeem(token) : await api.resume();
   } catch (problem) {
-    await go("start");
-    if (problem.code !== "session-required") await explain(problem, () => arrive(token));
+    if (!(problem instanceof api.Problem)) throw problem;
+    await go("start", { replace: true });
+    if (problem.code !== "session-required") await explain(problem, () => arrive(token, step));
     return;
   }
-  dress(journey.session);
-  if (token) journey.draft.returnId = journey.session.returns[0]?.id;
-  await go(journey.draft.returnId ? "follow" : "items");
+  const { draft, session } = journey;
+  journey.brand = session.brand;
+  dress(session.brand);
+  if (token) Object.assign(draft, nothingChosen(), { returnId: session.returns[0]?.id });
+  await go(step in STEPS ? step : draft.returnId ? "follow" : "items", { replace: true });
 }
 
-document.getElementById("language").value = journey.language;
-document.getElementById("language").addEventListener("change", (event) => {
-  journey.language = event.target.value;
-  journey.words = WORDS[journey.language];
-  if (journey.step) go(journey.step);
+const select = document.getElementById("language");
+fill(select, Object.entries(LANGUAGES).map(([code, name]) => h("option", { value: code, lang: code }, name)));
+select.value = journey.words.language;
+select.addEventListener("change", async () => {
+  journey.words = await wordsOf(select.value);
+  await go(journey.step ?? "start", { replace: true });
 });
 addEventListener("pagehide", save);
-const token = new URLSearchParams(location.hash.slice(1)).get("handoff");
-// It is good for one use, and nobody shall find it in the address bar.
+addEventListener("popstate", () => attempt(() => show(location.hash.slice(1))));
+
+// A link may bring an order, or the token of a handoff. Neither stays in the address bar or in the history.
+const query = new URLSearchParams(location.search);
+const fragment = new URLSearchParams(location.hash.slice(1));
+journey.typed = { identifier: query.get("identifier") ?? "", postal_code: query.get("postal_code") ?? "" };
+if (sandbox?.SHOPS[query.get("brand")]) journey.draft.brand = query.get("brand");
 history.replaceState(null, "", location.pathname);
-arrive(token);
+if (journey.typed.identifier) await go("start", { replace: true });
+else await arrive(fragment.get("handoff"), [...fragment.keys()][0]);

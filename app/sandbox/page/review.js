@@ -1,59 +1,76 @@
-// Step 4: what the service says about the return before it is made, and the one click that makes it.
+// Step 3: everything that was chosen, what the service says about it, and the one click that makes the return.
 
 import * as api from "./api.js";
-import { field, fill, h } from "./html.js";
-import { address } from "./delivery.js";
+import { button, field, fill, form, h } from "./html.js";
+import { missingFields } from "./missing.js";
+import { fieldProblems } from "./problems.js";
+import { chosenItems, deliveryLines, feeText, itemLines, refundSum } from "./summary.js";
 
 export async function reviewStep(journey, place) {
   const { words, draft, session } = journey;
-  // One key for this return, however often the button is pressed or the page reloaded.
-  draft.key ??= crypto.randomUUID();
+  const { say } = words;
   const checked = await api.preview(wanted(draft));
-  const send = h("button", { disabled: !checked.valid }, words.send);
-  const make = () => journey.attempt(async () => {
-    send.disabled = true;
-    try {
-      draft.returnId = (await api.create(wanted(draft), draft.key)).id;
-    } catch (problem) {
-      // A refusal is kept for its key, and so is a key whose body has changed since: the next try is a new return.
-      if (["return-refused", "idempotency-key-reused"].includes(problem.code)) draft.key = null;
-      throw problem;
-    } finally {
-      send.disabled = false;
-    }
-    draft.key = null;
-    await journey.go("follow");
-  }, make);
+  const send = () => journey.attempt(() => make(journey));
+  const edit = (step, what) => button([say("change"), h("span", { class: "unseen" }, ` ${what}`)], () => journey.go(step), "link");
+  const part = (title, step, ...lines) => h("section", { class: "part" },
+    h("div", { class: "head" }, h("h2", {}, title), step && edit(step, title)), lines);
+  const refund = session.options.refund_options.find(({ code }) => code === draft.refund.type);
+  const fee = feeText(checked.fee, words);
   fill(place,
-    h("h1", {}, words.review),
-    ...checked.problems.map((problem) => h("p", { role: "alert" }, problem.detail)),
-    h("dl", {},
-      Object.values(draft.items).flatMap((item) => [h("dt", {}, `${item.quantity} ×`), h("dd", {}, item.name)]),
-      h("dt", {}, words.from), h("dd", {}, `${session.ship_from.name}, ${session.ship_from.postal_code} ${session.ship_from.city}`),
-      h("dt", {}, words.steps.delivery), h("dd", {}, words.options[draft.delivery.option],
-        draft.delivery.service_point && [h("br"), draft.point.name, h("br"), address(draft.point)]),
-      h("dt", {}, words.fee), h("dd", {}, cost(checked.fee, words))),
-    h("form", { onsubmit: (event) => { event.preventDefault(); make(); } },
-      session.parcel.max_parcels > 1 && field(words.parcels, h("input", {
-        type: "number", min: 1, max: session.parcel.max_parcels, value: draft.parcels ?? 1,
-        onchange: (event) => { draft.parcels = Number(event.target.value); },
-      })),
-      h("div", { class: "actions" },
-        h("button", { type: "button", class: "second", onclick: () => { draft.key = null; journey.go("delivery"); } }, words.back),
-        send)));
+    h("h1", {}, say("review")),
+    checked.problems.length > 0 && h("div", { id: "problem" },
+      h("div", { role: "alert" }, h("p", {}, say("problems.invalid-request")), fieldProblems(journey, checked.problems))),
+    h("div", { class: "card" },
+      part(say("steps.items"), "items", itemLines(journey, chosenItems(draft))),
+      refund && part(say("refundTitle"), "items", h("p", {}, refund.label, draft.refund.message && h("span", { class: "hint" }, draft.refund.message))),
+      part(say("steps.delivery"), "delivery", h("p", {}, deliveryLines(journey, draft.delivery, draft.delivery.service_point && draft.point))),
+      part(say("from"), null, h("p", {}, session.ship_from.name,
+        h("span", { class: "hint" }, `${session.ship_from.postal_code} ${session.ship_from.city}, ${session.ship_from.country}`))),
+      h("dl", { class: "totals" },
+        refundSum(journey) && [h("dt", {}, say("refundSum")), h("dd", {}, refundSum(journey))],
+        fee && [h("dt", {}, say("fee")), h("dd", {}, fee)])),
+    form(say, send,
+      session.parcel.max_parcels > 1 && parcelsField(journey),
+      missingFields(journey, checked.missing),
+      h("div", { class: "actions" }, h("button", { disabled: !checked.valid }, say("send")))));
 }
 
-function cost(fee, words) {
-  return !fee || Number(fee.amount) === 0 ? words.free : `${fee.amount} ${fee.currency ?? ""}`;
+function parcelsField({ words: { say }, session, draft }) {
+  const numbers = Array.from({ length: session.parcel.max_parcels }, (_, at) => at + 1);
+  const parcels = h("select", { onchange: () => { draft.parcels = Number(parcels.value); } },
+    numbers.map((number) => h("option", { value: number, selected: number === (draft.parcels ?? 1) }, number)));
+  return field(say("parcels"), parcels, say("parcelsHint"));
+}
+
+/** Makes the return, once: the same key goes with every try until there is an answer. */
+async function make(journey) {
+  const { draft } = journey;
+  const body = wanted(draft);
+  // A return that was changed is another one.
+  if (draft.sent !== JSON.stringify(body)) draft.key = null;
+  Object.assign(draft, { sent: JSON.stringify(body), key: draft.key ?? crypto.randomUUID() });
+  try {
+    draft.returnId = (await api.create(body, draft.key)).id;
+  } catch (problem) {
+    // A refusal is kept for its key: the next try is a new return.
+    if (["return-refused", "idempotency-key-reused", "service-point-unavailable"].includes(problem.code)) draft.key = null;
+    throw problem;
+  }
+  draft.key = null;
+  await journey.go("follow", { replace: true });
 }
 
 /** The body of a return, as the shopper chose it. */
-function wanted({ items, refund, delivery, parcels }) {
+function wanted({ items, refund, delivery, parcels, customs, contact }) {
+  const chosen = chosenItems({ items });
   return {
-    items: Object.entries(items).map(([id, { quantity, reason, comment }]) => ({ id, quantity, reason, ...(comment && { comment }) })),
-    refund,
+    items: chosen.map(({ id, quantity, reason, comment, customs: declared }) =>
+      ({ id, quantity, reason, ...(comment && { comment }), ...declared })),
+    ...(refund.type && { refund }),
     delivery,
     parcels: parcels ?? 1,
-    photos: Object.entries(items).flatMap(([item, { photos }]) => photos.map((file) => ({ file, item }))),
+    photos: chosen.flatMap(({ id, photos }) => photos.map(({ file }) => ({ file, item: id }))),
+    ...(customs && { customs }),
+    ...(contact && { contact }),
   };
 }

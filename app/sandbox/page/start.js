@@ -1,59 +1,38 @@
-// Step 1: the shop, the order, the postal code.
+// Step 0: the order and the postal code.
 
 import * as api from "./api.js";
-import { field, fill, h } from "./html.js";
+import { sandbox } from "./config.js";
+import { field, fill, form, h } from "./html.js";
+import { dress } from "./theme.js";
 
-/** The shops of the sandbox, each with the postal code that its customers live in. */
-const SHOPS = { demo: "5611 AA", "mode-paris": "75004", buecherei: "10115" };
-const ORDERS = ["LABEL-0001", "ITEMS-0001", "PAID-0001", "STORE-0001", "LABELLESS-0001", "COLLI-0001", "INTL-0001", "SLOWLABEL-0001",
-  "FAIL-0001", "UNSHIPPED-0001", "REFUSE-0001", "CREATEHANG-0001", "LOOKUP500-0001", "LOOKUPHANG-0001", "SHORT-0001"];
-
-export async function startStep(journey, place) {
-  const { words, draft } = journey;
-  const order = h("input", { name: "order", required: true, maxlength: 100, autocomplete: "off" });
-  const postal = h("input", { name: "postal-code", required: true, maxlength: 20, autocomplete: "postal-code", value: "" });
-  const shop = h("select", {
-    onchange: () => { draft.brand = shop.value; journey.go("start"); },
-  }, Object.keys(SHOPS).map((name) => h("option", { value: name, selected: name === draft.brand }, name)));
-  dress(await api.portal(draft.brand, journey.language));
+export function startStep(journey, place) {
+  const { words: { say, language }, draft, typed, brand } = journey;
+  const order = h("input", { maxlength: 100, required: true, autocomplete: "off", autocapitalize: "characters",
+    spellcheck: "false", value: typed.identifier || draft.order || "" });
+  const postal = h("input", { maxlength: 20, required: true, autocomplete: "postal-code", value: typed.postal_code ?? "" });
+  const orderField = field(say("order"), order, say("orderHint"));
+  if (brand?.domain !== draft.brand) journey.brand = { domain: draft.brand, name: draft.brand };
   const find = () => journey.attempt(async () => {
-    journey.session = await api.lookUp(draft.brand, {
-      identifier: order.value.trim(), postal_code: postal.value.trim(), language: journey.language,
-    });
-    Object.assign(draft, { items: {}, refund: {}, delivery: {}, returnId: null, key: null });
-    await journey.go("items");
-  }, find);
+    journey.typed = { identifier: order.value, postal_code: postal.value };
+    journey.began(await api.lookUp(draft.brand, { identifier: order.value, postal_code: postal.value, language }));
+    journey.typed = {};
+    await journey.go(draft.returnId ? "follow" : "items");
+  });
   fill(place,
-    h("h1", {}, words.start),
-    h("form", { onsubmit: (event) => { event.preventDefault(); find(); } },
-      field(words.shop, shop), field(words.order, order), field(words.postal, postal),
-      h("div", { class: "actions" }, h("button", {}, words.find))),
-    h("section", { class: "demo" },
-      h("h2", {}, words.demo), h("p", {}, words.demoHint),
-      ORDERS.map((name) => h("button", {
-        type: "button", class: "second", onclick: () => { order.value = name; postal.value = SHOPS[draft.brand]; order.focus(); },
-      }, name))));
-}
-
-/** Gives the page the shop's name, logo and colours; the text on its colour is black or white, whichever reads better. */
-export function dress({ brand }) {
-  const place = document.getElementById("shop");
-  const logo = brand.logo && h("img", { src: picture(brand.logo), alt: "" });
-  logo?.addEventListener("error", () => logo.remove());
-  fill(place, [logo, brand.name]);
-  const color = brand.color ?? "#1a4fb4";
-  document.documentElement.style.setProperty("--brand", color);
-  document.documentElement.style.setProperty("--on-brand", luminance(color) > 0.18 ? "#000" : "#fff");
-}
-
-/** The sandbox's shops keep their pictures on static.example, a host that nobody has; copies lie beside this page. */
-export function picture(url) {
-  return url.replace("https://static.example/", "/page/images/");
-}
-
-/** Relative luminance of #rrggbb (WCAG 2). */
-function luminance(color) {
-  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16) / 255)
-    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    h("h1", {}, say("start")),
+    h("p", { class: "lead" }, say("lead")),
+    h("div", { class: "card lookup" }, form(say, find, orderField, field(say("postal"), postal, say("postalHint")),
+      h("div", { class: "actions" }, h("button", {}, say("find"))))),
+    sandbox?.orders(draft.brand, (shop, identifier, postal_code) => {
+      draft.brand = shop;
+      journey.typed = { identifier, postal_code };
+      journey.go("start", { replace: true });
+    }));
+  // The form does not wait for the shop's looks, nor does it need them.
+  api.portal(draft.brand, language).then((portal) => {
+    journey.brand = portal.brand;
+    dress(portal.brand);
+    if (portal.helper_text) orderField.querySelector(".hint").textContent = portal.helper_text;
+    document.title = `${say("start")} – ${portal.brand.name}`;
+  }, () => {});
 }

@@ -1,126 +1,38 @@
-// Everything the page says, in three languages; what a problem means to a shopper stands under its code.
+// The words of the page: one file per language, with {places} to fill in and one text for each plural form.
 
-export const WORDS = {
-  en: {
-    title: "Return something", language: "Language", progress: "Progress",
-    steps: { items: "What", delivery: "How", review: "Check", follow: "Label" },
-    start: "Return an order", shop: "Shop", order: "Order or tracking number", postal: "Postal code of the delivery address",
-    find: "Find my order", demo: "Demo orders", demoHint: "Each tells another story:",
-    items: "What do you want to return?", number: "How many", reason: "Why", choose: "Please choose", comment: "Anything to add? (optional)",
-    photos: "Pictures (optional)", photosHint: "JPEG, PNG, WebP, GIF or HEIC, under 10 MB each.", stored: (n) => `${n} picture(s) stored.`,
-    notReturnable: "cannot be returned", refund: "How do you want your money back?", message: "Tell the shop what you want instead",
-    earlier: "Your returns so far", next: "Continue", back: "Back", end: "Finish and forget me on this device",
-    delivery: "How do you want to send it?", points: "Drop-off points nearby", picture: "Where the points lie; the list has the same points.",
-    metres: (m) => (m < 1000 ? `${m} m` : `${(m / 1000).toFixed(1)} km`), openUntil: (t) => `open until ${t}`, open: "open now",
-    opensAt: (t) => `closed, opens ${t}`, closed: "closed", hours: "Opening hours", stale: "This list may be out of date.", none: "There is none near you.",
-    store: "Which store?", date: "Day of the pickup (optional)",
-    options: { drop_off_point: "Drop it off at a parcel point", drop_off_labelless: "Drop it off without printing a label", in_store: "Bring it to a store", pickup: "Have it picked up" },
-    review: "Is this right?", from: "From", fee: "Cost", free: "free", parcels: "Number of parcels", send: "Return now",
-    states: {
-      creating: "Your return is being registered …", outcome_unknown: "We are still finding out whether your return was registered. Do not enter it again; this page will tell you.",
-      label_pending: "The carrier is making your label …", awaiting_payment: "Please pay for the return first.",
-      label_ready: "Your label is ready.", no_label_needed: "Your return is registered. You need no label.",
-      accepted: "The shop has your return and sends the label itself.", label_lost: "The label is not there any more. Your return is registered; the shop can send the label.",
-      failed: "The carrier could not make a label. Nothing was sent; please try again.",
-    },
-    pay: "Pay now", download: "Download the label (PDF)", customs: "Download the customs declaration (PDF)", again: "Start again",
-    handIn: "What to do next", steps_label: ["Print the label and stick it on the parcel.", "Bring the parcel to:"], steps_code: ["Show the document on your phone at the counter; nothing needs printing.", "Bring the parcel to:"],
-    steps_store: ["Bring the items and this number to the store."], steps_pickup: ["Print the label and stick it on the parcel.", "The carrier picks the parcel up at your door."],
-    anyPoint: "any point of the carrier", returnNumber: "Return number", tracking: "Tracking number",
-    phone: "Continue on your phone", scan: "Scan this with your phone. It works once, for 15 minutes.", retry: "Try again", retryIn: (s) => `Try again in ${s} s`, quote: "Reference for the shop",
-    problems: {
-      "parcel-not-found": "We found no order with this number and postal code. Please check both.", "session-expired": "Your visit has ended for your safety. Please look your order up again; your returns are kept.",
-      "too-many-lookups": "Too many tries. Please wait a moment.", "too-many-failed-lookups": "This order was looked up wrongly too often. Please wait a little.",
-      "not-returnable-online": "This order cannot be returned here.", "nothing-left-to-return": "Everything of this order has been returned already.",
-      "service-point-unavailable": "This point cannot take your parcel at the moment. Please choose another one.", "units-claimed": "These items are part of another return already.",
-      "return-in-progress": "Your return is being registered. One moment.", "return-outcome-unknown": "We do not know yet whether your return was registered. Please do not enter it again.",
-      "return-refused": "The shop did not accept this return.", "invalid-request": "Please check what you entered.", "handoff-not-found": "This link was used before or is too old.",
-      "file-too-large": "This picture is too large.", "not-an-image": "This file is not a picture.", "upstream-timeout": "The shipping service takes too long.",
-      "upstream-unavailable": "The shipping service cannot be reached at the moment.", "bad-upstream": "The shipping service gave no usable answer.", "temporarily-unavailable": "We cannot answer at the moment. Nothing is lost.",
-      unreachable: "No connection. Please check your network.",
-    },
-  },
-  nl: {
-    title: "Iets terugsturen", language: "Taal", progress: "Voortgang",
-    steps: { items: "Wat", delivery: "Hoe", review: "Controle", follow: "Label" },
-    start: "Bestelling terugsturen", shop: "Winkel", order: "Bestel- of trackingnummer", postal: "Postcode van het bezorgadres",
-    find: "Zoek mijn bestelling", demo: "Voorbeeldbestellingen", demoHint: "Elke bestelling vertelt een ander verhaal:",
-    items: "Wat wil je terugsturen?", number: "Aantal", reason: "Waarom", choose: "Maak een keuze", comment: "Wil je iets toevoegen? (optioneel)",
-    photos: "Foto's (optioneel)", photosHint: "JPEG, PNG, WebP, GIF of HEIC, elk kleiner dan 10 MB.", stored: (n) => `${n} foto('s) opgeslagen.`,
-    notReturnable: "kan niet retour", refund: "Hoe wil je je geld terug?", message: "Vertel de winkel wat je in plaats daarvan wilt",
-    earlier: "Je retouren tot nu toe", next: "Verder", back: "Terug", end: "Afronden en mij op dit apparaat vergeten",
-    delivery: "Hoe wil je het versturen?", points: "Afgiftepunten in de buurt", picture: "Waar de punten liggen; de lijst bevat dezelfde punten.",
-    metres: (m) => (m < 1000 ? `${m} m` : `${(m / 1000).toFixed(1).replace(".", ",")} km`), openUntil: (t) => `open tot ${t}`, open: "nu open",
-    opensAt: (t) => `gesloten, open vanaf ${t}`, closed: "gesloten", hours: "Openingstijden", stale: "Deze lijst is misschien verouderd.", none: "Er is geen punt bij je in de buurt.",
-    store: "Welke winkel?", date: "Dag van het ophalen (optioneel)",
-    options: { drop_off_point: "Afgeven bij een pakketpunt", drop_off_labelless: "Afgeven zonder label te printen", in_store: "Naar een winkel brengen", pickup: "Laten ophalen" },
-    review: "Klopt dit?", from: "Van", fee: "Kosten", free: "gratis", parcels: "Aantal pakketten", send: "Nu terugsturen",
-    states: {
-      creating: "Je retour wordt aangemeld …", outcome_unknown: "We zoeken nog uit of je retour is aangemeld. Voer hem niet opnieuw in; deze pagina laat het je weten.",
-      label_pending: "De vervoerder maakt je label …", awaiting_payment: "Betaal eerst voor de retour.",
-      label_ready: "Je label is klaar.", no_label_needed: "Je retour is aangemeld. Je hebt geen label nodig.",
-      accepted: "De winkel heeft je retour en stuurt het label zelf.", label_lost: "Het label is er niet meer. Je retour is aangemeld; de winkel kan het label sturen.",
-      failed: "De vervoerder kon geen label maken. Er is niets verstuurd; probeer het opnieuw.",
-    },
-    pay: "Nu betalen", download: "Label downloaden (PDF)", customs: "Douaneverklaring downloaden (PDF)", again: "Opnieuw beginnen",
-    handIn: "Wat je nu doet", steps_label: ["Print het label en plak het op het pakket.", "Breng het pakket naar:"], steps_code: ["Laat het document op je telefoon zien; printen is niet nodig.", "Breng het pakket naar:"],
-    steps_store: ["Breng de artikelen en dit nummer naar de winkel."], steps_pickup: ["Print het label en plak het op het pakket.", "De vervoerder haalt het pakket bij je op."],
-    anyPoint: "een punt van de vervoerder", returnNumber: "Retournummer", tracking: "Trackingnummer",
-    phone: "Verder op je telefoon", scan: "Scan dit met je telefoon. Het werkt één keer, 15 minuten lang.", retry: "Opnieuw proberen", retryIn: (s) => `Opnieuw over ${s} s`, quote: "Kenmerk voor de winkel",
-    problems: {
-      "parcel-not-found": "We vonden geen bestelling met dit nummer en deze postcode. Controleer ze allebei.", "session-expired": "Je bezoek is voor je veiligheid beëindigd. Zoek je bestelling opnieuw; je retouren blijven bewaard.",
-      "too-many-lookups": "Te veel pogingen. Wacht even.", "too-many-failed-lookups": "Deze bestelling is te vaak verkeerd opgezocht. Wacht even.",
-      "not-returnable-online": "Deze bestelling kan hier niet retour.", "nothing-left-to-return": "Alles van deze bestelling is al teruggestuurd.",
-      "service-point-unavailable": "Dit punt kan je pakket nu niet aannemen. Kies een ander punt.", "units-claimed": "Deze artikelen horen al bij een andere retour.",
-      "return-in-progress": "Je retour wordt aangemeld. Een ogenblik.", "return-outcome-unknown": "We weten nog niet of je retour is aangemeld. Voer hem niet opnieuw in.",
-      "return-refused": "De winkel heeft deze retour niet geaccepteerd.", "invalid-request": "Controleer wat je hebt ingevuld.", "handoff-not-found": "Deze link is al gebruikt of te oud.",
-      "file-too-large": "Deze foto is te groot.", "not-an-image": "Dit bestand is geen foto.", "upstream-timeout": "De verzenddienst doet er te lang over.",
-      "upstream-unavailable": "De verzenddienst is nu niet bereikbaar.", "bad-upstream": "De verzenddienst gaf geen bruikbaar antwoord.", "temporarily-unavailable": "We kunnen nu niet antwoorden. Er is niets verloren.",
-      unreachable: "Geen verbinding. Controleer je netwerk.",
-    },
-  },
-  de: {
-    title: "Etwas zurückschicken", language: "Sprache", progress: "Fortschritt",
-    steps: { items: "Was", delivery: "Wie", review: "Prüfen", follow: "Etikett" },
-    start: "Bestellung zurückschicken", shop: "Laden", order: "Bestell- oder Sendungsnummer", postal: "Postleitzahl der Lieferadresse",
-    find: "Bestellung suchen", demo: "Beispielbestellungen", demoHint: "Jede erzählt eine andere Geschichte:",
-    items: "Was möchtest du zurückschicken?", number: "Anzahl", reason: "Warum", choose: "Bitte wählen", comment: "Möchtest du etwas ergänzen? (freiwillig)",
-    photos: "Bilder (freiwillig)", photosHint: "JPEG, PNG, WebP, GIF oder HEIC, je unter 10 MB.", stored: (n) => `${n} Bild(er) gespeichert.`,
-    notReturnable: "kann nicht zurück", refund: "Wie möchtest du dein Geld zurück?", message: "Sag dem Laden, was du stattdessen möchtest",
-    earlier: "Deine bisherigen Retouren", next: "Weiter", back: "Zurück", end: "Fertig, auf diesem Gerät vergessen",
-    delivery: "Wie möchtest du es schicken?", points: "Abgabestellen in der Nähe", picture: "Wo die Stellen liegen; die Liste enthält dieselben Stellen.",
-    metres: (m) => (m < 1000 ? `${m} m` : `${(m / 1000).toFixed(1).replace(".", ",")} km`), openUntil: (t) => `geöffnet bis ${t}`, open: "jetzt geöffnet",
-    opensAt: (t) => `geschlossen, öffnet ${t}`, closed: "geschlossen", hours: "Öffnungszeiten", stale: "Diese Liste ist vielleicht veraltet.", none: "In deiner Nähe ist keine.",
-    store: "Welche Filiale?", date: "Tag der Abholung (freiwillig)",
-    options: { drop_off_point: "An einer Paketstelle abgeben", drop_off_labelless: "Abgeben, ohne ein Etikett zu drucken", in_store: "In eine Filiale bringen", pickup: "Abholen lassen" },
-    review: "Stimmt das so?", from: "Von", fee: "Kosten", free: "kostenlos", parcels: "Anzahl der Pakete", send: "Jetzt zurückschicken",
-    states: {
-      creating: "Deine Retoure wird angemeldet …", outcome_unknown: "Wir klären noch, ob deine Retoure angemeldet ist. Bitte nicht noch einmal eingeben; diese Seite sagt es dir.",
-      label_pending: "Das Etikett wird erstellt …", awaiting_payment: "Bitte bezahle zuerst die Retoure.",
-      label_ready: "Dein Etikett ist fertig.", no_label_needed: "Deine Retoure ist angemeldet. Du brauchst kein Etikett.",
-      accepted: "Der Shop hat deine Retoure und schickt das Etikett selbst.", label_lost: "Das Etikett ist nicht mehr da. Deine Retoure ist angemeldet; der Shop kann das Etikett schicken.",
-      failed: "Das Etikett konnte nicht erstellt werden. Es wurde nichts verschickt; bitte versuche es noch einmal.",
-    },
-    pay: "Jetzt bezahlen", download: "Etikett herunterladen (PDF)", customs: "Zollerklärung herunterladen (PDF)", again: "Neu anfangen",
-    handIn: "So geht es weiter", steps_label: ["Drucke das Etikett und klebe es auf das Paket.", "Bring das Paket zu:"], steps_code: ["Zeig das Dokument auf dem Telefon; du musst nichts drucken.", "Bring das Paket zu:"],
-    steps_store: ["Bring die Artikel und diese Nummer in die Filiale."], steps_pickup: ["Drucke das Etikett und klebe es auf das Paket.", "Das Paket wird bei dir abgeholt."],
-    anyPoint: "einer Stelle des Zustellers", returnNumber: "Retourennummer", tracking: "Sendungsnummer",
-    phone: "Auf dem Telefon weiter", scan: "Scanne das mit dem Telefon. Es geht einmal, 15 Minuten lang.", retry: "Noch einmal versuchen", retryIn: (s) => `Noch einmal in ${s} s`, quote: "Kennung für den Laden",
-    problems: {
-      "parcel-not-found": "Wir haben keine Bestellung mit dieser Nummer und Postleitzahl gefunden. Bitte prüfe beide.", "session-expired": "Dein Besuch wurde zu deiner Sicherheit beendet. Bitte suche die Bestellung noch einmal; deine Retouren sind noch da.",
-      "too-many-lookups": "Zu viele Versuche. Bitte warte einen Moment.", "too-many-failed-lookups": "Diese Bestellung wurde zu oft falsch gesucht. Bitte warte ein wenig.",
-      "not-returnable-online": "Diese Bestellung kann hier nicht zurück.", "nothing-left-to-return": "Alles aus dieser Bestellung ist schon zurück.",
-      "service-point-unavailable": "Diese Stelle kann dein Paket gerade nicht annehmen. Bitte wähle eine andere.", "units-claimed": "Diese Artikel gehören schon zu einer anderen Retoure.",
-      "return-in-progress": "Deine Retoure wird angemeldet. Einen Moment.", "return-outcome-unknown": "Wir wissen noch nicht, ob deine Retoure angemeldet ist. Bitte nicht noch einmal eingeben.",
-      "return-refused": "Der Laden hat diese Retoure nicht angenommen.", "invalid-request": "Bitte prüfe deine Eingaben.", "handoff-not-found": "Dieser Link wurde schon benutzt oder ist zu alt.",
-      "file-too-large": "Dieses Bild ist zu groß.", "not-an-image": "Diese Datei ist kein Bild.", "upstream-timeout": "Der Versanddienst braucht zu lange.",
-      "upstream-unavailable": "Der Versanddienst ist gerade nicht erreichbar.", "bad-upstream": "Der Versanddienst hat nicht brauchbar geantwortet.", "temporarily-unavailable": "Wir können gerade nicht antworten. Nichts ist verloren.",
-      unreachable: "Keine Verbindung. Bitte prüfe dein Netz.",
-    },
-  },
-};
+export const LANGUAGES = { en: "English", nl: "Nederlands", de: "Deutsch" };
 
 /** The shopper's language, if the page speaks it. */
-export function spoken() {
-  return navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => tag in WORDS) ?? "en";
+export function preferredLanguage() {
+  return navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => tag in LANGUAGES) ?? "en";
+}
+
+/** Texts, amounts and times in one language. `say` answers undefined where there is no such text. */
+export async function wordsOf(language) {
+  const texts = await (await fetch(new URL(`words/${language}.json`, import.meta.url))).json();
+  const plural = new Intl.PluralRules(language);
+  const say = (key, values = {}) => {
+    const found = key.split(".").reduce((part, name) => part?.[name], texts);
+    const text = typeof found === "object" ? found[plural.select(values.count)] ?? found.other : found;
+    return text?.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  };
+  // With the shopper's region, so that times look as they do elsewhere on the device.
+  return { language, say, ...formats(navigator.languages.find((tag) => tag.startsWith(language)) ?? language) };
+}
+
+function formats(locale) {
+  const time = (options) => (moment, zone) =>
+    new Intl.DateTimeFormat(locale, { ...options, timeZone: zone ?? undefined }).format(new Date(moment));
+  return {
+    /** An amount with its currency, where that is known. */
+    money: ({ amount, currency }) => new Intl.NumberFormat(locale, currency
+      ? { style: "currency", currency } : { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(amount),
+    metres: (metres) => (metres < 1000
+      ? new Intl.NumberFormat(locale, { style: "unit", unit: "meter" }).format(metres)
+      : new Intl.NumberFormat(locale, { style: "unit", unit: "kilometer", maximumFractionDigits: 1 }).format(metres / 1000)),
+    clock: time({ weekday: "short", hour: "2-digit", minute: "2-digit" }),
+    day: time({ weekday: "long", day: "numeric", month: "long" }),
+    weekday: (number) => time({ weekday: "long" })(Date.UTC(2024, 0, number), "UTC"),
+    list: (texts) => new Intl.ListFormat(locale).format(texts),
+  };
 }
