@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
+
+from pydantic import ValidationError
 
 from app.documents.download import (
     CHUNK_SECONDS,
@@ -34,7 +36,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
-from app.redis.encryption import Keyring
+from app.redis.encryption import Keyring, RecordUnreadable
 from app.redis.rate_limits import PerParcelLimit
 from app.redis.single_flight import SingleFlight
 from app.redis.store import Limit, Store
@@ -219,7 +221,9 @@ class Documents:
             async with self._reading:
                 sealed = await self._store.get(chunk_key(name, progress.pump, number), CHUNK_SECONDS)
             if sealed:
-                return progress, self._keyring.unseal(sealed, scope, context(name, progress.pump, number))
+                with contextlib.suppress(RecordUnreadable):
+                    return progress, self._keyring.unseal(sealed, scope, context(name, progress.pump, number))
+                await self._forget(name, "a chunk cannot be read")
             if is_over(progress, number):
                 return progress, b""
             # Known before the chunk was looked for, so it should have been there.
@@ -228,9 +232,12 @@ class Documents:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             progress = await self._current(name, progress.pump)
             if lost:
-                # Whoever asks next has it downloaded anew.
-                await self._store.delete(progress_key(name))
-                raise StoreUnavailable("a chunk is gone", retry_after=ANEW_SECONDS)
+                await self._forget(name, "a chunk is gone")
+
+    async def _forget(self, name: str, why: str) -> NoReturn:
+        """Has the document downloaded again for the next who asks."""
+        await self._store.delete(progress_key(name))
+        raise StoreUnavailable(why, retry_after=ANEW_SECONDS)
 
     async def _current(self, name: str, pump: str | None = None) -> Progress:
         """How far the download is, this one or any, that can be followed."""
@@ -245,7 +252,10 @@ class Documents:
 
     async def _known(self, name: str) -> Known:
         now, (read,) = await self._store.read(progress_key(name))
-        progress = Progress.model_validate_json(read.value) if read.revision else None
+        progress = None
+        # What cannot be read is as good as absent: the next download takes its place.
+        with contextlib.suppress(ValidationError):
+            progress = Progress.model_validate_json(read.value) if read.revision else None
         return Known(now, read.revision, progress)
 
 

@@ -19,7 +19,8 @@ from app.redis.encryption import Keyring
 from app.redis.store import Change, Store
 from app.sendcloud.client import Document
 
-SCHEMA = 1
+FORMAT = 2
+"""Of progress and chunks. Keys begin with it: a build of another format does not see them and downloads again."""
 MAGIC = b"%PDF-"
 END, END_WITHIN_BYTES = b"%%EOF", 1024
 MAX_BYTES = 25 * 1024 * 1024
@@ -208,14 +209,14 @@ def is_over(progress: Progress, number: int) -> bool:
 
 def progress_key(name: str) -> str:
     """Where the progress of a document stands."""
-    return f"l:{{{name}}}"
+    return f"l:{{{FORMAT}.{name}}}"
 
 
 def chunk_key(name: str, pump: str, number: int) -> str:
     """Where a chunk of one download stands."""
-    return f"l:{{{name}}}:{pump}:{number}"
+    return f"{progress_key(name)}:{pump}:{number}"
 
 
 def context(name: str, pump: str, number: int) -> str:
     """What a chunk is sealed with, so that it opens in its own place only."""
-    return f"document|{name}|{pump}|{number}|{SCHEMA}"
+    return f"document|{name}|{pump}|{number}|{FORMAT}"

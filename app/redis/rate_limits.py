@@ -9,11 +9,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from app.domain import RedactedModel
 from app.errors import StoreUnavailable, TooManyCalls, TooManyFailedLookups
-from app.redis.encryption import Keyring
+from app.redis.encryption import Keyring, parsing
 from app.redis.store import Change, Limit, Store, Versioned
 from app.telemetry.metrics import LOOKUPS_REFUSED
 
@@ -32,6 +32,7 @@ RACES = 50
 class Failures(RedactedModel):
     """Lookups of one order that failed or are under way, and when the last one began (seconds on the store's clock)."""
 
+    format: Literal[1] = 1
     count: int = 0
     last: float = 0.0
 
@@ -186,7 +187,8 @@ class OrderLimit:
 
 
 def _loaded(kept: Versioned) -> Failures:
-    return Failures.model_validate_json(kept.value) if kept.revision else Failures()
+    with parsing():
+        return Failures.model_validate_json(kept.value) if kept.revision else Failures()
 
 
 def _change(key: str, kept: Versioned, failures: Failures, now: float) -> Change:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from math import ceil
 from types import MappingProxyType
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -75,6 +76,7 @@ class Claim(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    format: Literal[1] = 1
     phase: Phase
     owner: str
     lease_until: float

@@ -110,6 +110,7 @@ def _older(state: ReturnState) -> ReturnState:
 class KeyRecord(RedactedModel):
     """What an idempotency key was used for."""
 
+    format: Literal[1] = 1
     fingerprint: str
     """Of the body, in the first form."""
     versioned: tuple[int, str] | None = None

@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 
 from bench.beside.machine import system_core
-from tests.support.output import anything
 from tests.support.processes import LOCAL, Valkey, free_port, running, running_bff
 from tests.support.sandbox import SandboxProcess
 
@@ -131,7 +130,7 @@ async def running_stub(folder: Path) -> AsyncIterator[str]:
 async def _peer(name: str, command: list[str], **environment: str) -> AsyncIterator[Server]:
     port = environment.setdefault("PORT", str(free_port()))
     live = f"http://{LOCAL}:{port}/livez"
-    async with running(command, lambda: _answers(live), anything, as_shipped=True, **environment) as process:
+    async with running(command, lambda: _answers(live), as_shipped=True, environment=environment) as process:
         yield Server(name, int(port), process.pid)
 
 

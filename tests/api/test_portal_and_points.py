@@ -57,7 +57,7 @@ async def test_other_texts_have_another_etag(bff: Bff) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "accepted", "spoken"),
+    ("query", "accepted", "negotiated"),
     [
         ("nl-NL", "de-DE", "nl-NL"),
         ("nl", "", "nl-NL"),
@@ -71,13 +71,13 @@ async def test_other_texts_have_another_etag(bff: Bff) -> None:
         ("", "", None),
     ],
 )
-async def test_language(bff: Bff, query: str, accepted: str, negotiate_language: str | None) -> None:
+async def test_language(bff: Bff, query: str, accepted: str, negotiated: str | None) -> None:
     """The query beats Accept-Language; one that the shop does not speak gives the shop's own choice."""
     params = {"language": query} if query else {}
     response = await bff.http.get("/v1/brands/demo/portal", params=params, headers={"Accept-Language": accepted})
-    assert response.headers.get("content-language") == response.json()["language"] == negotiate_language
+    assert response.headers.get("content-language") == response.json()["language"] == negotiated
     texts = {"nl-NL": "Je bestelnummer", "de-DE": "Die Bestellnummer", None: "Your order number"}
-    assert response.json()["helper_text"].startswith(texts[negotiate_language])
+    assert response.json()["helper_text"].startswith(texts[negotiated])
 
 
 async def test_portal_is_asked_once(bff: Bff, sandbox: SandboxProcess, valkey: Valkey) -> None:

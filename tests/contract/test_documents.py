@@ -10,7 +10,14 @@ import pytest
 import pytest_asyncio
 
 from app.documents.delivery import DIRECT_READERS, PUMPS, Documents
-from app.documents.download import CHUNK_BYTES, KEPT_SECONDS, MAX_KEPT_BYTES, PASSING_SECONDS, RECENT_CHUNKS
+from app.documents.download import (
+    CHUNK_BYTES,
+    KEPT_SECONDS,
+    MAX_KEPT_BYTES,
+    PASSING_SECONDS,
+    RECENT_CHUNKS,
+    progress_key,
+)
 from app.errors import (
     BadUpstream,
     StoreUnavailable,
@@ -128,7 +135,7 @@ class Fleet:
 
     async def chunks(self) -> list[str]:
         """The keys of the document's chunks, in no order."""
-        return [name.decode() async for name in self.valkey.client.scan_iter(f"l:{{{self.name}}}:*")]
+        return [name.decode() async for name in self.valkey.client.scan_iter(f"{progress_key(self.name)}:*")]
 
     async def chunks_read(self) -> int:
         """How many chunks were read from the store since its statistics began."""
@@ -469,7 +476,7 @@ async def test_room_of_large_documents(kept: Valkey) -> None:
     async with running_fleet(kept, SILENCE, MAX_KEPT_BYTES) as fleet:
         assert await fleet.read(fleet.one, whole(document, announced=False)) == document
         await fleet.one.aclose()
-        assert 0 < await kept.client.ttl(f"l:{{{fleet.name}}}") <= PASSING_SECONDS
+        assert 0 < await kept.client.ttl(progress_key(fleet.name)) <= PASSING_SECONDS
         assert await is_kept(fleet, whole(pdf(MAX_KEPT_BYTES)))
 
 

@@ -1,6 +1,7 @@
 """Returns on a real Valkey: how long they are kept, and what becomes of news that the store lost or did not take."""
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -306,6 +307,51 @@ async def test_an_outcome_of_a_return_that_no_key_opens(lone: Parcel) -> None:
     request.cancel()
     async with asyncio.timeout(SETTLE_SECONDS / 2):
         await lone.returns.aclose()
+
+
+@pytest.mark.parametrize(
+    "later", [b'{"rtn_later": {"format": 2}}', b'{"rtn_later": {"phase": "later"}}', b"[]", b"\xff"]
+)
+async def test_claims_of_a_later_build(parcel: Parcel, later: bytes) -> None:
+    """Claims that cannot be read are an unanswered question: no unit is free, no return is absent, no key unused."""
+    found = await parcel.created()
+    [name] = await parcel.keys("claim")
+    await parcel.valkey.client.hset(name, "v", later)
+    for question in (
+        parcel.returns.get(parcel.scope, found.record.id),
+        parcel.returns.of_parcel(parcel.scope, ["shirt"]),
+        parcel.returns.repeated(parcel.scope, "key", forms("swordfish")),
+        parcel.claimed(),
+    ):
+        with pytest.raises(RecordUnreadable):
+            await question
+
+
+async def test_a_key_of_a_later_build(parcel: Parcel) -> None:
+    """A key that cannot be read is neither unused nor used for another body."""
+    found = await parcel.created()
+    [name] = await parcel.keys("key:")
+    kept = json.loads(await parcel.valkey.client.hget(name, "v") or b"")
+    await parcel.valkey.client.hset(name, "v", json.dumps(kept | {"format": 2}))
+    for question in (parcel.returns.repeated(parcel.scope, "key", forms("swordfish")), parcel.claimed()):
+        with pytest.raises(RecordUnreadable):
+            await question
+    assert (await parcel.returns.get(parcel.scope, found.record.id)).record.state is ReturnState.LABEL_PENDING
+
+
+async def test_a_return_of_a_later_build(parcel: Parcel) -> None:
+    """A return that cannot be read is not absent, and its units stay held."""
+    found = await parcel.created()
+    [name] = await parcel.keys("r:")
+    sealed = KEYRING.seal(b'{"state": "later"}', parcel.scope, f"return|{found.record.id}|1")
+    await parcel.valkey.client.hset(name, "v", sealed)
+    for question in (
+        parcel.returns.get(parcel.scope, found.record.id),
+        parcel.returns.of_parcel(parcel.scope, ["shirt"]),
+        parcel.returns.repeated(parcel.scope, "key", forms("swordfish")),
+    ):
+        with pytest.raises(RecordUnreadable):
+            await question
 
 
 async def test_open_outcomes_are_stored_before_the_end(lone: Parcel) -> None:

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 import pytest_asyncio
 
+from app.documents.download import progress_key
 from app.errors import StoreUnavailable
 from app.redis.store import Allowance, Change, Limit, Store, Versioned
 from tests.support.processes import Valkey, eventually, free_port, running_valkey
@@ -52,7 +53,7 @@ async def connected_store(
 @pytest.fixture(name="name")
 def fresh_name() -> str:
     """A key of this test alone, of a family that docs/security.md knows."""
-    return f"l:{{{secrets.token_hex(8)}}}"
+    return progress_key(secrets.token_hex(8))
 
 
 async def current(store: Store, key: str) -> Versioned:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from app.documents.download import progress_key
 from app.errors import StoreUnavailable
 from app.redis.connections.server import CONNECTIONS
 from app.redis.store import Change, Limit, Store
@@ -191,7 +192,7 @@ async def test_an_open_server_and_a_password(server: Server) -> None:
 async def test_cancelled_calls_keep_nothing(valkey: Valkey) -> None:
     """Calls cancelled at any moment, even twice, keep no connection and leave no reply for somebody else."""
     async with aclosing(Store.connect(valkey.url)) as store:
-        names = [f"l:{{{secrets.token_hex(8)}}}" for _ in range(4 * CONNECTIONS)]
+        names = [progress_key(secrets.token_hex(8)) for _ in range(4 * CONNECTIONS)]
         for name in names:
             await store.put(name, name.encode(), 60)
         for number in range(30):

