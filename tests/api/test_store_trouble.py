@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,10 +13,13 @@ from app.redis.encryption import ANOTHER_KEY_SECONDS
 from app.returns.store import SETTLE_SECONDS
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff, running_valkey
 from tests.support.sandbox import SandboxProcess
-from tests.support.shopper import Shopper, look_up, shopper
+from tests.support.shopper import Shopper, look_up, shopper, told
 
-AT_ONCE = 0.3 + 0.4
-"""Seconds until the service has to have answered, and what a busy machine may add to them."""
+AT_ONCE = 0.3
+"""Seconds until the service has to have answered."""
+TRIES = 5
+"""A busy machine may be late; a service that waits longer for its store is late each time."""
+PATIENCE = 5.0
 SOON = 1.0 + 1.0
 """Seconds until it has to serve again, likewise."""
 
@@ -35,8 +38,8 @@ async def bff_of_the_mortal(store: Valkey, sandbox: SandboxProcess) -> AsyncIter
         yield process
 
 
-async def every_answer(someone: Shopper) -> dict[str, httpx.Response]:
-    """What each call that needs the store answers, each at once."""
+async def every_answer(someone: Shopper) -> dict[str, tuple[httpx.Response, float]]:
+    """What each call that needs the store answers, one after the other, and after how many seconds."""
     http, headers = someone.http, someone.headers
     a_return = "/v1/returns/rtn_" + "A" * 22
     wanted = {"identifier": "LABEL-1", "postal_code": "5611 AA"}
@@ -51,11 +54,26 @@ async def every_answer(someone: Shopper) -> dict[str, httpx.Response]:
         "return": http.get(a_return, headers=headers),
         "label": http.get(f"{a_return}/label", headers=headers),
     }
+    return {name: await timed(call) for name, call in calls.items()}
+
+
+async def timed(call: Awaitable[httpx.Response]) -> tuple[httpx.Response, float]:
+    """The answer, and after how many seconds."""
     started = asyncio.get_running_loop().time()
-    answers = {name: await asyncio.wait_for(call, AT_ONCE) for name, call in calls.items()}
+    response = await asyncio.wait_for(call, PATIENCE)
+    return response, asyncio.get_running_loop().time() - started
+
+
+async def slowest_refusal(someone: Shopper) -> float:
+    """The seconds that the slowest of all answers took, after each was seen to refuse as it should."""
+    answers = await every_answer(someone)
+    for name, (response, _) in answers.items():
+        assert (name, *told(response)) == (name, 503, "temporarily-unavailable")
+        assert int(response.headers["retry-after"]) > 0
+        assert "set-cookie" not in response.headers
     # One of them waits for the store, the others know; a probe now and then waits too.
-    assert asyncio.get_running_loop().time() - started < len(calls) * AT_ONCE / 4
-    return answers
+    assert sorted(seconds for _, seconds in answers.values())[len(answers) // 2] < AT_ONCE
+    return max(seconds for _, seconds in answers.values())
 
 
 async def is_ready(bff: Bff) -> bool:
@@ -68,10 +86,14 @@ async def test_every_call_says_so_at_once(bff: Bff, store: Valkey, trouble: sign
     """With a dead or frozen store every call is 503 with Retry-After within 300 ms, and no cookie is touched."""
     someone = await shopper(bff.http, fresh("LABEL"))
     store.process.send(trouble)
-    for name, response in (await every_answer(someone)).items():
-        assert (name, response.status_code, response.json()["code"]) == (name, 503, "temporarily-unavailable")
-        assert int(response.headers["retry-after"]) > 0
-        assert "set-cookie" not in response.headers
+    tries = [await slowest_refusal(someone)]
+    while tries[-1] > AT_ONCE and len(tries) < TRIES:
+        if trouble == signal.SIGSTOP:
+            store.process.send(signal.SIGCONT)
+            await eventually(lambda: is_ready(bff), PATIENCE)
+            store.process.send(trouble)
+        tries.append(await slowest_refusal(someone))
+    assert min(tries) < AT_ONCE
     assert (await bff.http.get("/livez")).status_code == 200
 
 
