@@ -33,7 +33,7 @@ $(READY) $(AUDIT)/.ready $(MUTANTS)/.ready:
 install: $(READY) ## make .venv with the locked dependencies
 
 quick: lint ## a minute: style, types, import contracts and the tests that decide most
-	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not system" tests/unit
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not system" tests/unit tests/contract/test_serving.py
 
 lint: $(READY) ## style (a sentence for every test included), types, import contracts
 	$(BIN)/ruff check
@@ -60,7 +60,7 @@ test-system: $(READY) ## the tests that need Debian packages; a missing part is 
 fuzz: $(READY) ## 5,000 cases made from the API description; prints the tables of docs/reports/schemathesis.md
 	@$(BIN)/python -m bench.fuzz
 
-mutants: $(MUTANTS)/.ready ## which changes of the code no unit test notices; see docs/reports/mutants.md
+mutants: $(MUTANTS)/.ready ## which changes of the code no unit or contract test notices; see docs/reports/mutants.md
 	rm -rf mutants
 	nice $(MUTANTS)/bin/mutmut run --max-children 1
 	$(MUTANTS)/bin/mutmut results
