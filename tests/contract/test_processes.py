@@ -24,7 +24,7 @@ async def _serve(valkey: Valkey, sandbox: SandboxProcess, fault: str, *expected:
     [
         ("forgotten_coroutine", "was never awaited"),
         ("failing_task", '"logger": "asyncio", "level_name": "ERROR", "error": "RuntimeError"'),
-        ("deprecation", "it ended by itself with status 3"),
+        ("deprecation", "it ended by itself with status 1"),
         ("failing_shutdown", '"logger": "uvicorn.error", "level_name": "ERROR"'),
     ],
 )
