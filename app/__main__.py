@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
+from app.http.plain_http import PlainHttpProtocol
 from app.main import create_app, start_draining
 from app.settings import Settings, SettingsError, load_settings
 from app.telemetry.logs import configure_logging
@@ -38,6 +39,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 server_header=False,
                 proxy_headers=False,
+                http=PlainHttpProtocol,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )

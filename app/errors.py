@@ -36,6 +36,7 @@ BffError
 ├── Conflict                        right question, wrong moment
 │   ├── LabelNotReady
 │   ├── NoLabel                     this return ends without a label
+│   ├── NotReturnableNow            the upstream refuses the return of an order it may know
 │   ├── NotReturnableOnline         the upstream names no parcel to return
 │   ├── ServicePointUnavailable     gone, or of another carrier
 │   ├── ReturnInProgress            the first request with this key still runs
@@ -233,6 +234,10 @@ class LabelNotReady(Conflict):
 
 class NoLabel(Conflict):
     """The return is in a state that never has a label."""
+
+
+class NotReturnableNow(Conflict):
+    """The upstream knows the order and refuses its return: window over, not delivered, returned already."""
 
 
 class NotReturnableOnline(Conflict):

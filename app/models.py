@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.typed_text import cleaned_code, cleaned_language, cleaned_prose
+
 
 def _iso_date(value: object) -> object:
     try:
@@ -19,8 +21,14 @@ Json = dict[str, Any]
 """An object whose members its reader knows, as of the description of this API."""
 DeliveryMember = Literal["service_point", "carrier", "store", "pickup_date"]
 DeliveryOptionCode = Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
-Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", examples=["nl-NL"])]
-Visible = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*$"
+Language = Annotated[
+    Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", examples=["nl-NL"])] | None,
+    BeforeValidator(cleaned_language),
+]
+"""Read with `_` for `-` and without extensions; what is no tag counts as none."""
+Visible = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$"
+Code = BeforeValidator(cleaned_code)
+Prose = BeforeValidator(cleaned_prose)
 Amount = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$", examples=["4.95"])]
 IsoDate = Annotated[date, BeforeValidator(_iso_date)]
 
@@ -47,9 +55,9 @@ class SessionStart(_Request):
 class NewSession(SessionStart):
     """What a shopper knows: the order or tracking number, and the postal code the parcel went to."""
 
-    identifier: Annotated[str, Field(min_length=1, max_length=100, pattern=Visible, examples=["LABEL-0001"])]
-    postal_code: Annotated[str, Field(min_length=1, max_length=20, pattern=Visible, examples=["5611 AA"])]
-    language: Language | None = None
+    identifier: Annotated[str, Field(min_length=1, max_length=100, pattern=Visible, examples=["LABEL-0001"]), Code]
+    postal_code: Annotated[str, Field(min_length=1, max_length=20, pattern=Visible, examples=["5611 AA"]), Code]
+    language: Language = None
 
 
 class NewHandoff(_Request):
@@ -76,7 +84,7 @@ class NewReturnItem(_Request):
     id: Annotated[str, Field(min_length=1, max_length=100)]
     quantity: Annotated[int, Field(ge=1, le=9999)]
     reason: int | None = None
-    comment: Annotated[str, Field(max_length=500, pattern=Visible)] | None = None
+    comment: Annotated[str, Field(max_length=500, pattern=Visible), Prose] | None = None
     hs_code: Annotated[str, Field(pattern=r"^[0-9]{4,12}$")] | None = None
     """Tariff number, for international returns; so are the next two."""
     origin_country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
@@ -87,7 +95,7 @@ class NewRefund(_Request):
     """How the shopper wants the money back."""
 
     type: Annotated[str, Field(min_length=1, max_length=40, examples=["money"])]
-    message: Annotated[str, Field(max_length=1000, pattern=Visible)] | None = None
+    message: Annotated[str, Field(max_length=1000, pattern=Visible), Prose] | None = None
 
 
 class NewDelivery(_Request):
@@ -95,39 +103,44 @@ class NewDelivery(_Request):
 
     option: DeliveryOptionCode
     service_point: int | None = None
-    carrier: Annotated[str, Field(min_length=1, max_length=60)] | None = None
+    carrier: Annotated[str, Field(min_length=1, max_length=60), Code] | None = None
     store: int | None = None
     pickup_date: IsoDate | None = None
 
 
-Correction = Annotated[str, Field(min_length=1, max_length=200, pattern=Visible)]
+Correction = Annotated[str, Field(min_length=1, max_length=200, pattern=Visible), Prose]
+CorrectionOrNothing = Annotated[str, Field(max_length=200, pattern=Visible), Prose]
+"""Of a member that an address need not have: an empty text empties it."""
 
 
 class NewContact(_Request):
-    """Corrections of the address the parcel went to; what is not named stays. The country cannot change."""
+    """Corrections of the address the parcel went to; what is not named stays. The country cannot change.
+
+    An empty text empties company, second line and phone.
+    """
 
     name: Correction | None = None
-    company_name: Correction | None = None
+    company_name: CorrectionOrNothing | None = None
     street: Correction | None = None
     house_number: Correction | None = None
-    address_2: Correction | None = None
-    postal_code: Correction | None = None
+    address_2: CorrectionOrNothing | None = None
+    postal_code: Annotated[Correction, Code] | None = None
     city: Correction | None = None
-    email: Annotated[str, Field(max_length=320, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$")] | None = None
-    phone: Correction | None = None
+    email: Annotated[str, Field(max_length=320, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$"), Code] | None = None
+    phone: Annotated[CorrectionOrNothing, Code] | None = None
 
 
 class NewCustoms(_Request):
     """What customs wants to know about an international return."""
 
-    invoice_number: Annotated[str, Field(min_length=1, max_length=40, pattern=Visible)]
+    invoice_number: Annotated[str, Field(min_length=1, max_length=40, pattern=Visible), Code]
     export_type: Literal["private", "commercial_b2c", "commercial_b2b"] = "private"
     invoice_date: IsoDate | None = None
     freight_costs: Amount | None = None
     insurance_costs: Amount | None = None
     other_costs: Amount | None = None
     discount_granted: Amount | None = None
-    general_notes: Annotated[str, Field(max_length=500, pattern=Visible)] | None = None
+    general_notes: Annotated[str, Field(max_length=500, pattern=Visible), Prose] | None = None
 
 
 class NewPhoto(_Request):
@@ -135,7 +148,7 @@ class NewPhoto(_Request):
 
     file: Annotated[str, Field(min_length=1, max_length=2000, examples=["up_AX3k0c1cXw"])]
     item: Annotated[str, Field(min_length=1, max_length=100)]
-    description: Annotated[str, Field(max_length=500, pattern=Visible)] | None = None
+    description: Annotated[str, Field(max_length=500, pattern=Visible), Prose] | None = None
 
 
 class NewReturn(_Request):
@@ -143,7 +156,7 @@ class NewReturn(_Request):
 
     items: Annotated[list[NewReturnItem], Field(min_length=1, max_length=200)]
     reason: int | None = None
-    message: Annotated[str, Field(max_length=1000, pattern=Visible)] | None = None
+    message: Annotated[str, Field(max_length=1000, pattern=Visible), Prose] | None = None
     refund: NewRefund
     delivery: NewDelivery
     parcels: Annotated[int, Field(ge=1, le=100)] = 1

@@ -58,7 +58,8 @@ def _brand(value: str) -> str:
 
 
 def _origin(value: str) -> str:
-    if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", value):
+    # Apps in a web view have schemes of their own, like capacitor://localhost.
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]{1,29}://[a-z0-9.-]+(:[0-9]{1,5})?", value):
         raise ValueError("an origin is scheme://host[:port] in lower case, without path and without *")
     return value
 

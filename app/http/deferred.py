@@ -50,15 +50,19 @@ class DeferredResponse(Response):
 
 
 class DeferredResponses:
-    """Lets an answer wait once all that led to it is over: FastAPI and Starlette hold more for it than all the rest."""
+    """Lets an answer wait once all that led to it is over: FastAPI and Starlette hold more for it than all the rest.
+
+    A HEAD request waits for nothing.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
-        # A copy, for they leave in it what they worked with.
-        inner = {**scope}
+        # A copy, for they leave in it what they worked with. HEAD is a GET whose body the server leaves out.
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        inner = {**scope, "method": "GET"} if is_head else {**scope}
         try:
             await self._app(inner, receive, send)
         finally:
@@ -66,7 +70,7 @@ class DeferredResponses:
         held: ASGIApp | None = inner.pop(HELD, None)
         del inner
         if held:
-            await held(scope, receive, send)
+            await (Response() if is_head else held)(scope, receive, send)
 
 
 def leaving(scope: Scope, receive: Receive) -> Leaving:

@@ -117,7 +117,7 @@ def _methods_of(app: FastAPI, scope: Scope) -> Iterator[str]:
     for method in ("DELETE", "GET", "POST"):
         asked = {**scope, "method": method}
         if any(route.matches(asked)[0] is Match.FULL for route in app.router.routes):
-            yield method
+            yield from ("GET", "HEAD") if method == "GET" else (method,)
 
 
 def _invalid(error: Exception) -> BffError:

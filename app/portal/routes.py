@@ -30,7 +30,7 @@ MAX_AGE_SECONDS = 60
 async def get_portal(
     brand: BrandDep,
     services: ServicesDep,
-    language: Annotated[Language | None, Query(description="Beats Accept-Language.")] = None,
+    language: Annotated[Language, Query(description="Beats Accept-Language.")] = None,
     accept_language: Annotated[str, Header()] = "",
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:

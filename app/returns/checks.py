@@ -206,18 +206,23 @@ def _incoming_parcel(sender: upstream.Parcel, contact: NewContact, collo_count: 
     number = sender.address_divided.house_number if sender.address_divided else ""
     return upstream.IncomingParcel(
         from_name=contact.name or sender.name,
-        from_company_name=contact.company_name or sender.company_name,
+        from_company_name=_corrected(contact.company_name, sender.company_name),
         from_address_1=contact.street or street or _without_number(sender),
-        from_address_2=contact.address_2 or sender.address_2,
+        from_address_2=_corrected(contact.address_2, sender.address_2),
         from_house_number=contact.house_number or sender.house_number or number,
         from_city=contact.city or sender.city,
         from_postal_code=contact.postal_code or sender.postal_code,
         from_country=sender.country.iso_2,
         from_country_state=sender.to_state,
         from_email=contact.email or sender.email,
-        from_telephone=contact.phone or sender.telephone,
+        from_telephone=_corrected(contact.phone, sender.telephone),
         collo_count=collo_count,
     )
+
+
+def _corrected(correction: str | None, known: str) -> str:
+    """The correction, an empty one included; what is known without one."""
+    return known if correction is None else correction
 
 
 def _without_number(sender: upstream.Parcel) -> str:

@@ -41,6 +41,7 @@ from app.returns.store import Attempt, Returns
 from app.sendcloud import schemas as upstream
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.protocol import Picture
+from app.sendcloud.tokens import hosted_portal
 from app.service_points.search import Place, Search, ServicePoints
 from app.sessions.store import Session
 from app.telemetry.metrics import FOREIGN_POLLERS
@@ -204,11 +205,6 @@ class Creation:
         return record.model_copy(
             update={"first_answer": VersionedReturn(record, found.version + 1, found.now).public()}
         )
-
-
-def hosted_portal(brand: str) -> str:
-    """Where the upstream's own portal for this brand is (seen in clients)."""
-    return f"https://{brand}.shipping-portal.com/rp/"
 
 
 def _record(brand: str, body: NewReturn, data: upstream.OutgoingData) -> ReturnRecord:

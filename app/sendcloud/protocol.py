@@ -14,6 +14,7 @@ from app.errors import (
     BadUpstream,
     BffError,
     BrandNotFound,
+    NotReturnableNow,
     ParcelNotFound,
     ServicePointNotFound,
     UpstreamGone,
@@ -278,6 +279,10 @@ _REFUSALS = (
     _Refusal(frozenset({Call.OUTGOING}), range(400, 401), "order_not_found", ParcelNotFound),
     _Refusal(frozenset({Call.OUTGOING}), range(400, 401), "invalid_postal_code", ParcelNotFound),
     _Refusal(frozenset({Call.OUTGOING}), range(404, 405), None, ParcelNotFound),
+    *(
+        _Refusal(frozenset({Call.OUTGOING}), range(each, each + 1), None, NotReturnableNow)
+        for each in (400, 409, 410, 422)
+    ),
     _Refusal(frozenset({Call.SETTINGS}), range(404, 405), None, BrandNotFound),
     _Refusal(_ONE_POINT, range(404, 405), None, ServicePointNotFound),
     _Refusal(_WITHOUT_TOKEN, range(401, 402), None, BadUpstream),

@@ -24,6 +24,11 @@ def portal_url(panel_url: str, brand: str) -> str:
     return f"{panel_url}/brand/{quote(brand, safe='')}/return-portal"
 
 
+def hosted_portal(brand: str) -> str:
+    """Where the upstream's own portal for this brand is (seen in clients)."""
+    return f"https://{brand}.shipping-portal.com/rp/"
+
+
 def token_of(url: object, panel_url: str, brand: str, kind: Literal["polling", "download"]) -> str:
     """The token inside a poller or download URL. Raises `BadUpstream` unless the URL is exactly ours."""
     pattern = rf"{re.escape(portal_url(panel_url, brand))}/label/{kind}/?\?token={_JWT_CHARS}"

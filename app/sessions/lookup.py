@@ -17,6 +17,7 @@ from app.errors import (
     HandoffNotFound,
     LabelNotReady,
     NoLabel,
+    NotReturnableNow,
     ParcelNotFound,
     SessionExpired,
     TooManyHandoffs,
@@ -37,7 +38,7 @@ from app.returns.records import VersionedReturn
 from app.returns.store import ParcelReturns, Returns
 from app.sendcloud import schemas as upstream
 from app.sendcloud.client import Document, Sendcloud
-from app.sendcloud.tokens import token_expiry
+from app.sendcloud.tokens import hosted_portal, token_expiry
 from app.sessions.store import Session, SessionStore
 
 HANDOFF_SECONDS = 15 * 60
@@ -199,6 +200,9 @@ class Flows:
             outgoing = await self.sendcloud.outgoing(brand, wanted.identifier, wanted.postal_code)
         except (ParcelNotFound, UpstreamRejected):
             raise
+        except NotReturnableNow as error:
+            # No error code of these refusals is confirmed, so each counts as a guess.
+            raise NotReturnableNow(str(error), location=hosted_portal(brand)) from error
         except BffError:
             await self.order_limit.take_back(attempt)
             raise

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from app.errors import (
     BrandNotFound,
+    NotReturnableNow,
     OriginNotAllowed,
     ParcelNotFound,
     PartnerKeyUnknown,
@@ -37,6 +38,7 @@ hot = APIRouter(tags=["session"], route_class=SessionRoute)
         PartnerKeyUnknown,
         BrandNotFound,
         ParcelNotFound,
+        NotReturnableNow,
         TooManyLookups,
         TooManyFailedLookups,
         *NEW_SESSION,

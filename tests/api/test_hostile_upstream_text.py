@@ -15,9 +15,10 @@ import pytest_asyncio
 
 from tests.support import samples, scripted_upstream
 from tests.support.processes import Valkey, eventually, running_bff
+from tests.support.raw_server import answer
 from tests.support.sandbox import SandboxProcess
 from tests.support.scripted_upstream import ScriptedUpstream
-from tests.support.shopper import Shopper
+from tests.support.shopper import Shopper, told
 
 BRANDS = [f"shop-{number}" for number in range(4000)]
 """Answers are kept by brand, so each case takes one of its own."""
@@ -296,3 +297,18 @@ async def test_ordinary_words_arrive_afterwards(stage: Stage) -> None:
     """After all of this a plain lookup works and says what the upstream said."""
     screen = (await stage.shopper()).screen
     assert (screen["parcel"]["order_number"], screen["items"][0]["name"]) == ("A-1001", "Blue shirt M")
+
+
+@pytest.mark.parametrize("status", [400, 409, 410, 422])
+async def test_a_refused_return_leads_to_the_hosted_portal(stage: Stage, status: int) -> None:
+    """A lookup that the upstream refuses for the shop's reasons is a conflict that names the hosted portal."""
+    said = {"error": {"code": "return_window_closed", "message": "swordfish"}}
+    stage.upstream.say(return_portal=scripted_upstream.settings())
+    stage.upstream.do(outgoing=lambda _: answer(status, json.dumps(said).encode()))
+    refused = await stage.http.post(
+        f"/v1/brands/{(brand := next(stage.brands))}/sessions",
+        json={"identifier": "A-1001", "postal_code": "5611 AA", "token_delivery": "body"},
+    )
+    assert told(refused) == (409, "not-returnable-now")
+    assert refused.headers["location"] == f"https://{brand}.shipping-portal.com/rp/"
+    assert "swordfish" not in refused.text

@@ -16,8 +16,8 @@ DELIVERY = {"option": "pickup"}
 RETURN = {"items": [ITEM], "refund": {"type": "money"}, "delivery": DELIVERY}
 CUSTOMS = {"invoice_number": "R-1"}
 PHOTO = {"file": "up_AX3k0c1cXw", "item": "shirt"}
-DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-HIDDEN = [*"\x00\x08\x0b\x1b\x1f\x7f\x80\x85\x9b\x9f", *DIRECTIONS]
+TRICKS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+CONTROLS = [*"\x00\x08\x0b\x1b\x1f\x7f\x80\x85\x9b\x9f"]
 SOUND: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (models.NewSession, SESSION),
     (models.NewReturnItem, ITEM),
@@ -150,14 +150,21 @@ def test_out_of_bounds(model: type[BaseModel], changes: dict[str, Any]) -> None:
         (models.NewPhoto, "description"),
     ],
 )
-@pytest.mark.parametrize("character", HIDDEN)
-def test_hidden_characters(model: type[BaseModel], field: str, character: str) -> None:
-    """Text that people will read or upstream will store holds no control or direction characters anywhere."""
+@pytest.mark.parametrize("character", CONTROLS)
+def test_control_characters(model: type[BaseModel], field: str, character: str) -> None:
+    """Text that people will read or upstream will store holds no control characters anywhere."""
     for text in (character, f"a{character}b", f"a{character}"):
         assert findings(model, {**dict(SOUND)[model], field: text}) == [((field,), "string_pattern_mismatch")]
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs"], exclude_characters=DIRECTIONS), max_size=500))
+@pytest.mark.parametrize("character", [*TRICKS, "\ufeff"])
+def test_nothing_turns_a_text_around(character: str) -> None:
+    """Embeddings, overrides and isolates are taken out of what people will read, wherever they stand."""
+    read = models.NewReturnItem.model_validate({**ITEM, "comment": f"{character}a{character}b{character}"})
+    assert read.comment == "ab"
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zs", "Zl", "Zp"]), max_size=500))
 def test_text_of_any_script(comment: str) -> None:
     """A comment in any script comes through unchanged."""
     assert models.NewReturnItem.model_validate({**ITEM, "comment": comment}).comment == comment
@@ -171,7 +178,7 @@ def test_half_a_surrogate_pair(field: str) -> None:
 
 def test_lines_in_messages() -> None:
     """A message may have several lines."""
-    message = "one\r\n\ttwo\n"
+    message = "one\r\n\ttwo"
     assert models.NewReturn.model_validate({**RETURN, "message": message}).message == message
 
 
@@ -183,19 +190,27 @@ def test_language_tag(language: str) -> None:
 
 @pytest.mark.parametrize("language", ["", "n", "dutch", "nl_NL", "nl-", "nl-NL\n", "nl,en", "nl;q=1", "../..", "*"])
 def test_no_language_tag(language: str) -> None:
-    """Whatever is no tag is refused."""
-    assert findings(models.NewSession, {**SESSION, "language": language}) == [
-        (("language",), "string_pattern_mismatch")
-    ]
+    """What is no language tag counts as none, or as the tag it begins with: it is a courtesy and stops no lookup."""
+    read = models.NewSession.model_validate({**SESSION, "language": language}).language
+    assert read is None or language.replace("_", "-").startswith(read)
 
 
 @pytest.mark.parametrize("field", CORRECTIONS)
 def test_corrections(field: str) -> None:
-    """Each part of the sender but the country can be corrected by 1 to 200 visible characters."""
+    """Each part of the sender but the country can be corrected by 200 visible characters at most."""
     for text in ("x", "Größe Straße 1½", "x" * 200):
         assert models.NewContact.model_validate({field: text}).model_dump(exclude_unset=True) == {field: text}
-    for text in ("", "x" * 201, "a\x00b", "a\u202eb"):
+    for text in ("x" * 201, "a\x00b"):
         assert [place for place, _ in findings(models.NewContact, {field: text})] == [(field,)]
+
+
+@pytest.mark.parametrize("field", CORRECTIONS)
+def test_emptying_corrections(field: str) -> None:
+    """Company, second line and phone can be emptied; an address needs all the rest."""
+    if field in {"company_name", "address_2", "phone"}:
+        assert getattr(models.NewContact.model_validate({field: " \u200f"}), field) == ""
+    else:
+        assert findings(models.NewContact, {field: " \u200f"}) == [((field,), "string_too_short")]
 
 
 @pytest.mark.parametrize("field", ["country", "country_state", "from_name"])
@@ -211,7 +226,7 @@ def test_email(email: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "email", ["", "sam", "@example.com", "sam@", "sam@shop@example.com", "sam @example.com", "s\x00@e", "s@e\n"]
+    "email", ["", "sam", "@example.com", "sam@", "sam@shop@example.com", "sam @example.com", "s\x00@e"]
 )
 def test_no_email(email: str) -> None:
     """What has no @, several of them, blanks or controls is none; neither is what nobody could deliver to."""

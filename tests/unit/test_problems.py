@@ -475,14 +475,14 @@ async def service() -> AsyncIterator[httpx.AsyncClient]:
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("PUT", "/v1/session", "DELETE, GET"),
-        ("POST", "/v1/session", "DELETE, GET"),
+        ("PUT", "/v1/session", "DELETE, GET, HEAD"),
+        ("POST", "/v1/session", "DELETE, GET, HEAD"),
         ("DELETE", "/v1/brands/my-shop/sessions", "POST"),
         ("GET", "/v1/returns", "POST"),
-        ("POST", "/v1/returns/rtn_1", "GET"),
+        ("POST", "/v1/returns/rtn_1", "GET, HEAD"),
         ("GET", "/v1/uploads", "POST"),
-        ("PUT", "/v1/returns/preview", "GET, POST"),
-        ("PATCH", "/livez", "GET"),
+        ("PUT", "/v1/returns/preview", "GET, HEAD, POST"),
+        ("PATCH", "/livez", "GET, HEAD"),
     ],
 )
 async def test_methods_of_a_path(service: httpx.AsyncClient, method: str, path: str, allow: str) -> None:

@@ -108,7 +108,7 @@ REFUSALS: Mapping[str, type[BffError]] = {
     "incoming-500-empty.json": BadUpstream,
     "outgoing-400-invalid-postal-code.json": ParcelNotFound,
     "outgoing-400-order-not-found.json": ParcelNotFound,
-    "outgoing-400-window-closed.json": UpstreamRejected,
+    "outgoing-400-window-closed.json": NotReturnableNow,
     "outgoing-401-empty.json": BadUpstream,
     "outgoing-404.json": ParcelNotFound,
     "outgoing-502.html": BadUpstream,

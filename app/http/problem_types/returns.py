@@ -27,6 +27,15 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             when="A creation with this key was received earlier and had a different body, for this parcel.",
             front_end="Keep key and body together; whoever changes the return after an answer needs a new key.",
         ),
+        errors.NotReturnableNow: ProblemType(
+            "not-returnable-now",
+            HTTPStatus.CONFLICT,
+            "This order cannot be returned now",
+            "Location names the shop's hosted return portal, which says why.",
+            when="The shipping service refuses the lookup: the return window is over, the parcel is on its way, or "
+            "everything came back already. It does not tell us which.",
+            front_end="Offer the address in Location as a link. Do not offer to try again at once.",
+        ),
         errors.NotReturnableOnline: ProblemType(
             "not-returnable-online",
             HTTPStatus.CONFLICT,

@@ -1,0 +1,128 @@
+"""What real clients send that a browser of the day does not."""
+
+import asyncio
+import json
+
+import pytest
+
+from tests.support.processes import LOCAL, Bff, Valkey, fresh, running_bff
+from tests.support.sandbox import SandboxProcess
+from tests.support.shopper import look_up, new_token, shopper
+
+H2C = (
+    b"POST /v1/brands/demo/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
+)
+AGAIN = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+async def _spoken(port: int, *pieces: bytes) -> bytes:
+    """All that the server says on one connection to these pieces, each sent on its own."""
+    reader, writer = await asyncio.open_connection(LOCAL, port)
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+        # Two turns of the loop: enough for the piece to leave before the next one joins it.
+        await asyncio.sleep(0)
+    try:
+        return await asyncio.wait_for(reader.read(), 30)
+    finally:
+        writer.close()
+
+
+def _body() -> bytes:
+    return json.dumps({"identifier": fresh("LABEL"), "postal_code": "5611 AA", "token_delivery": "body"}).encode()
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("split", [False, True])
+async def test_a_wish_for_h2c_loses_no_body(bff: Bff, framing: str, *, split: bool) -> None:
+    """A POST that asks to upgrade to h2c, as Java clients do, is served in HTTP/1.1, and its connection goes on."""
+    body = _body()
+    if framing == "length":
+        head, content = H2C + b"Content-Length: %d\r\n\r\n" % len(body), body
+    else:
+        head, content = H2C + b"Transfer-Encoding: chunked\r\n\r\n", b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    pieces = (head[:40], head[40:], content[:9], content[9:], AGAIN) if split else (head + content + AGAIN,)
+    said = await _spoken(bff.port, *pieces)
+    assert said.startswith(b"HTTP/1.1 201 "), said
+    assert said.count(b"HTTP/1.1 200 ") == 1, said
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        b"CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n",
+        b"CONNECT / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+    ],
+)
+async def test_a_tunnel_is_refused(bff: Bff, asked: bytes) -> None:
+    """CONNECT is no request of ours and ends the connection."""
+    assert (await _spoken(bff.port, asked)).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_head_without_end_is_cut_off(bff: Bff) -> None:
+    """A head that goes on and on is cut off long before it could fill the memory."""
+    _, writer = await asyncio.open_connection(LOCAL, bff.port)
+    writer.write(b"GET /livez HTTP/1.1\r\nX-Padding: ")
+
+    async def send_64_mib() -> None:
+        for _ in range(1024):
+            writer.write(b"x" * 64 * 1024)
+            await writer.drain()
+
+    with pytest.raises(ConnectionError):
+        await send_64_mib()
+    writer.close()
+
+
+async def test_head_of_what_monitors_and_mail_programs_ask_for(bff: Bff) -> None:
+    """HEAD on health checks, a shop's portal and a label is the answer to GET without its body."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    label = (await someone.create()).headers["location"] + "/label"
+    assert (await someone.get(label, Prefer="wait=30")).status_code == 200
+    for path in ("/livez", "/readyz", "/v1/brands/demo/portal", label):
+        head = await bff.http.head(path, headers=someone.headers)
+        get = await bff.http.get(path, headers=someone.headers)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == get.headers["content-length"]
+
+
+@pytest.mark.parametrize("origin", ["capacitor://localhost", "ionic://localhost", "tauri://localhost"])
+async def test_origins_of_apps(valkey: Valkey, sandbox: SandboxProcess, origin: str) -> None:
+    """A listed origin with an app's own scheme may read answers, and no other spelling of it."""
+    async with running_bff(valkey.url, sandbox, allowed_origins=origin) as bff:
+        for asking, may in ((origin, True), (origin + ".evil", False), (origin.replace("://", "s://"), False)):
+            answer = await bff.http.get("/v1/brands/demo/portal", headers={"Origin": asking})
+            assert (answer.headers.get("access-control-allow-origin") == asking) is may
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(" ", ""), ("", "\n"), ("\u200e", "\u200f"), ("\ufeff", "\u00a0"), ("\u202a", "\u202c")]
+)
+async def test_pasted_numbers_are_found(bff: Bff, before: str, after: str) -> None:
+    """An order number and a postal code are found with what a phone adds when it pastes them."""
+    order = fresh("LABEL")
+    found = await look_up(bff.http, before + order + after, postal_code=f"{before}5611\u00a0AA{after}")
+    assert (found.status_code, found.json()["parcel"]["order_number"]) == (201, order)
+
+
+@pytest.mark.parametrize("language", ["nl_NL", "", "C", "en-US-u-hc-h12", "not a language"])
+async def test_a_language_stops_nobody(bff: Bff, language: str) -> None:
+    """A lookup and a portal succeed in whatever language they are asked for."""
+    assert (await look_up(bff.http, fresh("LABEL"), language=language)).status_code == 201
+    assert (await bff.http.get("/v1/brands/demo/portal", params={"language": language})).status_code == 200
+
+
+async def test_a_company_can_be_emptied(bff: Bff) -> None:
+    """A return is created with a correction that empties company and second line of the address."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    contact = {"company_name": "", "address_2": "", "name": " Sam \u200f"}
+    assert (await someone.create(someone.body() | {"contact": contact})).status_code == 202
+
+
+async def test_a_live_session_survives_head(bff: Bff) -> None:
+    """HEAD of the session needs the session like GET."""
+    token = await new_token(bff.http)
+    assert (await bff.http.head("/v1/session", headers={"Authorization": f"Bearer {token}"})).status_code == 200
+    assert (await bff.http.head("/v1/session")).status_code == 401
