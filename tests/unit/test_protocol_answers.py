@@ -14,6 +14,7 @@ from app.errors import (
     BadUpstream,
     BffError,
     BrandNotFound,
+    NotReturnableNow,
     ParcelNotFound,
     ServicePointNotFound,
     UpstreamGone,
