@@ -8,7 +8,7 @@ from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, cast
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, OutOfMemoryError
 
 from app.errors import StoreUnavailable
 from app.redis import scripts
@@ -222,7 +222,10 @@ class Store:
             timer.observe(time.perf_counter() - started)
 
     async def _until_replicated(self, key: str | None, command: Command) -> Reply:
-        """The reply once a replica has the write; a failover goes on meanwhile, so trouble is waited out."""
+        """The reply once a replica has the write; a failover goes on meanwhile, so trouble is waited out.
+
+        A full server is no such trouble: it refuses at once and stays full.
+        """
         clock = asyncio.get_running_loop().time
         wait = ("WAIT", REPLICAS, int(REPLICATION_SECONDS * 1000))
         seconds = TIMEOUT_SECONDS + REPLICATION_SECONDS
@@ -231,6 +234,8 @@ class Store:
             try:
                 reply, replicas = await self._servers.run(key, [command, wait], seconds)
                 stated, replicas = _stated(reply), _stated(replicas)
+            except OutOfMemoryError:
+                raise
             except (StoreUnavailable, *FOREIGN):
                 if clock() > deadline:
                     raise
