@@ -20,7 +20,7 @@ from app.portal import routes as portal
 from app.portal.cache import PortalCache
 from app.redis.budget import Budget
 from app.redis.encryption import Keyring
-from app.redis.rate_limits import CallerLimit, OrderLimit, ParcelLimit
+from app.redis.rate_limits import CallerLimit, OrderLimit, ParcelLimit, PerParcelLimit
 from app.redis.shared_cache import FleetCache
 from app.redis.store import Store
 from app.returns import routes as returns
@@ -210,14 +210,26 @@ def _services(settings: Settings, load: Load, keyring: Keyring, parts: Parts) ->
     store, sendcloud, kept, documents, labels, cache = parts
     portals = PortalCache(cache, store, sendcloud, settings.portal_freshness)
     points = ServicePoints(cache, sendcloud, settings.points_freshness)
-    sessions_kept, orders = SessionStore(store), OrderLimit(store, keyring)
+    sessions_kept, orders = SessionStore(store, settings.parcel_sessions), OrderLimit(store, keyring)
     parcels = ParcelLimit(store, settings.parcel_limit)
     callers = CallerLimit(store, keyring, settings.lookup_limit, settings.partner_lookup_limit)
     ttl = settings.session_ttl
     flows = Flows(ttl, store, keyring, sendcloud, portals, sessions_kept, kept, labels, documents, orders, parcels)
     creation = Creation(sendcloud, portals, points, kept, labels, parcels)
     return Services(
-        settings, load, store, sendcloud, portals, sessions_kept, points, labels, flows, creation, callers, parcels
+        settings,
+        load,
+        store,
+        sendcloud,
+        portals,
+        sessions_kept,
+        points,
+        labels,
+        flows,
+        creation,
+        callers,
+        parcels,
+        PerParcelLimit(settings.parcel_waits),
     )
 
 

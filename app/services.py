@@ -44,6 +44,7 @@ class Services:
     creation: "Creation"
     caller_limit: CallerLimit
     parcel_limit: ParcelLimit
+    waits_of_parcels: PerParcelLimit
     upload_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS_AT_ONCE))
     """Each holds up to 100 MB of the temporary directory."""
     uploads_of_parcels: PerParcelLimit = field(default_factory=lambda: PerParcelLimit(UPLOADS_OF_ONE_PARCEL))

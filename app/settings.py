@@ -178,6 +178,11 @@ class Settings(BaseSettings):
     parcel_limit: Annotated[int, Field(ge=6)] = 60
     """Upstream calls a minute of one parcel's sessions; an upload counts as six of them."""
 
+    parcel_sessions: Annotated[int, Field(ge=2)] = 20
+    """Live sessions of one parcel; one more ends the oldest."""
+    parcel_waits: Annotated[int, Field(ge=1)] = 50
+    """Requests that wait for news of one parcel's returns at one replica, event streams included."""
+
     session_ttl: Lifetime = 3600
     """A session lives this long, or as long as the upstream token if that is shorter."""
     return_ttl: Annotated[int, Field(ge=86400, le=183 * 86400)] = 14 * 86400

@@ -33,7 +33,8 @@ async def label(
     found = await services.labels.current(session.scope, return_id)
     if wait:
         gone = leaving_or_logged_out(request, leaving(request.scope, request.receive))
-        found = await services.labels.settled(session.scope, found, wait, gone)
+        with services.waits_of_parcels.place(session.scope):
+            found = await services.labels.settled(session.scope, found, wait, gone)
         await check_session(request)
     async with services.flows.label(session, found) as delivery:
         yield delivery

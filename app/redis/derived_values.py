@@ -1,36 +1,51 @@
-"""What need not be made again while that from which it was made stays the same."""
+"""LRU cache whose entries are rebuilt when their inputs change."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
+class _Kept(NamedTuple, Generic[T]):
+    parts: object
+    value: T
+    weight: int
+
+
 class DerivedValues(Generic[K, T]):
-    """The newest value of each key with its parts, for the `size` keys used last; never older than its parts."""
+    """The newest value of each key with its parts, for the keys used last; never older than its parts.
 
-    def __init__(self, size: int) -> None:
+    It holds at most `size` values, and as many as weigh `max_weight` together.
+    """
+
+    def __init__(self, size: int, max_weight: float = math.inf) -> None:
         self._size = size
-        self._kept: OrderedDict[K, tuple[object, T]] = OrderedDict()
+        self._max_weight = max_weight
+        self._weight = 0
+        self._kept: OrderedDict[K, _Kept[T]] = OrderedDict()
 
-    def get(self, key: K, parts: object, make: Callable[[], T]) -> T:
+    def get(self, key: K, parts: object, make: Callable[[], T], weigh: Callable[[T], int] = lambda _: 0) -> T:
         """The value made from these parts; `make` is called if the last one was made from others."""
         kept = self._kept.get(key)
-        value = make() if kept is None or kept[0] != parts else kept[1]
+        value = make() if kept is None or kept.parts != parts else kept.value
+        self.forget(key)
         # With the parts of now, although they may be equal: the same ones are compared at no cost the next time.
-        self._kept[key] = parts, value
-        self._kept.move_to_end(key)
-        if len(self._kept) > self._size:
-            self._kept.popitem(last=False)
+        self._kept[key] = _Kept(parts, value, weigh(value))
+        self._weight += self._kept[key].weight
+        while len(self._kept) > self._size or self._weight > self._max_weight:
+            self.forget(next(iter(self._kept)))
         return value
 
     def last(self, key: K) -> T | None:
         """The value made last, whatever has become of its parts; None if there is none."""
         kept = self._kept.get(key)
-        return kept and kept[1]
+        return kept and kept.value
 
     def forget(self, key: K) -> None:
         """Forgets the value of this key."""
-        self._kept.pop(key, None)
+        kept = self._kept.pop(key, None)
+        if kept:
+            self._weight -= kept.weight

@@ -102,4 +102,13 @@ if now + ARGV[1] > tonumber(redis.call('HGET', KEYS[1], 'until') or 0) then
 end
 """
 PROLONG = "for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[1]) end"
+# ARGV: value, how many to keep, ttl in ms. Puts the value in front and tells which ones fell out.
+KEEP_NEWEST = """
+redis.call('LREM', KEYS[1], 0, ARGV[1])
+redis.call('LPUSH', KEYS[1], ARGV[1])
+local over = redis.call('LRANGE', KEYS[1], ARGV[2], -1)
+redis.call('LTRIM', KEYS[1], 0, ARGV[2] - 1)
+redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), ARGV[3]))
+return over
+"""
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"

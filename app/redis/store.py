@@ -90,6 +90,7 @@ class Store:
         self._spend = self.script(scripts.SPEND)
         self._pause = self.script(scripts.PAUSE)
         self._prolong = self.script(scripts.PROLONG)
+        self._keep_newest = self.script(scripts.KEEP_NEWEST)
 
     @classmethod
     def connect(cls, url: str) -> "Store":
@@ -145,6 +146,11 @@ class Store:
     async def prolong(self, keys: Sequence[str], ttl: int) -> None:
         """Lets keys of one hash slot that are there live `ttl` seconds from now on."""
         await self._prolong(keys=keys, args=[ttl])
+
+    async def keep_newest(self, key: str, value: str, size: int, ttl: float) -> list[str]:
+        """What falls out of a list of the newest `size` when this value joins; it lives `ttl` seconds or longer."""
+        reply = await self._keep_newest(keys=[key], args=[value, size, int(ttl * 1000)])
+        return [each.decode() for each in cast("list[bytes]", reply)]
 
     async def acquire(self, key: str, owner: str, ttl: float) -> bool:
         """Whether `owner` holds this lease now; asking again with the same owner gives the same answer."""

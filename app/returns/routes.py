@@ -116,7 +116,7 @@ async def preview_return(
     "/v1/returns/{return_id}",
     operation_id="getReturn",
     response_model=Return,
-    responses=responses(*SESSION, ReturnNotFound),
+    responses=responses(*SESSION, ReturnNotFound, TooManyCalls),
 )
 async def get_return(return_id: str, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
     """How the return stands; `retry_after` (seconds) says when it can have changed."""
@@ -127,7 +127,8 @@ async def get_return(return_id: str, request: Request, session: SessionDep, pref
 
     async def once_it_changed(scope: Scope, receive: Receive, send: Send) -> None:
         gone = leaving_or_logged_out(request, leaving(scope, receive))
-        newer = await labels.awaited(session.scope, found, wait, gone)
+        with services_of(request).waits_of_parcels.place(session.scope):
+            newer = await labels.awaited(session.scope, found, wait, gone)
         await check_session(request)
         await _return(newer, wait)(scope, receive, send)
 
@@ -141,7 +142,7 @@ async def get_return(return_id: str, request: Request, session: SessionDep, pref
     responses={
         200: {"content": {"text/event-stream": {}}, "description": "One `return` event for each change."},
         204: {"description": "The state is final and was seen: do not reconnect."},
-        **responses(*SESSION, ReturnNotFound),
+        **responses(*SESSION, ReturnNotFound, TooManyCalls),
     },
 )
 async def watch_return(
@@ -156,9 +157,13 @@ async def watch_return(
     seen = int(last_event_id) if re.fullmatch("[0-9]{1,9}", last_event_id) else 0
     if found.record.state in FINAL_STATES and found.record.revision <= seen:
         return Response(status_code=204)
-    return DeferredResponse(
-        Events(services.labels, session.scope, found, seen, partial(services.sessions.may_go_on, session_id))
-    )
+    goes_on = partial(services.sessions.may_go_on, session_id)
+
+    async def tell(scope: Scope, receive: Receive, send: Send) -> None:
+        with services.waits_of_parcels.place(session.scope):
+            await Events(services.labels, session.scope, found, seen, goes_on)(scope, receive, send)
+
+    return DeferredResponse(tell)
 
 
 class Events:

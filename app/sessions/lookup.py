@@ -43,7 +43,8 @@ from app.sessions.store import Session, SessionStore
 
 HANDOFF_SECONDS = 15 * 60
 SCREENS = 1024
-"""How many first screens stay built in memory."""
+SCREENS_BYTES = 16 * 1024 * 1024
+"""How many first screens stay built in memory, and how long they are together as JSON."""
 HANDOFFS = 10
 """For one parcel within that time."""
 
@@ -77,7 +78,7 @@ class Flows:
     documents: Documents
     order_limit: OrderLimit
     parcel_limit: ParcelLimit
-    screens: DerivedValues[str, Screen] = field(default_factory=lambda: DerivedValues(SCREENS))
+    screens: DerivedValues[str, Screen] = field(default_factory=lambda: DerivedValues(SCREENS, SCREENS_BYTES))
 
     async def look_up(self, brand: str, wanted: NewSession) -> Started:
         """A new session for the parcel, and its first screen; parcel and settings are asked for side by side.
@@ -153,7 +154,9 @@ class Flows:
         parcel = await self.returns.of_parcel(session.scope, [product.id for product in data.products])
         returns = [(found.record, found.retry_after) for found in parcel.returns]
         seen = session, settings, returns, parcel.held, enrichment.minute(parcel.now)
-        return self.screens.get(session.scope, seen, lambda: _screen(session, settings, parcel))
+        return self.screens.get(
+            session.scope, seen, lambda: _screen(session, settings, parcel), lambda screen: len(screen.body)
+        )
 
     @asynccontextmanager
     async def label(self, session: Session, found: VersionedReturn) -> AsyncIterator[Delivery]:

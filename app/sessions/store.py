@@ -14,7 +14,8 @@ from app.sendcloud.schemas import Outgoing
 
 SCHEMA = 1
 OPENED_SESSIONS = 1024
-"""How many stay parsed in memory, each with what it was parsed from."""
+OPENED_BYTES = 8 * 1024 * 1024
+"""How many stay parsed in memory, each with what it was parsed from, and how much of that; parsed it is tenfold."""
 SHORTEST_SECONDS = 0.001
 """What Redis can count."""
 
@@ -38,14 +39,15 @@ class Session(RedactedModel):
 class SessionStore:
     """Sessions by id: absent is SessionExpired, an unanswered question is StoreUnavailable."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, per_parcel: int) -> None:
         self._store = store
+        self._per_parcel = per_parcel
         # Written once and never changed: as long as the same bytes are there, it is the same session.
-        self._opened: DerivedValues[SessionId, Session] = DerivedValues(OPENED_SESSIONS)
+        self._opened: DerivedValues[SessionId, Session] = DerivedValues(OPENED_SESSIONS, OPENED_BYTES)
         self._asked: SingleFlight[bool] = SingleFlight()
 
     async def create(self, session: Session, ttl: float, kind: Kind = "rps") -> SessionId:
-        """A new id for this session, which lives `ttl` seconds.
+        """A new id for this session, which lives `ttl` seconds; the oldest of its parcel ends where they are too many.
 
         Raises:
             SessionExpired: that is no time at all.
@@ -55,7 +57,13 @@ class SessionStore:
         session_id = SessionId.new(kind)
         sealed = seal(session_id.secret, session.model_dump_json().encode(), _context(session_id))
         await self._store.put(_name(session_id), sealed, ttl, durable=True)
+        if kind == "rps":
+            await self._end_oldest(session.scope, session_id, ttl)
         return session_id
+
+    async def _end_oldest(self, scope: str, newest: SessionId, ttl: float) -> None:
+        for key in await self._store.keep_newest(f"p:{{{scope}}}:sessions", newest.key, self._per_parcel, ttl):
+            await self._store.delete(f"s:{{{key}}}", durable=True)
 
     async def get(self, session_id: SessionId) -> Session:
         """The session.
@@ -69,7 +77,7 @@ class SessionStore:
             self._opened.forget(session_id)
             raise SessionExpired("no such session")
         try:
-            return self._opened.get(session_id, sealed, lambda: _opened(session_id, sealed))
+            return self._opened.get(session_id, sealed, lambda: _opened(session_id, sealed), lambda _: len(sealed))
         except RecordUnreadable as error:
             raise SessionExpired("the secret does not open the session") from error
 

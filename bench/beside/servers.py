@@ -22,6 +22,8 @@ UNLIMITED: dict[str, object] = {
     "upstream_writes": 10**9,
     "upstream_burst": 10**9,
     "parcel_limit": 10**9,
+    "parcel_sessions": 10**6,
+    "parcel_waits": 10**6,
     "lookup_limit": 10**9,
     "kept_labels": 2**40,
 }

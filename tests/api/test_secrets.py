@@ -166,7 +166,7 @@ async def opened(store: Valkey, ids: list[str]) -> AsyncIterator[Outgoing]:
     """What the sessions with these ids hold."""
     connected = Store.connect(store.url)
     for token in ids:
-        yield (await SessionStore(connected).get(SessionId.parse(token))).outgoing
+        yield (await SessionStore(connected, 20).get(SessionId.parse(token))).outgoing
     await connected.aclose()
 
 

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gc
 import json
+import secrets
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -31,7 +32,7 @@ OLD_RECORD = base64.b64decode(Path("tests/support/session_of_schema_1.b64").read
 async def connected_sessions(valkey: Valkey) -> AsyncIterator[SessionStore]:
     """Sessions on the shared Valkey."""
     store = Store.connect(valkey.url)
-    yield SessionStore(store)
+    yield SessionStore(store, 1000)
     await store.aclose()
 
 
@@ -134,7 +135,7 @@ async def test_a_session_is_taken_once(sessions: SessionStore, valkey: Valkey) -
     """Of ten who take a session at once, on two replicas, one has it; the others are told that it is over."""
     session_id = await sessions.create(SESSION, 60, "rph")
     store = Store.connect(valkey.url)
-    replicas = [sessions, SessionStore(store)] * 5
+    replicas = [sessions, SessionStore(store, 1000)] * 5
     taken = await asyncio.gather(*(replica.take(session_id) for replica in replicas), return_exceptions=True)
     assert [each for each in taken if not isinstance(each, SessionExpired)] == [SESSION]
     await store.aclose()
@@ -155,7 +156,7 @@ async def test_a_session_nobody_knows(sessions: SessionStore) -> None:
 async def test_store_away() -> None:
     """Without the store no session is created, over or deleted: nothing is known."""
     store = Store.connect(f"redis://127.0.0.1:{free_port()}/0")
-    sessions = SessionStore(store)
+    sessions = SessionStore(store, 1000)
     for call in (sessions.create(SESSION, 60), sessions.get(SessionId.new()), sessions.delete(SessionId.new())):
         with pytest.raises(StoreUnavailable):
             await call
@@ -190,3 +191,16 @@ async def test_those_who_hear_the_same_news(
     assert least <= await questions() - before <= most
     await sessions.delete(session_id)
     assert not await sessions.may_go_on(session_id, news[0])
+
+
+async def test_the_oldest_session_of_a_parcel_ends(valkey: Valkey) -> None:
+    """A parcel has so many live sessions and no more; those of other parcels and handoffs count apart."""
+    store = Store.connect(valkey.url)
+    sessions = SessionStore(store, 2)
+    mine = SESSION.model_copy(update={"scope": secrets.token_hex(8)})
+    other = await sessions.create(SESSION.model_copy(update={"scope": secrets.token_hex(8)}), 60)
+    handoff = await sessions.create(mine, 60, "rph")
+    ids = [await sessions.create(mine, 60) for _ in range(4)]
+    assert [await is_over(sessions, each) for each in (*ids, other)] == [True, True, False, False, False]
+    assert await sessions.take(handoff) == mine
+    await store.aclose()

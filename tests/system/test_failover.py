@@ -184,7 +184,7 @@ async def test_a_durable_write_without_replicas(deployment: Deployment) -> None:
 async def test_what_is_over_stays_over(deployment: Deployment) -> None:
     """No logout and no redeemed link is acknowledged before a replica, which may be the next master, knows of it."""
     async with aclosing(Store.connect(deployment.url)) as store:
-        sessions = SessionStore(store)
+        sessions = SessionStore(store, 20)
         held, link = await sessions.create(SESSION, 600), await sessions.create(SESSION, 600, "rph")
         replicas = await deployment.replicas()
         for replica in replicas:

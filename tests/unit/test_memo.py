@@ -53,3 +53,17 @@ def test_what_cannot_be_made_is_not_kept() -> None:
         memo.get("a", 0, lambda: 1 / 0)
     assert memo.get("a", 1, lambda: 2.0) == 1.0
     assert memo.get("a", 0, lambda: 3.0) == 3.0
+
+
+def test_heavy_values_push_out_light_ones() -> None:
+    """Values are let go, the least used first, until what is left weighs no more than allowed."""
+    memo: DerivedValues[str, int] = DerivedValues(100, 10)
+    for key, weight in (("a", 4), ("b", 4), ("c", 4)):
+        memo.get(key, None, partial(int, weight), lambda value: value)
+    assert [memo.last(key) for key in ("a", "b", "c")] == [None, 4, 4]
+    memo.get("d", None, lambda: 11, lambda value: value)
+    assert [memo.last(key) for key in ("b", "c", "d")] == [None, None, None]
+    memo.forget("d")
+    for key in ("b", "c"):
+        memo.get(key, None, lambda: 5, lambda value: value)
+    assert [memo.last(key) for key in ("b", "c")] == [5, 5]
