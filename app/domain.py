@@ -1,10 +1,19 @@
-"""Our own world: the terms in which the service thinks."""
+"""Our own world: the terms in which the service thinks, whatever the upstream calls them.
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-)
+Every object is frozen and complete: each default is decided where it is made (`app/sendcloud/translation.py`), so that
+None always means that something is not known or not there. Texts are bounded and safe to show as text, URLs are http
+or https and encoded, amounts have two decimals and no currency, because the upstream states none.
+"""
+
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import override
+
+DeliveryOptionCode = Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
+WhyNot = Literal["not-returnable", "incomplete"]
+"""Why a line cannot be returned: the shop does not take it back, or what a return needs of it could not be read."""
 
 
 class RedactedModel(BaseModel):
@@ -24,3 +33,295 @@ class RedactedModel(BaseModel):
     @override
     def __repr_args__(self) -> list[tuple[str | None, object]]:
         return []
+
+
+# A shop
+
+
+class Brand(RedactedModel):
+    """How the shop looks and where it can be reached; `domain` names it in every path."""
+
+    domain: str
+    name: str
+    color: str | None
+    """`#rrggbb`, and so is the next one."""
+    secondary_color: str | None
+    website: str | None
+    logo: str | None
+    support_url: str | None
+    return_policy_url: str | None
+    support_email: str | None
+    hide_powered_by: bool
+
+
+class Reason(RedactedModel):
+    """A return reason that the shop accepts, in the language of the settings."""
+
+    id: int
+    description: str
+
+
+class RefundOption(RedactedModel):
+    """A way to be refunded: `money`, `credit`, `exchange` and whatever else the upstream may add."""
+
+    code: str
+    label: str
+    message_required: bool
+
+
+class Store(RedactedModel):
+    """A shop that takes returns over the counter; `country` is a name."""
+
+    id: int
+    name: str
+    street: str
+    house_number: str
+    postal_code: str
+    city: str
+    country: str
+
+
+class ShopSettings(RedactedModel):
+    """What a shop's return portal offers."""
+
+    brand: Brand
+    helper_text: str
+    background_image: str | None
+    languages: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+    refund_options: tuple[RefundOption, ...]
+    delivery_options: tuple[DeliveryOptionCode, ...]
+    """Those that this service knows how to handle."""
+    return_fee: Decimal | None
+    stores: tuple[Store, ...]
+
+
+# An order
+
+
+class Address(RedactedModel):
+    """Where the parcel went; `country` is an ISO 3166-1 alpha-2 code, `state` the upstream's own."""
+
+    name: str
+    company_name: str
+    street: str
+    """Without the house number, where that is known."""
+    house_number: str
+    address_2: str
+    postal_code: str
+    city: str
+    state: str | None
+    country: str
+    country_name: str
+    """In English."""
+    email: str
+    phone: str
+
+
+class Coordinates(RedactedModel):
+    """A place in WGS 84 degrees."""
+
+    latitude: float
+    longitude: float
+
+
+class OrderLine(RedactedModel):
+    """A line of the order, with what is known of it."""
+
+    id: str
+    """Names the line; empty where the upstream names it by nothing that could be sent back."""
+    product_id: str
+    """As the upstream needs it in a return."""
+    name: str
+    image_url: str | None
+    price: Decimal | None
+    """Of one unit."""
+    quantity: int
+    """Units ordered; 0 where that is not known."""
+    why_not: WhyNot | None
+
+    @property
+    def returnable(self) -> bool:
+        """Whether units of this line can be returned at all."""
+        return self.why_not is None
+
+
+class Carrier(RedactedModel):
+    """A carrier that takes this parcel back."""
+
+    code: str
+    name: str
+    logo: str | None
+
+
+class NationalCarrier(RedactedModel):
+    """The postal carrier for those far from any drop-off point; `contact` is a URL."""
+
+    code: str | None
+    name: str
+    drop_off_finder: str | None
+    contact: str | None
+
+
+class ServicePoint(RedactedModel):
+    """A place to drop parcels off.
+
+    Stored returns keep one under the names that releases before this one read; hence the aliases and defaults.
+    """
+
+    id: int
+    code: str = ""
+    name: str = ""
+    carrier: str = ""
+    street: str = ""
+    house_number: str = ""
+    postal_code: str = ""
+    city: str = ""
+    country: str = ""
+    phone: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    distance: float | None = None
+    """Metres from the place asked for."""
+    kind: str | None = Field(None, alias="general_shop_type")
+    opening_times: dict[str, tuple[str, ...]] | None = Field(None, alias="formatted_opening_times")
+    """What is stated for a day, like "09:00 - 12:00", by weekday from "0" (Monday); a day may be missing."""
+    open_tomorrow: bool | None = None
+    open_upcoming_week: bool | None = None
+
+
+class Order(RedactedModel):
+    """An order whose parcel may come back."""
+
+    parcel_id: int | None
+    """None for an order that was never shipped through the upstream: no return can be created here."""
+    number: str
+    tracking_number: str
+    carrier: str | None
+    """The code of the carrier that brought the parcel."""
+    max_parcels: int
+    """How many parcels may come back, at least one."""
+    address: Address
+    coordinates: Coordinates | None
+    lines: tuple[OrderLine, ...]
+    carriers: tuple[Carrier, ...]
+    service_point: ServicePoint | None
+    """The nearest one."""
+    labelless_service_point: ServicePoint | None
+    """The nearest one that needs no label."""
+    store_distances: dict[int, float]
+    """Metres by store."""
+    national_carrier: NationalCarrier | None
+    shipping_method_ids: tuple[int, ...]
+
+
+class OpenedOrder(RedactedModel):
+    """An order that a shopper proved a right to, and the tokens that open the rest of the API for it."""
+
+    order: Order
+    access_token: str
+    service_points_token: str
+    """Empty where the upstream gave none: then nothing can be asked about service points."""
+    expires_at: int | None
+    """When the first token ends, in Unix seconds; None where they do not tell. Unverified: a hint and no more."""
+
+
+class ServicePointQuery(RedactedModel):
+    """What to search service points by. The disputed `postal_code` is not offered (docs/upstream.md C8)."""
+
+    country: str
+    latitude: float | None = None
+    longitude: float | None = None
+    radius: int | None = None
+    """Metres, 100 to 50000."""
+    carriers: tuple[str, ...] = ()
+
+
+# A return
+
+
+class ReturnedLine(RedactedModel):
+    """Units of a line that come back; the last three are for customs, `weight` in kilograms."""
+
+    line: OrderLine
+    quantity: int
+    reason: int | None = None
+    comment: str | None = None
+    hs_code: str | None = None
+    origin_country: str | None = None
+    weight: str | None = None
+
+
+class Refund(RedactedModel):
+    """How the shopper wants the money back."""
+
+    code: str
+    message: str = ""
+
+
+class Photo(RedactedModel):
+    """An uploaded picture of a product, by the name that its upload got upstream."""
+
+    filename: str
+    product_id: str
+    description: str = ""
+
+
+class ReturnRequest(RedactedModel):
+    """A return as it is to be created."""
+
+    parcel_id: int
+    reason: int
+    message: str = ""
+    refund: Refund | None
+    """None where the shop offers no choice."""
+    delivery_option: DeliveryOptionCode
+    lines: tuple[ReturnedLine, ...]
+    sender: Address
+    parcels: int = 1
+    service_point: int | None = None
+    carrier: str | None = None
+    pickup_date: str | None = None
+    """ISO 8601."""
+    photos: tuple[Photo, ...] = ()
+    customs: dict[str, JsonValue] | None = None
+    """What customs wants to know, by the members of `NewCustoms` in the public contract."""
+
+
+class AcceptedReturn(RedactedModel):
+    """A return that exists now. `payment_url` is https or None; it is for the shopper and never fetched."""
+
+    return_id: int
+    incoming_parcels: tuple[int, ...]
+    poller_token: str | None
+    """None: nothing is polled, because upstream named no URL for it or one that is not ours."""
+    poller_is_foreign: bool = False
+    """Whether upstream named a poller URL that is not of its own portal."""
+    payment_url: str | None
+
+
+class LabelPending(RedactedModel):
+    """Not ready, or waiting for payment: the upstream says the same to both."""
+
+
+class LabelledParcel(RedactedModel):
+    """A parcel of the return and its tracking number, None where that is not known."""
+
+    id: int
+    tracking_number: str | None
+
+
+class LabelReady(RedactedModel):
+    """The label can be downloaded. `customs_path` is relative to the panel base, None if there is no acceptable one."""
+
+    download_token: str
+    parcels: tuple[LabelledParcel, ...]
+    """Empty where the answer names none."""
+    customs_path: str | None
+
+
+class LabelFailed(RedactedModel):
+    """The announcement failed; by status alone it cannot be told from a fault of the server."""
+
+
+LabelStatus = LabelPending | LabelReady | LabelFailed

@@ -1,11 +1,12 @@
 """The public contract, version 1: what front ends send and what they get."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.domain import DeliveryOptionCode
 from app.typed_text import cleaned_code, cleaned_language, cleaned_prose
 
 
@@ -20,7 +21,6 @@ def _iso_date(value: object) -> object:
 Json = dict[str, Any]
 """An object whose members its reader knows, as of the description of this API."""
 DeliveryMember = Literal["service_point", "carrier", "store", "pickup_date"]
-DeliveryOptionCode = Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
 Language = Annotated[
     Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", examples=["nl-NL"])] | None,
     BeforeValidator(cleaned_language),
@@ -31,6 +31,11 @@ Code = BeforeValidator(cleaned_code)
 Prose = BeforeValidator(cleaned_prose)
 Amount = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$", examples=["4.95"])]
 IsoDate = Annotated[date, BeforeValidator(_iso_date)]
+
+
+def utc_datetime(seconds: float) -> datetime:
+    """This moment since the epoch, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 class _Request(BaseModel):
@@ -157,7 +162,8 @@ class NewReturn(_Request):
     items: Annotated[list[NewReturnItem], Field(min_length=1, max_length=200)]
     reason: int | None = None
     message: Annotated[str, Field(max_length=1000, pattern=Visible), Prose] | None = None
-    refund: NewRefund
+    refund: NewRefund | None = None
+    """Needed where `options.refund_required` says so."""
     delivery: NewDelivery
     parcels: Annotated[int, Field(ge=1, le=100)] = 1
     contact: NewContact | None = None
@@ -330,6 +336,9 @@ class Item(_Answer):
     unit_price: Money | None
     quantity: int
     returnable: bool
+    why_not: str | None = None
+    """Why it cannot be returned: `not-returnable`, the shop does not take it back, or `incomplete`, too little of it is
+    known. More reasons may come."""
     remaining: int
 
 
@@ -347,6 +356,8 @@ class Options(_Answer):
 
     reasons: list[Reason]
     refund_options: list[RefundOption]
+    refund_required: bool
+    """Whether a return has to name one of them."""
     delivery_options: list[DeliveryOption]
     stores: list[Store]
     fee: Money | None

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
-from app.enrichment import negotiate_language
+from app.domain import ShopSettings
+from app.portal.languages import negotiate_language
 from app.redis.derived_values import DerivedValues
 from app.redis.shared_cache import STALE_SECONDS, FleetCache
 from app.redis.store import Store
 from app.sendcloud.client import Sendcloud
-from app.sendcloud.schemas import PortalSettings
 
 PARSED_PORTALS = 256
 """How many shops' settings stay parsed in memory, one for each language."""
@@ -19,12 +19,12 @@ PARSED_PORTALS = 256
 class Portal(NamedTuple):
     """A shop's settings, the language they are in (None: the shop's own choice), and whether they are stale."""
 
-    settings: PortalSettings
+    settings: ShopSettings
     language: str | None
     stale: bool
 
 
-_LANGUAGES: TypeAdapter[list[str]] = TypeAdapter(list[str])
+_LANGUAGES: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
 
 
 class PortalCache:
@@ -35,9 +35,9 @@ class PortalCache:
         self._store = store
         self._sendcloud = sendcloud
         self._freshness = freshness
-        self._parsed: DerivedValues[str, PortalSettings] = DerivedValues(PARSED_PORTALS)
+        self._parsed: DerivedValues[str, ShopSettings] = DerivedValues(PARSED_PORTALS)
         # As the settings said that were read last, in whatever language; brands are few.
-        self._offered: dict[str, list[str]] = {}
+        self._offered: dict[str, tuple[str, ...]] = {}
 
     async def get(self, brand: str, languages: Sequence[str]) -> Portal:
         """The settings of a brand in the first of these languages it speaks.
@@ -52,20 +52,20 @@ class PortalCache:
         portal = await self._in(
             brand, next(iter(languages), None) if offered is None else negotiate_language(languages, offered)
         )
-        language = negotiate_language(languages, portal.settings.portal.languages)
+        language = negotiate_language(languages, portal.settings.languages)
         return portal if portal.language == language else await self._in(brand, language)
 
     async def _in(self, brand: str, language: str | None) -> Portal:
         async def fetch() -> bytes:
             settings = await self._sendcloud.portal_settings(brand, language)
-            offered = _LANGUAGES.dump_json(settings.portal.languages)
+            offered = _LANGUAGES.dump_json(settings.languages)
             await self._store.put(_languages_key(brand), offered, STALE_SECONDS)
             return settings.model_dump_json().encode()
 
-        key = f"portal|{brand}|{language or ''}"
+        key = f"settings|{brand}|{language or ''}"
         cached = await self._cache.get(key, fetch, self._freshness)
-        settings = self._parsed.get(key, cached.value, lambda: PortalSettings.model_validate_json(cached.value))
-        self._offered[brand] = settings.portal.languages
+        settings = self._parsed.get(key, cached.value, lambda: ShopSettings.model_validate_json(cached.value))
+        self._offered[brand] = settings.languages
         return Portal(settings, language, cached.stale)
 
 

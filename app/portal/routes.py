@@ -6,10 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
-from app import enrichment
 from app.errors import BrandNotFound, InvalidRequest, StoreUnavailable
 from app.http.problems import UPSTREAM, responses
 from app.models import Language, Portal
+from app.portal import view
+from app.portal.languages import accepted_languages
 from app.services import BrandDep, ServicesDep
 
 router = APIRouter(tags=["portal"])
@@ -35,9 +36,9 @@ async def get_portal(
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     """The shop's colours, texts, reasons, refunds and ways back, in a language it speaks."""
-    wanted = [language] if language else enrichment.accepted_languages(accept_language)
+    wanted = [language] if language else accepted_languages(accept_language)
     portal = await services.portals.get(brand, wanted)
-    body = enrichment.portal(portal.settings, portal.language, stale=portal.stale).model_dump_json().encode()
+    body = view.portal(portal.settings, portal.language, stale=portal.stale).model_dump_json().encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {
         "ETag": etag,

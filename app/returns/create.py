@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from app import enrichment
+from app import models
+from app.domain import AcceptedReturn, Order, ReturnRequest, ServicePoint
 from app.errors import (
     BffError,
     ClaimLost,
@@ -28,21 +29,21 @@ from app.models import (
     ReturnItem,
     ReturnParcel,
     ReturnState,
-    ServicePoint,
 )
 from app.portal.cache import PortalCache
+from app.portal.view import money
 from app.redis.rate_limits import ParcelLimit
 from app.returns import checks
 from app.returns.claims import Event, location_of
 from app.returns.fingerprints import fingerprints
 from app.returns.labels import MAX_PARCELS, Labels
-from app.returns.records import ReturnRecord, VersionedReturn
+from app.returns.records import SCHEMA, ReturnRecord, VersionedReturn
 from app.returns.store import Attempt, Returns
-from app.sendcloud import schemas as upstream
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.protocol import Picture
 from app.sendcloud.tokens import hosted_portal
 from app.service_points.search import Place, Search, ServicePoints
+from app.service_points.view import service_point
 from app.sessions.store import Session
 from app.telemetry.metrics import FOREIGN_POLLERS
 from app.uploads import handles
@@ -67,12 +68,12 @@ class Creation:
 
     async def preview(self, session: Session, session_id: SessionId, body: NewReturn) -> Preview:
         """Everything that would keep this return from being created, found without creating anything."""
-        data = session.outgoing.data
+        order = session.order
         settings = (await self.portals.get(session.brand, session.languages)).settings
         parcel = await self.returns.of_parcel(session.scope, [item.id for item in body.items])
-        problems = checks.problems(body, data, settings, _files(session_id, body))
-        problems += checks.held_units(body, data, parcel.held)
-        if data.parcel.id is None:
+        problems = checks.problems(body, order, settings, _files(session_id, body))
+        problems += checks.held_units(body, order, parcel.held)
+        if order.parcel_id is None:
             problems.append(FieldProblem("#", "not-returnable-online", "This order cannot be returned here."))
         try:
             await self._service_point(session, body)
@@ -82,16 +83,15 @@ class Creation:
         return Preview(
             valid=not problems,
             problems=[ProblemError(**asdict(problem)) for problem in problems],
-            fee=enrichment.money(settings.portal.return_fee),
-            missing=[problem.missing for problem in problems if problem.missing]
-            + checks.customs_hint(body, data, settings),
+            fee=money(settings.return_fee),
+            missing=[problem.missing for problem in problems if problem.missing] + checks.hints(body, order, settings),
         )
 
     async def upload(self, session: Session, session_id: SessionId, pictures: Sequence[Picture]) -> list[str]:
         """A handle for each picture, good in this session alone."""
         await self.parcel_limit.spend(session.scope, UPLOAD_CALLS)
-        stored = await self.sendcloud.upload(session.brand, session.outgoing.access_token, pictures)
-        return [handles.handle(session_id, each.filename) for each in stored]
+        stored = await self.sendcloud.upload(session.brand, session.access_token, pictures)
+        return [handles.handle(session_id, filename) for filename in stored]
 
     async def create(self, session: Session, session_id: SessionId, key: str, body: NewReturn) -> Return:
         """The return, created once however often the same key asks.
@@ -105,26 +105,26 @@ class Creation:
         repeated = await self.returns.repeated(session.scope, key, forms)
         if repeated is not None:
             return repeated
-        data = session.outgoing.data
-        if data.parcel.id is None:
+        order = session.order
+        if order.parcel_id is None:
             raise NotReturnableOnline("no parcel id", location=hosted_portal(session.brand))
         settings = (await self.portals.get(session.brand, session.languages)).settings
         files = _files(session_id, body)
-        if problems := checks.problems(body, data, settings, files):
+        if problems := checks.problems(body, order, settings, files):
             raise InvalidRequest("the body does not fit the parcel", errors=problems)
-        record = _record(session.brand, body, data)
-        attempt = await self.returns.claim(session.scope, key, forms, record, checks.ordered(data))
+        record = _record(session.brand, body, order)
+        attempt = await self.returns.claim(session.scope, key, forms, record, checks.ordered(order))
         point = await self._claimed_service_point(session, attempt, body)
-        new_return = checks.new_return(body, data.parcel.id, data, point, files)
-        return await self._post(session, attempt.sending_to(point), new_return)
+        request = checks.return_request(body, order.parcel_id, order, point, files)
+        return await self._post(session, attempt.sending_to(point), request)
 
-    async def _post(self, session: Session, attempt: Attempt, new_return: upstream.NewReturn) -> Return:
+    async def _post(self, session: Session, attempt: Attempt, request: ReturnRequest) -> Return:
         location = location_of(attempt.return_id)
         try:
             created = await self.sendcloud.create_return(
                 session.brand,
-                session.outgoing.access_token,
-                new_return,
+                session.access_token,
+                request,
                 partial(self.returns.first_byte, attempt),
             )
         except ReturnOutcomeUnknown as error:
@@ -145,9 +145,7 @@ class Creation:
         self.labels.watch_in_background(session.scope, found)
         return found.record.first_answer
 
-    async def _claimed_service_point(
-        self, session: Session, attempt: Attempt, body: NewReturn
-    ) -> upstream.ServicePoint | None:
+    async def _claimed_service_point(self, session: Session, attempt: Attempt, body: NewReturn) -> ServicePoint | None:
         """The chosen point, asked for once the key is taken: duplicates cost the upstream nothing."""
         try:
             return await self._service_point(session, body)
@@ -155,32 +153,32 @@ class Creation:
             await self.returns.settle(attempt, Event.NOT_TAKEN, _refused)
             raise
 
-    async def _service_point(self, session: Session, body: NewReturn) -> upstream.ServicePoint | None:
+    async def _service_point(self, session: Session, body: NewReturn) -> ServicePoint | None:
         if body.delivery.service_point is None:
             return None
         await self.parcel_limit.spend(session.scope)
         try:
             point = await self.sendcloud.service_point(
-                session.brand, session.outgoing.service_points_token, body.delivery.service_point
+                session.brand, session.service_points_token, body.delivery.service_point
             )
         except ServicePointNotFound:
             point = None
-        offered = tuple(carrier.code for carrier in session.outgoing.data.carriers)
+        offered = tuple(carrier.code for carrier in session.order.carriers)
         wanted = (body.delivery.carrier,) if body.delivery.carrier else offered
         if point is None or point.carrier not in wanted:
             raise ServicePointUnavailable("gone, or of another carrier", alternatives=await self._near(session, wanted))
         return point
 
-    async def _near(self, session: Session, carriers: tuple[str, ...]) -> list[ServicePoint]:
-        data = session.outgoing.data
-        if data.parcel.to_coordinates is None:
+    async def _near(self, session: Session, carriers: tuple[str, ...]) -> list[models.ServicePoint]:
+        order = session.order
+        if order.coordinates is None:
             return []
-        place = Place(data.parcel.to_coordinates.latitude, data.parcel.to_coordinates.longitude)
-        search = Search(session.brand, data.parcel.country.iso_2, place, ALTERNATIVES_WITHIN_METRES, carriers)
-        found = await self.points.near(search, session.outgoing.service_points_token, session.scope)
-        return [enrichment.service_point(point, found.now) for point in found.points[:ALTERNATIVES]]
+        place = Place(order.coordinates.latitude, order.coordinates.longitude)
+        search = Search(session.brand, order.address.country, place, ALTERNATIVES_WITHIN_METRES, carriers)
+        found = await self.points.near(search, session.service_points_token, session.scope)
+        return [service_point(point, found.now) for point in found.points[:ALTERNATIVES]]
 
-    def _created(self, created: upstream.CreatedReturn, found: VersionedReturn) -> ReturnRecord:
+    def _created(self, created: AcceptedReturn, found: VersionedReturn) -> ReturnRecord:
         """The record once upstream took the return; polled unless no label will ever come through here."""
         if found.record.first_answer:  # it is stored already, and only the store's answer got lost
             return found.record
@@ -207,12 +205,12 @@ class Creation:
         )
 
 
-def _record(brand: str, body: NewReturn, data: upstream.OutgoingData) -> ReturnRecord:
-    names = {product.id: product.name for product in data.products}
+def _record(brand: str, body: NewReturn, order: Order) -> ReturnRecord:
+    known = checks.order_lines(order)
     items = [
         ReturnItem(
             id=line.id,
-            name=enrichment.text(names[line.id]),
+            name=known[line.id].name,
             quantity=line.quantity,
             reason=line.reason if line.reason is not None else body.reason,
             comment=line.comment,
@@ -220,6 +218,7 @@ def _record(brand: str, body: NewReturn, data: upstream.OutgoingData) -> ReturnR
         for line in checks.lines(body)
     ]
     return ReturnRecord(
+        schema_number=SCHEMA,
         id="rtn_" + secrets.token_urlsafe(RETURN_ID_BYTES),
         brand=brand,
         created_at=0,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from app.enrichment import text
+from app.domain import LabelFailed, LabelReady
 from app.errors import ReturnNotFound, StoreUnavailable, UpstreamError
 from app.http.deferred import Leaving
 from app.models import FINAL_STATES, ReturnParcel, ReturnState
@@ -17,7 +17,6 @@ from app.redis.store import Store
 from app.returns.records import ReturnRecord, VersionedReturn
 from app.returns.store import Returns
 from app.sendcloud.client import Sendcloud
-from app.sendcloud.schemas import LabelFailed, LabelReady
 from app.telemetry.logs import log
 
 GROWTH = (1.0, 2.0, 3.0, 5.0, 8.0)
@@ -291,12 +290,10 @@ class Labels:
         return now + max(jittered, wait or 0)
 
     def _ready(self, found: VersionedReturn, status: LabelReady) -> ReturnRecord:
-        numbers = dict(zip(status.parcels, map(text, status.tracking_numbers), strict=False))
+        labelled = tuple(ReturnParcel(**dict(parcel)) for parcel in status.parcels[:MAX_PARCELS])
         return found.became(
             ReturnState.LABEL_READY,
-            parcels=tuple(
-                ReturnParcel(id=parcel, tracking_number=numbers.get(parcel)) for parcel in status.parcels[:MAX_PARCELS]
-            ),
+            parcels=labelled or found.record.parcels,
             download_token=status.download_token,
             customs_path=status.customs_path,
             label_expires_at=found.now + self._schedule.label_ttl,

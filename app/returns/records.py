@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, Self
 
-from app.domain import RedactedModel
-from app.enrichment import minute, service_point, utc_datetime
-from app.models import Action, Label, Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
+from app.domain import RedactedModel, ServicePoint
+from app.models import Action, Label, Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState, utc_datetime
 from app.redis.derived_values import DerivedValues
 from app.returns.claims import location_of
 from app.returns.fingerprints import CURRENT, FIRST, Fingerprints
-from app.sendcloud.schemas import ServicePoint
+from app.sendcloud.stored import service_point_of_schema_1
+from app.service_points.view import minute, service_point
 
 _LABEL: Mapping[ReturnState, Literal["pending", "ready", "not_needed", "unavailable"]] = MappingProxyType(
     {
@@ -32,6 +32,10 @@ _NEW_STATES = frozenset({ReturnState.ACCEPTED, ReturnState.LABEL_LOST})
 _BODIES: DerivedValues[str, bytes] = DerivedValues(512)
 
 
+SCHEMA = 2
+"""What records are written in. Releases before this one wrote 1, read 2 as well, and drop the number: then it is 1."""
+
+
 class Newer(RedactedModel):
     """Members of a record as they are, where the release before this one has to see others in their place."""
 
@@ -43,6 +47,7 @@ class Newer(RedactedModel):
 class ReturnRecord(RedactedModel):
     """A return as Redis keeps it, sealed; upstream tokens included."""
 
+    schema_number: int = 1
     id: str
     brand: str
     state: ReturnState = ReturnState.CREATING
@@ -100,7 +105,10 @@ class ReturnRecord(RedactedModel):
     def loaded(cls, stored: bytes) -> "ReturnRecord":
         """The record that was dumped, by this release or the one before."""
         record = cls.model_validate_json(stored)
-        return record.model_copy(update={**dict(record.newer), "newer": None}) if record.newer else record
+        newer = {**dict(record.newer), "newer": None} if record.newer else {}
+        if record.schema_number < SCHEMA and record.drop_off:
+            newer["drop_off"] = service_point_of_schema_1(record.drop_off)
+        return record.model_copy(update=newer)
 
 
 def _older(state: ReturnState) -> ReturnState:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
+from app.domain import ServicePoint
 from app.errors import (
     BffError,
     ClaimLost,
@@ -42,7 +43,6 @@ from app.returns.claims import (
 )
 from app.returns.fingerprints import Fingerprints
 from app.returns.records import KeyRecord, ReturnRecord, VersionedReturn
-from app.sendcloud.schemas import ServicePoint
 
 SCHEMA = 1
 RETURN_ID = re.compile(r"rtn_[A-Za-z0-9_-]{22}")

@@ -1,102 +1,135 @@
-"""How the bodies of answers are read: strictly as JSON, leniently as models, and of URLs only what can do no harm."""
+"""How answers are read: strictly as JSON, and then only what is needed may fail.
+
+What cannot be read is taken away and the rest is read again: a member with a default counts as absent, an element of a
+list is left out, and an object goes with a member that it needs. So the fields of `schemas` say it all.
+"""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import TypeVar
 
-from pydantic import StrictBool, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from app.errors import BadUpstream
-from app.sendcloud.schemas import (
-    CreatedReturn,
-    LabelAnnounced,
-    LabelReady,
-    LenientList,
-    Outgoing,
-    PortalSettings,
-    ReturnAccepted,
-    ServicePoint,
-    Upload,
-)
-from app.sendcloud.tokens import customs_path, https_url, token_of
+from app.telemetry.logs import log
+from app.telemetry.metrics import MEMBERS_DROPPED
 
 T = TypeVar("T")
 
 MAX_JSON_BYTES = 1024 * 1024
+MAX_DIGITS = 400
+"""Longer integers are of no use, and of thousands of digits Python makes none."""
 _EMPTY_REFUSALS = frozenset({403, 404})
 
-SETTINGS: TypeAdapter[PortalSettings] = TypeAdapter(PortalSettings)
-OUTGOING: TypeAdapter[Outgoing] = TypeAdapter(Outgoing)
-_STORED: TypeAdapter[list[Upload]] = TypeAdapter(list[Upload])
-_ACCEPTED: TypeAdapter[ReturnAccepted] = TypeAdapter(ReturnAccepted)
-_ANNOUNCED: TypeAdapter[LabelAnnounced] = TypeAdapter(LabelAnnounced)
-SERVICE_POINTS: TypeAdapter[list[ServicePoint]] = TypeAdapter(LenientList[ServicePoint])
-SERVICE_POINT: TypeAdapter[ServicePoint] = TypeAdapter(ServicePoint)
-AVAILABILITY: TypeAdapter[bool] = TypeAdapter(StrictBool)
+Path = tuple[str | int, ...]
+"""Where a value stands in an answer: names of members and places in lists."""
 
 
 def read(adapter: TypeAdapter[T], body: bytes) -> T:
-    """The model in a body. Raises `BadUpstream` with the place of the first misfit and none of its text."""
-    return _validated(adapter, document(body))
+    """The model in a body. Raises `BadUpstream` if it is not strictly JSON, or as `fitted` does."""
+    return fitted(adapter, document(body))
 
 
-def _validated(adapter: TypeAdapter[T], said: object) -> T:
-    try:
-        return adapter.validate_python(said)
-    except ValidationError as error:
-        where = error.errors()[0]
-        # `from None`: the cause would carry the upstream's text into tracebacks.
-        raise BadUpstream(f"{where['type']} at {'.'.join(map(str, where['loc']))}") from None
+def fitted(adapter: TypeAdapter[T], answer: object) -> T:
+    """The model in parsed JSON, which is changed; what was left out is counted by member, and named in the log.
+
+    Raises:
+        BadUpstream: something needed is missing; it names the member and none of its text.
+    """
+    dropped = set[str]()
+    while True:
+        try:
+            model = adapter.validate_python(answer)
+        except ValidationError as error:
+            wrong = {_misread(answer, each["loc"]) for each in error.errors(include_url=False, include_input=False)}
+            if () in wrong:
+                # `from None`: the cause would carry the upstream's text into tracebacks.
+                raise _unusable(error, dropped) from None
+            # The deepest first: what is taken away does not stand in the way of the others.
+            for path in sorted(wrong, key=len, reverse=True):
+                _take_away(answer, path)
+                dropped.add(_named(path))
+                MEMBERS_DROPPED.labels(_named(path)).inc()
+        else:
+            if dropped:
+                log.warning("members dropped", members=sorted(dropped))
+            return model
+
+
+def _misread(answer: object, place: Sequence[str | int]) -> Path:
+    """The value that was misread: the one in that place, or the object that misses it."""
+    path: Path = ()
+    value = answer
+    for key in place:
+        value = _inside(value, key)
+        if value is None:
+            break
+        path = (*path, key)
+    return path
+
+
+def _inside(value: object, key: str | int) -> object:
+    if isinstance(value, dict):
+        return value.get(key)
+    return value[key] if isinstance(value, list) and isinstance(key, int) else None
+
+
+def _take_away(answer: object, path: Path) -> None:
+    *parents, key = path
+    for each in parents:
+        answer = _inside(answer, each)
+    if isinstance(answer, dict):
+        del answer[key]
+    elif isinstance(answer, list) and isinstance(key, int):
+        # Its place stays, so that others keep theirs.
+        answer[key] = None
+
+
+def _named(path: Sequence[str | int]) -> str:
+    """The path without places in lists. Its names are those of `schemas`: others are ignored."""
+    return "".join("[]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
+
+
+def _unusable(error: ValidationError, dropped: set[str]) -> BadUpstream:
+    missing = _named(error.errors(include_url=False, include_input=False)[0]["loc"])
+    return BadUpstream(f"no usable {max([missing, *dropped], key=len) or 'answer'}")
 
 
 def document(body: bytes) -> object:
-    """The JSON in a body, read strictly: UTF-8 without BOM, no NaN, no member twice, bounded size and depth."""
+    """The JSON in a body, read strictly: UTF-8 without BOM, no NaN, no member twice, bounded size and depth.
+
+    Members that are null are left out.
+    """
     if len(body) > MAX_JSON_BYTES:
         raise BadUpstream("an answer of more than 1 MiB")
     try:
-        text = body.decode()
-        parsed: object = json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant)
-        if "\\u" in text:
-            # Half a surrogate pair is a string that nobody can send on.
-            json.dumps(parsed, ensure_ascii=False).encode()
+        return _parsed(body.decode())
     except (ValueError, RecursionError):
         raise BadUpstream("an answer that is not JSON") from None
-    return parsed
+
+
+def _parsed(text: str) -> object:
+    parsed: object = json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant, parse_int=_integer)
+    if "\\u" not in text:
+        return parsed
+    # Half a surrogate pair is a string that nobody can send on.
+    whole = json.dumps(parsed, ensure_ascii=False).encode(errors="replace")
+    return json.loads(whole, parse_int=_integer)
 
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
+    if len(dict(pairs)) != len(pairs):
         raise ValueError
-    return members
+    return _stated(pairs)
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < MAX_DIGITS else math.inf
 
 
 def _no_constant(_name: str) -> None:
     raise ValueError
-
-
-def uploaded(names: Sequence[str], body: bytes) -> list[Upload]:
-    """The answer to E3 in the order in which the fields were sent, whatever order it came in."""
-    stored = {upload.name: upload for upload in read(_STORED, body)}
-    if not stored.keys() >= set(names):
-        raise BadUpstream("a file that was sent and not stored")
-    return [stored[name] for name in names]
-
-
-def created(panel_url: str, brand: str, body: bytes) -> CreatedReturn:
-    """The answer to E4. An integer `return` makes it an acceptance, whatever the other members are like."""
-    accepted = _validated(_ACCEPTED, _object(body))
-    try:
-        poller_token = token_of(accepted.poller_url, panel_url, brand, "polling")
-    except BadUpstream:
-        poller_token = None
-    return CreatedReturn(
-        return_id=accepted.return_id,
-        incoming_parcels=accepted.incoming_parcels or [],
-        poller_token=poller_token,
-        poller_is_foreign=poller_token is None and accepted.poller_url not in (None, ""),
-        payment_url=https_url(accepted.payment_url),
-    )
 
 
 def refuses(status: int, body: bytes) -> bool:
@@ -106,26 +139,18 @@ def refuses(status: int, body: bytes) -> bool:
     """
     if not body:
         return status in _EMPTY_REFUSALS
-    said = _object(body)
+    said = odd_object(body)
     return said is not None and "return" not in said
 
 
-def _object(body: bytes) -> dict[str, object] | None:
-    """The JSON object in a body, odd members included; None if it is something else."""
+def odd_object(body: bytes) -> dict[str, object] | None:
+    """The JSON object in a body, however oddly it is written; None if it is something else."""
     try:
-        parsed: object = json.loads(body.decode("utf-8-sig", "replace"))
+        parsed: object = json.loads(body.decode("utf-8-sig", "replace"), object_pairs_hook=_stated, parse_int=_integer)
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None
 
 
-def label(panel_url: str, brand: str, body: bytes) -> LabelReady:
-    """The 200 answer to E5."""
-    announced = read(_ANNOUNCED, body)
-    return LabelReady(
-        download_token=token_of(announced.download_url, panel_url, brand, "download"),
-        return_id=announced.return_id,
-        parcels=announced.parcels,
-        tracking_numbers=announced.tracking_numbers,
-        customs_path=customs_path(announced.customs_declaration_url, panel_url, brand),
-    )
+def _stated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    return {name: value for name, value in pairs if value is not None}

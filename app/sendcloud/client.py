@@ -8,7 +8,17 @@ from typing import TypeVar
 
 import httpx
 
+from app.domain import (
+    AcceptedReturn,
+    LabelStatus,
+    OpenedOrder,
+    ReturnRequest,
+    ServicePoint,
+    ServicePointQuery,
+    ShopSettings,
+)
 from app.errors import (
+    BadUpstream,
     ReturnOutcomeUnknown,
     UpstreamRejected,
     UpstreamUnauthorized,
@@ -17,16 +27,6 @@ from app.errors import (
 from app.sendcloud import protocol
 from app.sendcloud.policy.call_policy import CallPolicy
 from app.sendcloud.protocol import Call, Picture, Request
-from app.sendcloud.schemas import (
-    CreatedReturn,
-    LabelStatus,
-    NewReturn,
-    Outgoing,
-    PortalSettings,
-    ServicePoint,
-    ServicePointQuery,
-    Upload,
-)
 from app.sendcloud.transport.aiohttp_transport import AiohttpTransport
 from app.sendcloud.transport.base import Answer, Transport, complete, content_length, exchange, read
 from app.sendcloud.transport.httpx_transport import CREATES, HttpxTransport
@@ -73,12 +73,12 @@ class Sendcloud:
         await self._reads.aclose()
         await self._creates.aclose()
 
-    async def portal_settings(self, brand: str, language: str | None = None) -> PortalSettings:
+    async def portal_settings(self, brand: str, language: str | None = None) -> ShopSettings:
         """A brand's return settings in `language` (E1). Raises `BrandNotFound`."""
         return await self._get(protocol.settings(self._panel_url, brand, language))
 
-    async def outgoing(self, brand: str, identifier: str, postal_code: str) -> Outgoing:
-        """The parcel to return and its tokens (E2). Raises `ParcelNotFound`."""
+    async def open_order(self, brand: str, identifier: str, postal_code: str) -> OpenedOrder:
+        """The order to return from and its tokens (E2). Raises `ParcelNotFound`."""
         return await self._get(protocol.outgoing(self._panel_url, brand, identifier, postal_code))
 
     async def poll_label(self, brand: str, token: str) -> LabelStatus:
@@ -87,15 +87,15 @@ class Sendcloud:
 
     async def service_points(self, brand: str, token: str, query: ServicePointQuery) -> list[ServicePoint]:
         """The service points around a place (S1)."""
-        return await self._get(protocol.service_points(self._service_points_url, brand, token, query))
+        return await self._get(protocol.service_points(self._service_points_url, brand, _given(token), query))
 
     async def service_point(self, brand: str, token: str, service_point_id: int) -> ServicePoint:
         """One service point (S2). Raises `ServicePointNotFound`."""
-        return await self._get(protocol.service_point(self._service_points_url, brand, token, service_point_id))
+        return await self._get(protocol.service_point(self._service_points_url, brand, _given(token), service_point_id))
 
     async def service_point_available(self, brand: str, token: str, service_point_id: int) -> bool:
         """Whether the service point takes parcels now (S3). Raises `ServicePointNotFound`."""
-        return await self._get(protocol.availability(self._service_points_url, brand, token, service_point_id))
+        return await self._get(protocol.availability(self._service_points_url, brand, _given(token), service_point_id))
 
     def open_label(self, brand: str, token: str) -> AbstractAsyncContextManager[Document]:
         """The label while it downloads (E6)."""
@@ -105,8 +105,10 @@ class Sendcloud:
         """The customs declaration while it downloads, from a `customs_path` of `LabelReady`."""
         return self._open(protocol.customs(self._panel_url, brand, path))
 
-    async def upload(self, brand: str, access_token: str, pictures: Sequence[Picture]) -> list[Upload]:
-        """The pictures as the upstream stored them (E3), in their order; lost ones expire there, so no error is grave.
+    async def upload(self, brand: str, access_token: str, pictures: Sequence[Picture]) -> list[str]:
+        """The names of the pictures as files of the upstream (E3), in their order.
+
+        Lost ones expire there, so no error is grave.
 
         It goes over `creates`: nobody repeats a POST that met a kept connection in its last moment.
         """
@@ -118,20 +120,20 @@ class Sendcloud:
         self,
         brand: str,
         access_token: str,
-        new_return: NewReturn,
+        request: ReturnRequest,
         before_first_byte: Callable[[], Awaitable[None]],
-    ) -> CreatedReturn:
+    ) -> AcceptedReturn:
         """Create a return (E4), once. `before_first_byte` is awaited when the connection stands and nothing was sent.
 
         Raises `ReturnOutcomeUnknown` wherever the return may exist. Any other error, one of `before_first_byte`
         included, proves that it does not.
         """
-        request = protocol.incoming(self._panel_url, brand, access_token, new_return)
-        guard = self._guards[request.call]
+        creation = protocol.incoming(self._panel_url, brand, access_token, request)
+        guard = self._guards[creation.call]
         witness = SendTracker(before_first_byte)
-        async with guard.slot(brand) as deadline, guard.attempt(request, deadline) as attempt:
+        async with guard.slot(brand) as deadline, guard.attempt(creation, deadline) as attempt:
             try:
-                answer = await exchange(self._creates, request, guard.bulkhead.timeouts(deadline), deadline, witness)
+                answer = await exchange(self._creates, creation, guard.bulkhead.timeouts(deadline), deadline, witness)
             except Exception as error:
                 if not witness.proves_never_sent:
                     raise ReturnOutcomeUnknown("no whole answer to a creation that may have been sent") from error
@@ -139,7 +141,7 @@ class Sendcloud:
                     raise witness.refusal from None
                 raise
             attempt.status, _, _ = answer
-            return _created(request, witness, answer)
+            return _created(creation, witness, answer)
 
     async def _get(self, request: Request[T]) -> T:
         guard = self._guards[request.call]
@@ -174,7 +176,14 @@ class Sendcloud:
         return Document(length, complete(chunks, length))
 
 
-def _created(request: Request[CreatedReturn], witness: SendTracker, answer: Answer) -> CreatedReturn:
+def _given(token: str) -> str:
+    """The token. Asked without one, the upstream would refuse, and that would end the session."""
+    if not token:
+        raise BadUpstream("the lookup gave no token for service points")
+    return token
+
+
+def _created(request: Request[AcceptedReturn], witness: SendTracker, answer: Answer) -> AcceptedReturn:
     if not witness.saw_it_leave:
         raise ReturnOutcomeUnknown("an answer through a transport that does not tell when it sends")
     try:

@@ -10,6 +10,17 @@ from functools import partial
 from typing import Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
+from app.domain import (
+    AcceptedReturn,
+    LabelFailed,
+    LabelPending,
+    LabelStatus,
+    OpenedOrder,
+    ReturnRequest,
+    ServicePoint,
+    ServicePointQuery,
+    ShopSettings,
+)
 from app.errors import (
     BadUpstream,
     BffError,
@@ -22,19 +33,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
-from app.sendcloud import answers
-from app.sendcloud.schemas import (
-    CreatedReturn,
-    LabelFailed,
-    LabelPending,
-    LabelStatus,
-    NewReturn,
-    Outgoing,
-    PortalSettings,
-    ServicePoint,
-    ServicePointQuery,
-    Upload,
-)
+from app.sendcloud import answers, translation
 from app.sendcloud.tokens import portal_url
 
 T = TypeVar("T")
@@ -98,7 +97,7 @@ _HEADERS = {
 _DOCUMENT_HEADERS = _HEADERS | {"Accept": "application/pdf"}
 
 
-def settings(panel_url: str, brand: str, language: str | None = None) -> Request[PortalSettings]:
+def settings(panel_url: str, brand: str, language: str | None = None) -> Request[ShopSettings]:
     """E1. `language` is a tag like `en-GB` (docs/upstream.md C15)."""
     url = portal_url(panel_url, brand) + (f"?{urlencode({'language': language})}" if language else "")
     return Request(
@@ -106,13 +105,13 @@ def settings(panel_url: str, brand: str, language: str | None = None) -> Request
         "GET",
         url,
         _HEADERS,
-        answers={200: partial(answers.read, answers.SETTINGS)},
+        answers={200: partial(translation.settings, brand)},
         brand=brand,
         failure_key=brand,
     )
 
 
-def outgoing(panel_url: str, brand: str, identifier: str, postal_code: str) -> Request[Outgoing]:
+def outgoing(panel_url: str, brand: str, identifier: str, postal_code: str) -> Request[OpenedOrder]:
     """E2. `identifier` is a tracking number or an order number."""
     query = urlencode({"postal_code": postal_code, "identifier": identifier}, quote_via=quote)
     url = f"{portal_url(panel_url, brand)}/outgoing?{query}"
@@ -121,13 +120,13 @@ def outgoing(panel_url: str, brand: str, identifier: str, postal_code: str) -> R
         "GET",
         url,
         _HEADERS,
-        answers={200: partial(answers.read, answers.OUTGOING)},
+        answers={200: translation.opened_order},
         brand=brand,
         failure_key=identifier,
     )
 
 
-def uploads(panel_url: str, brand: str, access_token: str, pictures: Sequence[Picture]) -> Request[list[Upload]]:
+def uploads(panel_url: str, brand: str, access_token: str, pictures: Sequence[Picture]) -> Request[list[str]]:
     """E3. The answer has the pictures' order.
 
     The field names are free (documented), so they are ours: nothing that a shopper typed gets into the framing.
@@ -148,7 +147,7 @@ def uploads(panel_url: str, brand: str, access_token: str, pictures: Sequence[Pi
             "Content-Length": str(length + len(end)),
         },
         _form(parts, end),
-        {201: partial(answers.uploaded, names)},
+        {201: partial(translation.uploaded, names)},
         brand=brand,
         failure_key=access_token,
     )
@@ -171,17 +170,17 @@ async def _form(parts: Sequence[tuple[bytes, Picture]], end: bytes) -> AsyncIter
     yield end
 
 
-def incoming(panel_url: str, brand: str, access_token: str, new_return: NewReturn) -> Request[CreatedReturn]:
+def incoming(panel_url: str, brand: str, access_token: str, request: ReturnRequest) -> Request[AcceptedReturn]:
     """E4, the one call that must not be repeated. The status is inferred to be 200, so any 2xx is an answer."""
     return Request(
         Call.INCOMING,
         "POST",
         f"{portal_url(panel_url, brand)}/incoming",
         _HEADERS | {"Authorization": f"Bearer {access_token}", "Content-Type": "application/json"},
-        new_return.model_dump_json(exclude_none=True).encode(),
-        dict.fromkeys(range(200, 300), partial(answers.created, panel_url, brand)),
+        translation.new_return(request).model_dump_json(exclude_none=True).encode(),
+        dict.fromkeys(range(200, 300), partial(translation.accepted, panel_url, brand)),
         brand=brand,
-        failure_key=str(new_return.outgoing_parcel),
+        failure_key=str(request.parcel_id),
     )
 
 
@@ -193,7 +192,7 @@ def polling(panel_url: str, brand: str, token: str) -> Request[LabelStatus]:
         f"{portal_url(panel_url, brand)}/label/polling?{urlencode({'token': token})}",
         _HEADERS,
         answers={
-            200: partial(answers.label, panel_url, brand),
+            200: partial(translation.label, panel_url, brand),
             202: lambda _: LabelPending(),
             500: lambda _: LabelFailed(),
         },
@@ -224,14 +223,14 @@ def service_points(base_url: str, brand: str, token: str, query: ServicePointQue
         "access_token": token,
     }
     url = f"{base_url}/service-points?{urlencode({name: value for name, value in asked.items() if value is not None})}"
-    found = {200: partial(answers.read, answers.SERVICE_POINTS)}
+    found = {200: translation.service_points}
     return Request(Call.SERVICE_POINTS, "GET", url, _HEADERS, answers=found, brand=brand, failure_key=token)
 
 
 def service_point(base_url: str, brand: str, token: str, service_point_id: int) -> Request[ServicePoint]:
     """S2."""
     url = f"{base_url}/service-points/{service_point_id}?{urlencode({'access_token': token})}"
-    found = {200: partial(answers.read, answers.SERVICE_POINT)}
+    found = {200: translation.service_point}
     return Request(
         Call.SERVICE_POINT, "GET", url, _HEADERS, answers=found, brand=brand, failure_key=str(service_point_id)
     )
@@ -240,7 +239,7 @@ def service_point(base_url: str, brand: str, token: str, service_point_id: int) 
 def availability(base_url: str, brand: str, token: str, service_point_id: int) -> Request[bool]:
     """S3. The answer is a bare boolean."""
     url = f"{base_url}/service-points/{service_point_id}/check-availability?{urlencode({'access_token': token})}"
-    found = {200: partial(answers.read, answers.AVAILABILITY)}
+    found = {200: translation.available}
     return Request(
         Call.AVAILABILITY, "GET", url, _HEADERS, answers=found, brand=brand, failure_key=str(service_point_id)
     )

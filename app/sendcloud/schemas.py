@@ -1,11 +1,10 @@
 """What the upstream says and is told, in its own words (openapi/sendcloud.yaml).
 
-Answers are read leniently: unknown fields are ignored, null and absent are the same, numbers may come as strings.
-A list element that nobody depends on (a carrier, a store, a service point) is left out when it is malformed.
-Nothing here shows a value in its `repr`: answers hold personal data and tokens.
+How leniently an answer is read stands in its fields (`answers.read`): one without a default is needed, any other is
+optional, and of a list each element is read on its own. Null and absent are the same, numbers may come as text.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
 
@@ -14,23 +13,19 @@ from pydantic import (
     BeforeValidator,
     Field,
     JsonValue,
-    ValidationError,
+    StringConstraints,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
 
 from app.domain import RedactedModel
+from app.sendcloud import cleaning
 
 T = TypeVar("T")
 
-MAX_LIST = 1000
-
-
-def _malformed_is_none(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    try:
-        return validate(value)
-    except ValidationError:
-        return None
+MAX_ELEMENTS = 1000
+MAX_LINES = 10_000
+"""Of an order."""
 
 
 def _no_bool(value: object) -> object:
@@ -43,27 +38,41 @@ def _present(items: Iterable[T | None]) -> list[T]:
     return [item for item in items if item is not None]
 
 
-def _bounded(value: object) -> object:
-    return [] if value is None else value[:MAX_LIST] if isinstance(value, list) else value
+def _first(most: int) -> Callable[[object], object]:
+    return lambda value: value[:most] if isinstance(value, list) else value
+
+
+def _unless_none(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    return None if value is None else validate(value)
+
+
+def _unless_empty(clean: Callable[[str], str]) -> Callable[[str], str | None]:
+    return lambda value: clean(value) if value else None
 
 
 Id = Annotated[int, BeforeValidator(_no_bool), Field(ge=-(2**53), le=2**53)]
 """What every JSON reader can hold."""
-Money = Annotated[Decimal, BeforeValidator(_no_bool), Field(max_digits=14)]
-Latitude = Annotated[float, Field(ge=-90, le=90)]
-Longitude = Annotated[float, Field(ge=-180, le=180)]
-Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
-"""A string that may be empty; null counts as empty."""
-Token = Annotated[str, Field(pattern=r"^[!-~]{1,8192}$")]
+Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=1_000_000)]
+Money = Annotated[Decimal, BeforeValidator(cleaning.amount)]
+Metres = Annotated[float, BeforeValidator(_no_bool)]
+Latitude = Annotated[float, BeforeValidator(_no_bool), Field(ge=-90, le=90)]
+Longitude = Annotated[float, BeforeValidator(_no_bool), Field(ge=-180, le=180)]
+Text = Annotated[str, AfterValidator(cleaning.text)]
+WebUrl = Annotated[str | None, AfterValidator(_unless_empty(cleaning.web_url))]
+Code = Annotated[str, AfterValidator(cleaning.code)]
+OptionalCode = Annotated[str | None, AfterValidator(_unless_empty(cleaning.code))]
+Color = Annotated[str | None, AfterValidator(_unless_empty(cleaning.color))]
+LanguageTag = Annotated[str, AfterValidator(cleaning.language_tag)]
+Token = Annotated[str, Field(strict=True, pattern=r"^[!-~]{1,8192}$")]
 """Opaque to us, and fit for a header."""
-Lenient = Annotated[T | None, WrapValidator(_malformed_is_none)]
-"""The value, or None where it is malformed."""
-LenientList = Annotated[
-    list[Annotated[T, WrapValidator(_malformed_is_none)]],
-    BeforeValidator(_bounded),
+Places = Annotated[list[T | None], BeforeValidator(_first(MAX_ELEMENTS))]
+"""The first thousand elements, each in its place; None where it could not be read."""
+Elements = Annotated[
+    list[Annotated[T, WrapValidator(_unless_none)]],
+    BeforeValidator(_first(MAX_ELEMENTS)),
     AfterValidator(_present),
 ]
-"""The well-formed elements of a list, the first thousand at most; null counts as empty."""
+"""Those of the first thousand elements that could be read."""
 
 
 # E1, portal settings
@@ -72,15 +81,14 @@ LenientList = Annotated[
 class Layout(RedactedModel):
     """How the hosted portal looks."""
 
-    type: Text = ""
     helper_text: Text = ""
-    background_image: str | None = None
+    background_image: WebUrl = None
 
 
 class Logo(RedactedModel):
-    """A brand's picture; the upstream sends `{}` where there is none."""
+    """A picture; the upstream sends `{}` where there is none."""
 
-    url: Text = ""
+    url: WebUrl = None
 
 
 class BrandFooter(RedactedModel):
@@ -92,21 +100,19 @@ class BrandFooter(RedactedModel):
 class CustomizationSettings(RedactedModel):
     """What the branded portal shows; its header is not read."""
 
-    footer: Lenient[BrandFooter] = None
+    footer: BrandFooter = BrandFooter()
 
 
 class Brand(RedactedModel):
-    """The shop's brand; `domain` names it in every path."""
+    """The shop's brand. Its `domain` is the one of the path, whatever the answer says."""
 
-    id: Id
-    name: str
-    domain: str
-    color: Text = ""
-    secondary_color: Text = ""
-    website: Text = ""
-    screen_logo: Lenient[Logo] = None
+    name: Text = ""
+    color: Color = None
+    secondary_color: Color = None
+    website: WebUrl = None
+    screen_logo: Logo = Logo()
     hide_powered_by: bool = False
-    customization_settings: Lenient[CustomizationSettings] = None
+    customization_settings: CustomizationSettings = CustomizationSettings()
 
 
 class Reason(RedactedModel):
@@ -117,9 +123,9 @@ class Reason(RedactedModel):
 
 
 class RefundOption(RedactedModel):
-    """A way to be refunded: `money`, `credit`, `exchange` and whatever else the upstream may add."""
+    """A way to be refunded."""
 
-    code: str
+    code: Code
     label: Text = ""
     require_message: bool = False
 
@@ -127,18 +133,16 @@ class RefundOption(RedactedModel):
 class Portal(RedactedModel):
     """A brand's return portal; all fields after `brand` are known from clients only (openapi/sendcloud.yaml)."""
 
-    reasons: LenientList[Reason] = Field(default_factory=list)
-    support_url: Text = ""
-    return_policy_url: Text = ""
-    layout: Lenient[Layout] = None
-    enable_paid_returns: bool = False
-    brand: Brand
-    languages: LenientList[str] = Field(default_factory=list)
-    enable_refunds: bool = False
-    refund_options: LenientList[RefundOption] = Field(default_factory=list)
-    return_fee: Annotated[Money | None, BeforeValidator(lambda value: None if value == "" else value)] = None
+    reasons: Elements[Reason] = Field(default_factory=list)
+    support_url: WebUrl = None
+    return_policy_url: WebUrl = None
+    layout: Layout = Layout()
+    brand: Brand = Brand()
+    languages: Elements[LanguageTag] = Field(default_factory=list)
+    refund_options: Elements[RefundOption] = Field(default_factory=list)
+    return_fee: Money | None = None
     """The upstream states no currency for it."""
-    delivery_options: LenientList[str] = Field(default_factory=list)
+    delivery_options: Elements[str] = Field(default_factory=list)
 
 
 class ReturnLocation(RedactedModel):
@@ -158,17 +162,16 @@ class PortalSettings(RedactedModel):
     """The answer to E1."""
 
     portal: Portal
-    return_locations: LenientList[ReturnLocation] = Field(default_factory=list)
+    return_locations: Elements[ReturnLocation] = Field(default_factory=list)
 
 
 # E2, outgoing parcel, and service points
 
 
 class Country(RedactedModel):
-    """ISO 3166 codes and an English name."""
+    """An ISO 3166-1 alpha-2 code and an English name. Without the code no return can start from there."""
 
-    iso_2: str
-    iso_3: Text = ""
+    iso_2: Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z]{2}$")]
     name: Text = ""
 
 
@@ -189,79 +192,87 @@ class AddressDivided(RedactedModel):
 class CarrierCode(RedactedModel):
     """A carrier by code alone."""
 
-    code: Text = ""
+    code: OptionalCode = None
 
 
 class Parcel(RedactedModel):
     """The parcel that went out; `id` is null for orders never shipped with Sendcloud."""
 
-    id: Id | None
+    id: Id | None = None
     name: Text = ""
     company_name: Text = ""
     address: Text = ""
     address_2: Text = ""
-    address_divided: Lenient[AddressDivided] = None
+    address_divided: AddressDivided = AddressDivided()
     house_number: Text = ""
-    postal_code: str
+    postal_code: Text = ""
     city: Text = ""
-    to_state: str | None = None
+    to_state: Text = ""
     country: Country
     email: Text = ""
     telephone: Text = ""
     tracking_number: Text = ""
     order_number: Text = ""
-    to_coordinates: Lenient[Coordinates] = None
-    collo_count: Id | None = None
+    to_coordinates: Coordinates | None = None
+    collo_count: Count = 1
     """How many colli can come back at most."""
-    weight: Text = ""
-    """Kilograms, as the upstream writes them ("5.000")."""
-    carrier: Lenient[CarrierCode] = None
+    carrier: CarrierCode = CarrierCode()
 
 
 class Product(RedactedModel):
     """A line of the order; ids are strings, and integers are accepted (docs/upstream.md C3)."""
 
-    id: str
+    id: Annotated[str, Field(max_length=100)] = ""
     name: Text = ""
-    price: Money
-    image_url: Text = ""
-    quantity: Annotated[Id, Field(ge=0, le=1_000_000)]
-    returnable: bool
+    price: Money | None = None
+    image_url: WebUrl = None
+    quantity: Count | None = None
+    returnable: bool | None = None
 
 
 class CarrierLogo(RedactedModel):
-    """URLs of a carrier's pictures."""
+    """A carrier's picture."""
 
-    full: Text = ""
-    icon: Text = ""
+    full: WebUrl = None
 
 
 class Carrier(RedactedModel):
     """A carrier that takes this parcel back."""
 
-    code: str
+    code: Code
     name: Text = ""
-    logo: Lenient[CarrierLogo] = None
+    logo: CarrierLogo = CarrierLogo()
 
 
 class NationalCarrier(RedactedModel):
     """The postal carrier for those far from any drop-off point."""
 
-    code: Text = ""
+    code: OptionalCode = None
     name: Text = ""
-    drop_off_finder: Text = ""
-    logo: Lenient[CarrierLogo] = None
+    drop_off_finder: WebUrl = None
 
 
 class ShopDistance(RedactedModel):
     """How far a store is, in metres."""
 
     id: Id
-    distance: float
+    distance: Metres
+
+
+class OpeningTimes(RedactedModel):
+    """Hours like "09:00 - 12:00" by weekday; "0" is Monday."""
+
+    monday: Elements[Text] | None = Field(None, alias="0")
+    tuesday: Elements[Text] | None = Field(None, alias="1")
+    wednesday: Elements[Text] | None = Field(None, alias="2")
+    thursday: Elements[Text] | None = Field(None, alias="3")
+    friday: Elements[Text] | None = Field(None, alias="4")
+    saturday: Elements[Text] | None = Field(None, alias="5")
+    sunday: Elements[Text] | None = Field(None, alias="6")
 
 
 class ServicePoint(RedactedModel):
-    """A place to drop parcels off; `is_active` says that the data is fresh, not that the place is open."""
+    """A place to drop parcels off. Its `is_active` is not read: it says that the data is fresh, not that it is open."""
 
     id: Id
     code: Text = ""
@@ -271,34 +282,34 @@ class ServicePoint(RedactedModel):
     postal_code: Text = ""
     city: Text = ""
     country: Text = ""
-    email: Text = ""
     phone: Text = ""
     carrier: Text = ""
-    latitude: Lenient[Latitude] = None
-    longitude: Lenient[Longitude] = None
-    is_active: bool = True
-    formatted_opening_times: Lenient[dict[str, list[str]]] = None
-    """Keys "0" (Monday) to "6", values like "09:00 - 12:00"."""
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    formatted_opening_times: OpeningTimes | None = None
     open_tomorrow: bool | None = None
     open_upcoming_week: bool | None = None
-    distance: Lenient[float] = None
-    """Metres from the place asked for."""
-    shop_type: str | None = None
-    general_shop_type: str | None = None
+    distance: Metres | None = None
+    """From the place asked for."""
+    general_shop_type: OptionalCode = None
 
 
 class OutgoingData(RedactedModel):
     """`data` of the answer to E2."""
 
     parcel: Parcel
-    products: list[Product]
-    carriers: LenientList[Carrier] = Field(default_factory=list)
-    service_point: Lenient[ServicePoint] = None
-    labelless_service_point: Lenient[ServicePoint] = None
-    shop_distances: LenientList[ShopDistance] = Field(default_factory=list)
-    national_carrier: Lenient[NationalCarrier] = None
-    national_carrier_contact: Text = ""
-    shipping_method_ids: LenientList[Id] = Field(default_factory=list)
+    products: Annotated[
+        list[Annotated[Product, WrapValidator(_unless_none)]],
+        BeforeValidator(_first(MAX_LINES)),
+        AfterValidator(_present),
+    ]
+    carriers: Elements[Carrier] = Field(default_factory=list)
+    service_point: ServicePoint | None = None
+    labelless_service_point: ServicePoint | None = None
+    shop_distances: Elements[ShopDistance] = Field(default_factory=list)
+    national_carrier: NationalCarrier | None = None
+    national_carrier_contact: WebUrl = None
+    shipping_method_ids: Elements[Id] = Field(default_factory=list)
 
 
 class Outgoing(RedactedModel):
@@ -306,18 +317,7 @@ class Outgoing(RedactedModel):
 
     data: OutgoingData
     access_token: Token
-    service_points_token: Token
-
-
-class ServicePointQuery(RedactedModel):
-    """What to search service points by (S1). The disputed `postal_code` is not offered (docs/upstream.md C8)."""
-
-    country: str
-    latitude: float | None = None
-    longitude: float | None = None
-    radius: int | None = None
-    """Metres, 100 to 50000."""
-    carriers: tuple[str, ...] = ()
+    service_points_token: Token | None = None
 
 
 # E3, file upload
@@ -328,7 +328,6 @@ class Upload(RedactedModel):
 
     filename: Annotated[str, Field(min_length=1, max_length=1024)]
     name: str
-    path: str
 
 
 # E4, create a return
@@ -353,7 +352,7 @@ class ReturnedProduct(RedactedModel):
     product_id: str
     quantity: int
     description: str
-    value: float
+    value: float | None
     return_reason: int | None = None
     return_message: str | None = None
     hs_code: str | None = None
@@ -404,7 +403,7 @@ class NewReturn(RedactedModel):
     reason: int
     message: str = ""
     outgoing_parcel: int
-    refund: Refund
+    refund: Refund | None
     delivery_option: Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
     products: list[ReturnedProduct]
     incoming_parcel: IncomingParcel
@@ -417,55 +416,21 @@ class NewReturn(RedactedModel):
 
 
 class ReturnAccepted(RedactedModel):
-    """The answer to E4 as it comes; only `return` is needed."""
+    """The answer to E4 as it comes; with a `return` the return exists, whatever else is odd."""
 
     return_id: Id = Field(alias="return")
-    incoming_parcels: Lenient[LenientList[Id]] = None
+    incoming_parcels: Elements[Id] = Field(default_factory=list)
     poller_url: object = None
     payment_url: object = None
-
-
-class CreatedReturn(RedactedModel):
-    """A return that exists now. `payment_url` is https or None; it is for the shopper and never fetched."""
-
-    return_id: int
-    incoming_parcels: list[int]
-    poller_token: str | None
-    """None: nothing is polled, because upstream named no URL for it or one that is not ours."""
-    poller_is_foreign: bool = False
-    """Whether upstream named a poller URL that is not of its own portal."""
-    payment_url: str | None
 
 
 # E5, label polling
 
 
 class LabelAnnounced(RedactedModel):
-    """The 200 answer to E5 as it comes."""
+    """The 200 answer to E5 as it comes; parcels and tracking numbers go together by their places."""
 
     download_url: object
-    return_id: Id = Field(alias="return")
-    parcels: list[Id]
-    tracking_numbers: list[str]
+    parcels: Places[Id] = Field(default_factory=list)
+    tracking_numbers: Places[Text] = Field(default_factory=list)
     customs_declaration_url: object = None
-
-
-class LabelPending(RedactedModel):
-    """Not ready, or waiting for payment: the upstream says 202 to both."""
-
-
-class LabelReady(RedactedModel):
-    """The label can be downloaded. `customs_path` is relative to the panel base, None if there is no acceptable one."""
-
-    download_token: str
-    return_id: int
-    parcels: list[int]
-    tracking_numbers: list[str]
-    customs_path: str | None
-
-
-class LabelFailed(RedactedModel):
-    """The announcement failed; by status alone it cannot be told from a fault of the server."""
-
-
-LabelStatus = LabelPending | LabelReady | LabelFailed

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app import enrichment
 from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound, TooManyCalls
 from app.http.problems import SESSION, UPSTREAM, links, responses
 from app.models import FreshServicePoint, ServicePoint, ServicePoints
 from app.service_points.search import Place, Search
+from app.service_points.view import service_point
 from app.services import ServicesDep, services_of
 from app.sessions.dependencies import SessionDep
 from app.sessions.session_route import SessionRoute
@@ -38,7 +38,7 @@ async def asked_search(
     Raises:
         InvalidRequest: one coordinate without the other, or no place at all.
     """
-    data, home = session.outgoing.data, session.outgoing.data.parcel.to_coordinates
+    order, home = session.order, session.order.coordinates
     if latitude is not None and longitude is not None:
         place = Place(latitude, longitude)
     elif home is not None and latitude is None and longitude is None:
@@ -46,8 +46,8 @@ async def asked_search(
     else:
         missing = "latitude" if latitude is None else "longitude"
         raise InvalidRequest(errors=[FieldProblem("#/query", "missing", f"{missing} is missing.")])
-    carriers = tuple(each.code for each in data.carriers if carrier in {None, each.code})
-    return Search(session.brand, data.parcel.country.iso_2, place, radius, carriers)
+    carriers = tuple(each.code for each in order.carriers if carrier in {None, each.code})
+    return Search(session.brand, order.address.country, place, radius, carriers)
 
 
 class Filter(NamedTuple):
@@ -59,7 +59,7 @@ class Filter(NamedTuple):
 
     def picks(self, points: list[ServicePoint], session: Session) -> list[ServicePoint]:
         """Those wanted; of labelless points upstream names one, the nearest, and says of no other whether it is one."""
-        known = session.outgoing.data.labelless_service_point
+        known = session.order.labelless_service_point
         wanted = [point for point in points if not self.labelless or (known and point.id == known.id)]
         return [point for point in wanted if not self.open_now or point.open_now][: self.limit]
 
@@ -91,8 +91,8 @@ async def find_service_points(
 ) -> Response:
     """Points of the parcel's carriers, nearest first, with opening hours in their own time zone."""
     await services.parcel_limit.spend(session.scope)
-    found = await services.points.near(search, session.outgoing.service_points_token, session.scope)
-    points = [enrichment.service_point(point, found.now) for point in found.points]
+    found = await services.points.near(search, session.service_points_token, session.scope)
+    points = [service_point(point, found.now) for point in found.points]
     answer = ServicePoints(service_points=wanted.picks(points, session), stale=found.stale)
     return Response(answer.model_dump_json(), media_type="application/json")
 
@@ -109,10 +109,10 @@ async def get_service_point(
     """One point as it is now, and whether it takes parcels."""
     services = services_of(request)
     now = await services.parcel_limit.spend(session.scope, 2)
-    token = session.outgoing.service_points_token
+    token = session.service_points_token
     point, available = await asyncio.gather(
         services.sendcloud.service_point(session.brand, token, service_point_id),
         services.sendcloud.service_point_available(session.brand, token, service_point_id),
     )
-    answer = FreshServicePoint(**dict(enrichment.service_point(point, now)), available=available)
+    answer = FreshServicePoint(**dict(service_point(point, now)), available=available)
     return Response(answer.model_dump_json(), media_type="application/json")

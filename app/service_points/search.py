@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
+from app.domain import ServicePoint, ServicePointQuery
 from app.errors import UpstreamUnauthorized
 from app.redis.shared_cache import Cached, FleetCache
 from app.sendcloud.client import Sendcloud
-from app.sendcloud.schemas import ServicePoint, ServicePointQuery
 
 GRID_DEGREES = 0.01
 GRID_METRES = 800
@@ -70,7 +70,7 @@ class ServicePoints:
             carriers=tuple(sorted(search.carriers)),
         )
 
-        key = f"points|{search.brand}|{search.country}|{centre.latitude},{centre.longitude}|{reach}|"
+        key = f"service-points|{search.brand}|{search.country}|{centre.latitude},{centre.longitude}|{reach}|"
         cached = await self._shared(
             key + ",".join(query.carriers), partial(self._sendcloud.service_points, search.brand, token, query), scope
         )

@@ -4,7 +4,6 @@ import segno
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.enrichment import utc_datetime
 from app.errors import (
     FieldProblem,
     HandoffNotFound,
@@ -14,7 +13,7 @@ from app.errors import (
 )
 from app.http.credentials import ReplacedDep, json_body, page_origins
 from app.http.problems import JSON_BODY, NEW_SESSION, SESSION, responses
-from app.models import Handoff, NewHandoff, RedeemedHandoff, SessionAnswer
+from app.models import Handoff, NewHandoff, RedeemedHandoff, SessionAnswer, utc_datetime
 from app.services import ServicesDep
 from app.sessions.dependencies import SessionDep
 from app.sessions.start import check_page, session_started

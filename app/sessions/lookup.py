@@ -1,15 +1,15 @@
 """What needs several collaborators: looking a parcel up, drawing the first screen, opening documents."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from math import ceil
 from typing import NamedTuple
 
-from app import enrichment
 from app.documents.delivery import Delivery, Documents, Source
+from app.domain import OpenedOrder, Order, ShopSettings
 from app.errors import (
     BadUpstream,
     BffError,
@@ -36,9 +36,10 @@ from app.redis.store import Limit, Store
 from app.returns.labels import Labels
 from app.returns.records import VersionedReturn
 from app.returns.store import ParcelReturns, Returns
-from app.sendcloud import schemas as upstream
 from app.sendcloud.client import Document, Sendcloud
-from app.sendcloud.tokens import hosted_portal, token_expiry
+from app.sendcloud.tokens import hosted_portal
+from app.service_points.view import minute
+from app.sessions import view
 from app.sessions.store import Session, SessionStore
 
 HANDOFF_SECONDS = 15 * 60
@@ -89,18 +90,20 @@ class Flows:
         """
         attempt = await self.order_limit.attempt(brand, wanted.identifier)
         started = asyncio.get_running_loop().time()
-        outgoing, portal = await asyncio.gather(
-            self._outgoing(attempt, brand, wanted),
+        opened, portal = await asyncio.gather(
+            self._opened(attempt, brand, wanted),
             self.portals.get(brand, [wanted.language] if wanted.language else []),
         )
         # The upstream may have taken seconds; a session must not outlive what is said about it by those.
         now = attempt.at + asyncio.get_running_loop().time() - started
         session = Session(
             brand=brand,
-            scope=self._scope(brand, outgoing.data.parcel),
+            scope=self._scope(brand, opened.order, wanted.identifier),
             languages=[portal.language] if portal.language else [],
-            expires_at=min([now + self.session_ttl, *_expiries(outgoing)]),
-            outgoing=outgoing,
+            expires_at=min([now + self.session_ttl, *([] if opened.expires_at is None else [opened.expires_at])]),
+            order=opened.order,
+            access_token=opened.access_token,
+            service_points_token=opened.service_points_token,
         )
         if session.expires_at <= now:
             raise BadUpstream("tokens that have expired already")
@@ -116,7 +119,7 @@ class Flows:
         # By parcel: what a handoff starts is a session, which could hand off again, and so on without end.
         allowance = await self.store.spend(f"q:{{handoffs:{session.scope}}}", 1, Limit(HANDOFFS, HANDOFF_SECONDS))
         if not allowance.granted:
-            raise TooManyHandoffs(retry_after=ceil(allowance.wait))
+            raise TooManyHandoffs(retry_after=math.ceil(allowance.wait))
         now = await self.store.now()
         expires_at = min(now + HANDOFF_SECONDS, session.expires_at)
         return await self.sessions.create(session, expires_at - now, "rph"), expires_at
@@ -148,12 +151,11 @@ class Flows:
             await self.sessions.delete(session_id)
             raise
 
-    async def first_screen(self, session: Session, settings: upstream.PortalSettings) -> Screen:
+    async def first_screen(self, session: Session, settings: ShopSettings) -> Screen:
         """Everything the first screen of this session needs."""
-        data = session.outgoing.data
-        parcel = await self.returns.of_parcel(session.scope, [product.id for product in data.products])
+        parcel = await self.returns.of_parcel(session.scope, [line.id for line in session.order.lines])
         returns = [(found.record, found.retry_after) for found in parcel.returns]
-        seen = session, settings, returns, parcel.held, enrichment.minute(parcel.now)
+        seen = session, settings, returns, parcel.held, minute(parcel.now)
         return self.screens.get(
             session.scope, seen, lambda: _screen(session, settings, parcel), lambda screen: len(screen.body)
         )
@@ -197,10 +199,10 @@ class Flows:
         async with source() as document:
             yield document
 
-    async def _outgoing(self, attempt: Attempt, brand: str, wanted: NewSession) -> upstream.Outgoing:
+    async def _opened(self, attempt: Attempt, brand: str, wanted: NewSession) -> OpenedOrder:
         """The parcel; only an attempt that the upstream turned down stays counted."""
         try:
-            outgoing = await self.sendcloud.outgoing(brand, wanted.identifier, wanted.postal_code)
+            opened = await self.sendcloud.open_order(brand, wanted.identifier, wanted.postal_code)
         except (ParcelNotFound, UpstreamRejected):
             raise
         except NotReturnableNow as error:
@@ -210,30 +212,15 @@ class Flows:
             await self.order_limit.take_back(attempt)
             raise
         await self.order_limit.take_back(attempt)
-        return outgoing
+        return opened
 
-    def _scope(self, brand: str, parcel: upstream.Parcel) -> str:
-        known = f"id:{parcel.id}" if parcel.id is not None else f"order:{parcel.order_number.strip().casefold()}"
+    def _scope(self, brand: str, order: Order, identifier: str) -> str:
+        # Never shared by two orders: without a number of its own, an order is named by what opened it.
+        number = order.number or order.tracking_number or identifier
+        known = f"id:{order.parcel_id}" if order.parcel_id is not None else f"order:{number.strip().casefold()}"
         return self.keyring.name("parcel", brand, known)
 
 
-def _screen(session: Session, settings: upstream.PortalSettings, parcel: ParcelReturns) -> Screen:
-    data = session.outgoing.data
-    items = enrichment.items(data, parcel.held)
-    answer = SessionAnswer(
-        expires_at=enrichment.utc_datetime(session.expires_at),
-        brand=enrichment.brand(settings.portal),
-        parcel=enrichment.parcel(data),
-        ship_from=enrichment.ship_from(data.parcel),
-        items=items,
-        options=enrichment.options(settings, data),
-        drop_off=enrichment.drop_off(data, parcel.now),
-        returns=[found.public() for found in parcel.returns],
-        actions=enrichment.actions(data, items),
-    )
+def _screen(session: Session, settings: ShopSettings, parcel: ParcelReturns) -> Screen:
+    answer = view.first_screen(session, settings, parcel)
     return Screen(answer, answer.model_dump_json().encode())
-
-
-def _expiries(outgoing: upstream.Outgoing) -> list[float]:
-    stated = map(token_expiry, (outgoing.access_token, outgoing.service_points_token))
-    return [float(expiry) for expiry in stated if expiry is not None]

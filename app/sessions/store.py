@@ -3,16 +3,19 @@
 from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 
-from app.domain import RedactedModel
+from pydantic import JsonValue
+
+from app.domain import Order, RedactedModel
 from app.errors import SessionExpired, StoreUnavailable
 from app.http.session_id import Kind, SessionId
 from app.redis.derived_values import DerivedValues
 from app.redis.encryption import RecordUnreadable, seal, unseal
 from app.redis.single_flight import SingleFlight
 from app.redis.store import Store
-from app.sendcloud.schemas import Outgoing
+from app.sendcloud.stored import opened_order_of_schema_1
 
-SCHEMA = 1
+SCHEMA = 2
+"""What a session is written in. Releases before this one know schema 1 alone: to them it is no session of theirs."""
 OPENED_SESSIONS = 1024
 OPENED_BYTES = 8 * 1024 * 1024
 """How many stay parsed in memory, each with what it was parsed from, and how much of that; parsed it is tenfold."""
@@ -33,7 +36,21 @@ class Session(RedactedModel):
     """Those the shopper reads, best first."""
     expires_at: float
     """Seconds since the epoch, on the store's clock."""
-    outgoing: Outgoing
+    order: Order
+    access_token: str
+    service_points_token: str
+
+
+class _SessionOfSchema1(RedactedModel):
+    brand: str
+    scope: str
+    languages: list[str]
+    expires_at: float
+    outgoing: dict[str, JsonValue]
+
+    def translated(self) -> Session:
+        opened = opened_order_of_schema_1(self.outgoing)
+        return Session.model_validate(dict(opened) | dict(self))
 
 
 class SessionStore:
@@ -55,7 +72,7 @@ class SessionStore:
         if ttl < SHORTEST_SECONDS:
             raise SessionExpired("over before it began")
         session_id = SessionId.new(kind)
-        sealed = seal(session_id.secret, session.model_dump_json().encode(), _context(session_id))
+        sealed = seal(session_id.secret, session.model_dump_json().encode(), _context(session_id, SCHEMA))
         await self._store.put(_name(session_id), sealed, ttl, durable=True)
         if kind == "rps":
             await self._end_oldest(session.scope, session_id, ttl)
@@ -121,7 +138,12 @@ class SessionStore:
 
 
 def _opened(session_id: SessionId, sealed: bytes) -> Session:
-    return Session.model_validate_json(unseal(session_id.secret, sealed, _context(session_id)))
+    try:
+        return Session.model_validate_json(unseal(session_id.secret, sealed, _context(session_id, SCHEMA)))
+    except RecordUnreadable:
+        # Sessions live for an hour: once a release has been out for that long, nothing of the one before is left.
+        stored = unseal(session_id.secret, sealed, _context(session_id, 1))
+        return _SessionOfSchema1.model_validate_json(stored).translated()
 
 
 def _name(session_id: SessionId) -> str:
@@ -129,6 +151,6 @@ def _name(session_id: SessionId) -> str:
     return f"{family}:{{{session_id.key}}}"
 
 
-def _context(session_id: SessionId) -> str:
+def _context(session_id: SessionId, schema: int) -> str:
     _, record = _RECORDS[session_id.kind]
-    return f"{record}|{session_id.key}|{SCHEMA}"
+    return f"{record}|{session_id.key}|{schema}"

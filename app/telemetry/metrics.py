@@ -27,6 +27,12 @@ CALLS = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60),
     registry=REGISTRY,
 )
+MEMBERS_DROPPED = Counter(
+    "bff_upstream_members_dropped",
+    "Members and list elements of upstream answers that could not be read.",
+    ["member"],
+    registry=REGISTRY,
+)
 RETRIES = Counter("bff_upstream_retries", "Upstream calls that got a second try.", ["lane"], registry=REGISTRY)
 TURNS = Histogram(
     "bff_upstream_turn_seconds",

@@ -29,7 +29,7 @@ UNFIT = re.compile(r"<[/!?a-zA-Z]|[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>Shirt"
 BACKWARDS = "\u202egnp.exe\u2066\u200f"
 ODD: list[object] = [None, True, 1e308, -(10**30), "", "NaN", SCRIPT + BACKWARDS + "\x00", [None], {}]
-POINT = samples.service_point(latitude=51.44, longitude=5.47).model_dump(mode="json")
+POINT = samples.point(latitude=51.44, longitude=5.47)
 BAD_UPSTREAM = {
     "type": "/problems/bad-upstream",
     "title": "The shipping service answered something unusable",

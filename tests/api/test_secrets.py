@@ -20,8 +20,7 @@ from app.redis.encryption import Keyring, RecordUnreadable, _derived, seal, unse
 from app.redis.store import Store
 from app.returns.records import ReturnRecord
 from app.sandbox.scenarios import PAGE
-from app.sendcloud.schemas import Outgoing
-from app.sessions.store import SessionStore
+from app.sessions.store import Session, SessionStore
 from tests.support.collector import running_collector
 from tests.support.processes import SECRET_KEY, Bff, Valkey, eventually, fresh, running_bff, running_valkey
 from tests.support.retention import families, family_of
@@ -162,11 +161,11 @@ async def held(store: Valkey, key: bytes) -> bytes:
     return b"\n".join(itertools.chain(*value.items())) if isinstance(value, dict) else bytes(value or b"")
 
 
-async def opened(store: Valkey, ids: list[str]) -> AsyncIterator[Outgoing]:
+async def opened(store: Valkey, ids: list[str]) -> AsyncIterator[Session]:
     """What the sessions with these ids hold."""
     connected = Store.connect(store.url)
     for token in ids:
-        yield (await SessionStore(connected, 20).get(SessionId.parse(token))).outgoing
+        yield await SessionStore(connected, 20).get(SessionId.parse(token))
     await connected.aclose()
 
 
@@ -194,8 +193,8 @@ async def everything_seen(sandbox: SandboxProcess) -> AsyncIterator[Seen]:
         bff.process.expected += [TRACED, EXPORTED, '"error": "ValidationError"']
         await faults_of_ours(bff, store)
         seen.metrics = (await bff.http.get("/metrics")).text
-        async for outgoing in opened(store, seen.ids):
-            seen.upstream += [outgoing.access_token, outgoing.service_points_token]
+        async for session in opened(store, seen.ids):
+            seen.upstream += [session.access_token, session.service_points_token]
         await store.client.save()
         seen.dump = (store.directory / "dump.rdb").read_bytes().decode("latin-1")
         seen.store = {key.decode(): await held(store, key) async for key in store.client.scan_iter()}

@@ -18,6 +18,19 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 from typing_extensions import override
 
+from app.domain import (
+    AcceptedReturn,
+    LabelFailed,
+    LabelPending,
+    LabelReady,
+    LabelStatus,
+    OpenedOrder,
+    Photo,
+    Refund,
+    ReturnedLine,
+    ReturnRequest,
+    ServicePointQuery,
+)
 from app.errors import (
     BadUpstream,
     BffError,
@@ -32,24 +45,6 @@ from app.errors import (
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.protocol import Picture
-from app.sendcloud.schemas import (
-    CreatedReturn,
-    Image,
-    IncomingParcel,
-    LabelFailed,
-    LabelPending,
-    LabelReady,
-    LabelStatus,
-    NewReturn,
-    Outgoing,
-    Refund,
-    RefundType,
-    ReturnedProduct,
-    SelectedFunctionalities,
-    ServicePointChoice,
-    ServicePointQuery,
-)
-from app.sendcloud.tokens import token_expiry
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.pdf import pages
 from tests.support.sandbox import POSTAL_CODES, SandboxProcess, running_sandbox
@@ -97,60 +92,40 @@ def _sendcloud(sandbox: SandboxProcess, transport: Recorder) -> Sendcloud:
     )
 
 
-def new_return(outgoing: Outgoing, **changes: object) -> NewReturn:
+def return_request(opened: OpenedOrder, **changes: object) -> ReturnRequest:
     """One unit of the first product, sent back in the ordinary way."""
-    parcel, product = outgoing.data.parcel, outgoing.data.products[0]
-    assert parcel.id is not None
-    assert parcel.address_divided is not None
-    point = outgoing.data.service_point
-    ordinary = NewReturn(
+    order = opened.order
+    assert order.parcel_id is not None
+    point = order.service_point
+    ordinary = ReturnRequest(
+        parcel_id=order.parcel_id,
         reason=11,
-        outgoing_parcel=parcel.id,
-        refund=Refund(refund_type=RefundType(code="money")),
+        refund=Refund(code="money"),
         delivery_option="drop_off_point",
-        products=[
-            ReturnedProduct(
-                product_id=product.id,
-                quantity=1,
-                description=product.name,
-                value=float(product.price),
-                return_reason=11,
-            )
-        ],
-        incoming_parcel=IncomingParcel(
-            from_name=parcel.name,
-            from_company_name=parcel.company_name,
-            from_address_1=parcel.address_divided.street,
-            from_house_number=parcel.house_number,
-            from_city=parcel.city,
-            from_postal_code=parcel.postal_code,
-            from_country=parcel.country.iso_2,
-            from_email=parcel.email,
-            from_telephone=parcel.telephone,
-        ),
-        service_point=ServicePointChoice(id=point.id if point else 20000001),
-        selected_functionalities=SelectedFunctionalities(first_mile="dropoff"),
-        selected_carrier_code=outgoing.data.carriers[0].code,
+        lines=(ReturnedLine(line=order.lines[0], quantity=1, reason=11),),
+        sender=order.address,
+        service_point=point.id if point else 20000001,
+        carrier=order.carriers[0].code,
     )
     return ordinary.model_copy(update=changes)
 
 
-async def looked_up(sendcloud: Sendcloud, order: str) -> Outgoing:
+async def looked_up(sendcloud: Sendcloud, order: str) -> OpenedOrder:
     """The order as its customer finds it."""
-    return await sendcloud.outgoing("demo", order, POSTAL_CODES["demo"])
+    return await sendcloud.open_order("demo", order, POSTAL_CODES["demo"])
 
 
-async def create(sendcloud: Sendcloud, order: str, **changes: object) -> CreatedReturn:
+async def create(sendcloud: Sendcloud, order: str, **changes: object) -> AcceptedReturn:
     """Look an order up and return it."""
 
     async def hook() -> None:
         """Record nothing."""
 
-    outgoing = await looked_up(sendcloud, order)
-    return await sendcloud.create_return("demo", outgoing.access_token, new_return(outgoing, **changes), hook)
+    opened = await looked_up(sendcloud, order)
+    return await sendcloud.create_return("demo", opened.access_token, return_request(opened, **changes), hook)
 
 
-async def statuses(sendcloud: Sendcloud, created: CreatedReturn, times: int) -> list[LabelStatus]:
+async def statuses(sendcloud: Sendcloud, created: AcceptedReturn, times: int) -> list[LabelStatus]:
     """What so many polls say."""
     assert created.poller_token is not None
     return [await sendcloud.poll_label("demo", created.poller_token) for _ in range(times)]
@@ -167,12 +142,12 @@ async def label_of(sendcloud: Sendcloud, order: str) -> LabelReady:
 async def test_every_brand_of_the_sandbox_is_understood(sendcloud: Sendcloud, brand: str) -> None:
     """Settings and lookup of each, with and without a language."""
     settings = await sendcloud.portal_settings(brand, "de-DE")
-    assert settings.portal.brand.domain == brand
-    assert settings.portal.reasons
-    assert (await sendcloud.portal_settings(brand)).portal.delivery_options
-    outgoing = await sendcloud.outgoing(brand, "ITEMS-1", POSTAL_CODES[brand])
-    assert outgoing.data.products
-    assert token_expiry(outgoing.access_token)
+    assert settings.brand.domain == brand
+    assert settings.reasons
+    assert (await sendcloud.portal_settings(brand)).delivery_options
+    opened = await sendcloud.open_order(brand, "ITEMS-1", POSTAL_CODES[brand])
+    assert opened.order.lines
+    assert opened.expires_at
 
 
 async def test_a_return_goes_all_the_way(sendcloud: Sendcloud) -> None:
@@ -181,7 +156,7 @@ async def test_a_return_goes_all_the_way(sendcloud: Sendcloud) -> None:
     *pending, ready = await statuses(sendcloud, created, 3)
     assert pending == [LabelPending(), LabelPending()]
     assert isinstance(ready, LabelReady)
-    assert (ready.return_id, ready.parcels) == (created.return_id, created.incoming_parcels)
+    assert tuple(parcel.id for parcel in ready.parcels) == created.incoming_parcels
     async with sendcloud.open_label("demo", ready.download_token) as document:
         pdf = b"".join([chunk async for chunk in document])
         assert document.length == len(pdf)
@@ -190,13 +165,13 @@ async def test_a_return_goes_all_the_way(sendcloud: Sendcloud) -> None:
 
 async def test_service_points_are_found(sendcloud: Sendcloud) -> None:
     """Search, one point, and whether it takes parcels."""
-    outgoing = await looked_up(sendcloud, "LABEL-2")
-    token, place = outgoing.service_points_token, outgoing.data.parcel.to_coordinates
+    opened = await looked_up(sendcloud, "LABEL-2")
+    token, place = opened.service_points_token, opened.order.coordinates
     assert place is not None
     query = ServicePointQuery(country="NL", latitude=place.latitude, longitude=place.longitude, radius=5000)
     found = await sendcloud.service_points("demo", token, query)
     only = await sendcloud.service_points("demo", token, query.model_copy(update={"carriers": (found[0].carrier,)}))
-    assert found[0].formatted_opening_times
+    assert found[0].opening_times
     assert {point.carrier for point in only} == {found[0].carrier}
     assert (await sendcloud.service_point("demo", token, found[0].id)).name == found[0].name
     assert await sendcloud.service_point_available("demo", token, found[0].id) in {True, False}
@@ -227,12 +202,12 @@ def picture(data: bytes) -> Picture:
 
 async def test_stored_pictures_can_be_named_in_a_return(sendcloud: Sendcloud) -> None:
     """E3 gives each picture a file name in the pictures' order, and E4 takes those."""
-    outgoing = await looked_up(sendcloud, "LABEL-4")
+    opened = await looked_up(sendcloud, "LABEL-4")
     contents = [b"\x89PNG\r\n\x1a\n" + bytes(100_000) + bytes([number]) for number in range(10)]
-    stored = await sendcloud.upload("demo", outgoing.access_token, [picture(content) for content in contents])
-    assert [each.filename for each in stored] == [f"{sha256(content).hexdigest()[:32]}.webp" for content in contents]
-    images = [Image(filename=each.filename, product_id="1234", description="") for each in stored]
-    assert (await create(sendcloud, "LABEL-4", images=images)).poller_token
+    stored = await sendcloud.upload("demo", opened.access_token, [picture(content) for content in contents])
+    assert stored == [f"{sha256(content).hexdigest()[:32]}.webp" for content in contents]
+    photos = tuple(Photo(filename=each, product_id="1234") for each in stored)
+    assert (await create(sendcloud, "LABEL-4", photos=photos)).poller_token
 
 
 @pytest.mark.parametrize(
@@ -244,16 +219,16 @@ async def test_failing_uploads_are_told_apart(
     sendcloud: Sendcloud, order: str, content: bytes, error: type[BffError]
 ) -> None:
     """Refused, or not allowed."""
-    outgoing = await looked_up(sendcloud, order)
+    opened = await looked_up(sendcloud, order)
     with pytest.raises(BffError) as caught:
-        await sendcloud.upload("demo", outgoing.access_token, [picture(content)])
+        await sendcloud.upload("demo", opened.access_token, [picture(content)])
     assert caught.type is error
 
 
 async def test_an_order_never_shipped_has_no_parcel_id(sendcloud: Sendcloud) -> None:
-    """Nor a number of colli."""
-    parcel = (await looked_up(sendcloud, "UNSHIPPED-1")).data.parcel
-    assert (parcel.id, parcel.collo_count) == (None, None)
+    """And one parcel may come back."""
+    order = (await looked_up(sendcloud, "UNSHIPPED-1")).order
+    assert (order.parcel_id, order.max_parcels) == (None, 1)
 
 
 async def test_a_paid_return_names_where_to_pay(sendcloud: Sendcloud) -> None:
@@ -345,11 +320,11 @@ async def test_a_label_without_length_arrives(sendcloud: Sendcloud) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"delivery_option": "in_store", "service_point": None, "selected_functionalities": None},
-        {"delivery_option": "pickup", "selected_functionalities": SelectedFunctionalities(first_mile="pickup")},
+        {"delivery_option": "in_store", "service_point": None},
+        {"delivery_option": "pickup"},
         {"delivery_option": "drop_off_labelless", "message": "Thank you"},
-        {"images": [Image(filename="https://cdn.example/a.webp", product_id="1234", description="front")]},
-        {"customs_information": {"customs_invoice_nr": "R-1", "export_type": "private"}},
+        {"photos": (Photo(filename="https://cdn.example/a.webp", product_id="1234", description="front"),)},
+        {"customs": {"invoice_number": "R-1", "export_type": "private"}},
     ],
     ids=["in store", "pickup", "labelless", "images", "customs"],
 )

@@ -15,7 +15,7 @@ import pytest_asyncio
 import yaml
 from pydantic import ValidationError
 
-from app import enrichment
+from app.domain import LabelPending, LabelReady, Order, ServicePoint
 from app.errors import (
     BadUpstream,
     BffError,
@@ -26,10 +26,9 @@ from app.errors import (
 from app.models import NewReturn, NewSession
 from app.redis.encryption import RecordUnreadable, seal, unseal
 from app.returns import checks
-from app.sendcloud import protocol
+from app.sendcloud import protocol, schemas, translation
 from app.sendcloud.policy.bulkheads import Deadlines, bulkheads
 from app.sendcloud.protocol import Call
-from app.sendcloud.schemas import LabelPending, LabelReady
 from app.settings import Settings
 from tests.support import samples, scripted_upstream
 from tests.support.calls import PUBLIC_CALLS, client, made
@@ -53,10 +52,15 @@ SHIRT = {"id": "shirt", "quantity": 1}
 
 def sent(choice: NewReturn, parcel: Mapping[str, object] = samples.UNCHANGED) -> dict[str, Any]:
     """The body of a creation for this choice, from this parcel."""
-    data = samples.outgoing(parcel).data
+    data = samples.order(parcel)
     point = samples.service_point(id=choice.delivery.service_point) if choice.delivery.service_point else None
-    document: dict[str, Any] = json.loads(checks.new_return(choice, 1, data, point).model_dump_json(exclude_none=True))
+    document: dict[str, Any] = json.loads(said(choice, data, point).model_dump_json(exclude_none=True))
     return document
+
+
+def said(choice: NewReturn, order: Order, point: ServicePoint | None = None) -> schemas.NewReturn:
+    """What the upstream is told of a choice."""
+    return translation.new_return(checks.return_request(choice, 133700001, order, point))
 
 
 def decoded(call: Call, status: int, document: object) -> object:
@@ -213,8 +217,8 @@ def _keys(document: Any) -> set[str]:
 @pytest.mark.parametrize("number", ["1234", 1234, "00012"])
 def test_a_product_id_is_a_string(number: object) -> None:
     """An id is no number to count with: it leaves as a string, with its zeros, however it came."""
-    data = samples.outgoing(products=[samples.product(id=number)]).data
-    [line] = checks.new_return(samples.body(items=[SHIRT | {"id": str(number)}]), 1, data, None).products
+    data = samples.order(products=[samples.product(id=number)])
+    [line] = said(samples.body(items=[SHIRT | {"id": str(number)}]), data).products
     assert json.loads(line.model_dump_json())["product_id"] == str(number)
 
 
@@ -230,7 +234,7 @@ def test_a_product_id_is_a_string(number: object) -> None:
 def test_all_four_ways_back_can_be_chosen(delivery: dict[str, object]) -> None:
     """Every way back that the upstream knows can be asked for and is sent by its name."""
     choice = samples.body(delivery=delivery)
-    assert checks.problems(choice, samples.outgoing().data, samples.portal_settings()) == []
+    assert checks.problems(choice, samples.order(), samples.shop_settings()) == []
     assert sent(choice)["delivery_option"] == delivery["option"]
 
 
@@ -246,8 +250,9 @@ def test_the_shopper_chooses_the_drop_off_point(chosen: int) -> None:
 def test_the_shopper_chooses_the_refund(refund: dict[str, str]) -> None:
     """The refund that was chosen is sent, and there is none by default."""
     assert sent(samples.body(refund=refund))["refund"]["refund_type"] == {"code": refund["type"]}
-    with pytest.raises(ValidationError, match=r"(?m)^refund$"):
-        NewReturn.model_validate(samples.body().model_dump(exclude={"refund"}))
+    unstated = NewReturn.model_validate(samples.body().model_dump(exclude={"refund"}))
+    [problem] = checks.problems(unstated, samples.order(), samples.shop_settings())
+    assert problem.missing == "#/refund"
 
 
 def test_nothing_is_made_up() -> None:
@@ -256,7 +261,7 @@ def test_nothing_is_made_up() -> None:
     sender = sent(samples.body(), bare)["incoming_parcel"]
     assert [sender[f"from_{name}"] for name in ("country", "house_number", "email", "telephone")] == ["PL", "", "", ""]
     choice = samples.body(reason=None)
-    problems = checks.problems(choice, samples.outgoing().data, samples.portal_settings())
+    problems = checks.problems(choice, samples.order(), samples.shop_settings())
     assert [problem.missing for problem in problems] == ["#/items/0/reason"]
 
 
@@ -265,7 +270,7 @@ async def test_the_outgoing_parcel_is_the_one_looked_up(bff: Bff, sandbox: Sandb
     order = fresh("UNSHIPPED")
     assert told(await (await shopper(bff.http, order)).create()) == (409, "not-returnable-online")
     assert await sandbox.ledger(kind="incoming", order=order) == []
-    new_return = checks.new_return(samples.body(), 133700001, samples.outgoing().data, None)
+    new_return = said(samples.body(), samples.order())
     assert new_return.outgoing_parcel == 133700001
 
 
@@ -273,7 +278,7 @@ async def test_the_outgoing_parcel_is_the_one_looked_up(bff: Bff, sandbox: Sandb
 def test_at_least_one_parcel_goes_back(colli: int | None) -> None:
     """A return has one parcel unless more are asked for, none is refused, and an upstream that says none means one."""
     assert sent(samples.body())["incoming_parcel"]["collo_count"] == 1
-    assert enrichment.parcel(samples.outgoing({"collo_count": colli}).data).max_parcels == 1
+    assert samples.order({"collo_count": colli}).max_parcels == 1
     with pytest.raises(ValidationError, match=r"(?m)^parcels$"):
         samples.body(parcels=0)
 
@@ -383,7 +388,7 @@ async def test_query_values_are_escaped() -> None:
     typed = "A&postal_code=1#x?y=z +%41/../é\\"
     async with raw_server(answer(404)) as server, client(server.port) as sendcloud:
         with pytest.raises(BffError):
-            await sendcloud.outgoing("my-shop", typed, typed)
+            await sendcloud.open_order("my-shop", typed, typed)
         target = server.requests[0].decode().split(" ")[1]
     assert urlsplit(target).path == "/brand/my-shop/return-portal/outgoing"
     assert parse_qs(urlsplit(target).query) == {"postal_code": [typed], "identifier": [typed]}
@@ -430,8 +435,8 @@ def test_upstream_data_is_never_evaluated(said: str) -> None:
     """What looks like the source of a program is no answer, and as a text it stays the text it was."""
     with pytest.raises(BadUpstream):
         protocol.decode(REQUESTS[Call.SETTINGS], 200, {}, said.encode())
-    shop = samples.portal_settings(reasons=[{"id": 1, "description": said}])
-    assert enrichment.reasons(shop.portal)[0].description == said
+    shop = samples.shop_settings(reasons=[{"id": 1, "description": said}])
+    assert shop.reasons[0].description == said
 
 
 def test_no_source_is_run_from_data() -> None:

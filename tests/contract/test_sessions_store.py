@@ -18,11 +18,11 @@ from app.errors import SessionExpired, StoreUnavailable
 from app.http.session_id import SessionId
 from app.redis.encryption import seal
 from app.redis.store import Store
-from app.sessions.store import Session, SessionStore
+from app.sessions.store import SessionStore
 from tests.support.processes import Valkey, eventually, free_port
-from tests.support.samples import outgoing
+from tests.support.samples import session
 
-SESSION = Session(brand="my-shop", scope="scope", languages=["en-GB"], expires_at=4_000_000_000.0, outgoing=outgoing())
+SESSION = session()
 OLD_ID = SessionId("goldengoldengoldengold", b"golden-secret-of-32-bytes-------")
 OLD_RECORD = base64.b64decode(Path("tests/support/session_of_schema_1.b64").read_text())
 """As the first release sealed it. Never made anew: it stands for the sessions that live while another rolls out."""
@@ -110,7 +110,7 @@ async def test_a_record_of_the_release_before(sessions: SessionStore, valkey: Va
     """What the first release sealed still opens: rolling a release out logs nobody out."""
     await valkey.client.set(name(OLD_ID), OLD_RECORD, ex=60)
     old = await sessions.get(OLD_ID)
-    assert (old.brand, old.outgoing.data.parcel.name, old.outgoing.access_token) == ("my-shop", "Sam Jansen", "access")
+    assert (old.brand, old.order.address.name, old.access_token) == ("my-shop", "Sam Jansen", "access")
 
 
 async def test_a_record_of_the_release_after(sessions: SessionStore, valkey: Valkey) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from typing_extensions import override
 
+from app.domain import AcceptedReturn
 from app.errors import (
     BadUpstream,
     BffError,
@@ -22,7 +23,6 @@ from app.errors import (
 )
 from app.sendcloud.client import Sendcloud, connect
 from app.sendcloud.policy.bulkheads import Deadlines
-from app.sendcloud.schemas import CreatedReturn
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.processes import free_port
 from tests.support.raw_server import (
@@ -39,7 +39,7 @@ from tests.support.raw_server import (
     trickle,
 )
 from tests.support.unlimited import unlimited
-from tests.unit.test_protocol_answers import NEW_RETURN
+from tests.unit.test_protocol_answers import RETURN_REQUEST
 
 DEADLINES = Deadlines(create=0.4)
 
@@ -120,9 +120,9 @@ async def client(url: str, *, tls: ssl.SSLContext | None = None, mute: bool = Fa
         yield sendcloud
 
 
-async def create(sendcloud: Sendcloud, hook: Hook) -> CreatedReturn:
+async def create(sendcloud: Sendcloud, hook: Hook) -> AcceptedReturn:
     """Create the same return."""
-    return await sendcloud.create_return("my-shop", "access", NEW_RETURN, hook)
+    return await sendcloud.create_return("my-shop", "access", RETURN_REQUEST, hook)
 
 
 async def created(writer: asyncio.StreamWriter) -> None:

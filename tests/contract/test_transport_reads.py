@@ -9,6 +9,7 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 import httpx
 import pytest
 
+from app.domain import LabelPending
 from app.errors import (
     BadUpstream,
     BffError,
@@ -21,7 +22,6 @@ from app.sendcloud import protocol
 from app.sendcloud.client import Sendcloud, connect
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.protocol import Call
-from app.sendcloud.schemas import LabelPending
 from app.sendcloud.transport.aiohttp_transport import AiohttpTransport
 from app.sendcloud.transport.base import exchange
 from tests.support import calls

@@ -5,14 +5,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
 
+from app.domain import ServicePointQuery
 from app.sendcloud.client import Document, Sendcloud, connect
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.protocol import Call, Picture
-from app.sendcloud.schemas import ServicePointQuery
 from app.sendcloud.transport.aiohttp_transport import AiohttpTransport
 from app.sendcloud.transport.httpx_transport import CREATES, HttpxTransport
 from tests.support.unlimited import unlimited
-from tests.unit.test_protocol_answers import NEW_RETURN
+from tests.unit.test_protocol_answers import RETURN_REQUEST
 
 DEADLINES = Deadlines(lookup=0.5, create=0.5, poll=0.5, service_points=0.5, label_gap=0.5, label_total=1, upload=0.5)
 PUBLIC_CALLS = set(Call) - {Call.UPLOADS, Call.INCOMING}
@@ -49,9 +49,9 @@ async def made(sendcloud: Sendcloud, call: Call) -> object:
     """What any call answers; those that change something are allowed to leave."""
     calls: dict[Call, Callable[[], Awaitable[object]]] = {
         Call.SETTINGS: lambda: sendcloud.portal_settings("my-shop"),
-        Call.OUTGOING: lambda: sendcloud.outgoing("my-shop", "A-1001", "5611 AA"),
+        Call.OUTGOING: lambda: sendcloud.open_order("my-shop", "A-1001", "5611 AA"),
         Call.UPLOADS: lambda: sendcloud.upload("my-shop", "access", [Picture("image/jpeg", len(_JPEG), _jpeg())]),
-        Call.INCOMING: lambda: sendcloud.create_return("my-shop", "access-token", NEW_RETURN, _nothing),
+        Call.INCOMING: lambda: sendcloud.create_return("my-shop", "access-token", RETURN_REQUEST, _nothing),
         Call.POLLING: lambda: sendcloud.poll_label("my-shop", "poll"),
         Call.SERVICE_POINTS: lambda: sendcloud.service_points("my-shop", "points", ServicePointQuery(country="NL")),
         Call.SERVICE_POINT: lambda: sendcloud.service_point("my-shop", "points", 1),

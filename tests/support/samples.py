@@ -1,13 +1,17 @@
 """Made-up answers of the upstream and a shopper's choice that fits them; keywords replace single members."""
 
+import json
 import secrets
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
+from app.domain import OpenedOrder, Order, Refund, ReturnRequest, ServicePoint, ShopSettings
 from app.models import NewReturn, ReturnDelivery
 from app.returns.fingerprints import CURRENT, FIRST, Fingerprints
 from app.returns.records import ReturnRecord
-from app.sendcloud.schemas import Outgoing, PortalSettings, ServicePoint
+from app.sendcloud import translation
+from app.sessions.store import Session
 
 UNCHANGED: Mapping[str, object] = MappingProxyType({})
 INCOMING_PARCEL = {
@@ -32,9 +36,9 @@ def product(**changes: object) -> dict[str, object]:
     return {"id": "shirt", "name": "Blue shirt M", "price": "29.95", "quantity": 2, "returnable": True, **changes}
 
 
-def service_point(**changes: object) -> ServicePoint:
-    """A drop-off point of PostNL."""
-    sample = {
+def point(**changes: object) -> dict[str, object]:
+    """A drop-off point of PostNL as the upstream tells it."""
+    return {
         "id": 20000001,
         "code": "217000",
         "name": "Boekhandel De Linde",
@@ -48,12 +52,20 @@ def service_point(**changes: object) -> ServicePoint:
         "longitude": "5.475000",
         "distance": 381,
         "formatted_opening_times": {"0": ["10:00 - 18:00"]},
+        **changes,
     }
-    return ServicePoint.model_validate({**sample, **changes})
 
 
-def outgoing(parcel: Mapping[str, object] = UNCHANGED, **data: object) -> Outgoing:
-    """A parcel of two colli with shirts and a gift card that stays; `data` replaces what stands beside the parcel."""
+def service_point(**changes: object) -> ServicePoint:
+    """A drop-off point of PostNL."""
+    return translation.service_point(json.dumps(point(**changes)).encode())
+
+
+def outgoing(parcel: Mapping[str, object] = UNCHANGED, **data: object) -> dict[str, Any]:
+    """What the upstream tells of a parcel of two colli with shirts and a gift card that stays.
+
+    `data` replaces what stands beside the parcel.
+    """
     sample_parcel = {
         "id": 133700001,
         "name": "Sam Jansen",
@@ -77,19 +89,34 @@ def outgoing(parcel: Mapping[str, object] = UNCHANGED, **data: object) -> Outgoi
         "parcel": {**sample_parcel, **parcel},
         "products": [product(), product(id="card", name="Gift card", price="25.00", quantity=1, returnable=False)],
         "carriers": [{"code": "postnl", "name": "PostNL"}, {"code": "dhl", "name": "DHL"}],
-        "service_point": service_point(),
-        "labelless_service_point": service_point(id=20000002),
+        "service_point": point(),
+        "labelless_service_point": point(id=20000002),
         "shop_distances": [{"id": 7, "distance": 91200.4}],
     }
-    return Outgoing.model_validate(
-        {"data": {**sample_data, **data}, "access_token": "access", "service_points_token": "points"}
-    )
+    return {"data": {**sample_data, **data}, "access_token": "access", "service_points_token": "points"}
+
+
+def opened_order(parcel: Mapping[str, object] = UNCHANGED, **data: object) -> OpenedOrder:
+    """The order of `outgoing`, with its tokens."""
+    return translation.opened_order(json.dumps(outgoing(parcel, **data)).encode())
+
+
+def order(parcel: Mapping[str, object] = UNCHANGED, **data: object) -> Order:
+    """The order of `outgoing`."""
+    return opened_order(parcel, **data).order
+
+
+def session(**changes: object) -> Session:
+    """A session for the order of `outgoing`."""
+    opened = dict(opened_order())
+    sample = opened | {"brand": "my-shop", "scope": "scope", "languages": ["en-GB"], "expires_at": 4_000_000_000.0}
+    return Session.model_validate(sample | changes)
 
 
 def portal_settings(
     *, stores: bool = True, brand: Mapping[str, object] = UNCHANGED, **portal: object
-) -> PortalSettings:
-    """A shop that offers everything there is; `portal` replaces members of its portal."""
+) -> dict[str, Any]:
+    """What the upstream tells of a shop that offers everything there is; `portal` replaces members of its portal."""
     sample_portal = {
         "brand": {"id": 501, "name": "My Shop", "domain": "my-shop", **brand},
         "reasons": [{"id": 11, "description": "Changed my mind"}, {"id": 22, "description": "Does not fit"}],
@@ -102,9 +129,13 @@ def portal_settings(
         "delivery_options": ["drop_off_point", "drop_off_labelless", "in_store", "pickup"],
     }
     store = {"id": 7, "company_name": "My Shop Utrecht", "address_1": "Domplein", "house_number": "1"}
-    return PortalSettings.model_validate(
-        {"portal": {**sample_portal, **portal}, "return_locations": [store] if stores else []}
-    )
+    return {"portal": {**sample_portal, **portal}, "return_locations": [store] if stores else []}
+
+
+def shop_settings(*, stores: bool = True, brand: Mapping[str, object] = UNCHANGED, **portal: object) -> ShopSettings:
+    """The settings of `portal_settings`."""
+    said = portal_settings(stores=stores, brand=brand, **portal)
+    return translation.settings("my-shop", json.dumps(said).encode())
 
 
 def body(**changes: object) -> NewReturn:
@@ -121,6 +152,19 @@ def body(**changes: object) -> NewReturn:
 def forms(word: str) -> Fingerprints:
     """The fingerprints of a body that this word stands for."""
     return {FIRST: word, CURRENT: word}
+
+
+def return_request(**changes: object) -> ReturnRequest:
+    """A return of nothing in particular for money, dropped off at a point."""
+    sample = {
+        "parcel_id": 133700001,
+        "reason": 11,
+        "refund": Refund(code="money"),
+        "delivery_option": "drop_off_point",
+        "lines": [],
+        "sender": order().address,
+    }
+    return ReturnRequest.model_validate({**sample, **changes})
 
 
 def return_record(**changes: object) -> ReturnRecord:

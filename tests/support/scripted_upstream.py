@@ -115,14 +115,14 @@ def token(name: str) -> str:
 
 def settings(**portal: object) -> dict[str, Any]:
     """E1 of a shop that offers everything; `portal` replaces members."""
-    said: dict[str, Any] = samples.portal_settings().model_dump(mode="json")
+    said: dict[str, Any] = samples.portal_settings()
     said["portal"] |= portal
     return said
 
 
 def outgoing(parcel: Mapping[str, object] = samples.UNCHANGED, **data: object) -> dict[str, Any]:
     """E2 of the sample's parcel; `data` replaces what stands beside the parcel."""
-    said: dict[str, Any] = samples.outgoing().model_dump(mode="json")
+    said: dict[str, Any] = samples.outgoing()
     said["data"]["parcel"] |= {"to_coordinates": {"latitude": 51.44, "longitude": 5.47}} | dict(parcel)
     said["data"] |= data
     return said | {"access_token": token("access"), "service_points_token": token("points")}

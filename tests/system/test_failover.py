@@ -16,15 +16,15 @@ import pytest_asyncio
 
 from app.errors import StoreUnavailable
 from app.redis.store import Change, Store
-from app.sessions.store import Session, SessionStore
+from app.sessions.store import SessionStore
 from tests.support.processes import eventually
-from tests.support.samples import outgoing
+from tests.support.samples import session
 from tests.support.topologies import SERVICE, Deployment, Server, running_cluster, running_sentinels
 from tests.support.trouble import Trouble, frozen, killed, planned, succeeded
 
 pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(180)]
 
-SESSION = Session(brand="my-shop", scope="scope", languages=[], expires_at=4_000_000_000.0, outgoing=outgoing())
+SESSION = session()
 
 WRITERS = 12
 PAUSE_SECONDS = 0.01

@@ -15,10 +15,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from app.domain import LabelPending
 from app.sendcloud.client import connect
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.policy.call_policy import guards
-from app.sendcloud.schemas import LabelPending
 from tests.support.processes import LOCAL, Bff, Valkey, eventually, free_port, fresh, running_bff, running_valkey
 from tests.support.raw_server import raw_server, self_signed, silence
 from tests.support.sandbox import SandboxProcess, running_sandbox

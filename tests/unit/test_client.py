@@ -13,6 +13,7 @@ import pytest
 import respx
 from typing_extensions import override
 
+from app.domain import LabelFailed, LabelPending, LabelReady, ServicePointQuery
 from app.errors import (
     BadUpstream,
     BffError,
@@ -25,10 +26,9 @@ from app.errors import (
 )
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.policy.bulkheads import Deadlines
-from app.sendcloud.schemas import LabelFailed, LabelPending, LabelReady, ServicePointQuery
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.unlimited import unlimited
-from tests.unit.test_protocol_answers import NEW_RETURN, PANEL, POINTS
+from tests.unit.test_protocol_answers import PANEL, POINTS, RETURN_REQUEST
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "upstream"
 PORTAL = f"{PANEL}/brand/my-shop/return-portal"
@@ -105,14 +105,14 @@ def sample(name: str) -> httpx.Response:
 async def test_settings_come_in_the_language_asked_for(sendcloud: Sendcloud, upstream: respx.Router) -> None:
     """E1."""
     upstream.get(PORTAL, params={"language": "nl-NL"}).mock(sample("settings-200.json"))
-    assert (await sendcloud.portal_settings("my-shop", "nl-NL")).portal.brand.domain == "my-shop"
+    assert (await sendcloud.portal_settings("my-shop", "nl-NL")).brand.domain == "my-shop"
 
 
 async def test_a_lookup_gives_parcel_and_tokens(sendcloud: Sendcloud, upstream: respx.Router) -> None:
     """E2."""
     query = {"identifier": "A-1001", "postal_code": "5611 AA"}
     upstream.get(f"{PORTAL}/outgoing", params=query).mock(sample("outgoing-200.json"))
-    assert (await sendcloud.outgoing("my-shop", "A-1001", "5611 AA")).data.parcel.order_number == "A-1001"
+    assert (await sendcloud.open_order("my-shop", "A-1001", "5611 AA")).order.number == "A-1001"
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ async def test_failures_are_told_apart(error: Exception, ours: type[UpstreamErro
 async def test_a_name_that_httpx_cannot_parse_is_one_of_our_errors() -> None:
     """Even a URL that cannot be built stays inside the tree of errors."""
     with pytest.raises(UpstreamError):
-        await client(Failing(OSError())).outgoing("my-shop", "A" * 70_000, "5611 AA")
+        await client(Failing(OSError())).open_order("my-shop", "A" * 70_000, "5611 AA")
 
 
 class Crowd(httpx.AsyncBaseTransport):
@@ -294,7 +294,7 @@ async def test_a_full_lane_is_unavailable_and_leaves_the_others_free() -> None:
         await asyncio.wait_for(crowd.full.wait(), 5)
         with pytest.raises(UpstreamUnavailable) as caught:
             await sendcloud.poll_label("my-shop", TOKEN)
-        assert (await sendcloud.portal_settings("my-shop")).portal.reasons
+        assert (await sendcloud.portal_settings("my-shop")).reasons
         crowd.release.set()
     assert caught.value.retry_after == 1
     assert [poll.result() for poll in polls] == [LabelPending()] * 64
@@ -318,7 +318,7 @@ async def _outcome(sendcloud: Sendcloud) -> type[BffError]:
         """Record nothing."""
 
     with pytest.raises(BffError) as caught:
-        await sendcloud.create_return("my-shop", TOKEN, NEW_RETURN, hook)
+        await sendcloud.create_return("my-shop", TOKEN, RETURN_REQUEST, hook)
     return caught.type
 
 
@@ -377,7 +377,7 @@ async def test_a_cancelled_creation_stays_cancelled() -> None:
         """Record nothing."""
 
     sendcloud = client(httpx.MockTransport(hang))
-    task = asyncio.create_task(sendcloud.create_return("my-shop", TOKEN, NEW_RETURN, hook))
+    task = asyncio.create_task(sendcloud.create_return("my-shop", TOKEN, RETURN_REQUEST, hook))
     await asyncio.wait_for(sending.wait(), 5)
     task.cancel()
     with suppress(asyncio.CancelledError):

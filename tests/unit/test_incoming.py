@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from app.domain import Order, ServicePoint, ShopSettings
 from app.models import NewReturn
 from app.returns import checks
-from app.sendcloud.schemas import OutgoingData, PortalSettings
-from tests.support.samples import INCOMING_PARCEL, body, outgoing, portal_settings, product, service_point
+from app.sendcloud import schemas, translation
+from tests.support.samples import INCOMING_PARCEL, body, order, product, service_point, shop_settings
 
 SHIRT = {"id": "shirt", "quantity": 1}
 CUSTOMS = {"invoice_number": "R-1"}
@@ -18,22 +19,22 @@ FILES = {"up_1": "2026/picture-1.png", "up_2": "2026/picture-2.png"}
 POINT = {"option": "drop_off_point", "service_point": 20000001}
 
 
-def found(
-    choice: NewReturn, data: OutgoingData | None = None, settings: PortalSettings | None = None
-) -> list[tuple[str, str]]:
+def found(choice: NewReturn, data: Order | None = None, settings: ShopSettings | None = None) -> list[tuple[str, str]]:
     """Pointer and code of everything that is wrong, in no order."""
-    problems = checks.problems(choice, data or outgoing().data, settings or portal_settings(), FILES)
+    problems = checks.problems(choice, data or order(), settings or shop_settings(), FILES)
     return sorted((problem.pointer, problem.code) for problem in problems)
 
 
 def sent(choice: NewReturn, parcel: dict[str, object] | None = None, point_carrier: str = "postnl") -> dict[str, Any]:
     """The upstream's body as JSON has it, without what is not stated."""
-    data = outgoing(parcel or {}).data
     point = service_point(carrier=point_carrier) if choice.delivery.service_point else None
-    document: dict[str, Any] = json.loads(
-        checks.new_return(choice, 133700001, data, point, FILES).model_dump_json(exclude_none=True)
-    )
+    document: dict[str, Any] = json.loads(told(choice, order(parcel or {}), point).model_dump_json(exclude_none=True))
     return document
+
+
+def told(choice: NewReturn, given: Order | None = None, point: ServicePoint | None = None) -> schemas.NewReturn:
+    """What the upstream is told of a choice."""
+    return translation.new_return(checks.return_request(choice, 133700001, given or order(), point, FILES))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_satisfied_needs() -> None:
 
 def test_photos_of_nobody() -> None:
     """Without uploads no photo is known."""
-    problems = checks.problems(body(photos=[PHOTO]), outgoing().data, portal_settings())
+    problems = checks.problems(body(photos=[PHOTO]), order(), shop_settings())
     assert [problem.pointer for problem in problems] == ["#/photos/0/file"]
 
 
@@ -113,14 +114,14 @@ def test_photos_of_nobody() -> None:
 )
 def test_missing_member(changes: dict[str, object], missing: str) -> None:
     """What is missing is pointed at as well, though only its parent is there."""
-    (problem,) = checks.problems(body(**changes), outgoing().data, portal_settings())
+    (problem,) = checks.problems(body(**changes), order(), shop_settings())
     assert (problem.missing, problem.code) == (missing, "missing")
     assert missing.startswith(problem.pointer + "/")
 
 
 def test_other_problems_miss_nothing() -> None:
     """A member that is there and wrong is not missing."""
-    problems = checks.problems(body(reason=99, parcels=3), outgoing().data, portal_settings())
+    problems = checks.problems(body(reason=99, parcels=3), order(), shop_settings())
     assert [problem.missing for problem in problems] == ["", ""]
 
 
@@ -138,7 +139,7 @@ def test_other_problems_miss_nothing() -> None:
 )
 def test_held_units(items: list[object], held: dict[str, int], expected: list[str]) -> None:
     """Items of which other returns hold too many are named; more than were ordered is another problem."""
-    problems = checks.held_units(body(items=items), outgoing().data, held)
+    problems = checks.held_units(body(items=items), order(), held)
     assert [(problem.pointer, problem.code) for problem in problems] == [(each, "units-claimed") for each in expected]
 
 
@@ -154,29 +155,29 @@ def test_held_units(items: list[object], held: dict[str, int], expected: list[st
 )
 def test_customs_hint(country: dict[str, str], customs: object, expected: list[str]) -> None:
     """From beyond the customs union the customs details are pointed at, unless they are there."""
-    data = outgoing({"country": country}).data
-    assert checks.customs_hint(body(customs=customs), data, portal_settings()) == expected
+    data = order({"country": country})
+    assert checks.hints(body(customs=customs), data, shop_settings()) == expected
 
 
 def test_no_customs_hint_at_home() -> None:
     """A parcel that comes back to a shop of its own country meets no customs."""
-    home = portal_settings()
-    home.return_locations[0] = home.return_locations[0].model_copy(update={"country_name": "Switzerland"})
-    data = outgoing({"country": {"iso_2": "CH", "name": "Switzerland"}}).data
-    assert checks.customs_hint(body(), data, home) == []
+    there = shop_settings()
+    home = there.model_copy(update={"stores": [there.stores[0].model_copy(update={"country": "Switzerland"})]})
+    data = order({"country": {"iso_2": "CH", "name": "Switzerland"}})
+    assert checks.hints(body(), data, home) == []
 
 
 @pytest.mark.parametrize(
     ("option", "settings", "data"),
     [
-        ("pickup", portal_settings(delivery_options=["in_store"]), outgoing().data),
-        ("in_store", portal_settings(stores=False), outgoing().data),
-        ("drop_off_point", portal_settings(), outgoing(carriers=[]).data),
-        ("pickup", portal_settings(), outgoing(carriers=[]).data),
-        ("drop_off_labelless", portal_settings(), outgoing(labelless_service_point=None).data),
+        ("pickup", shop_settings(delivery_options=["in_store"]), order()),
+        ("in_store", shop_settings(stores=False), order()),
+        ("drop_off_point", shop_settings(), order(carriers=[])),
+        ("pickup", shop_settings(), order(carriers=[])),
+        ("drop_off_labelless", shop_settings(), order(labelless_service_point=None)),
     ],
 )
-def test_impossible_delivery(option: str, settings: PortalSettings, data: OutgoingData) -> None:
+def test_impossible_delivery(option: str, settings: ShopSettings, data: Order) -> None:
     """A way back that the shop or the parcel cannot take is reported alone: its details do not matter then."""
     choice = body(delivery={"option": option, "carrier": "ups", "store": 99})
     assert found(choice, data, settings) == [("#/delivery/option", "not-offered")]
@@ -213,7 +214,7 @@ def test_all_problems_at_once() -> None:
 def test_order_of_problems() -> None:
     """Members that a way back has no use for are reported in the order of their names, in every process."""
     delivery = {"option": "in_store", "store": 7, "service_point": 1, "pickup_date": "2026-12-01", "carrier": "dhl"}
-    problems = checks.problems(body(delivery=delivery), outgoing().data, portal_settings())
+    problems = checks.problems(body(delivery=delivery), order(), shop_settings())
     assert [problem.pointer for problem in problems] == [
         "#/delivery/carrier",
         "#/delivery/pickup_date",
@@ -228,7 +229,7 @@ def test_problems_quote_nothing() -> None:
         refund={"type": "qqq"},
         delivery=POINT | {"carrier": "qqq"},
     )
-    problems = checks.problems(choice, outgoing().data, portal_settings())
+    problems = checks.problems(choice, order(), shop_settings())
     shown = " ".join(f"{problem.code} {problem.detail}" for problem in problems)
     assert len(problems) == 4
     assert "qqq" not in shown
@@ -245,7 +246,7 @@ def test_same_item_twice_counts_together() -> None:
 @pytest.mark.parametrize(("quantity", "expected"), [(2, []), (3, [("#/items/0/quantity", "too-many")])])
 def test_item_on_two_order_lines(quantity: int, expected: list[tuple[str, str]]) -> None:
     """An item that was ordered on two lines can come back from both."""
-    data = outgoing(products=[product(quantity=1), product(quantity=1)]).data
+    data = order(products=[product(quantity=1), product(quantity=1)])
     assert checks.ordered(data) == {"shirt": 2}
     assert found(body(items=[SHIRT | {"quantity": quantity}]), data) == expected
 
@@ -322,9 +323,9 @@ def test_delivery_as_sent(delivery: dict[str, object], expected: dict[str, objec
 
 def test_value_is_a_number() -> None:
     """Prices, which upstream sends as text, go back as numbers (docs/upstream.md C14)."""
-    products = outgoing(products=[product(price="0.10"), product(id="hat", price=12)]).data
+    products = order(products=[product(price="0.10"), product(id="hat", price=12)])
     choice = body(items=[SHIRT, {"id": "hat", "quantity": 1}])
-    values = [line.value for line in checks.new_return(choice, 1, products, None).products]
+    values = [line.value for line in told(choice, products).products]
     assert values == [0.1, 12.0]
     assert all(isinstance(value, float) for value in values)
 
@@ -332,20 +333,20 @@ def test_value_is_a_number() -> None:
 def test_reason_and_comment_of_each_item() -> None:
     """Each item keeps its own reason and comment; the first of them is the reason of the whole if none is given."""
     items = [SHIRT | {"reason": 22, "comment": "Sleeves"}, SHIRT | {"reason": 11}]
-    choice = checks.new_return(body(reason=None, items=items), 1, outgoing().data, None)
+    choice = told(body(reason=None, items=items), order())
     assert choice.reason == 22
     assert [(line.return_reason, line.return_message) for line in choice.products] == [(22, "Sleeves"), (11, None)]
 
 
 def test_reason_of_the_whole_comes_first() -> None:
     """A reason for the whole return stands beside those of its items."""
-    choice = checks.new_return(body(reason=11, items=[SHIRT | {"reason": 22}]), 1, outgoing().data, None)
+    choice = told(body(reason=11, items=[SHIRT | {"reason": 22}]), order())
     assert (choice.reason, choice.products[0].return_reason) == (11, 22)
 
 
 def test_several_colli() -> None:
     """As many colli are announced as the shopper sends back."""
-    assert checks.new_return(body(parcels=2), 1, outgoing().data, None).incoming_parcel.collo_count == 2
+    assert told(body(parcels=2), order()).incoming_parcel.collo_count == 2
 
 
 @pytest.mark.parametrize(
@@ -369,7 +370,7 @@ def test_several_colli() -> None:
 )
 def test_street_and_number(parcel: dict[str, object], street: str, number: str) -> None:
     """The house number is sent once: street and number as upstream divides them, else the address without it."""
-    sender = checks.new_return(body(), 1, outgoing(parcel).data, None).incoming_parcel
+    sender = told(body(), order(parcel)).incoming_parcel
     assert (sender.from_address_1, sender.from_house_number) == (street, number)
 
 

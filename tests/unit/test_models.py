@@ -13,7 +13,7 @@ from app import models
 SESSION = {"identifier": "A-1001", "postal_code": "5611 AA"}
 ITEM = {"id": "shirt", "quantity": 1}
 DELIVERY = {"option": "pickup"}
-RETURN = {"items": [ITEM], "refund": {"type": "money"}, "delivery": DELIVERY}
+RETURN = {"items": [ITEM], "delivery": DELIVERY}
 CUSTOMS = {"invoice_number": "R-1"}
 PHOTO = {"file": "up_AX3k0c1cXw", "item": "shirt"}
 TRICKS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"

@@ -19,7 +19,7 @@ from app.sendcloud.client import Sendcloud
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from app.service_points.search import EARTH_METRES, GRID_METRES, Place, Search, ServicePoints, distance, measured
 from tests.support.processes import Valkey
-from tests.support.samples import service_point
+from tests.support.samples import point, service_point
 from tests.support.unlimited import unlimited
 
 EINDHOVEN, UTRECHT, PARIS = Place(51.4416, 5.4697), Place(52.0907, 5.1214), Place(48.8566, 2.3522)
@@ -91,7 +91,7 @@ async def bench_on_shared_valkey(valkey: Valkey) -> AsyncIterator[Bench]:
 def at(number: int, latitude: float | None, longitude: float | None) -> dict[str, object]:
     """A point as upstream has it; its own distance is far off."""
     place = {"latitude": latitude, "longitude": longitude}
-    return service_point(id=number, distance=1, **place).model_dump(mode="json")
+    return point(id=number, distance=1, **place)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from structlog.testing import capture_logs
 
-from app import enrichment, errors
+from app import errors
 from app.errors import BffError, FieldProblem
 from app.http.load import Load
 from app.http.middleware import RequestLimits, RequestLog
@@ -23,6 +23,7 @@ from app.http.problems import MEDIA_TYPE, described_as, handle_errors, links, pr
 from app.main import api, create_app
 from app.models import NewReturn, NewSession
 from app.redis.encryption import RecordUnreadable
+from app.service_points import view
 from app.sessions.dependencies import end_session
 from app.settings import Settings
 from tests.support.samples import service_point
@@ -77,7 +78,7 @@ async def raise_group(size: int = 1) -> None:
 
 async def raise_unavailable(found: int) -> None:
     """Raises that a service point is not available, with so many others."""
-    others = [enrichment.service_point(service_point(id=number + 1), 0.0) for number in range(found)]
+    others = [view.service_point(service_point(id=number + 1), 0.0) for number in range(found)]
     raise errors.ServicePointUnavailable(SECRET, alternatives=others)
 
 

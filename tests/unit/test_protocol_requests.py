@@ -6,10 +6,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from app.domain import ServicePointQuery
 from app.sendcloud import protocol
 from app.sendcloud.protocol import Call
-from app.sendcloud.schemas import ServicePointQuery
-from tests.unit.test_protocol_answers import NEW_RETURN, PANEL, POINTS, REQUESTS, requests
+from tests.unit.test_protocol_answers import PANEL, POINTS, REQUESTS, RETURN_REQUEST, requests
 
 PORTAL = f"{PANEL}/brand/my-shop/return-portal"
 
@@ -55,7 +55,7 @@ def test_reads_have_no_body_and_accept_no_compression(call: Call) -> None:
 
 def test_a_creation_carries_its_token_in_the_header_and_its_body_as_json() -> None:
     """The request that must not be repeated."""
-    request = protocol.incoming(PANEL, "my-shop", "access", NEW_RETURN)
+    request = protocol.incoming(PANEL, "my-shop", "access", RETURN_REQUEST)
     assert (request.method, request.headers["Authorization"]) == ("POST", "Bearer access")
     assert request.headers["Content-Type"] == "application/json"
     assert isinstance(request.body, bytes)

@@ -20,7 +20,7 @@ from app.sendcloud.policy.call_policy import LONGEST_PAUSE, RETRY_RESERVE, guard
 from app.sendcloud.protocol import Call, Method, Picture
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.unlimited import Seen, Unlimited, unlimited
-from tests.unit.test_protocol_answers import NEW_RETURN, PANEL, POINTS
+from tests.unit.test_protocol_answers import PANEL, POINTS, RETURN_REQUEST
 
 SETTINGS = Path(__file__).parent.parent.joinpath("samples", "upstream", "settings-200.json").read_bytes()
 Said = int | bytes | Exception
@@ -80,7 +80,7 @@ class Stage:
 
     async def outgoing(self) -> object:
         """A read that the upstream refuses in many ways."""
-        return await self.sendcloud.outgoing("my-shop", self._subject(), "5611")
+        return await self.sendcloud.open_order("my-shop", self._subject(), "5611")
 
     async def poll(self) -> object:
         """A read for which 500 is an answer."""
@@ -97,7 +97,7 @@ class Stage:
 
     async def create(self) -> object:
         """The write that must not happen twice."""
-        new_return = NEW_RETURN.model_copy(update={"outgoing_parcel": int(self._subject())})
+        new_return = RETURN_REQUEST.model_copy(update={"parcel_id": int(self._subject())})
         return await self.sendcloud.create_return("my-shop", "access", new_return, self._hook)
 
     def _subject(self) -> str:

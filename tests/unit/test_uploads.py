@@ -10,7 +10,7 @@ from app.http.session_id import SessionId
 from app.redis.encryption import seal
 from app.returns import checks
 from app.uploads.handles import handle, opened
-from tests.support.samples import body, outgoing, portal_settings
+from tests.support.samples import body, order, shop_settings
 
 FILENAME = "1dca0000000000000000000000000000.webp"
 SESSION = SessionId.new()
@@ -91,17 +91,16 @@ def test_a_changed_handle(data: st.DataObject) -> None:
 )
 def test_photos_of_a_return(photos: list[dict[str, str]] | None, problems: list[tuple[str, str]]) -> None:
     """Each names a file of the session and one of the items that come back; all misfits are told at once."""
-    found = checks.problems(body(photos=photos), outgoing().data, portal_settings(), FILES)
+    found = checks.problems(body(photos=photos), order(), shop_settings(), FILES)
     assert [(problem.pointer, problem.code) for problem in found] == problems
 
 
 def test_photos_go_upstream() -> None:
-    """With the upstream's own file name, the item and the description, which may be empty; none at all is no list."""
+    """With the upstream's own file name, the item and the description, which may be empty."""
     photos = [PHOTO, PHOTO | {"description": "The hole"}]
-    data = outgoing().data
-    sent = checks.new_return(body(photos=photos), 1, data, None, FILES).model_dump(exclude_none=True)
-    assert sent["images"] == [
+    sent = checks.return_request(body(photos=photos), 1, order(), None, FILES)
+    assert [photo.model_dump() for photo in sent.photos] == [
         {"filename": FILENAME, "product_id": "shirt", "description": ""},
         {"filename": FILENAME, "product_id": "shirt", "description": "The hole"},
     ]
-    assert checks.new_return(body(photos=[]), 1, data, None).images is None
+    assert not checks.return_request(body(photos=[]), 1, order(), None).photos

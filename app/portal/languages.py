@@ -1,0 +1,24 @@
+"""Which of a shop's languages a reader gets."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+MAX_LANGUAGES = 20
+_ACCEPTED = re.compile(r"([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3})(?:\s*;\s*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?")
+
+
+def negotiate_language(wanted: Iterable[str], offered: Sequence[str]) -> str | None:
+    """The first wanted language that is offered, by tag or else by its first part; None is the shop's own choice."""
+    tags = {language.casefold(): language for language in reversed(offered)}
+    parts = {tag.split("-")[0]: language for tag, language in tags.items()}
+    for tag in map(str.casefold, wanted):
+        if tag in tags or tag.split("-")[0] in parts:
+            return tags.get(tag) or parts[tag.split("-")[0]]
+    return None
+
+
+def accepted_languages(header: str) -> list[str]:
+    """The tags of an Accept-Language header, best first; what is not a tag is left out."""
+    found = [match for part in header.split(",")[:MAX_LANGUAGES] if (match := _ACCEPTED.fullmatch(part.strip()))]
+    weighed = [(float(match[2] or 1), match[1]) for match in found]
+    return [tag for weight, tag in sorted(weighed, key=lambda each: -each[0]) if weight]

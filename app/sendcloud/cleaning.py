@@ -1,0 +1,70 @@
+"""What of the upstream's texts may be shown: bounded, without what would not be seen, and of URLs those of the web."""
+
+import re
+from decimal import ROUND_HALF_UP, Decimal
+from urllib.parse import quote
+
+TEXT_LENGTH = 500
+URL_LENGTH = 2000
+CENT = Decimal("0.01")
+MAX_AMOUNT = Decimal(10**12)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# Direction marks and blanks of no width. The joiners stay: words of Persian and many emoji are made with them.
+_INVISIBLE = re.compile(r"[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
+_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]*)?", re.IGNORECASE)
+_URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
+_TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
+# A comma before three digits may part thousands, so it is not read at all.
+_AMOUNT = re.compile(r"-?[0-9]{1,12}(?:,[0-9]{1,2}|(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?)")
+
+
+def text(value: str) -> str:
+    """The text on one line, without control and direction characters, cut to 500 characters; markup stays text."""
+    # Cut before it is searched: an upstream text may have any length.
+    visible = _INVISIBLE.sub("", _CONTROL.sub(" ", value[: 4 * TEXT_LENGTH]))
+    return visible.strip()[:TEXT_LENGTH]
+
+
+def web_url(value: str) -> str:
+    """The URL, encoded where it is not; `//host` counts as https. Raises `ValueError` unless it is http or https."""
+    plain = value[: URL_LENGTH + 1].strip(" ")
+    encoded = quote(f"https:{plain}" if plain.startswith("//") else plain, safe=_URL_CHARACTERS)
+    if len(plain) > URL_LENGTH or _CONTROL.search(plain) or _INVISIBLE.search(plain) or not _URL.fullmatch(encoded):
+        raise ValueError("no URL of the web")
+    return encoded
+
+
+def code(value: str) -> str:
+    """A code of the upstream's. Raises `ValueError` if it is none."""
+    return _matched(_CODE, value)
+
+
+def color(value: str) -> str:
+    """A `#rrggbb` colour. Raises `ValueError` if it is none."""
+    return _matched(_COLOR, value)
+
+
+def language_tag(value: str) -> str:
+    """A language tag. Raises `ValueError` if it is none."""
+    return _matched(_TAG, value)
+
+
+def amount(value: object) -> Decimal:
+    """An amount in cents, from a number or from text with a point or a comma. Raises `ValueError` if it is none."""
+    if isinstance(value, str):
+        number = Decimal(_matched(_AMOUNT, value.strip()).replace(",", "."))
+    elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        number = Decimal(str(value))
+    else:
+        raise ValueError("no number")  # noqa: TRY004  pydantic collects ValueErrors
+    if not abs(number) < MAX_AMOUNT:
+        raise ValueError("no amount of money")
+    return number.quantize(CENT, ROUND_HALF_UP)
+
+
+def _matched(pattern: re.Pattern[str], value: str) -> str:
+    if not pattern.fullmatch(value):
+        raise ValueError("another form")
+    return value

@@ -1,0 +1,291 @@
+"""From the upstream's answers to our own world, and back: the one place that knows both."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
+from types import MappingProxyType
+
+from pydantic import JsonValue, StrictBool, TypeAdapter
+
+from app import domain
+from app.domain import DeliveryOptionCode
+from app.errors import BadUpstream
+from app.sendcloud import schemas
+from app.sendcloud.answers import fitted, odd_object, read
+from app.sendcloud.tokens import customs_path, https_url, token_expiry, token_of
+
+_SETTINGS: TypeAdapter[schemas.PortalSettings] = TypeAdapter(schemas.PortalSettings)
+_OUTGOING: TypeAdapter[schemas.Outgoing] = TypeAdapter(schemas.Outgoing)
+_STORED: TypeAdapter[list[schemas.Upload]] = TypeAdapter(schemas.Elements[schemas.Upload])
+_ACCEPTED: TypeAdapter[schemas.ReturnAccepted] = TypeAdapter(schemas.ReturnAccepted)
+_ANNOUNCED: TypeAdapter[schemas.LabelAnnounced] = TypeAdapter(schemas.LabelAnnounced)
+_POINTS: TypeAdapter[list[schemas.ServicePoint]] = TypeAdapter(schemas.Elements[schemas.ServicePoint])
+_POINT: TypeAdapter[schemas.ServicePoint] = TypeAdapter(schemas.ServicePoint)
+_AVAILABILITY: TypeAdapter[bool] = TypeAdapter(StrictBool)
+_OPTIONS: Mapping[str, DeliveryOptionCode] = MappingProxyType(
+    {code: code for code in ("drop_off_point", "drop_off_labelless", "in_store", "pickup")}
+)
+_FIRST_MILE: Mapping[DeliveryOptionCode, str | None] = MappingProxyType(
+    {"drop_off_point": "dropoff", "drop_off_labelless": "dropoff", "pickup": "pickup", "in_store": None}
+)
+
+
+def settings(brand: str, body: bytes) -> domain.ShopSettings:
+    """The answer to E1. The brand is the one that was asked for."""
+    said = read(_SETTINGS, body)
+    portal = said.portal
+    return domain.ShopSettings(
+        brand=_brand(brand, portal),
+        helper_text=portal.layout.helper_text,
+        background_image=portal.layout.background_image,
+        languages=tuple(portal.languages),
+        reasons=tuple(domain.Reason(id=reason.id, description=reason.description) for reason in portal.reasons),
+        refund_options=tuple(
+            domain.RefundOption(code=option.code, label=option.label, message_required=option.require_message)
+            for option in portal.refund_options
+        ),
+        delivery_options=tuple(_OPTIONS[code] for code in portal.delivery_options if code in _OPTIONS),
+        return_fee=portal.return_fee,
+        stores=tuple(map(_store, said.return_locations)),
+    )
+
+
+def _brand(domain_name: str, portal: schemas.Portal) -> domain.Brand:
+    brand = portal.brand
+    return domain.Brand(
+        domain=domain_name,
+        name=brand.name or domain_name,
+        color=brand.color,
+        secondary_color=brand.secondary_color,
+        website=brand.website,
+        logo=brand.screen_logo.url,
+        support_url=portal.support_url,
+        return_policy_url=portal.return_policy_url,
+        support_email=brand.customization_settings.footer.support_email or None,
+        hide_powered_by=brand.hide_powered_by,
+    )
+
+
+def _store(location: schemas.ReturnLocation) -> domain.Store:
+    return domain.Store(
+        id=location.id,
+        name=location.company_name,
+        street=f"{location.address_1} {location.address_2}".strip(),
+        house_number=location.house_number,
+        postal_code=location.postal_code,
+        city=location.city,
+        country=location.country_name,
+    )
+
+
+def opened_order(body: bytes) -> domain.OpenedOrder:
+    """The answer to E2."""
+    said = read(_OUTGOING, body)
+    tokens = [said.access_token, *filter(None, [said.service_points_token])]
+    return domain.OpenedOrder(
+        order=_order(said.data),
+        access_token=said.access_token,
+        service_points_token=said.service_points_token or "",
+        expires_at=min((end for end in map(token_expiry, tokens) if end is not None), default=None),
+    )
+
+
+def _order(data: schemas.OutgoingData) -> domain.Order:
+    parcel = data.parcel
+    return domain.Order(
+        parcel_id=parcel.id,
+        number=parcel.order_number,
+        tracking_number=parcel.tracking_number,
+        carrier=parcel.carrier.code,
+        max_parcels=parcel.collo_count,
+        address=_address(parcel),
+        coordinates=parcel.to_coordinates and domain.Coordinates(**dict(parcel.to_coordinates)),
+        lines=tuple(map(_line, data.products)),
+        carriers=tuple(
+            domain.Carrier(code=carrier.code, name=carrier.name, logo=carrier.logo.full) for carrier in data.carriers
+        ),
+        service_point=data.service_point and _point(data.service_point),
+        labelless_service_point=data.labelless_service_point and _point(data.labelless_service_point),
+        store_distances={shop.id: shop.distance for shop in data.shop_distances},
+        national_carrier=_national_carrier(data),
+        shipping_method_ids=tuple(data.shipping_method_ids),
+    )
+
+
+def _address(parcel: schemas.Parcel) -> domain.Address:
+    divided = parcel.address_divided
+    return domain.Address(
+        name=parcel.name,
+        company_name=parcel.company_name,
+        street=divided.street or _without_number(parcel.address, parcel.house_number),
+        house_number=parcel.house_number or divided.house_number,
+        address_2=parcel.address_2,
+        postal_code=parcel.postal_code,
+        city=parcel.city,
+        state=parcel.to_state or None,
+        country=parcel.country.iso_2,
+        country_name=parcel.country.name,
+        email=parcel.email,
+        phone=parcel.telephone,
+    )
+
+
+def _without_number(address: str, house_number: str) -> str:
+    """The street of an address that ends with its number, which is sent apart."""
+    return re.sub(rf"(?<=\S)\s+{re.escape(house_number)}$", "", address) if house_number else address
+
+
+def _line(product: schemas.Product) -> domain.OrderLine:
+    incomplete = not product.id or product.quantity is None or product.returnable is None
+    why_not: domain.WhyNot | None = "not-returnable" if product.returnable is False else None
+    return domain.OrderLine(
+        id=product.id,
+        product_id=product.id,
+        name=product.name,
+        image_url=product.image_url,
+        price=product.price,
+        quantity=product.quantity or 0,
+        why_not=why_not or ("incomplete" if incomplete else None),
+    )
+
+
+def _national_carrier(data: schemas.OutgoingData) -> domain.NationalCarrier | None:
+    carrier = data.national_carrier
+    if carrier is None:
+        return None
+    return domain.NationalCarrier(
+        code=carrier.code,
+        name=carrier.name,
+        drop_off_finder=carrier.drop_off_finder,
+        contact=data.national_carrier_contact,
+    )
+
+
+def service_points(body: bytes) -> list[domain.ServicePoint]:
+    """The answer to S1."""
+    return [_point(point) for point in read(_POINTS, body)]
+
+
+def service_point(body: bytes) -> domain.ServicePoint:
+    """The answer to S2."""
+    return _point(read(_POINT, body))
+
+
+def available(body: bytes) -> bool:
+    """The answer to S3."""
+    return read(_AVAILABILITY, body)
+
+
+def _point(point: schemas.ServicePoint) -> domain.ServicePoint:
+    return domain.ServicePoint.model_validate(
+        point.model_dump(exclude={"formatted_opening_times"}) | {"opening_times": _opening_times(point)}
+    )
+
+
+def _opening_times(point: schemas.ServicePoint) -> Mapping[str, list[str]] | None:
+    week = point.formatted_opening_times
+    return None if week is None else {day: hours for day, hours in week.model_dump().items() if hours is not None}
+
+
+def uploaded(names: Sequence[str], body: bytes) -> list[str]:
+    """The answer to E3: file names in the order in which the fields were sent, whatever order it came in."""
+    stored = {upload.name: upload.filename for upload in read(_STORED, body)}
+    if not stored.keys() >= set(names):
+        raise BadUpstream("a file that was sent and not stored")
+    return [stored[name] for name in names]
+
+
+def accepted(panel_url: str, brand: str, body: bytes) -> domain.AcceptedReturn:
+    """The answer to E4. An integer `return` makes it an acceptance, whatever the other members are like."""
+    said = fitted(_ACCEPTED, odd_object(body))
+    try:
+        poller_token = token_of(said.poller_url, panel_url, brand, "polling")
+    except BadUpstream:
+        poller_token = None
+    return domain.AcceptedReturn(
+        return_id=said.return_id,
+        incoming_parcels=tuple(said.incoming_parcels),
+        poller_token=poller_token,
+        poller_is_foreign=poller_token is None and said.poller_url not in (None, ""),
+        payment_url=https_url(said.payment_url),
+    )
+
+
+def label(panel_url: str, brand: str, body: bytes) -> domain.LabelReady:
+    """The 200 answer to E5."""
+    said = read(_ANNOUNCED, body)
+    return domain.LabelReady(
+        download_token=token_of(said.download_url, panel_url, brand, "download"),
+        parcels=tuple(_labelled(said.parcels, said.tracking_numbers)),
+        customs_path=customs_path(said.customs_declaration_url, panel_url, brand),
+    )
+
+
+def _labelled(parcels: Sequence[int | None], numbers: Sequence[str | None]) -> Iterable[domain.LabelledParcel]:
+    """Each parcel that could be read with the number in its place."""
+    for parcel, number in zip_longest(parcels, numbers[: len(parcels)]):
+        if parcel is not None:
+            yield domain.LabelledParcel(id=parcel, tracking_number=number or None)
+
+
+def new_return(request: domain.ReturnRequest) -> schemas.NewReturn:
+    """The body of E4."""
+    first_mile = _FIRST_MILE[request.delivery_option]
+    point = request.service_point
+    return schemas.NewReturn(
+        reason=request.reason,
+        message=request.message,
+        outgoing_parcel=request.parcel_id,
+        refund=request.refund and _refund(request.refund),
+        delivery_option=request.delivery_option,
+        products=[_returned(each) for each in request.lines],
+        incoming_parcel=_incoming_parcel(request.sender, request.parcels),
+        service_point=None if point is None else schemas.ServicePointChoice(id=point),
+        selected_functionalities=schemas.SelectedFunctionalities(first_mile=first_mile) if first_mile else None,
+        selected_carrier_code=request.carrier,
+        pickup_date=request.pickup_date,
+        images=[schemas.Image(**dict(photo)) for photo in request.photos] or None,
+        customs_information=_customs(request.customs),
+    )
+
+
+def _refund(refund: domain.Refund) -> schemas.Refund:
+    return schemas.Refund(refund_type=schemas.RefundType(code=refund.code), message=refund.message)
+
+
+def _returned(returned: domain.ReturnedLine) -> schemas.ReturnedProduct:
+    line = returned.line
+    return schemas.ReturnedProduct(
+        product_id=line.product_id,
+        quantity=returned.quantity,
+        description=line.name,
+        value=None if line.price is None else float(line.price),
+        return_reason=returned.reason,
+        return_message=returned.comment,
+        hs_code=returned.hs_code,
+        origin_country=returned.origin_country,
+        weight=returned.weight,
+    )
+
+
+def _incoming_parcel(sender: domain.Address, collo_count: int) -> schemas.IncomingParcel:
+    return schemas.IncomingParcel(
+        from_name=sender.name,
+        from_company_name=sender.company_name,
+        from_address_1=sender.street,
+        from_address_2=sender.address_2,
+        from_house_number=sender.house_number,
+        from_city=sender.city,
+        from_postal_code=sender.postal_code,
+        from_country=sender.country,
+        from_country_state=sender.state,
+        from_email=sender.email,
+        from_telephone=sender.phone,
+        collo_count=collo_count,
+    )
+
+
+def _customs(stated: Mapping[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+    if not stated:
+        return None
+    return {("customs_invoice_nr" if name == "invoice_number" else name): value for name, value in stated.items()}

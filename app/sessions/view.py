@@ -1,0 +1,124 @@
+"""The first screen: what a shopper with a session may see of the order, personal data masked."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from app import models
+from app.domain import Address, Order, OrderLine, ShopSettings
+from app.portal.view import brand, money, reasons, refund_options, stores
+from app.returns.delivery import delivery_options
+from app.returns.store import ParcelReturns
+from app.service_points.view import service_point
+from app.sessions.store import Session
+
+
+def first_screen(session: Session, settings: ShopSettings, returned: ParcelReturns) -> models.SessionAnswer:
+    """Everything the first screen needs."""
+    order = session.order
+    left = items(order, returned.held)
+    return models.SessionAnswer(
+        expires_at=models.utc_datetime(session.expires_at),
+        brand=brand(settings.brand),
+        parcel=parcel(order),
+        ship_from=ship_from(order.address),
+        items=left,
+        options=options(settings, order),
+        drop_off=drop_off(order, returned.now),
+        returns=[found.public() for found in returned.returns],
+        actions=actions(order, left),
+    )
+
+
+def parcel(order: Order) -> models.Parcel:
+    """The parcel that went out."""
+    return models.Parcel(
+        order_number=order.number,
+        tracking_number=order.tracking_number,
+        carrier=order.carrier,
+        max_parcels=order.max_parcels,
+    )
+
+
+def ship_from(address: Address) -> models.ShipFrom:
+    """The address with all but city, postal code and country masked."""
+    return models.ShipFrom(
+        name=masked(address.name),
+        street=masked(f"{address.street} {address.house_number}"),
+        postal_code=address.postal_code,
+        city=address.city,
+        country=address.country,
+        email="@".join(masked(part) for part in address.email.split("@")),
+        phone=masked(address.phone),
+    )
+
+
+def masked(value: str) -> str:
+    """The first character of each word and dots, as many for every word."""
+    return " ".join(word[0] + "•••" for word in value.split())
+
+
+def items(order: Order, held: Mapping[str, int]) -> list[models.Item]:
+    """The lines of the order with the units that no return holds; `held` counts units by line.
+
+    A line may stand there more than once, then the first ones count as held.
+    """
+    still_held, found = Counter(held), []
+    for line in order.lines:
+        held_here = min(still_held[line.id], line.quantity)
+        still_held[line.id] -= held_here
+        found.append(_item(line, line.quantity - held_here))
+    return found
+
+
+def _item(line: OrderLine, left: int) -> models.Item:
+    """A line of which so many units are left."""
+    return models.Item(
+        id=line.id,
+        name=line.name,
+        image_url=line.image_url,
+        unit_price=money(line.price),
+        quantity=line.quantity,
+        returnable=line.returnable,
+        why_not=line.why_not,
+        remaining=left if line.returnable else 0,
+    )
+
+
+def options(settings: ShopSettings, order: Order) -> models.Options:
+    """What the shopper can choose from for this parcel."""
+    return models.Options(
+        reasons=reasons(settings.reasons),
+        refund_options=refund_options(settings.refund_options),
+        refund_required=bool(settings.refund_options),
+        delivery_options=delivery_options(settings, order),
+        stores=stores(settings, order.store_distances),
+        fee=money(settings.return_fee),
+        shipping_method_ids=list(order.shipping_method_ids),
+        national_carrier=order.national_carrier and models.NationalCarrier(**dict(order.national_carrier)),
+    )
+
+
+def drop_off(order: Order, now: float) -> models.DropOff:
+    """Where the parcel can be handed in nearby, as the lookup named it."""
+    return models.DropOff(
+        nearest=order.service_point and service_point(order.service_point, now),
+        nearest_labelless=order.labelless_service_point and service_point(order.labelless_service_point, now),
+        carriers=[models.Carrier(**dict(carrier)) for carrier in order.carriers],
+    )
+
+
+def actions(order: Order, left: list[models.Item]) -> list[models.Action]:
+    """What can be called from here, and why not."""
+    why_not = None
+    if order.parcel_id is None:
+        why_not = "not-returnable-online"
+    elif not any(item.remaining for item in left):
+        why_not = "nothing-left-to-return"
+    allowed = why_not is None
+    return [
+        models.Action(name="create_return", method="POST", href="/v1/returns", allowed=allowed, why_not=why_not),
+        models.Action(name="find_service_points", method="GET", href="/v1/service-points", allowed=True),
+        models.Action(name="upload_photos", method="POST", href="/v1/uploads", allowed=True),
+        models.Action(name="hand_off", method="POST", href="/v1/session/handoff", allowed=True),
+        models.Action(name="end_session", method="DELETE", href="/v1/session", allowed=True),
+    ]
