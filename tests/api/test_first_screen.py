@@ -79,6 +79,7 @@ async def test_the_screen_is_complete(bff: Bff) -> None:
             "national_carrier",
             "reasons",
             "refund_options",
+            "refund_required",
             "shipping_method_ids",
             "stores",
         ],

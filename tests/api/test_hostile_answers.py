@@ -266,9 +266,9 @@ async def test_a_session_ends_with_its_tokens(stage: Stage, name: str, token_sec
     assert seconds - 300 < left.total_seconds() <= seconds
 
 
-@pytest.mark.parametrize("seconds", [-1, -(10**9), -(10**10), 2**53])
+@pytest.mark.parametrize("seconds", [-1, -(10**9), -(10**10)])
 async def test_no_session_from_a_token_that_has_ended(stage: Stage, seconds: int) -> None:
-    """A token that has ended, or ends at no moment, makes no session."""
+    """A token that has ended makes no session."""
     stage.upstream.say(outgoing=scripted_upstream.outgoing() | {"access_token": ending(seconds)})
     assert told(await stage.look_up()) == (502, "bad-upstream")
     await stage.recover()

@@ -181,8 +181,8 @@ async def test_service_points_are_found(sendcloud: Sendcloud) -> None:
 
 async def test_an_order_from_overseas_has_a_customs_declaration(sendcloud: Sendcloud) -> None:
     """Its URL is accepted and can be opened."""
-    customs = {"customs_invoice_nr": "R-1", "export_type": "private"}
-    created = await create(sendcloud, "INTL-1", customs_information=customs)
+    customs = {"invoice_number": "R-1", "export_type": "private"}
+    created = await create(sendcloud, "INTL-1", customs=customs)
     *_, ready = await statuses(sendcloud, created, 3)
     assert isinstance(ready, LabelReady)
     assert ready.customs_path is not None

@@ -44,7 +44,9 @@ def test_every_magic_order_is_in_the_readme() -> None:
 
 def test_every_place_of_an_upstream_fact_exists() -> None:
     """What docs/upstream.md names in app/sendcloud is there."""
-    named = re.findall(r"`(protocol|answers|client|schemas|tokens)\.(\w+)`", Path("docs/upstream.md").read_text())
+    named = re.findall(
+        r"`(protocol|answers|client|schemas|tokens|translation)\.(\w+)`", Path("docs/upstream.md").read_text()
+    )
     missing = set()
     for module, name in named:
         code = Path(f"app/sendcloud/{module}.py").read_text()

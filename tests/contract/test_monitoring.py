@@ -24,7 +24,7 @@ RULES: list[dict[str, Any]] = [
 SUFFIXES = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
 SERIES = {metric.name + suffix: metric.name for metric in REGISTRY.collect() for suffix in SUFFIXES[metric.type]}
 """Names that can be asked for, each with its metric."""
-LABELS = {"route", "method", "status", "lane", "outcome", "limit", "reason", "le"}
+LABELS = {"route", "method", "status", "lane", "outcome", "limit", "reason", "member", "le"}
 TEMPLATES = {*api().openapi()["paths"], "/openapi.json", "/metrics", "/docs", "/docs/files", "unknown"}
 
 

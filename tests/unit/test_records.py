@@ -1,43 +1,32 @@
-"""Returns as they are stored, in a form that the release before reads too."""
+"""Returns that releases before this one stored."""
 
 import json
+from pathlib import Path
 
-import pytest
+from app.returns.records import SCHEMA, ReturnRecord
+from tests.support.samples import return_record, service_point
 
-from app.models import ReturnState
-from app.returns.records import ReturnRecord, VersionedReturn
-from tests.support import samples
-
-STATES_BEFORE = {
-    "creating",
-    "outcome_unknown",
-    "label_pending",
-    "awaiting_payment",
-    "label_ready",
-    "no_label_needed",
-    "failed",
-}
-"""What the release before reads; any other state makes a record unreadable for it."""
+SAMPLE = Path("tests/samples/return_of_schema_1.json").read_bytes()
 
 
-def answered(state: ReturnState) -> ReturnRecord:
-    """A return whose creation was answered in this state."""
-    record = samples.return_record(state=state, next_poll_at=9.0)
-    return record.model_copy(update={"first_answer": VersionedReturn(record, 1, 0).public()})
+def test_a_return_of_the_release_before() -> None:
+    """A return that the release before stored is read, and the texts of its drop-off point are cleaned."""
+    record = ReturnRecord.loaded(SAMPLE)
+    assert (record.state, record.poller_token, record.next_poll_at) == ("label_pending", "poll", 3.5)
+    assert record.drop_off
+    assert (record.drop_off.name, record.drop_off.kind) == ("Boekhandel <b>De Linde</b>", None)
+    assert record.drop_off.opening_times == {"0": ("10:00 - 18:00",)}
 
 
-@pytest.mark.parametrize("now", ReturnState)
-@pytest.mark.parametrize("first", ReturnState)
-def test_a_record_survives_the_store(first: ReturnState, now: ReturnState) -> None:
-    """What was stored is read as it was, the first answer and the next look included."""
-    record = answered(first).model_copy(update={"state": now})
-    assert ReturnRecord.loaded(record.dumped()) == record
+def test_a_return_that_the_release_before_wrote_back() -> None:
+    """The release before drops the schema number when it writes; nothing else of the return is lost by that."""
+    record = return_record(schema_number=SCHEMA, drop_off=service_point())
+    written_back = {name: value for name, value in json.loads(record.dumped()).items() if name != "schema_number"}
+    assert ReturnRecord.loaded(json.dumps(written_back).encode()) == record.model_copy(update={"schema_number": 1})
 
 
-@pytest.mark.parametrize("now", ReturnState)
-@pytest.mark.parametrize("first", ReturnState)
-def test_the_release_before_reads_every_record(first: ReturnState, now: ReturnState) -> None:
-    """It finds a state that it knows, and polls nothing in one that it does not."""
-    seen = json.loads(answered(first).model_copy(update={"state": now}).dumped())
-    assert {seen["state"], seen["first_answer"]["state"]} <= STATES_BEFORE
-    assert seen["state"] == now or (seen["state"], seen["next_poll_at"]) == ("label_pending", None)
+def test_a_drop_off_point_keeps_the_names_that_the_release_before_reads() -> None:
+    """The release before finds hours and kind of a drop-off point under the upstream's names."""
+    stored = json.loads(return_record(drop_off=service_point(general_shop_type="locker")).dumped())["drop_off"]
+    assert stored["formatted_opening_times"] == {"0": ["10:00 - 18:00"]}
+    assert stored["general_shop_type"] == "locker"
