@@ -1,5 +1,6 @@
 """Sessions: an opaque id outside, a sealed record in Redis, and the key to it nowhere but in the id."""
 
+import json
 from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 
@@ -12,10 +13,12 @@ from app.redis.derived_values import DerivedValues
 from app.redis.encryption import RecordUnreadable, seal, unseal
 from app.redis.single_flight import SingleFlight
 from app.redis.store import Store
-from app.sendcloud.stored import opened_order_of_schema_1
+from app.sendcloud.stored import opened_order_of_schema_1, outgoing_of_schema_1
 
 SCHEMA = 2
-"""What a session is written in. Releases before this one know schema 1 alone: to them it is no session of theirs."""
+"""What sessions are written in. The release before reads `outgoing` alone, which the next one need not write."""
+SEALED_FORM = 1
+"""What is authenticated with the content; releases agree on it."""
 OPENED_SESSIONS = 1024
 OPENED_BYTES = 8 * 1024 * 1024
 """How many stay parsed in memory, each with what it was parsed from, and how much of that; parsed it is tenfold."""
@@ -29,6 +32,7 @@ _RECORDS: Mapping[Kind, tuple[str, str]] = MappingProxyType({"rps": ("s", "sessi
 class Session(RedactedModel):
     """What a shopper proved a right to; written once and never changed."""
 
+    schema_number: int = SCHEMA
     brand: str
     scope: str
     """Names the parcel in Redis without telling which it is."""
@@ -72,7 +76,7 @@ class SessionStore:
         if ttl < SHORTEST_SECONDS:
             raise SessionExpired("over before it began")
         session_id = SessionId.new(kind)
-        sealed = seal(session_id.secret, session.model_dump_json().encode(), _context(session_id, SCHEMA))
+        sealed = seal(session_id.secret, _written(session), _context(session_id))
         await self._store.put(_name(session_id), sealed, ttl, durable=True)
         if kind == "rps":
             await self._end_oldest(session.scope, session_id, ttl)
@@ -137,13 +141,16 @@ class SessionStore:
         await self._store.delete(_name(session_id), durable=True)
 
 
+def _written(session: Session) -> bytes:
+    outgoing = outgoing_of_schema_1(session.order, session.access_token, session.service_points_token)
+    return json.dumps(session.model_dump(mode="json") | {"outgoing": outgoing}).encode()
+
+
 def _opened(session_id: SessionId, sealed: bytes) -> Session:
-    try:
-        return Session.model_validate_json(unseal(session_id.secret, sealed, _context(session_id, SCHEMA)))
-    except RecordUnreadable:
-        # Sessions live for an hour: once a release has been out for that long, nothing of the one before is left.
-        stored = unseal(session_id.secret, sealed, _context(session_id, 1))
-        return _SessionOfSchema1.model_validate_json(stored).translated()
+    record = json.loads(unseal(session_id.secret, sealed, _context(session_id)))
+    if record.get("schema_number") == SCHEMA:
+        return Session.model_validate(record)
+    return _SessionOfSchema1.model_validate(record).translated()
 
 
 def _name(session_id: SessionId) -> str:
@@ -151,6 +158,6 @@ def _name(session_id: SessionId) -> str:
     return f"{family}:{{{session_id.key}}}"
 
 
-def _context(session_id: SessionId, schema: int) -> str:
+def _context(session_id: SessionId) -> str:
     _, record = _RECORDS[session_id.kind]
-    return f"{record}|{session_id.key}|{schema}"
+    return f"{record}|{session_id.key}|{SEALED_FORM}"

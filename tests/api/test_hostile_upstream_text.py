@@ -25,7 +25,7 @@ BRANDS = [f"shop-{number}" for number in range(4000)]
 UNUSED = iter(BRANDS)
 MAX_TEXT = 2000
 MAX_ANSWER_BYTES = 2_000_000
-# Markup is text in JSON: "Hose <M" is a name, and pages escape (tests/system/test_page.py). Joiners make words and emoji.
+# Markup is text in JSON: "Hose <M" is a name, and pages escape (tests/system/test_page.py). Joiners are parts of words.
 UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>Shirt"
 BACKWARDS = "\u202egnp.exe\u2066\u200f"

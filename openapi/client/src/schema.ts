@@ -429,6 +429,7 @@ export interface components {
             unit_price: components["schemas"]["Money"] | null;
             quantity: number;
             returnable: boolean;
+            why_not?: string | null;
             remaining: number;
         };
         /** @description The document to print or to show; `href` only while it can be fetched. */
@@ -511,7 +512,7 @@ export interface components {
             items: components["schemas"]["NewReturnItem"][];
             reason?: number | null;
             message?: string | null;
-            refund: components["schemas"]["NewRefund"];
+            refund?: components["schemas"]["NewRefund"] | null;
             delivery: components["schemas"]["NewDelivery"];
             /** @default 1 */
             parcels?: number;
@@ -554,6 +555,7 @@ export interface components {
         Options: {
             reasons: components["schemas"]["Reason"][];
             refund_options: components["schemas"]["RefundOption"][];
+            refund_required: boolean;
             delivery_options: components["schemas"]["DeliveryOption"][];
             stores: components["schemas"]["Store"][];
             fee: components["schemas"]["Money"] | null;
