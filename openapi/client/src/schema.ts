@@ -454,7 +454,11 @@ export interface components {
             drop_off_finder: string | null;
             contact: string | null;
         };
-        /** @description Corrections of the address the parcel went to; what is not named stays. The country cannot change. */
+        /**
+         * @description Corrections of the address the parcel went to; what is not named stays. The country cannot change.
+         *
+         *     An empty text empties company, second line and phone.
+         */
         NewContact: {
             name?: string | null;
             company_name?: string | null;
@@ -1276,6 +1280,7 @@ export type ProblemCode =
   | "no-label"
   | "not-an-image"
   | "not-found"
+  | "not-returnable-now"
   | "not-returnable-online"
   | "origin-not-allowed"
   | "overloaded"
