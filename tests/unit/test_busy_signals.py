@@ -1,26 +1,39 @@
 """What a 429 silences."""
 
-from app.sendcloud.policy.busy_signals import REMEMBERED, SEVERAL, BusySignals
+from app.sendcloud.policy.busy_signals import REMEMBERED, SEVERAL_CALLS, BusySignals
 
 
 def test_what_was_told_to_wait_waits() -> None:
-    """A key waits until its time is up, whatever others were told."""
+    """A call waits until its time is up; other calls, and the same call of another brand, do not."""
     busy = BusySignals()
-    busy.note("a", 100.0, 60)
-    assert (busy.wait("a", 130.0), busy.wait("a", 160.0), busy.wait("b", 130.0)) == (30.0, 0.0, 0.0)
+    busy.note("shop", "a", 100.0, 60)
+    assert (busy.wait("shop", "a", 130.0), busy.wait("shop", "a", 160.0)) == (30.0, 0.0)
+    assert (busy.wait("shop", "b", 130.0), busy.wait("other", "a", 130.0)) == (0.0, 0.0)
 
 
-def test_several_at_the_same_time_are_about_everybody() -> None:
-    """The class is meant once several different keys wait at the same time, not before and not one after the other."""
+def test_several_calls_of_a_brand_are_about_the_brand() -> None:
+    """Once several different calls of a brand wait, all its calls do, until fewer are left; other brands go on."""
     busy = BusySignals()
-    assert [busy.note("a", 100.0, 60) for _ in range(SEVERAL)] == [False] * SEVERAL
-    assert [busy.note(key, 100.0, 60) for key in range(SEVERAL - 1)] == [False] * (SEVERAL - 2) + [True]
-    assert not busy.note("late", 161.0, 60)
+    for number in range(SEVERAL_CALLS):
+        assert busy.wait("shop", "new", 100.0) == 0
+        busy.note("shop", number, 100.0, 10 + number)
+    assert (busy.wait("shop", "new", 100.0), busy.wait("other", "new", 100.0)) == (10.0, 0.0)
+    assert busy.wait("shop", "new", 110.0) == 0
 
 
-def test_keys_are_bounded() -> None:
+def test_several_brands_are_about_the_class() -> None:
+    """One of several brands says nothing about the others, however often; two do, and so does the only one there is."""
+    busy = BusySignals()
+    for number in range(10):
+        busy.note("shop", number, 100.0, 60)
+    assert (busy.is_general(100.0, 1), busy.is_general(100.0, 2), busy.is_general(161.0, 1)) == (True, False, False)
+    busy.note("other", "a", 100.0, 60)
+    assert busy.is_general(100.0, 2)
+
+
+def test_signals_are_bounded() -> None:
     """The oldest signals are forgotten first."""
     busy = BusySignals()
     for number in range(REMEMBERED + 1):
-        busy.note(number, 100.0, 60)
-    assert (busy.wait(0, 100.0), busy.wait(1, 100.0)) == (0.0, 60.0)
+        busy.note(f"shop-{number}", "a", 100.0, 60)
+    assert (busy.wait("shop-0", "a", 100.0), busy.wait("shop-1", "a", 100.0)) == (0.0, 60.0)

@@ -28,6 +28,11 @@ class BrandBreakers:
         brands = min((breaker.state(now) for breaker in self._by_brand.values()), default=State.CLOSED)
         return max(self._whole.state(now), brands)
 
+    @property
+    def brands(self) -> int:
+        """How many brands have called."""
+        return len(self._by_brand)
+
     def open_brands(self, now: float) -> int:
         """How many brands are not served as usual."""
         return sum(breaker.state(now) is not State.CLOSED for breaker in self._by_brand.values())

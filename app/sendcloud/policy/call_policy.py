@@ -178,14 +178,15 @@ class CallPolicy:
         return await ask()
 
     async def _pause(self, request: Request[object], seconds: float) -> None:
-        """Leaves the upstream alone as long as a 429 asks: about this, and about everything once several were told."""
-        if self._busy.note(request.failure_key, _now(), seconds):
+        """Leaves the upstream alone as long as a 429 asks, on every replica where it is about the whole class."""
+        self._busy.note(request.brand, request.failure_key, _now(), seconds)
+        if self._busy.is_general(_now(), self._breakers.brands):
             await self._quota.pause(self.bulkhead.name, min(seconds, LONGEST_PAUSE))
 
     def _check(self, brand: str, request: Request[object] | None = None) -> None:
         wait = self._breakers.wait(brand, _now())
         if request and not wait:
-            wait = self._busy.wait(request.failure_key, _now())
+            wait = self._busy.wait(brand, request.failure_key, _now())
         if wait:
             self._observer.called(self.bulkhead.name, Outcome.NOT_TRIED, 0)
             raise UpstreamUnavailable(f"no {self.bulkhead.name} calls for a while", retry_after=math.ceil(wait))
