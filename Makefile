@@ -16,7 +16,7 @@ IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install quick lint run serve test test-system fuzz mutants soak bench check format openapi docs lock sbom audit clean
+.PHONY: help install quick lint run serve test test-system fuzz mutants soak bench lighthouse check format openapi docs lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ install: $(READY) ## make .venv with the locked dependencies
 
 quick: lint ## a minute: style, types, import contracts and the tests that decide most
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not system" tests/unit tests/contract/test_serving.py
+
+lighthouse: $(READY) ## Lighthouse on the reference page, phone and desktop; fails below 95. Needs npm and Chromium
+	cd bench/lighthouse && npm ci --silent --ignore-scripts
+	@$(BIN)/python -m bench.lighthouse
 
 lint: $(READY) ## style (a sentence for every test included), types, import contracts
 	$(BIN)/ruff check
@@ -115,4 +119,5 @@ audit: $(AUDIT)/.ready ## known vulnerabilities of what is shipped, extra includ
 
 clean: ## forget .venv and everything generated
 	rm -rf $(VENV) $(AUDIT) $(MUTANTS) mutants var openapi/client/node_modules openapi/client/dist bench/beside/node/node_modules \
+		bench/lighthouse/node_modules \
 		.coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import hashlib
 import secrets
 import socket
 import sys
@@ -16,30 +17,20 @@ from app.sandbox.brands import all_brands
 from app.sandbox.supervisor import Child, supervise
 
 LOCAL = "127.0.0.1"
+PARTNER_KEY = "sandbox-partner-key"
+"""Known to everybody and good for this stack alone, so that a partner's program needs no setting up."""
 
 
 def welcome(port: int, panel: int) -> str:
-    """What the developer reads when everything answers: where to look, and a whole journey for curl."""
-    bff, sandbox = f"http://localhost:{port}", f"http://{LOCAL}:{panel}/_sandbox"
+    """The last thing the developer reads before the first request: where everything is, and an order to start with."""
+    bff = f"http://localhost:{port}"
     return f"""
-The Return Portal BFF answers on {bff}, its API is described on {bff}/docs.
-Open {bff} for a return portal made with it, and have a look at its source: app/sandbox/page.
-The upstream behind it is the sandbox; {sandbox}/ledger shows every request that reached it,
-and an order of the prefix PAID is paid by: curl -X POST {sandbox}/paid/PAID-0001
-Ctrl-C stops everything.
+  Return portal   {bff}
+  API             {bff}/docs
+  Partner key     {PARTNER_KEY}   (X-Partner-Key)
+  Sandbox         http://{LOCAL}:{panel}/_sandbox/ledger   (every request that reached it)
 
-A whole return, from order number to label; paste it into another terminal:
-
-curl -s -c jar {bff}/v1/brands/demo/sessions -H 'Content-Type: application/json' \\
-     -d '{{"identifier": "LABEL-0001", "postal_code": "5611 AA"}}'
-
-curl -s -b jar -D head {bff}/v1/returns -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first-return-1' \\
-     -d '{{"items": [{{"id": "1234", "quantity": 1, "reason": 22}}], "refund": {{"type": "money"}},
-          "delivery": {{"option": "drop_off_point", "service_point": 20000001}}}}'
-
-curl -s -b jar -H 'Prefer: wait=55' -o label.pdf {bff}$(sed -n 's/^[Ll]ocation: *//p' head | tr -d '\\r')/label
-
-The same with fetch: docs/journey.md. Other order numbers play other stories: see README.md and docs/sandbox.md.
+Start with order LABEL-0001 and postal code 5611 AA; README.md lists the other orders. Ctrl-C stops everything.
 """
 
 
@@ -56,6 +47,7 @@ def stack(port: int, panel: int, directory: str) -> list[Child]:
         "BFF_HOST": LOCAL,
         "BFF_PORT": str(port),
         "BFF_DRAIN": "0",
+        "BFF_PARTNERS": f"sandbox:{hashlib.sha256(PARTNER_KEY.encode()).hexdigest()}",
     }
     upstream = ["-m", "app.sandbox.upstream", f"--port={panel}", f"--service-points-port={service_points}"]
     return [

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -55,7 +57,8 @@ def create_shop(settings: Settings) -> FastAPI:
             Mount("/page", _Files(directory=PAGE, html=True)),
             Route("/sandbox/checkout/{number:int}", checkout.show),
             Route("/sandbox/checkout/{number:int}", checkout.pay, methods=["POST"]),
-        ]
+        ],
+        middleware=[Middleware(GZipMiddleware)],
     )
     app = create_app(settings)
     app.add_middleware(_Beside, page=page)

@@ -1,7 +1,11 @@
 """The reference page in a real Chromium: the whole journey as a shopper goes it. Needs Debian's chromium."""
 
+import asyncio
+import http.server
 import re
+import shutil
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,8 +13,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 from pypdf import PdfReader
 
+from app.sandbox.shop import PAGE
 from tests.support.page import SIZES, everything_received, running_chromium, visiting
-from tests.support.processes import Bff, Valkey, fresh, running_bff
+from tests.support.processes import Bff, Valkey, free_port, fresh, running_bff
 from tests.support.sandbox import SandboxProcess, running_sandbox
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
@@ -94,6 +99,37 @@ async def test_review_and_confirmation_show_what_was_chosen(browser: Browser, ur
         await visit.headed("Your label is ready")
         for text in ("Wool socks (pair)", "52.45", "Voorbeeld Boekhandel"):
             await visit.says(text)
+
+
+@pytest_asyncio.fixture(name="elsewhere")
+async def bundle_of_a_shop(tmp_path: Path, store: Valkey, upstream: SandboxProcess) -> AsyncIterator[str]:
+    """The files of the page on an origin of their own, with the service on another one and without the sandbox."""
+    page, port = tmp_path / "returns", free_port()
+    shutil.copytree(PAGE, page, ignore=shutil.ignore_patterns("sandbox.js"))
+    origin = f"http://localhost:{port}"
+    async with running_bff(store.url, upstream, allowed_origins=origin, poll_interval=0.1) as bff:
+        config = (page / "config.js").read_text("utf-8")
+        config = config.replace('api: ""', f'api: "http://localhost:{bff.port}"').replace('"cookie",', '"bearer",')
+        (page / "config.js").write_text(config.replace("sandbox: true", "sandbox: false"), "utf-8")
+        server = http.server.ThreadingHTTPServer(
+            ("localhost", port), partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+        )
+        serving = asyncio.create_task(asyncio.to_thread(server.serve_forever))
+        yield f"{origin}/returns/"
+        server.shutdown()
+        await serving
+        server.server_close()
+
+
+async def test_static_bundle(browser: Browser, elsewhere: str) -> None:
+    """A shop serves the files from its own origin, in any folder; the service lists the origin and keeps no cookie."""
+    async with visiting(browser, elsewhere) as visit:
+        await visit.send(fresh("LABEL"))
+        await visit.headed("Your label is ready")
+        async with visit.page.expect_download():
+            await visit.click("Download label (PDF)")
+        await expect(visit.page.get_by_text("Sandbox")).to_have_count(0)
+        assert await visit.page.context.cookies() == []
 
 
 async def test_nothing_leaks(browser: Browser, url: str) -> None:

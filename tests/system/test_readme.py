@@ -30,7 +30,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def served(clone: Path) -> Iterator[subprocess.Popen[str]]:
-    """`make run`, up to the line that says what to paste."""
+    """`make run`, up to the last line of what it says once everything answers."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("BFF_", "COVERAGE", "VIRTUAL"))}
     process = subprocess.Popen(
         ["make", "run"],  # noqa: S607  make from the PATH
@@ -45,7 +45,7 @@ def served(clone: Path) -> Iterator[subprocess.Popen[str]]:
     printed = []
     for line in process.stdout:
         printed.append(line)
-        if "paste it into another terminal" in line:
+        if "Ctrl-C stops everything." in line:
             break
     else:
         pytest.fail("".join(printed))

@@ -39,10 +39,9 @@ def test_every_language_has_every_text(language: str) -> None:
 
 
 def test_every_language_can_be_chosen() -> None:
-    """The list of languages in the page names the files with their words."""
-    listed = re.search(r"LANGUAGES = \{(.*?)\}", (PAGE / "words.js").read_text("utf-8"))
-    assert listed
-    assert sorted(re.findall(r"(\w+):", listed[1])) == LANGUAGES
+    """The choice of languages in the page names the files with their words."""
+    chosen = re.findall(r'<option value="(\w+)"', (PAGE / "index.html").read_text("utf-8"))
+    assert sorted(chosen) == LANGUAGES
 
 
 def test_every_text_that_the_page_says_is_there() -> None:

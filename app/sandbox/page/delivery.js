@@ -50,7 +50,8 @@ function storeChoice({ words: { say, metres }, session, draft }) {
   return choice(say("store"), "store", session.options.stores.map((store) => ({
     value: store.id,
     content: [
-      h("strong", {}, store.name), store.distance !== null && h("span", { class: "away" }, metres(store.distance)),
+      h("span", { class: "top" }, h("strong", {}, store.name),
+        store.distance !== null && h("span", { class: "away" }, metres(store.distance))),
       h("span", { class: "hint" }, address(store)),
     ],
   })), draft.delivery.store, (id) => { draft.delivery.store = Number(id); });

@@ -66,9 +66,7 @@ function earlier({ words: { say, list }, session, draft, go }) {
 function itemCard(journey, item, reasons, count) {
   const { words: { say, money }, draft } = journey;
   const price = item.unit_price && h("span", { class: "price" }, money(item.unit_price));
-  const picture = item.image_url
-    ? h("img", { src: local(item.image_url), alt: "", width: 72, height: 72, loading: "lazy" })
-    : h("span", { class: "no-picture" });
+  const picture = pictureOf(item);
   if (!item.remaining) {
     return h("div", { class: "item off" }, picture,
       h("div", {}, h("strong", {}, item.name), h("span", { class: "badge" }, whyNot(item, say))), price);
@@ -90,6 +88,13 @@ function itemCard(journey, item, reasons, count) {
   const left = item.quantity > 1 && h("span", { class: "hint" }, say("left", { count: item.remaining, of: item.quantity }));
   return h("div", { class: "card", role: "group", "aria-label": item.name },
     h("label", { class: "item" }, box, picture, h("span", {}, h("strong", {}, item.name), left), price), details);
+}
+
+function pictureOf(item) {
+  const blank = h("span", { class: "no-picture" });
+  if (!item.image_url) return blank;
+  const image = h("img", { src: local(item.image_url), alt: "", width: 72, height: 72, onerror: () => image.replaceWith(blank) });
+  return image;
 }
 
 /** An item that came back already is told apart from one that the shop does not take. */

@@ -10,16 +10,17 @@ import { problemBox } from "./problems.js";
 import { reviewStep } from "./review.js";
 import { startStep } from "./start.js";
 import { dress } from "./theme.js";
-import { LANGUAGES, preferredLanguage, wordsOf } from "./words.js";
+import { preferredLanguage, wordsOf } from "./words.js";
 
 const STEPS = { start: startStep, items: itemsStep, delivery: deliveryStep, review: reviewStep, follow: followStep };
 const BEFORE = { delivery: "items", review: "delivery" };
 const DRAFT = "return-draft";
+const select = document.getElementById("language");
 const place = document.getElementById("step");
 
 /** What all steps share. `draft` outlives a reload of the tab; nothing in it opens anything. */
 const journey = {
-  words: await wordsOf(preferredLanguage()),
+  words: await wordsOf(preferredLanguage(select.options)),
   session: null,
   brand: null,
   draft: load(),
@@ -33,7 +34,7 @@ function load() {
 }
 
 function nothingChosen() {
-  return { items: {}, refund: {}, delivery: {}, key: null };
+  return { items: {}, refund: {}, delivery: {}, point: null, parcels: 1, customs: null, contact: null, key: null, sent: null };
 }
 
 function save() {
@@ -178,8 +179,6 @@ async function arrive(token, step) {
   await go(step in STEPS ? step : draft.returnId ? "follow" : "items", { replace: true });
 }
 
-const select = document.getElementById("language");
-fill(select, Object.entries(LANGUAGES).map(([code, name]) => h("option", { value: code, lang: code }, name)));
 select.value = journey.words.language;
 select.addEventListener("change", async () => {
   journey.words = await wordsOf(select.value);

@@ -83,8 +83,8 @@ function draw(journey, place, found, search, required) {
 function pointLine(journey, point, number) {
   const { words: { say, metres } } = journey;
   return [
-    h("strong", {}, `${number}. ${point.name}`),
-    point.distance !== null && h("span", { class: "away" }, metres(point.distance)),
+    h("span", { class: "top" }, h("strong", {}, `${number}. ${point.name}`),
+      point.distance !== null && h("span", { class: "away" }, metres(point.distance))),
     h("span", { class: "hint" }, address(point)),
     h("span", { class: point.open_now ? "open" : "hint" }, whenOpen(journey, point)),
   ];

@@ -20,16 +20,16 @@ export async function reviewStep(journey, place) {
     h("h1", {}, say("review")),
     checked.problems.length > 0 && h("div", { id: "problem" },
       h("div", { role: "alert" }, h("p", {}, say("problems.invalid-request")), fieldProblems(journey, checked.problems))),
-    h("div", { class: "card" },
-      part(say("steps.items"), "items", itemLines(journey, chosenItems(draft))),
-      refund && part(say("refundTitle"), "items", h("p", {}, refund.label, draft.refund.message && h("span", { class: "hint" }, draft.refund.message))),
-      part(say("steps.delivery"), "delivery", h("p", {}, deliveryLines(journey, draft.delivery, draft.delivery.service_point && draft.point))),
-      part(say("from"), null, h("p", {}, session.ship_from.name,
-        h("span", { class: "hint" }, `${session.ship_from.postal_code} ${session.ship_from.city}, ${session.ship_from.country}`))),
-      h("dl", { class: "totals" },
-        refundSum(journey) && [h("dt", {}, say("refundSum")), h("dd", {}, refundSum(journey))],
-        fee && [h("dt", {}, say("fee")), h("dd", {}, fee)])),
     form(say, send,
+      h("div", { class: "card" },
+        part(say("steps.items"), "items", itemLines(journey, chosenItems(draft))),
+        refund && part(say("refundTitle"), "items", h("p", {}, refund.label, draft.refund.message && h("span", { class: "hint" }, draft.refund.message))),
+        part(say("steps.delivery"), "delivery", h("p", {}, deliveryLines(journey, draft.delivery, draft.delivery.service_point && draft.point))),
+        part(say("from"), null, h("p", {}, session.ship_from.name,
+          h("span", { class: "hint" }, `${session.ship_from.postal_code} ${session.ship_from.city}, ${session.ship_from.country}`))),
+        h("dl", { class: "totals" },
+          refundSum(journey) && [h("dt", {}, say("refundSum")), h("dd", {}, refundSum(journey))],
+          fee && [h("dt", {}, say("fee")), h("dd", {}, fee)])),
       session.parcel.max_parcels > 1 && parcelsField(journey),
       missingFields(journey, checked.missing),
       h("div", { class: "actions" }, h("button", { disabled: !checked.valid }, say("send")))));
@@ -38,7 +38,7 @@ export async function reviewStep(journey, place) {
 function parcelsField({ words: { say }, session, draft }) {
   const numbers = Array.from({ length: session.parcel.max_parcels }, (_, at) => at + 1);
   const parcels = h("select", { onchange: () => { draft.parcels = Number(parcels.value); } },
-    numbers.map((number) => h("option", { value: number, selected: number === (draft.parcels ?? 1) }, number)));
+    numbers.map((number) => h("option", { value: number, selected: number === draft.parcels }, number)));
   return field(say("parcels"), parcels, say("parcelsHint"));
 }
 
@@ -68,7 +68,7 @@ function wanted({ items, refund, delivery, parcels, customs, contact }) {
       ({ id, quantity, reason, ...(comment && { comment }), ...declared })),
     ...(refund.type && { refund }),
     delivery,
-    parcels: parcels ?? 1,
+    parcels,
     photos: chosen.flatMap(({ id, photos }) => photos.map(({ file }) => ({ file, item: id }))),
     ...(customs && { customs }),
     ...(contact && { contact }),

@@ -1,10 +1,9 @@
 // The words of the page: one file per language, with {places} to fill in and one text for each plural form.
 
-export const LANGUAGES = { en: "English", nl: "Nederlands", de: "Deutsch" };
-
-/** The shopper's language, if the page speaks it. */
-export function preferredLanguage() {
-  return navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => tag in LANGUAGES) ?? "en";
+/** The shopper's language if it is one of these options, else the first one. */
+export function preferredLanguage(options) {
+  const spoken = [...options].map(({ value }) => value);
+  return navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => spoken.includes(tag)) ?? spoken[0];
 }
 
 /** Texts, amounts and times in one language. `say` answers undefined where there is no such text. */

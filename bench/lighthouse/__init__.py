@@ -1,0 +1,1 @@
+"""How fast, accessible and sound the reference page is, as Lighthouse sees it."""
