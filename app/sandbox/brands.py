@@ -31,6 +31,11 @@ class Brand:
         return list(self.settings["delivery_options"])
 
     @property
+    def returns_are_free(self) -> bool:
+        """Whether it charges no fee."""
+        return not float(self.settings["return_fee"])
+
+    @property
     def reason_ids(self) -> set[int]:
         """The return reasons it enabled."""
         return set(self.settings["reasons"])

@@ -85,10 +85,9 @@ class Ledger:
         return entry
 
     def make_return(self, order: Order, delivery_option: str, collo_count: int) -> Return:
-        """A new return with the next number."""
-        made = Return(
-            FIRST_RETURN + len(self.returns), order, delivery_option, collo_count, paid=not order.scenario.paid
-        )
+        """A new return with the next number; nothing has to be paid to a shop that charges nothing."""
+        paid = not order.scenario.paid or order.brand.returns_are_free
+        made = Return(FIRST_RETURN + len(self.returns), order, delivery_option, collo_count, paid=paid)
         self.returns[made.id] = made
         return made
 

@@ -93,7 +93,7 @@ class Scenario:
     overseas: bool = False
     """True: the customer lives outside the brand's customs territory."""
     paid: bool = False
-    """True: the return waits until `/_sandbox/paid/{order}` says it is paid."""
+    """True: where the shop charges a fee, the return waits until `/_sandbox/paid/{order}` says it is paid."""
     token_lifetime: float | None = None
     """Seconds; None means the sandbox's setting, infinity a token without `exp`."""
     delay: float = 0.0
@@ -128,7 +128,9 @@ SCENARIOS = {
     "STORE": Scenario("for returns in store: no label is made (every order polls 202 for ever then)"),
     "INTL": Scenario("the customer lives in the United Kingdom; customs information is required", overseas=True),
     "UNSHIPPED": Scenario("never shipped through the upstream: no parcel id, no collo count", shipped=False),
-    "PAID": Scenario("has to be paid first: polls 202 until `/_sandbox/paid/{order}`", paid=True),
+    "PAID": Scenario(
+        "has to be paid first if the shop charges a fee: polls 202 until `/_sandbox/paid/{order}`", paid=True
+    ),
     "FAIL": Scenario("the announcement fails: one 202, then 500 for ever", polls=(202, 500)),
     "FLAKY": Scenario("one 500 while polling, then 202, then the label", polls=(500, 202, 200)),
     "SLOW": Scenario("every answer about this order takes 1.5 seconds", delay=1.5, polls=READY),

@@ -213,6 +213,12 @@ async def test_paid_return_waits_for_the_payment(sandbox: SandboxProcess, panel:
     assert [(await panel.get(created["poller_url"])).status_code for _ in range(3)] == [202, 202, 200]
 
 
+async def test_a_shop_without_a_fee_asks_for_no_payment(panel: httpx.AsyncClient) -> None:
+    """The same order names no payment page where returns are free."""
+    created = await (await customer_of(panel, "PAID-0002", "guide")).create()
+    assert created.json()["payment_url"] is None
+
+
 async def test_one_return_is_paid_by_its_number(sandbox: SandboxProcess, panel: httpx.AsyncClient) -> None:
     """The checkout pays for one return and no other; a number of no return is 404."""
     first, second = [await (await customer_of(panel, f"PAID-{suffix}")).create() for suffix in ("N1", "N2")]

@@ -7,10 +7,11 @@ import shutil
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 from pypdf import PdfReader
 
 from app.sandbox.shop import PAGE
@@ -551,6 +552,64 @@ async def test_end(browser: Browser, url: str) -> None:
         await visit.headed("Return an order")
         assert await visit.page.context.cookies() == []
         assert "rtn_" not in await visit.page.evaluate("JSON.stringify(sessionStorage)")
+
+
+async def _answered_later(route: Route, **changes: Any) -> None:
+    """Lets the service answer, and changes the answer to one of a later version."""
+    answer = await route.fetch()
+    await route.fulfill(response=answer, json=await answer.json() | changes)
+
+
+async def test_a_shop_without_prices_and_refunds(browser: Browser, url: str) -> None:
+    """Where a price is not known there is no sum, and where no refund is offered there is no question about it."""
+
+    async def bare(route: Route) -> None:
+        screen = await (await route.fetch()).json()
+        items = [item | {"unit_price": None, "product_id": ""} for item in screen["items"]]
+        await _answered_later(route, items=items, options=screen["options"] | {"refund_required": False})
+
+    async with visiting(browser, url) as visit:
+        await visit.page.route("**/v1/session", bare)
+        await visit.look_up(fresh("LABEL"))
+        await visit.page.get_by_role("checkbox").first.check()
+        await visit.page.get_by_label("Reason").select_option(index=1)
+        await expect(visit.page.get_by_text("Value of your items")).to_have_count(0)
+        await expect(visit.page.get_by_role("group", name="How do you want to be refunded?")).to_have_count(0)
+        await visit.looked_at("bare")
+        await visit.click("Continue")
+        await visit.headed("How do you want to send it back?")
+
+
+@pytest.mark.parametrize(
+    ("state", "heading"),
+    [
+        ("weighed", "Your return is being processed"),
+        ("accepted", "Your return is registered"),
+        ("label_lost", "We could not get your label"),
+    ],
+)
+async def test_states_without_a_label(browser: Browser, url: str, state: str, heading: str) -> None:
+    """A state that the page does not know is work under way; the others say who helps."""
+    async with visiting(browser, url) as visit:
+        await visit.page.route("**/v1/returns/rtn_*", partial(_answered_later, state=state), times=1)
+        await visit.send(fresh("PAID"))
+        await visit.headed(heading)
+        await expect(visit.page.get_by_role("progressbar")).to_have_count(1 if state == "weighed" else 0)
+        await visit.looked_at(state)
+
+
+async def test_an_order_that_cannot_be_returned_now(browser: Browser, url: str) -> None:
+    """A refused lookup leads to the shop's own return portal."""
+
+    async def refuse(route: Route) -> None:
+        problem = {"code": "not-returnable-now", "title": "", "retryable": False, "errors": []}
+        await route.fulfill(status=409, headers={"Location": "https://demo.example/rp/"}, json=problem)
+
+    async with visiting(browser, url) as visit:
+        await visit.page.route("**/v1/brands/demo/sessions", refuse)
+        await visit.look_up(fresh("LABEL"))
+        portal = visit.page.get_by_role("link", name="Go to the shop's return portal")
+        await expect(portal).to_have_attribute("href", "https://demo.example/rp/")
 
 
 @pytest.mark.parametrize("size", SIZES)
