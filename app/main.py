@@ -192,7 +192,7 @@ async def running_services(settings: Settings, load: Load) -> AsyncIterator[Serv
 
 
 def _parts(settings: Settings, store: Store, keyring: Keyring, guarded: Mapping[Call, CallPolicy]) -> Parts:
-    sendcloud = connect(settings.upstream_url, settings.service_points_url, guarded)
+    sendcloud = connect(settings.upstream_url, settings.service_points_url, guarded, settings.upstream_public_url)
     kept = Returns(store, keyring, settings.return_ttl, settings.claim_ttl, settings.create_lease)
     silence = settings.poll_deadline + MARGIN_SECONDS
     schedule = Schedule(settings.poll_interval, silence, settings.label_budget, settings.return_ttl)

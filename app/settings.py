@@ -154,6 +154,8 @@ class Settings(BaseSettings):
     secret_key: Annotated[Secret[tuple[bytes, ...]], NoDecode, BeforeValidator(_keys)]
     """The first key seals, all open, the last one names parcels in Redis (docs/adr/0001)."""
     upstream_url: UpstreamUrl = "https://panel.sendcloud.sc/api/v2"
+    upstream_public_url: Annotated[str, AfterValidator(_optional_url)] = ""
+    """The base by which the upstream names its own URLs, where that is another than `upstream_url`."""
     service_points_url: UpstreamUrl = "https://servicepoints.sendcloud.sc/api/v2"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000

@@ -50,10 +50,10 @@ class Sendcloud:
     """The Return Portal and Service Points APIs. Methods raise `UpstreamError` and, where they say so, `NotFound`.
 
     `reads` carries all GETs. `creates` carries the POSTs and must never reuse a connection.
-    `guards` has the one of each call.
+    `guards` has the one of each call. The upstream may name its URLs by `public_url` instead of `panel_url`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  three addresses, two ways to send, and what guards each call
         self,
         panel_url: str,
         service_points_url: str,
@@ -61,8 +61,10 @@ class Sendcloud:
         reads: Transport,
         creates: Transport,
         guards: Mapping[Call, CallPolicy],
+        public_url: str = "",
     ) -> None:
         self._panel_url = panel_url.rstrip("/")
+        self._public_url = public_url
         self._service_points_url = service_points_url.rstrip("/")
         self._reads = reads
         self._creates = creates
@@ -83,7 +85,7 @@ class Sendcloud:
 
     async def poll_label(self, brand: str, token: str) -> LabelStatus:
         """How far the label is (E5)."""
-        return await self._get(protocol.polling(self._panel_url, brand, token))
+        return await self._get(protocol.polling(self._panel_url, brand, token, self._public_url))
 
     async def service_points(self, brand: str, token: str, query: ServicePointQuery) -> list[ServicePoint]:
         """The service points around a place (S1)."""
@@ -128,7 +130,7 @@ class Sendcloud:
         Raises `ReturnOutcomeUnknown` wherever the return may exist. Any other error, one of `before_first_byte`
         included, proves that it does not.
         """
-        creation = protocol.incoming(self._panel_url, brand, access_token, request)
+        creation = protocol.incoming(self._panel_url, brand, access_token, request, self._public_url)
         guard = self._guards[creation.call]
         witness = SendTracker(before_first_byte)
         async with guard.slot(brand) as deadline, guard.attempt(creation, deadline) as attempt:
@@ -194,7 +196,9 @@ def _created(request: Request[AcceptedReturn], witness: SendTracker, answer: Ans
         raise ReturnOutcomeUnknown("no usable answer to a creation that was sent") from error
 
 
-def connect(panel_url: str, service_points_url: str, guards: Mapping[Call, CallPolicy]) -> Sendcloud:
+def connect(
+    panel_url: str, service_points_url: str, guards: Mapping[Call, CallPolicy], public_url: str = ""
+) -> Sendcloud:
     """A client on real connections."""
     tls = httpx.create_ssl_context(trust_env=False)
     return Sendcloud(
@@ -203,4 +207,5 @@ def connect(panel_url: str, service_points_url: str, guards: Mapping[Call, CallP
         reads=AiohttpTransport(tls),
         creates=HttpxTransport(httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES)),
         guards=guards,
+        public_url=public_url,
     )

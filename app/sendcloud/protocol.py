@@ -170,7 +170,9 @@ async def _form(parts: Sequence[tuple[bytes, Picture]], end: bytes) -> AsyncIter
     yield end
 
 
-def incoming(panel_url: str, brand: str, access_token: str, request: ReturnRequest) -> Request[AcceptedReturn]:
+def incoming(
+    panel_url: str, brand: str, access_token: str, request: ReturnRequest, public_url: str = ""
+) -> Request[AcceptedReturn]:
     """E4, the one call that must not be repeated. The status is inferred to be 200, so any 2xx is an answer."""
     return Request(
         Call.INCOMING,
@@ -178,13 +180,13 @@ def incoming(panel_url: str, brand: str, access_token: str, request: ReturnReque
         f"{portal_url(panel_url, brand)}/incoming",
         _HEADERS | {"Authorization": f"Bearer {access_token}", "Content-Type": "application/json"},
         translation.new_return(request).model_dump_json(exclude_none=True).encode(),
-        dict.fromkeys(range(200, 300), partial(translation.accepted, panel_url, brand)),
+        dict.fromkeys(range(200, 300), partial(translation.accepted, panel_url, public_url, brand)),
         brand=brand,
         failure_key=str(request.parcel_id),
     )
 
 
-def polling(panel_url: str, brand: str, token: str) -> Request[LabelStatus]:
+def polling(panel_url: str, brand: str, token: str, public_url: str = "") -> Request[LabelStatus]:
     """E5. 500 is an answer here: the announcement failed (documented)."""
     return Request(
         Call.POLLING,
@@ -192,7 +194,7 @@ def polling(panel_url: str, brand: str, token: str) -> Request[LabelStatus]:
         f"{portal_url(panel_url, brand)}/label/polling?{urlencode({'token': token})}",
         _HEADERS,
         answers={
-            200: partial(translation.label, panel_url, brand),
+            200: partial(translation.label, panel_url, public_url, brand),
             202: lambda _: LabelPending(),
             500: lambda _: LabelFailed(),
         },

@@ -195,11 +195,11 @@ def uploaded(names: Sequence[str], body: bytes) -> list[str]:
     return [stored[name] for name in names]
 
 
-def accepted(panel_url: str, brand: str, body: bytes) -> domain.AcceptedReturn:
+def accepted(panel_url: str, public_url: str, brand: str, body: bytes) -> domain.AcceptedReturn:
     """The answer to E4. An integer `return` makes it an acceptance, whatever the other members are like."""
     said = fitted(_ACCEPTED, odd_object(body))
     try:
-        poller_token = token_of(said.poller_url, panel_url, brand, "polling")
+        poller_token = token_of(_at(panel_url, public_url, said.poller_url), panel_url, brand, "polling")
     except BadUpstream:
         poller_token = None
     return domain.AcceptedReturn(
@@ -211,14 +211,21 @@ def accepted(panel_url: str, brand: str, body: bytes) -> domain.AcceptedReturn:
     )
 
 
-def label(panel_url: str, brand: str, body: bytes) -> domain.LabelReady:
+def label(panel_url: str, public_url: str, brand: str, body: bytes) -> domain.LabelReady:
     """The 200 answer to E5."""
     said = read(_ANNOUNCED, body)
     return domain.LabelReady(
-        download_token=token_of(said.download_url, panel_url, brand, "download"),
+        download_token=token_of(_at(panel_url, public_url, said.download_url), panel_url, brand, "download"),
         parcels=tuple(_labelled(said.parcels, said.tracking_numbers)),
-        customs_path=customs_path(said.customs_declaration_url, panel_url, brand),
+        customs_path=customs_path(_at(panel_url, public_url, said.customs_declaration_url), panel_url, brand),
     )
+
+
+def _at(panel_url: str, public_url: str, url: object) -> object:
+    """The URL as it reads at the panel, if the upstream named it by its public base; else as it is."""
+    if not public_url or not isinstance(url, str) or not url.startswith(f"{public_url}/"):
+        return url
+    return panel_url + url.removeprefix(public_url)
 
 
 def _labelled(parcels: Sequence[int | None], numbers: Sequence[str | None]) -> Iterable[domain.LabelledParcel]:

@@ -45,7 +45,7 @@ async def test_a_handoff_outlives_a_failure_of_the_upstream(stage: Stage) -> Non
     someone = await shopper(stage.bff.http, fresh("LABEL"))
     token = (await someone.http.post("/v1/session/handoff", json={}, headers=someone.headers)).json()["token"]
     wanted = {"token": token, "token_delivery": "body"}
-    await _forget(stage.store, "c:{portal*")
+    await _forget(stage.store, "c:{settings*")
     await stage.upstream.fault("down")
     failed = await stage.bff.http.post("/v1/handoffs", json=wanted)
     assert failed.status_code in {502, 503}

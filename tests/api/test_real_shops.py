@@ -1,0 +1,277 @@
+"""What real shops, orders and carriers send: the order opens, and what is known goes on."""
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+import pytest_asyncio
+
+from tests.support import samples, scripted_upstream
+from tests.support.processes import Valkey, running_bff
+from tests.support.sandbox import SandboxProcess
+from tests.support.scripted_upstream import ScriptedUpstream, token
+from tests.support.shopper import Shopper, told
+
+BRANDS = [f"shop-{number}" for number in range(100)]
+"""Settings are kept by brand, so each case takes one of its own."""
+PUBLIC = "https://panel.public.example/api/v2"
+SHIRT = {"items": [{"id": "shirt", "quantity": 1, "reason": 11}], "delivery": {"option": "pickup"}}
+
+
+@dataclass
+class Stage:
+    """A service whose upstream is scripted and names its URLs by another host, too."""
+
+    http: httpx.AsyncClient
+    upstream: ScriptedUpstream
+    brands: Iterator[str] = field(default_factory=lambda: iter(BRANDS))
+    parcels: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    async def look_up(self, **said: object) -> httpx.Response:
+        """A lookup at a fresh brand after the upstream was told what to say; all else is as usual."""
+        order = scripted_upstream.outgoing({"id": next(self.parcels)})
+        self.upstream.say(return_portal=scripted_upstream.settings(), outgoing=order)
+        self.upstream.say(incoming=scripted_upstream.created(), polling=scripted_upstream.label())
+        self.upstream.say(**said)
+        wanted = {"identifier": "A-1001", "postal_code": "5611 AA", "token_delivery": "body"}
+        return await self.http.post(f"/v1/brands/{next(self.brands)}/sessions", json=wanted)
+
+    async def shopper(self, parcel: dict[str, object] | None = None, **said: object) -> Shopper:
+        """A shopper whose lookup opened an order of its own."""
+        lines = {"products": said.pop("products")} if "products" in said else {}
+        order = scripted_upstream.outgoing({"id": next(self.parcels)} | (parcel or {}), **lines)
+        response = await self.look_up(**{"outgoing": order} | said)
+        assert response.status_code == 201, response.text
+        screen = response.json()
+        return Shopper(self.http, screen, {"Authorization": f"Bearer {screen['session_token']}"})
+
+
+@pytest_asyncio.fixture(scope="module", name="stage")
+async def _stage(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Stage]:
+    async with scripted_upstream.scripted_upstream() as upstream:
+        urls = {"upstream_url": upstream.url, "service_points_url": upstream.url, "upstream_public_url": PUBLIC}
+        async with running_bff(store.url, sandbox, brands=",".join(BRANDS), poll_interval=0.05, **urls) as bff:
+            yield Stage(bff.http, upstream)
+
+
+async def preview(someone: Shopper, body: dict[str, Any]) -> dict[str, Any]:
+    """What the preview says."""
+    response = await someone.http.post("/v1/returns/preview", json=body, headers=someone.headers)
+    said: dict[str, Any] = response.json()
+    return said
+
+
+@pytest.mark.parametrize(
+    ("price", "amount"),
+    [
+        (24.793388429752067, "24.79"),
+        ("24.793388429752067", "24.79"),
+        (0.30000000000000004, "0.30"),
+        ("29,95", "29.95"),
+        ("", None),
+        (None, None),
+        ({}, None),
+    ],
+)
+async def test_only_what_is_needed_may_fail_a_price(stage: Stage, price: object, amount: str | None) -> None:
+    """An odd price is rounded to cents or not known, and its line can be returned all the same."""
+    someone = await stage.shopper(products=[samples.product(price=price), samples.product(id="hat")])
+    odd, good = someone.screen["items"]
+    assert odd["unit_price"] == (amount and {"amount": amount, "currency": None})
+    assert (odd["remaining"], odd["why_not"], good["remaining"]) == (2, None, 2)
+    assert (await someone.create(someone.body("pickup"))).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"id": None},
+        {"id": []},
+        {"returnable": None},
+        {"returnable": "perhaps"},
+        {"quantity": 1.5},
+        {"quantity": 0},
+        {"quantity": None},
+        {"quantity": 10**30},
+    ],
+)
+async def test_only_what_is_needed_may_fail_a_line(stage: Stage, odd: dict[str, object]) -> None:
+    """A line that misses what a return needs is shown with what is known, and why it cannot be returned."""
+    someone = await stage.shopper(products=[samples.product(name="Odd", **odd), samples.product(id="hat")])
+    first, good = someone.screen["items"]
+    assert (first["name"], first["returnable"], first["remaining"]) == ("Odd", False, 0)
+    assert (first["why_not"], good["why_not"], good["remaining"]) == ("incomplete", None, 2)
+    await stage.look_up()
+
+
+@pytest.mark.parametrize("element", [None, 7, "x", []])
+async def test_an_unreadable_line_costs_itself(stage: Stage, element: object) -> None:
+    """Of a list of lines an element that is no line is left out, and the others are shown."""
+    someone = await stage.shopper(products=[element, samples.product()])
+    assert [item["id"] for item in someone.screen["items"]] == ["shirt"]
+
+
+@pytest.mark.parametrize(
+    "portal",
+    [
+        {"enable_paid_returns": None, "enable_refunds": None, "return_fee": None},
+        {"brand": {"hide_powered_by": None, "website": ""}},
+        {"brand": {"name": None, "id": None, "domain": None}},
+        {"brand": None},
+        {"layout": [], "reasons": [{"id": 11}, {"id": None}, 7]},
+    ],
+)
+async def test_only_what_is_needed_may_fail_settings(stage: Stage, portal: dict[str, object]) -> None:
+    """Settings with members that are null or absent are those of the brand of the path."""
+    said = samples.portal_settings()
+    said["portal"] |= portal
+    response = await stage.look_up(return_portal=said)
+    assert response.status_code == 201, response.text
+    brand = response.json()["brand"]
+    assert brand["domain"].startswith("shop-")
+    assert brand["name"] in {"My Shop", brand["domain"]}
+    assert brand["website"] is None
+    assert brand["hide_powered_by"] is False
+
+
+async def test_a_shop_without_refunds_takes_returns(stage: Stage) -> None:
+    """Where no refund is offered none has to be named, and the upstream is told of none."""
+    settings = samples.portal_settings(enable_refunds=False, refund_options=None)
+    someone = await stage.shopper(return_portal=settings)
+    assert someone.screen["options"]["refund_required"] is False
+    assert (await preview(someone, SHIRT))["valid"]
+    assert (await someone.create(SHIRT)).status_code == 202
+    assert "refund" not in json.loads(stage.upstream.requests_for("incoming")[-1].body)
+
+
+async def test_a_shop_with_refunds_asks_for_one(stage: Stage) -> None:
+    """Where refunds are offered one has to be named, and the first screen says so."""
+    someone = await stage.shopper()
+    assert someone.screen["options"]["refund_required"] is True
+    assert (await preview(someone, SHIRT))["missing"] == ["#/refund"]
+    assert told(await someone.create(SHIRT)) == (422, "invalid-request")
+
+
+@pytest.mark.parametrize(
+    "access", [jwt.encode({"exp": 4e9 + 0.5}, "0" * 32), jwt.encode({"exp": "soon"}, "0" * 32), "opaque-token", "a.b.c"]
+)
+async def test_an_unreadable_end_of_a_token_is_no_reason_to_refuse(stage: Stage, access: str) -> None:
+    """A token whose end is a decimal, a text or not to be read opens the order like any other."""
+    response = await stage.look_up(outgoing=scripted_upstream.outgoing() | {"access_token": access})
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("unknown", "member"),
+    [("email", "email"), ("name", "name"), ("postal_code", "postal_code"), ("city", "city")],
+)
+async def test_a_sender_whom_the_upstream_cannot_write_to_is_asked(stage: Stage, unknown: str, member: str) -> None:
+    """Preview and creation name the members of the sender that the order lacks, and a correction fills them in."""
+    someone = await stage.shopper({unknown: None})
+    body = someone.body("pickup")
+    said = await preview(someone, body)
+    assert (said["valid"], said["missing"]) == (False, [f"#/contact/{member}"])
+    refused = await someone.create(body)
+    assert told(refused) == (422, "invalid-request")
+    assert [error["pointer"] for error in refused.json()["errors"]] == [f"#/contact/{member}"]
+    contact = {member: "sam@example.com" if member == "email" else "3511 AA"}
+    assert (await someone.create(body | {"contact": contact})).status_code == 202
+
+
+async def test_a_missing_telephone_is_a_hint(stage: Stage) -> None:
+    """A return without a telephone is valid and created, and the preview points at what may be asked for."""
+    someone = await stage.shopper({"telephone": None})
+    said = await preview(someone, someone.body("pickup"))
+    assert (said["valid"], said["missing"]) == (True, ["#/contact/phone"])
+    assert (await someone.create(someone.body("pickup"))).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Hose <M, blau", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\U0001f468\u200d\U0001f469\u200d\U0001f467"],
+    ids=ascii,
+)
+async def test_names_are_whole(stage: Stage, name: str) -> None:
+    """A name keeps what looks like markup and the joiners of its script, on the screen and in the return."""
+    someone = await stage.shopper(products=[samples.product(name=name)])
+    created = await someone.create(someone.body("pickup"))
+    assert [someone.screen["items"][0]["name"], created.json()["items"][0]["name"]] == [name, name]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("//cdn.example/shirt.png", "https://cdn.example/shirt.png"),
+        ("https://cdn.example/blue shirt é.png", "https://cdn.example/blue%20shirt%20%C3%A9.png"),
+    ],
+)
+async def test_pictures_are_shown(stage: Stage, url: str, shown: str) -> None:
+    """A picture's address without a scheme is one of https, and one that is not encoded is encoded."""
+    someone = await stage.shopper(products=[samples.product(image_url=url)])
+    assert someone.screen["items"][0]["image_url"] == shown
+
+
+@pytest.mark.parametrize("numbers", [None, [], [None], ["3S2", None, {}], {}])
+async def test_a_label_without_tracking_numbers_is_ready(stage: Stage, numbers: object) -> None:
+    """A label that can be downloaded is ready, whatever its tracking numbers are like."""
+    someone = await stage.shopper(polling=scripted_upstream.label(tracking_numbers=numbers))
+    location = (await someone.create(someone.body("pickup"))).headers["location"]
+    settled = await someone.settled(location)
+    known = numbers[0] if isinstance(numbers, list) and numbers else None
+    assert (settled["state"], settled["parcels"]) == ("label_ready", [{"id": 2, "tracking_number": known}])
+
+
+@pytest.mark.parametrize("parcels", [None, {}, ["x"]])
+async def test_a_label_without_parcels_keeps_those_of_the_creation(stage: Stage, parcels: object) -> None:
+    """Where the label names no parcels, those that the creation named stay."""
+    someone = await stage.shopper(polling=scripted_upstream.label(parcels=parcels))
+    location = (await someone.create(someone.body("pickup"))).headers["location"]
+    settled = await someone.settled(location)
+    assert (settled["state"], [parcel["id"] for parcel in settled["parcels"]]) == ("label_ready", [2])
+
+
+async def test_urls_may_be_named_by_the_public_base(stage: Stage) -> None:
+    """An upstream behind another host is polled and read here, though it names its URLs by its public base."""
+    incoming = scripted_upstream.created(poller_url=_public("polling"))
+    someone = await stage.shopper(incoming=incoming, polling=scripted_upstream.label(download_url=_public("download")))
+    brand = someone.screen["brand"]["domain"]
+    for call, said in (("incoming", incoming), ("polling", scripted_upstream.label(download_url=_public("download")))):
+        stage.upstream.say(**{call: json.loads(json.dumps(said).replace("BRAND", brand))})
+    location = (await someone.create(someone.body("pickup"))).headers["location"]
+    assert (await someone.settled(location))["state"] == "label_ready"
+    assert (await someone.get(f"{location}/label")).status_code == 200
+
+
+def _public(kind: str) -> str:
+    return f"{PUBLIC}/brand/BRAND/return-portal/label/{kind}?token={token(kind)}"
+
+
+async def test_without_a_token_for_service_points_the_session_lives(stage: Stage) -> None:
+    """A lookup without a token for service points opens the order; only questions about points fail, as upstream's."""
+    order = scripted_upstream.outgoing({"id": next(stage.parcels)}) | {"service_points_token": None}
+    someone = await stage.shopper(outgoing=order)
+    assert told(await someone.get("/v1/service-points")) == (502, "bad-upstream")
+    assert (await someone.get("/v1/session")).status_code == 200
+
+
+async def test_orders_without_a_number_share_nothing(stage: Stage) -> None:
+    """Two orders that the upstream names by nothing are two parcels here: neither uses up what the other may do."""
+    unnamed = {"id": None, "order_number": None, "tracking_number": None}
+    screens = []
+    for identifier in ("A-1", "A-2"):
+        stage.upstream.say(return_portal=scripted_upstream.settings(), outgoing=scripted_upstream.outgoing(unnamed))
+        wanted = {"identifier": identifier, "postal_code": "5611 AA", "token_delivery": "body"}
+        screens.append((await stage.http.post("/v1/brands/shop-99/sessions", json=wanted)).json())
+    handoffs = [
+        await stage.http.post(
+            "/v1/session/handoff", json={}, headers={"Authorization": f"Bearer {each['session_token']}"}
+        )
+        for each in screens
+        for _ in range(10)
+    ]
+    assert {each.status_code for each in handoffs} == {201}
