@@ -453,6 +453,25 @@ async def test_handoff(browser: Browser, url: str) -> None:
             await third.headed("Return an order")
 
 
+async def test_a_link_asks_before_it_takes_the_place_of_a_session(browser: Browser, url: str) -> None:
+    """A link that is opened where a return is under way is not redeemed before the shopper agrees."""
+    async with visiting(browser, url) as first, visiting(browser, url) as second:
+        await first.send(fresh("LABEL"))
+        await first.headed("Your label is ready")
+        await first.click("Continue on your phone")
+        link = await first.page.locator("#handoff").get_attribute("href")
+        assert link
+        await second.look_up(fresh("ITEMS"))
+        await second.headed("What do you want to return?")
+        for answer, heading in [("Stay here", "What do you want to return?"), ("Open the link", "Your label is ready")]:
+            await second.page.goto("about:blank")
+            await second.page.goto(link)
+            await second.says("The link opens another return")
+            await second.looked_at("link")
+            await second.click(answer)
+            await second.headed(heading)
+
+
 @pytest.mark.parametrize(
     ("language", "heading"),
     [("de", "Bestellung zurückschicken"), ("nl", "Bestelling terugsturen")],

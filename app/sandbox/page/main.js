@@ -26,7 +26,7 @@ const journey = {
   draft: load(),
   typed: {},
   leave: () => {},
-  go, attempt, tell, forget, began, discard,
+  go, attempt, save, tell, forget, began, discard,
 };
 
 function load() {
@@ -165,6 +165,7 @@ async function forget() {
 /** Goes on with the session there is, or with the one that a handoff's link brings. */
 async function arrive(token, step) {
   try {
+    if (token && await isUnderWay() && !await agreed(journey.words.say)) return await arrive(null, step);
     journey.session = token ? await api.redeem(token) : await api.resume();
   } catch (problem) {
     if (!(problem instanceof api.Problem)) throw problem;
@@ -177,6 +178,24 @@ async function arrive(token, step) {
   dress(session.brand);
   if (token) Object.assign(draft, nothingChosen(), { returnId: session.returns[0]?.id });
   await go(step in STEPS ? step : draft.returnId ? "follow" : "items", { replace: true });
+}
+
+function isUnderWay() {
+  return api.resume().then(() => true, () => false);
+}
+
+/** Asks before the session of a link takes the place of the one in this browser. */
+function agreed(say) {
+  const dialog = h("dialog", { "aria-labelledby": "ask" },
+    h("p", { id: "ask" }, say("otherReturn")),
+    h("form", { method: "dialog", class: "actions" },
+      h("button", { value: "yes" }, say("openOther")), h("button", { class: "second", value: "" }, say("stayHere"))));
+  document.querySelector("main").append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => dialog.addEventListener("close", () => {
+    dialog.remove();
+    resolve(dialog.returnValue === "yes");
+  }));
 }
 
 select.value = journey.words.language;

@@ -49,6 +49,8 @@ async function make(journey) {
   // A return that was changed is another one.
   if (draft.sent !== JSON.stringify(body)) draft.key = null;
   Object.assign(draft, { sent: JSON.stringify(body), key: draft.key ?? crypto.randomUUID() });
+  // Before it is used: a tab that dies while the request runs must send the same key again.
+  journey.save();
   try {
     draft.returnId = (await api.create(body, draft.key)).id;
   } catch (problem) {
