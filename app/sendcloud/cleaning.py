@@ -23,7 +23,9 @@ _AMOUNT = re.compile(r"-?[0-9]{1,12}(?:,[0-9]{1,2}|(?:\.[0-9]+)?(?:[eE][+-]?[0-9
 def text(value: str) -> str:
     """The text on one line, without control and direction characters, cut to 500 characters; markup stays text."""
     # Cut before it is searched: an upstream text may have any length.
-    visible = _INVISIBLE.sub("", _CONTROL.sub(" ", value[: 4 * TEXT_LENGTH]))
+    visible = value[: 4 * TEXT_LENGTH]
+    if not (visible.isascii() and visible.isprintable()):
+        visible = _INVISIBLE.sub("", _CONTROL.sub(" ", visible))
     return visible.strip()[:TEXT_LENGTH]
 
 

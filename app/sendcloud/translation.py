@@ -178,12 +178,11 @@ def available(body: bytes) -> bool:
 
 def _point(point: schemas.ServicePoint) -> domain.ServicePoint:
     return domain.ServicePoint.model_validate(
-        point.model_dump(exclude={"formatted_opening_times"}) | {"opening_times": _opening_times(point)}
+        dict(point) | {"formatted_opening_times": _opening_times(point.formatted_opening_times)}
     )
 
 
-def _opening_times(point: schemas.ServicePoint) -> Mapping[str, list[str]] | None:
-    week = point.formatted_opening_times
+def _opening_times(week: schemas.OpeningTimes | None) -> Mapping[str, list[str]] | None:
     return None if week is None else {day: hours for day, hours in week.model_dump().items() if hours is not None}
 
 
