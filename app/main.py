@@ -1,7 +1,7 @@
 """The composition root of the service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,7 +27,7 @@ from app.returns import routes as returns
 from app.returns.create import Creation
 from app.returns.labels import Labels, Schedule
 from app.returns.store import Returns
-from app.sendcloud.client import Sendcloud, connect
+from app.sendcloud.client import connect
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.policy.call_policy import CallPolicy, guards
 from app.sendcloud.protocol import Call
@@ -54,6 +54,7 @@ from app.telemetry.metrics import (
 )
 from app.uploads import routes as uploads
 from app.uploads.multipart import MAX_BYTES
+from app.upstream import Upstream
 
 if TYPE_CHECKING:
     from app.telemetry.traces import Tracing
@@ -74,8 +75,12 @@ RESPONSE_HEADERS = [
 ]
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The service with these settings; connections are made when it starts.
+ConnectUpstream = Callable[[Settings, Mapping[Call, CallPolicy]], Upstream]
+"""Makes the connections to an upstream; each of its calls may be guarded by the policy of its kind."""
+
+
+def create_app(settings: Settings, connect_upstream: ConnectUpstream | None = None) -> FastAPI:
+    """The service with these settings, on Sendcloud unless on another upstream; connections are made when it starts.
 
     A function, not a global: tests and the sandbox make as many as they need.
 
@@ -85,7 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running_services(settings, load) as services:
+        async with running_services(settings, load, connect_upstream or _sendcloud) as services:
             app.state.services = services
             yield
         if tracing:
@@ -166,7 +171,7 @@ class Parts(NamedTuple):
     """What has something to close, in the order in which it is opened."""
 
     store: Store
-    sendcloud: Sendcloud
+    sendcloud: Upstream
     returns: Returns
     documents: Documents
     labels: Labels
@@ -174,12 +179,14 @@ class Parts(NamedTuple):
 
 
 @asynccontextmanager
-async def running_services(settings: Settings, load: Load) -> AsyncIterator[Services]:
+async def running_services(
+    settings: Settings, load: Load, connect_upstream: ConnectUpstream
+) -> AsyncIterator[Services]:
     """What the handlers work with, closed in the order that lets nothing be lost."""
     keyring = Keyring(settings.secret_key.get_secret_value())
     store = Store.connect(settings.redis_url.get_secret_value())
     guarded = guards(_deadlines(settings), _budget(settings, store), UpstreamCalls())
-    parts = _parts(settings, store, keyring, guarded)
+    parts = _parts(settings, store, keyring, connect_upstream(settings, guarded))
     async with AsyncExitStack() as closing:
         for part in parts:
             closing.push_async_callback(part.aclose)
@@ -191,8 +198,11 @@ async def running_services(settings: Settings, load: Load) -> AsyncIterator[Serv
         yield _services(settings, load, keyring, parts)
 
 
-def _parts(settings: Settings, store: Store, keyring: Keyring, guarded: Mapping[Call, CallPolicy]) -> Parts:
-    sendcloud = connect(settings.upstream_url, settings.service_points_url, guarded, settings.upstream_public_url)
+def _sendcloud(settings: Settings, guarded: Mapping[Call, CallPolicy]) -> Upstream:
+    return connect(settings.upstream_url, settings.service_points_url, guarded, settings.upstream_public_url)
+
+
+def _parts(settings: Settings, store: Store, keyring: Keyring, sendcloud: Upstream) -> Parts:
     kept = Returns(store, keyring, settings.return_ttl, settings.claim_ttl, settings.create_lease)
     silence = settings.poll_deadline + MARGIN_SECONDS
     schedule = Schedule(settings.poll_interval, silence, settings.label_budget, settings.return_ttl)

@@ -13,8 +13,8 @@ from app.errors import BrandNotFound
 from app.http.load import Load
 from app.redis.rate_limits import CallerLimit, ParcelLimit, PerParcelLimit
 from app.redis.store import Store
-from app.sendcloud.client import Sendcloud
 from app.settings import Settings
+from app.upstream import Upstream
 
 if TYPE_CHECKING:
     from app.portal.cache import PortalCache
@@ -35,7 +35,7 @@ class Services:
     settings: Settings
     load: Load
     store: Store
-    sendcloud: Sendcloud
+    sendcloud: Upstream
     portals: "PortalCache"
     sessions: "SessionStore"
     points: "ServicePoints"

@@ -40,8 +40,8 @@ from app.redis.encryption import Keyring, RecordUnreadable
 from app.redis.rate_limits import PerParcelLimit
 from app.redis.single_flight import SingleFlight
 from app.redis.store import Limit, Store
-from app.sendcloud.client import Document
 from app.telemetry.metrics import KEPT_BYTES
+from app.upstream import Document
 
 PUMPS = 8
 """Downloads into Redis at a time and replica: they are fast, and each costs some MB of buffers."""

@@ -17,7 +17,7 @@ from app.errors import (
 )
 from app.redis.encryption import Keyring
 from app.redis.store import Change, Store
-from app.sendcloud.client import Document
+from app.upstream import Document
 
 FORMAT = 2
 """Of progress and chunks. Keys begin with it: a build of another format does not see them and downloads again."""

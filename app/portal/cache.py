@@ -10,7 +10,7 @@ from app.portal.languages import negotiate_language
 from app.redis.derived_values import DerivedValues
 from app.redis.shared_cache import STALE_SECONDS, FleetCache
 from app.redis.store import Store
-from app.sendcloud.client import Sendcloud
+from app.upstream import Upstream
 
 PARSED_PORTALS = 256
 """How many shops' settings stay parsed in memory, one for each language."""
@@ -30,7 +30,7 @@ _LANGUAGES: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
 class PortalCache:
     """Portal settings by brand and language."""
 
-    def __init__(self, cache: FleetCache, store: Store, sendcloud: Sendcloud, freshness: float) -> None:
+    def __init__(self, cache: FleetCache, store: Store, sendcloud: Upstream, freshness: float) -> None:
         self._cache = cache
         self._store = store
         self._sendcloud = sendcloud

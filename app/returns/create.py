@@ -39,14 +39,12 @@ from app.returns.fingerprints import fingerprints
 from app.returns.labels import MAX_PARCELS, Labels
 from app.returns.records import SCHEMA, ReturnRecord, VersionedReturn
 from app.returns.store import Attempt, Returns
-from app.sendcloud.client import Sendcloud
-from app.sendcloud.protocol import Picture
-from app.sendcloud.tokens import hosted_portal
 from app.service_points.search import Place, Search, ServicePoints
 from app.service_points.view import service_point
 from app.sessions.store import Session
 from app.telemetry.metrics import FOREIGN_POLLERS
 from app.uploads import handles
+from app.upstream import Picture, Upstream
 
 RETURN_ID_BYTES = 16
 UPLOAD_CALLS = 6
@@ -59,7 +57,7 @@ ALTERNATIVES_WITHIN_METRES = 10_000
 class Creation:
     """What a return is created with."""
 
-    sendcloud: Sendcloud
+    sendcloud: Upstream
     portals: PortalCache
     points: ServicePoints
     returns: Returns
@@ -107,7 +105,7 @@ class Creation:
             return repeated
         order = session.order
         if order.parcel_id is None:
-            raise NotReturnableOnline("no parcel id", location=hosted_portal(session.brand))
+            raise NotReturnableOnline("no parcel id", location=self.sendcloud.hosted_portal(session.brand))
         settings = (await self.portals.get(session.brand, session.languages)).settings
         files = _files(session_id, body)
         if problems := checks.problems(body, order, settings, files):

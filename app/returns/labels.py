@@ -16,8 +16,8 @@ from app.models import FINAL_STATES, ReturnParcel, ReturnState
 from app.redis.store import Store
 from app.returns.records import ReturnRecord, VersionedReturn
 from app.returns.store import Returns
-from app.sendcloud.client import Sendcloud
 from app.telemetry.logs import log
+from app.upstream import Upstream
 
 GROWTH = (1.0, 2.0, 3.0, 5.0, 8.0)
 """Waits between looks, as multiples of the first one."""
@@ -128,7 +128,7 @@ class Schedule(NamedTuple):
 class Labels:
     """The labels of returns: looked at when due, by one replica at a time, for everybody."""
 
-    def __init__(self, store: Store, returns: Returns, sendcloud: Sendcloud, schedule: Schedule) -> None:
+    def __init__(self, store: Store, returns: Returns, sendcloud: Upstream, schedule: Schedule) -> None:
         self._store = store
         self._returns = returns
         self._sendcloud = sendcloud

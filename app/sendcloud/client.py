@@ -26,24 +26,15 @@ from app.errors import (
 )
 from app.sendcloud import protocol
 from app.sendcloud.policy.call_policy import CallPolicy
-from app.sendcloud.protocol import Call, Picture, Request
+from app.sendcloud.protocol import Call, Request
+from app.sendcloud.tokens import hosted_portal
 from app.sendcloud.transport.aiohttp_transport import AiohttpTransport
 from app.sendcloud.transport.base import Answer, Transport, complete, content_length, exchange, read
 from app.sendcloud.transport.httpx_transport import CREATES, HttpxTransport
 from app.sendcloud.transport.send_tracker import SendTracker
+from app.upstream import Document, Picture
 
 T = TypeVar("T")
-
-
-class Document:
-    """The bytes of a label or a customs declaration as they arrive; `length` is what the upstream announced."""
-
-    def __init__(self, length: int | None, chunks: AsyncIterator[bytes]) -> None:
-        self.length = length
-        self._chunks = chunks
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._chunks
 
 
 class Sendcloud:
@@ -69,6 +60,10 @@ class Sendcloud:
         self._reads = reads
         self._creates = creates
         self._guards = guards
+
+    def hosted_portal(self, brand: str) -> str:
+        """Where the upstream's own portal for this brand is (seen in clients)."""
+        return hosted_portal(brand)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -35,6 +35,7 @@ from app.errors import (
 )
 from app.sendcloud import answers, translation
 from app.sendcloud.tokens import portal_url
+from app.upstream import Picture
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -76,15 +77,6 @@ class Request(Generic[T_co]):
     """Whose call it is: what fails for one shop says nothing about others."""
     failure_key: str = field(repr=False, kw_only=True)
     """What it is about: calls about one thing that fail again and again say nothing about others."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image on its way up: its media type, its length in bytes, and the bytes themselves, to be read once."""
-
-    media_type: str
-    size: int
-    content: AsyncIterable[bytes] = field(repr=False)
 
 
 # Requests

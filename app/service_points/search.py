@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from app.domain import ServicePoint, ServicePointQuery
 from app.errors import UpstreamUnauthorized
 from app.redis.shared_cache import Cached, FleetCache
-from app.sendcloud.client import Sendcloud
+from app.upstream import Upstream
 
 GRID_DEGREES = 0.01
 GRID_METRES = 800
@@ -50,7 +50,7 @@ class Nearby(NamedTuple):
 class ServicePoints:
     """Searches that the fleet shares by brand, carriers, country and rounded place; never by who asks."""
 
-    def __init__(self, cache: FleetCache, sendcloud: Sendcloud, freshness: float) -> None:
+    def __init__(self, cache: FleetCache, sendcloud: Upstream, freshness: float) -> None:
         self._cache = cache
         self._sendcloud = sendcloud
         self._freshness = freshness

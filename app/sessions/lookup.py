@@ -36,11 +36,10 @@ from app.redis.store import Limit, Store
 from app.returns.labels import Labels
 from app.returns.records import VersionedReturn
 from app.returns.store import ParcelReturns, Returns
-from app.sendcloud.client import Document, Sendcloud
-from app.sendcloud.tokens import hosted_portal
 from app.service_points.view import minute
 from app.sessions import view
 from app.sessions.store import Session, SessionStore
+from app.upstream import Document, Upstream
 
 HANDOFF_SECONDS = 15 * 60
 SCREENS = 1024
@@ -71,7 +70,7 @@ class Flows:
     session_ttl: int
     store: Store
     keyring: Keyring
-    sendcloud: Sendcloud
+    sendcloud: Upstream
     portals: PortalCache
     sessions: SessionStore
     returns: Returns
@@ -207,7 +206,7 @@ class Flows:
             raise
         except NotReturnableNow as error:
             # No error code of these refusals is confirmed, so each counts as a guess.
-            raise NotReturnableNow(str(error), location=hosted_portal(brand)) from error
+            raise NotReturnableNow(str(error), location=self.sendcloud.hosted_portal(brand)) from error
         except BffError:
             await self.order_limit.take_back(attempt)
             raise

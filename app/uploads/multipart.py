@@ -23,7 +23,7 @@ from app.errors import (
     UnsupportedMediaType,
     UploadTooSlow,
 )
-from app.sendcloud.protocol import Picture
+from app.upstream import Picture
 
 MAX_BYTES = 100 * 1024 * 1024
 """A whole body: ten of the largest files and what is around them."""

@@ -44,8 +44,8 @@ from app.errors import (
 )
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.policy.bulkheads import Deadlines
-from app.sendcloud.protocol import Picture
 from app.sendcloud.transport.httpx_transport import HttpxTransport
+from app.upstream import Picture
 from tests.support.pdf import pages
 from tests.support.sandbox import POSTAL_CODES, SandboxProcess, running_sandbox
 from tests.support.unlimited import unlimited

@@ -29,8 +29,8 @@ from app.errors import (
 from app.redis.connections.server import CONNECTIONS
 from app.redis.encryption import Keyring
 from app.redis.store import Store
-from app.sendcloud.client import Document
 from app.telemetry.metrics import REGISTRY
+from app.upstream import Document
 from tests.support.processes import Valkey, running_valkey
 
 HEAD, END = b"%PDF-1.7\n", b"%%EOF\n"

@@ -6,11 +6,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import httpx
 
 from app.domain import ServicePointQuery
-from app.sendcloud.client import Document, Sendcloud, connect
+from app.sendcloud.client import Sendcloud, connect
 from app.sendcloud.policy.bulkheads import Deadlines
-from app.sendcloud.protocol import Call, Picture
+from app.sendcloud.protocol import Call
 from app.sendcloud.transport.aiohttp_transport import AiohttpTransport
 from app.sendcloud.transport.httpx_transport import CREATES, HttpxTransport
+from app.upstream import Document, Picture
 from tests.support.unlimited import unlimited
 from tests.unit.test_protocol_answers import RETURN_REQUEST
 

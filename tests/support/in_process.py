@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from app.__main__ import Server
-from app.main import create_app
+from app.main import ConnectUpstream, create_app
 from app.settings import PREFIX, Settings
 from tests.support.processes import LOCAL, START_SECONDS, bff_environment, eventually, free_port
 from tests.support.sandbox import SandboxProcess
@@ -16,12 +16,12 @@ from tests.support.sandbox import SandboxProcess
 
 @asynccontextmanager
 async def serving_bff(
-    store_url: str, sandbox: SandboxProcess, **settings: Any
+    store_url: str, sandbox: SandboxProcess, connect_upstream: ConnectUpstream | None = None, **settings: Any
 ) -> AsyncIterator[tuple[Server, httpx.AsyncClient]]:
     """The production server with these settings, and a client of it; it has ended afterwards."""
     variables = bff_environment(store_url, sandbox, host=LOCAL, port=free_port(), **settings)
     configured = Settings.model_validate({name.removeprefix(PREFIX).lower(): text for name, text in variables.items()})
-    server = Server(create_app(configured), configured)
+    server = Server(create_app(configured, connect_upstream), configured)
     serving = asyncio.create_task(server.serve())
 
     async def started() -> bool:

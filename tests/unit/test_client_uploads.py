@@ -14,8 +14,8 @@ from typing_extensions import override
 from app.errors import BadUpstream, UpstreamError, UpstreamGone, UpstreamRejected, UpstreamTimeout, UpstreamUnauthorized
 from app.errors import UpstreamUnavailable as Unavailable
 from app.sendcloud.client import Sendcloud
-from app.sendcloud.protocol import Picture
 from app.sendcloud.transport.httpx_transport import HttpxTransport
+from app.upstream import Picture
 from tests.support.unlimited import unlimited
 
 BACK_AND_FRONT = [

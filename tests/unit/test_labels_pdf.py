@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.documents.download import END_WITHIN_BYTES, MAX_BYTES, Pdf
 from app.errors import BadUpstream
-from app.sendcloud.client import Document
+from app.upstream import Document
 
 WHOLE = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\n%%EOF\n"
 MIB = bytes(1024 * 1024)

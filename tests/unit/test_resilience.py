@@ -17,8 +17,9 @@ from app.sendcloud.client import Sendcloud
 from app.sendcloud.policy.breaker import FAILURES_IN_A_ROW, State
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.policy.call_policy import LONGEST_PAUSE, RETRY_RESERVE, guards
-from app.sendcloud.protocol import Call, Method, Picture
+from app.sendcloud.protocol import Call, Method
 from app.sendcloud.transport.httpx_transport import HttpxTransport
+from app.upstream import Picture
 from tests.support.unlimited import Seen, Unlimited, unlimited
 from tests.unit.test_protocol_answers import PANEL, POINTS, RETURN_REQUEST
 

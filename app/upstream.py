@@ -1,0 +1,85 @@
+"""The port to the upstream: what a package that speaks to one offers to the features, in our own terms."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from app.domain import (
+    AcceptedReturn,
+    LabelStatus,
+    OpenedOrder,
+    ReturnRequest,
+    ServicePoint,
+    ServicePointQuery,
+    ShopSettings,
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image on its way up: its media type, its length in bytes, and the bytes themselves, to be read once."""
+
+    media_type: str
+    size: int
+    content: AsyncIterable[bytes] = field(repr=False)
+
+
+class Document:
+    """The bytes of a label or a customs declaration as they arrive; `length` is what the upstream announced."""
+
+    def __init__(self, length: int | None, chunks: AsyncIterator[bytes]) -> None:
+        self.length = length
+        self._chunks = chunks
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._chunks
+
+
+class Upstream(Protocol):
+    """Every call raises `UpstreamError`, and `NotFound` where it says so."""
+
+    async def portal_settings(self, brand: str, language: str | None = None) -> ShopSettings:
+        """A brand's return settings in `language`. Raises `BrandNotFound`."""
+
+    async def open_order(self, brand: str, identifier: str, postal_code: str) -> OpenedOrder:
+        """The order to return from and its tokens. Raises `ParcelNotFound`."""
+
+    async def service_points(self, brand: str, token: str, query: ServicePointQuery) -> list[ServicePoint]:
+        """The service points around a place."""
+
+    async def service_point(self, brand: str, token: str, service_point_id: int) -> ServicePoint:
+        """One service point. Raises `ServicePointNotFound`."""
+
+    async def service_point_available(self, brand: str, token: str, service_point_id: int) -> bool:
+        """Whether the service point takes parcels now. Raises `ServicePointNotFound`."""
+
+    async def upload(self, brand: str, access_token: str, pictures: Sequence[Picture]) -> list[str]:
+        """The names under which the pictures are stored, in their order."""
+
+    async def create_return(
+        self,
+        brand: str,
+        access_token: str,
+        request: ReturnRequest,
+        before_first_byte: Callable[[], Awaitable[None]],
+    ) -> AcceptedReturn:
+        """Creates a return, once. `before_first_byte` is awaited when all is ready and nothing was sent.
+
+        Raises `ReturnOutcomeUnknown` wherever the return may exist; any other error proves that it does not.
+        """
+
+    async def poll_label(self, brand: str, token: str) -> LabelStatus:
+        """How far the label is."""
+
+    def open_label(self, brand: str, token: str) -> AbstractAsyncContextManager[Document]:
+        """The label while it downloads."""
+
+    def open_customs(self, brand: str, path: str) -> AbstractAsyncContextManager[Document]:
+        """The customs declaration while it downloads, from a `customs_path` of `LabelReady`."""
+
+    def hosted_portal(self, brand: str) -> str:
+        """Where shoppers find the upstream's own portal for this brand."""
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
