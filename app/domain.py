@@ -5,8 +5,10 @@ None always means that something is not known or not there. Texts are bounded an
 or https and encoded, amounts have two decimals and no currency, because the upstream states none.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import override
@@ -129,15 +131,17 @@ class OrderLine(RedactedModel):
     """A line of the order, with what is known of it."""
 
     id: str
-    """Names the line; empty where the upstream names it by nothing that could be sent back."""
+    """Names the line within its order, in every session the same."""
     product_id: str
-    """As the upstream needs it in a return."""
+    """As the upstream said it and needs it in a return; often empty, and shared by several lines."""
     name: str
     image_url: str | None
     price: Decimal | None
     """Of one unit."""
     quantity: int
     """Units ordered; 0 where that is not known."""
+    returnable_quantity: int
+    """Of those, the units that the shop takes back."""
     why_not: WhyNot | None
 
     @property
@@ -213,6 +217,42 @@ class Order(RedactedModel):
     """Metres by store."""
     national_carrier: NationalCarrier | None
     shipping_method_ids: tuple[int, ...]
+
+    @property
+    def units(self) -> "Units":
+        """What can come back of each line, and what was ordered of each product."""
+        products: Counter[str] = Counter()
+        for line in self.lines:
+            products[line.product_id] += line.quantity
+        return Units({line.id: line.returnable_quantity for line in self.lines}, products)
+
+    def selection(self, wanted: Mapping[str, int]) -> "Selection":
+        """So many units by line id, of all that there are."""
+        products: Counter[str] = Counter()
+        for line in self.lines:
+            products[line.product_id] += wanted.get(line.id, 0)
+        return Selection(Units(wanted, +products), self.units)
+
+    def left(self, free: "Units") -> dict[str, int]:
+        """The units by line that can still come back, of those that are free by line and by product."""
+        return {line.id: max(0, min(free.lines[line.id], free.products[line.product_id])) for line in self.lines}
+
+
+class Units(NamedTuple):
+    """Numbers of units, by line id and by product id.
+
+    A product may stand on several lines. Releases before this one counted by product alone, so both are counted.
+    """
+
+    lines: Mapping[str, int]
+    products: Mapping[str, int]
+
+
+class Selection(NamedTuple):
+    """The units that a return takes, and those that there are."""
+
+    wanted: Units
+    ordered: Units
 
 
 class OpenedOrder(RedactedModel):

@@ -330,7 +330,10 @@ class ShipFrom(_Answer):
 class Item(_Answer):
     """An item of the order; `remaining` units can still be returned."""
 
-    id: str
+    id: Annotated[str, Field(description="Opaque; names the line, in every session of the parcel the same.")]
+    product_id: Annotated[
+        str, Field(description="As the shipping service says it; may be empty or shared by items.")
+    ] = ""
     name: str
     image_url: str | None
     unit_price: Money | None

@@ -43,14 +43,6 @@ def units(body: NewReturn) -> Counter[str]:
     return wanted
 
 
-def ordered(order: Order) -> Counter[str]:
-    """How many units of each item were ordered; an item may stand on several lines."""
-    quantities: Counter[str] = Counter()
-    for line in order.lines:
-        quantities[line.id] += line.quantity
-    return quantities
-
-
 def problems(
     body: NewReturn,
     order: Order,
@@ -63,26 +55,26 @@ def problems(
     return [problem for check in checks for problem in check(body, order, settings)] + list(_photos(body, files))
 
 
-def held_units(body: NewReturn, order: Order, held: Mapping[str, int]) -> list[FieldProblem]:
-    """The items of which other returns hold too many units; `held` counts units by item id."""
-    wanted, left = units(body), ordered(order)
+def held_units(body: NewReturn, order: Order, left: Mapping[str, int]) -> list[FieldProblem]:
+    """The items of which other returns hold too many units; `left` counts by item id what they do not hold."""
+    wanted, in_all = units(body), order.units.lines
     return [
         FieldProblem(f"#/items/{index}/quantity", "units-claimed", "Another return holds some of these units.")
         for index, item in enumerate(body.items)
-        if wanted[item.id] <= left[item.id] < wanted[item.id] + held.get(item.id, 0)
+        if left.get(item.id, 0) < wanted[item.id] <= in_all.get(item.id, 0)
     ]
 
 
 def _items(body: NewReturn, order: Order, _settings: ShopSettings) -> Iterator[FieldProblem]:
     known = order_lines(order)
-    wanted, left = units(body), ordered(order)
+    wanted, in_all = units(body), order.units.lines
     for index, item in enumerate(body.items):
         line = known.get(item.id)
         if line is None:
             yield FieldProblem(f"#/items/{index}/id", "unknown-item", "The order has no such item.")
         elif not line.returnable:
             yield FieldProblem(f"#/items/{index}/id", "not-returnable", "The shop does not take this item back.")
-        elif wanted[item.id] > left[item.id]:
+        elif wanted[item.id] > in_all[item.id]:
             yield FieldProblem(f"#/items/{index}/quantity", "too-many", "More units than were ordered.")
 
 

@@ -140,7 +140,7 @@ def claimed(
         raise TooManyCalls(retry_after=ceil(min(counted) - now))
     held = units_held(alive)
     for line, quantity in claim.units.items():
-        if held[line] + quantity > ordered[line]:
+        if held[line] + quantity > ordered.get(line, 0):
             holders = [other for other, held_by in alive.items() if _holds(held_by, line)]
             location = next(filter(None, (lasting_location(alive, holder) for holder in holders)), None)
             raise UnitsClaimed("units are held by another return", location=location)
@@ -154,6 +154,27 @@ def units_held(claims: Mapping[str, Claim]) -> Counter[str]:
         if claim.phase is not Phase.FAILED:
             held.update(claim.units)
     return held
+
+
+def limited(claims: Mapping[str, Claim], ordered: Mapping[str, int], first_seen: Mapping[str, int]) -> dict[str, int]:
+    """How many units of each line the claims may hold in all.
+
+    The upstream may count returned units down by itself. Where it is known how many units there were at first, those
+    of finished returns are therefore taken from that number, and what the upstream names now is the bound of the rest.
+    """
+    settled = units_held({name: each for name, each in claims.items() if each.phase is Phase.DONE})
+    return {
+        line: quantity if line not in first_seen else settled[line] + min(quantity, first_seen[line] - settled[line])
+        for line, quantity in ordered.items()
+    }
+
+
+def remembered(
+    claims: Mapping[str, Claim], ordered: Mapping[str, int], first_seen: Mapping[str, int]
+) -> dict[str, int]:
+    """What was first seen, with the lines that no return holds yet as they are ordered now."""
+    held = units_held(claims)
+    return {line: quantity for line, quantity in ordered.items() if not held[line]} | dict(first_seen)
 
 
 def shown(claims: Mapping[str, Claim]) -> set[str]:

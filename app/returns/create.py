@@ -68,9 +68,9 @@ class Creation:
         """Everything that would keep this return from being created, found without creating anything."""
         order = session.order
         settings = (await self.portals.get(session.brand, session.languages)).settings
-        parcel = await self.returns.of_parcel(session.scope, [item.id for item in body.items])
+        parcel = await self.returns.of_parcel(session.scope, order.units)
         problems = checks.problems(body, order, settings, _files(session_id, body))
-        problems += checks.held_units(body, order, parcel.held)
+        problems += checks.held_units(body, order, order.left(parcel.free))
         if order.parcel_id is None:
             problems.append(FieldProblem("#", "not-returnable-online", "This order cannot be returned here."))
         try:
@@ -111,7 +111,8 @@ class Creation:
         if problems := checks.problems(body, order, settings, files):
             raise InvalidRequest("the body does not fit the parcel", errors=problems)
         record = _record(session.brand, body, order)
-        attempt = await self.returns.claim(session.scope, key, forms, record, checks.ordered(order))
+        selection = order.selection(checks.units(body))
+        attempt = await self.returns.claim(session.scope, key, forms, record, selection)
         point = await self._claimed_service_point(session, attempt, body)
         request = checks.return_request(body, order.parcel_id, order, point, files)
         return await self._post(session, attempt.sending_to(point), request)

@@ -3,8 +3,7 @@
 import asyncio
 import re
 import secrets
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
@@ -12,7 +11,7 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
-from app.domain import ServicePoint
+from app.domain import Selection, ServicePoint, Units
 from app.errors import (
     BffError,
     ClaimLost,
@@ -37,7 +36,9 @@ from app.returns.claims import (
     claimed,
     expire_leases,
     lasting_location,
+    limited,
     location_of,
+    remembered,
     shown,
     units_held,
 )
@@ -56,6 +57,7 @@ SETTLE_PAUSE_SECONDS = 0.25
 
 WITHOUT_ANSWER = frozenset({ReturnState.CREATING, ReturnState.OUTCOME_UNKNOWN, ReturnState.FAILED})
 _CLAIMS: TypeAdapter[dict[str, Claim]] = TypeAdapter(dict[str, Claim])
+_FIRST_SEEN: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, int])
 
 
 RecordChange = Callable[[VersionedReturn], ReturnRecord]
@@ -93,10 +95,10 @@ class Step(NamedTuple):
 
 
 class ParcelReturns(NamedTuple):
-    """The returns of a parcel, oldest first; the units they hold by item id; the store's clock (seconds)."""
+    """The returns of a parcel, oldest first; the units that they leave free; the store's clock (seconds)."""
 
     returns: list[VersionedReturn]
-    held: Mapping[str, int]
+    free: Units
     now: float
 
 
@@ -136,9 +138,9 @@ class Returns:
         raise _without_answer(found.record, self._standing(claims, now))
 
     async def claim(
-        self, scope: str, key: str, fingerprints: Fingerprints, record: ReturnRecord, ordered: Mapping[str, int]
+        self, scope: str, key: str, forms: Fingerprints, record: ReturnRecord, selection: Selection
     ) -> Attempt:
-        """The right to post this return, durably stored before anything leaves. `ordered` counts units by item id.
+        """The right to post this return of the selected units, durably stored before anything leaves.
 
         Raises:
             UnitsClaimed: another return holds its units.
@@ -146,26 +148,31 @@ class Returns:
             ReturnInProgress: the key was taken a moment ago.
         """
         owner = secrets.token_urlsafe(12)
-        units: Counter[str] = Counter()
-        for item in record.items:
-            units[self._line(scope, item.id)] += item.quantity
-        limits = {self._line(scope, item_id): quantity for item_id, quantity in ordered.items()}
+        units, limits = self._named(scope, selection.wanted), self._named(scope, selection.ordered)
+        names = _claims_key(scope), self._used_key(scope, key), _first_seen_key(scope)
         for _ in range(RACES):
-            now, (claims, used) = await self._store.read(_claims_key(scope), self._used_key(scope, key))
-            taken_for = self._used_for(scope, (claims, used), fingerprints, now)
+            now, (claims, used, seen) = await self._store.read(*names)
+            taken_for = self._used_for(scope, (claims, used), forms, now)
             if taken_for:
                 location = lasting_location(self._standing(claims, now), taken_for)
                 raise ReturnInProgress("the key was just taken", location=location, retry_after=1)
             claim = Claim(phase=Phase.INTENT, owner=owner, lease_until=now + self._lease, units=units)
             begun = record.model_copy(update={"created_at": now, "updated_at": now})
-            wanted = claimed(self._standing(claims, now), record.id, claim, limits, now=now)
-            use = KeyRecord.of(self._sealed(scope, fingerprints), record.id)
-            # One commit for all three: a key without its claim, or a claim without its return, could not be explained.
+            standing, first_seen = self._standing(claims, now), _loaded_first_seen(seen)
+            after = claimed(standing, record.id, claim, limited(standing, limits, first_seen), now=now)
+            use = KeyRecord.of(self._sealed(scope, forms), record.id)
+            # One commit for all: a key without its claim, or a claim without its return, could not be explained.
             if await self._store.commit(
                 owner,
                 [
-                    self._claims_change(scope, claims, wanted, now),
-                    Change(self._used_key(scope, key), used.revision, use.model_dump_json().encode(), self._kept(0)),
+                    self._claims_change(scope, claims, after, now),
+                    Change(names[1], used.revision, use.model_dump_json().encode(), self._kept(0)),
+                    Change(
+                        names[2],
+                        seen.revision,
+                        _FIRST_SEEN.dump_json(remembered(standing, limits, first_seen)),
+                        self._kept(0),
+                    ),
                     *self._record_changes(scope, VersionedReturn(begun, 0, now)),
                 ],
                 durable=True,
@@ -228,9 +235,9 @@ class Returns:
             raise ReturnNotFound("nothing was ever sent")
         return buried
 
-    async def of_parcel(self, scope: str, item_ids: Iterable[str]) -> ParcelReturns:
-        """Every return of the parcel, and how many units of these items they hold."""
-        now, alive, records = await self._claims_and_records(scope)
+    async def of_parcel(self, scope: str, ordered: Units) -> ParcelReturns:
+        """Every return of the parcel, and how many of the ordered units they leave free."""
+        now, alive, first_seen, records = await self._claims_and_records(scope)
         found = []
         for return_id, kept in records.items():
             if return_id in alive and kept.revision:
@@ -239,22 +246,31 @@ class Returns:
                 found.append(
                     await self.get(scope, return_id) if orphan else VersionedReturn(record, kept.revision, now)
                 )
-        held = units_held(alive)
         by_age = sorted(found, key=lambda each: each.record.created_at)
-        by_item = {item_id: held[self._line(scope, item_id)] if held else 0 for item_id in item_ids}
-        return ParcelReturns(by_age, by_item, now)
+        return ParcelReturns(by_age, self._free(scope, ordered, alive, first_seen) if alive else ordered, now)
 
-    async def _claims_and_records(self, scope: str) -> tuple[float, Mapping[str, Claim], Mapping[str, Versioned]]:
-        """The store's clock, the claims of a parcel and the records to show, all of the same moment."""
+    def _free(self, scope: str, ordered: Units, claims: Mapping[str, Claim], first_seen: Mapping[str, int]) -> Units:
+        limits = limited(claims, self._named(scope, ordered), first_seen)
+        held = units_held(claims)
+        free = {name: limits[name] - held[name] for name in limits}
+        return Units(
+            {line: free[self._line(scope, line)] for line in ordered.lines},
+            {product: free[self._product(scope, product)] for product in ordered.products},
+        )
+
+    async def _claims_and_records(
+        self, scope: str
+    ) -> tuple[float, Mapping[str, Claim], Mapping[str, int], Mapping[str, Versioned]]:
+        """The store's clock, the claims of a parcel, what was first seen and the records to show, of one moment."""
         # Together with those it had the last time, which mostly are those it has.
         known = shown(self._claims.last(scope) or {})
         while True:
             names = [_record_key(scope, return_id) for return_id in known]
-            now, (kept, *records) = await self._store.read(_claims_key(scope), *names)
+            now, (kept, seen, *records) = await self._store.read(_claims_key(scope), _first_seen_key(scope), *names)
             claims = self._claims.get(scope, kept.value, partial(_loaded, kept))
             if shown(claims) <= known:
                 standing = expire_leases(self._unended(claims, now), now)
-                return now, standing, dict(zip(known, records, strict=True))
+                return now, standing, _loaded_first_seen(seen), dict(zip(known, records, strict=True))
             known = shown(claims)
 
     async def update(self, scope: str, found: VersionedReturn, record: ReturnRecord) -> VersionedReturn:
@@ -408,8 +424,17 @@ class Returns:
         # Bodies are short: without the key their hash would tell a reader of the store what they say.
         return {version: self._keyring.name("body", scope, each) for version, each in fingerprints.items()}
 
-    def _line(self, scope: str, item_id: str) -> str:
-        return self._keyring.name("line", scope, item_id)
+    def _named(self, scope: str, units: Units) -> dict[str, int]:
+        """The units by the keyed names that claims hold."""
+        by_product = {self._product(scope, product): count for product, count in units.products.items()}
+        return by_product | {self._line(scope, line): count for line, count in units.lines.items()}
+
+    def _product(self, scope: str, product_id: str) -> str:
+        # The name that releases before this one know, which counted by product alone.
+        return self._keyring.name("line", scope, product_id)
+
+    def _line(self, scope: str, line_id: str) -> str:
+        return self._keyring.name("order line", scope, line_id)
 
 
 def _without_answer(record: ReturnRecord, claims: Mapping[str, Claim]) -> BffError:
@@ -437,6 +462,15 @@ def _outcome_unknown(found: VersionedReturn) -> ReturnRecord:
 def _loaded(claims: Versioned) -> dict[str, Claim]:
     with parsing():
         return _CLAIMS.validate_json(claims.value) if claims.revision else {}
+
+
+def _loaded_first_seen(kept: Versioned) -> Mapping[str, int]:
+    with parsing():
+        return _FIRST_SEEN.validate_json(kept.value) if kept.revision else {}
+
+
+def _first_seen_key(scope: str) -> str:
+    return f"p:{{{scope}}}:seen"
 
 
 def _claims_key(scope: str) -> str:

@@ -12,6 +12,7 @@ from app.domain import DeliveryOptionCode
 from app.errors import BadUpstream
 from app.sendcloud import schemas
 from app.sendcloud.answers import fitted, odd_object, read
+from app.sendcloud.order_lines import order_lines
 from app.sendcloud.tokens import customs_path, https_url, token_expiry, token_of
 
 _SETTINGS: TypeAdapter[schemas.PortalSettings] = TypeAdapter(schemas.PortalSettings)
@@ -100,7 +101,7 @@ def _order(data: schemas.OutgoingData) -> domain.Order:
         max_parcels=parcel.collo_count,
         address=_address(parcel),
         coordinates=parcel.to_coordinates and domain.Coordinates(**dict(parcel.to_coordinates)),
-        lines=tuple(map(_line, data.products)),
+        lines=order_lines(data.products),
         carriers=tuple(
             domain.Carrier(code=carrier.code, name=carrier.name, logo=carrier.logo.full) for carrier in data.carriers
         ),
@@ -133,20 +134,6 @@ def _address(parcel: schemas.Parcel) -> domain.Address:
 def _without_number(address: str, house_number: str) -> str:
     """The street of an address that ends with its number, which is sent apart."""
     return re.sub(rf"(?<=\S)\s+{re.escape(house_number)}$", "", address) if house_number else address
-
-
-def _line(product: schemas.Product) -> domain.OrderLine:
-    incomplete = not product.id or product.quantity is None or product.returnable is None
-    why_not: domain.WhyNot | None = "not-returnable" if product.returnable is False else None
-    return domain.OrderLine(
-        id=product.id,
-        product_id=product.id,
-        name=product.name,
-        image_url=product.image_url,
-        price=product.price,
-        quantity=product.quantity or 0,
-        why_not=why_not or ("incomplete" if incomplete else None),
-    )
 
 
 def _national_carrier(data: schemas.OutgoingData) -> domain.NationalCarrier | None:

@@ -152,9 +152,9 @@ class Flows:
 
     async def first_screen(self, session: Session, settings: ShopSettings) -> Screen:
         """Everything the first screen of this session needs."""
-        parcel = await self.returns.of_parcel(session.scope, [line.id for line in session.order.lines])
+        parcel = await self.returns.of_parcel(session.scope, session.order.units)
         returns = [(found.record, found.retry_after) for found in parcel.returns]
-        seen = session, settings, returns, parcel.held, minute(parcel.now)
+        seen = session, settings, returns, parcel.free, minute(parcel.now)
         return self.screens.get(
             session.scope, seen, lambda: _screen(session, settings, parcel), lambda screen: len(screen.body)
         )

@@ -1,6 +1,5 @@
 """The first screen: what a shopper with a session may see of the order, personal data masked."""
 
-from collections import Counter
 from collections.abc import Mapping
 
 from app import models
@@ -15,17 +14,17 @@ from app.sessions.store import Session
 def first_screen(session: Session, settings: ShopSettings, returned: ParcelReturns) -> models.SessionAnswer:
     """Everything the first screen needs."""
     order = session.order
-    left = items(order, returned.held)
+    lines = items(order, order.left(returned.free))
     return models.SessionAnswer(
         expires_at=models.utc_datetime(session.expires_at),
         brand=brand(settings.brand),
         parcel=parcel(order),
         ship_from=ship_from(order.address),
-        items=left,
+        items=lines,
         options=options(settings, order),
         drop_off=drop_off(order, returned.now),
         returns=[found.public() for found in returned.returns],
-        actions=actions(order, left),
+        actions=actions(order, lines),
     )
 
 
@@ -57,23 +56,16 @@ def masked(value: str) -> str:
     return " ".join(word[0] + "•••" for word in value.split())
 
 
-def items(order: Order, held: Mapping[str, int]) -> list[models.Item]:
-    """The lines of the order with the units that no return holds; `held` counts units by line.
-
-    A line may stand there more than once, then the first ones count as held.
-    """
-    still_held, found = Counter(held), []
-    for line in order.lines:
-        held_here = min(still_held[line.id], line.quantity)
-        still_held[line.id] -= held_here
-        found.append(_item(line, line.quantity - held_here))
-    return found
+def items(order: Order, left: Mapping[str, int]) -> list[models.Item]:
+    """The lines of the order; `left` counts by line the units that no return holds."""
+    return [_item(line, left[line.id]) for line in order.lines]
 
 
 def _item(line: OrderLine, left: int) -> models.Item:
     """A line of which so many units are left."""
     return models.Item(
         id=line.id,
+        product_id=line.product_id,
         name=line.name,
         image_url=line.image_url,
         unit_price=money(line.price),

@@ -85,9 +85,17 @@ async def test_the_screen_is_complete(bff: Bff) -> None:
         ],
         "drop_off": ["carriers", "nearest", "nearest_labelless"],
     }
-    assert {"id", "name", "image_url", "unit_price", "quantity", "returnable", "why_not", "remaining"} == {
-        *screen["items"][0]
-    }
+    assert {
+        "id",
+        "product_id",
+        "name",
+        "image_url",
+        "unit_price",
+        "quantity",
+        "returnable",
+        "why_not",
+        "remaining",
+    } == {*screen["items"][0]}
     assert screen["expires_at"] > "2020"
     assert screen["brand"]["name"] == "Demo Shop"
     assert screen["returns"] == []

@@ -82,10 +82,11 @@ async def test_the_keys_of_a_parcel(created: Created) -> None:
 
 
 async def test_the_line_of_a_claim(created: Created) -> None:
-    """A claim holds its units under the name of the item's line, and says which format it has."""
+    """A claim holds its units by line, and by product as releases before it do; it says which format it has."""
     claim = json.loads((await created.held("claim"))[b"v"])[created.return_id]
     item_id = created.someone.body()["items"][0]["id"]
-    assert claim["units"] == {KEYRING.name("line", created.scope, item_id): 1}
+    names = [KEYRING.name(kind, created.scope, item_id) for kind in ("line", "order line")]
+    assert claim["units"] == dict.fromkeys(names, 1)
     assert claim["format"] == 1
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 import pytest_asyncio
 
+from app.domain import Selection, Units
 from app.errors import ClaimLost, ReturnInProgress, ReturnNotFound, StoreUnavailable, UnitsClaimed
 from app.models import ReturnItem, ReturnState
 from app.redis.encryption import Keyring, RecordUnreadable
@@ -21,7 +22,15 @@ from tests.support.proxy import running_proxy
 from tests.support.samples import forms, return_record
 
 RETURN_TTL, CLAIM_TTL, LEASE = 600, 1200, 60.0
-ORDERED = {"shirt": 1}
+
+
+def counted(**units: int) -> Units:
+    """Units of lines that are products of their own."""
+    return Units(units, units)
+
+
+ORDERED = counted(shirt=1)
+SHIRT = Selection(ORDERED, ORDERED)
 KEYRING = Keyring([b"k" * 32])
 PAUSE_MS = 800
 """Longer than the store waits for an answer."""
@@ -56,7 +65,7 @@ class Parcel:
     async def claimed(self) -> Attempt:
         """The right to post the only shirt."""
         items = [ReturnItem(id="shirt", name="Shirt", quantity=1, reason=1, comment=None)]
-        return await self.returns.claim(self.scope, "key", forms("swordfish"), return_record(items=items), ORDERED)
+        return await self.returns.claim(self.scope, "key", forms("swordfish"), return_record(items=items), SHIRT)
 
     async def posted(self) -> Attempt:
         """A return whose POST is on its way."""
@@ -129,12 +138,12 @@ async def test_a_claim_ends_by_itself(parcel: Parcel) -> None:
     first = await brief.claimed()
     await brief.returns.first_byte(first)
     await brief.returns.settle(first, Event.ACCEPTED, accepted)
-    others = {"shirt": 1, "hat": 100}
+    hats = Selection(counted(hat=1), counted(shirt=1, hat=100))
 
     async def is_free() -> bool:
         hat = [ReturnItem(id="hat", name="Hat", quantity=1, reason=1, comment=None)]
-        await brief.returns.claim(brief.scope, secrets.token_hex(8), forms("hat"), return_record(items=hat), others)
-        return (await brief.returns.of_parcel(brief.scope, ORDERED)).held["shirt"] == 0
+        await brief.returns.claim(brief.scope, secrets.token_hex(8), forms("hat"), return_record(items=hat), hats)
+        return (await brief.returns.of_parcel(brief.scope, ORDERED)).free.lines["shirt"] == 1
 
     await eventually(is_free, 5)
     assert await brief.returns.repeated(brief.scope, "key", forms("swordfish")) is None
@@ -159,7 +168,7 @@ async def test_a_return_whose_place_was_told(parcel: Parcel, lost: bool) -> None
         await parcel.returns.settle(attempt, Event.LOST, outcome_unknown)
     assert await parcel.returns.settle(attempt, Event.NOT_TAKEN, refused) is None
     assert (await parcel.returns.get(parcel.scope, attempt.return_id)).record.state is ReturnState.FAILED
-    assert (await parcel.returns.of_parcel(parcel.scope, ORDERED)).held == {"shirt": 0}
+    assert (await parcel.returns.of_parcel(parcel.scope, ORDERED)).free == ORDERED
     await parcel.claimed()
 
 
@@ -207,8 +216,8 @@ async def test_what_others_made_and_lost_is_seen(parcel: Parcel) -> None:
 async def test_the_clock_of_a_parcel(parcel: Parcel) -> None:
     """A parcel without returns is known too, at a moment of the store's clock."""
     seconds, _ = await parcel.valkey.client.time()
-    found = await parcel.returns.of_parcel(parcel.scope, ["shirt", "hat"])
-    assert (found.returns, found.held) == ([], {"shirt": 0, "hat": 0})
+    found = await parcel.returns.of_parcel(parcel.scope, counted(shirt=1, hat=2))
+    assert (found.returns, found.free) == ([], counted(shirt=1, hat=2))
     assert seconds <= found.now < seconds + 10
 
 
@@ -239,7 +248,7 @@ async def test_restored_units_and_answer(parcel: Parcel) -> None:
     assert found
     assert await parcel.returns.repeated(parcel.scope, "key", forms("swordfish")) == found.record.first_answer
     with pytest.raises(UnitsClaimed):
-        await parcel.returns.claim(parcel.scope, "other key", forms("swordfish"), attempt.record, ORDERED)
+        await parcel.returns.claim(parcel.scope, "other key", forms("swordfish"), attempt.record, SHIRT)
 
 
 async def test_a_forgotten_claim_may_not_post(parcel: Parcel) -> None:
@@ -319,7 +328,7 @@ async def test_claims_of_a_later_build(parcel: Parcel, later: bytes) -> None:
     await parcel.valkey.client.hset(name, "v", later)
     for question in (
         parcel.returns.get(parcel.scope, found.record.id),
-        parcel.returns.of_parcel(parcel.scope, ["shirt"]),
+        parcel.returns.of_parcel(parcel.scope, ORDERED),
         parcel.returns.repeated(parcel.scope, "key", forms("swordfish")),
         parcel.claimed(),
     ):
@@ -347,7 +356,7 @@ async def test_a_return_of_a_later_build(parcel: Parcel) -> None:
     await parcel.valkey.client.hset(name, "v", sealed)
     for question in (
         parcel.returns.get(parcel.scope, found.record.id),
-        parcel.returns.of_parcel(parcel.scope, ["shirt"]),
+        parcel.returns.of_parcel(parcel.scope, ORDERED),
         parcel.returns.repeated(parcel.scope, "key", forms("swordfish")),
     ):
         with pytest.raises(RecordUnreadable):

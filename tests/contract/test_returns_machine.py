@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 from typing_extensions import override
 
+from app.domain import Selection, Units
 from app.errors import (
     BffError,
     ClaimLost,
@@ -93,6 +94,12 @@ def units(body: str) -> Counter[str]:
     return wanted
 
 
+def selection(body: str) -> Selection:
+    """The units of a body, each item a line and a product of its own."""
+    wanted = dict(units(body))
+    return Selection(Units(wanted, wanted), Units(ORDERED, ORDERED))
+
+
 def record_of(body: str) -> ReturnRecord:
     """A fresh return of these units."""
     lines = BODIES[body]
@@ -164,7 +171,7 @@ class Parcels(RuleBasedStateMachine):
         """A request claims its units, unless its key is in use or the units are not free."""
         scope = self.scopes[parcel]
         expected = self.refusal(scope, key, body)
-        claimed = self.told(self.returns.claim(scope, key, forms(body), record_of(body), ORDERED))
+        claimed = self.told(self.returns.claim(scope, key, forms(body), record_of(body), selection(body)))
         if not isinstance(claimed, Attempt):
             assert claimed is expected
             return multiple()
@@ -176,7 +183,7 @@ class Parcels(RuleBasedStateMachine):
         """Of two requests with one key at the same moment at most one gets the claim."""
         scope = self.scopes[parcel]
         expected = self.refusal(scope, key, body)
-        calls = [self.returns.claim(scope, key, forms(body), record_of(body), ORDERED) for _ in range(2)]
+        calls = [self.returns.claim(scope, key, forms(body), record_of(body), selection(body)) for _ in range(2)]
         answers = self.bench.run(_all_of(calls))
         claimed = [answer for answer in answers if isinstance(answer, Attempt)]
         refused = [type(answer) for answer in answers if isinstance(answer, BffError)]
@@ -292,10 +299,11 @@ class Parcels(RuleBasedStateMachine):
     def list_parcel(self, parcel: str) -> None:
         """A parcel has its own returns, oldest first, and what they hold adds up."""
         scope = self.scopes[parcel]
-        found, held, _ = self.bench.run(self.returns.of_parcel(scope, ORDERED))
+        found, free, _ = self.bench.run(self.returns.of_parcel(scope, Units(ORDERED, ORDERED)))
         here = [(request.attempt.return_id, STATES[request.phase]) for request in self.of(scope) if request.phase]
         assert [(each.record.id, each.record.state) for each in found] == here
-        assert held == {item_id: self.held(scope)[item_id] for item_id in ORDERED}
+        left = {item_id: ordered - self.held(scope)[item_id] for item_id, ordered in ORDERED.items()}
+        assert free == Units(left, left)
 
     @invariant()
     def never_more_than_ordered(self) -> None:
@@ -317,7 +325,7 @@ class Parcels(RuleBasedStateMachine):
 
     def claim_and_send(self, mortal: Returns, scope: str, key: str, body: str) -> tuple[Attempt, bool]:
         """A claim, and whether its first byte may leave; one that may not is given back."""
-        attempt = self.bench.run(mortal.claim(scope, key, forms(body), record_of(body), ORDERED))
+        attempt = self.bench.run(mortal.claim(scope, key, forms(body), record_of(body), selection(body)))
         posted = self.told(mortal.first_byte(attempt)) is None
         if not posted:
             # It may have been stored as sent, and the lease have passed before this was known.
@@ -384,7 +392,8 @@ def test_late_answer_while_somebody_looks(bench: Bench, event: Event) -> None:
     """The owner's late answer stands, whoever finds the return without an owner at the same moment."""
     mortal, scopes = bench.with_lease(0.5), [secrets.token_hex(8) for _ in range(20)]
     attempts = [
-        bench.run(mortal.claim(scope, "key", forms("a shirt"), record_of("a shirt"), ORDERED)) for scope in scopes
+        bench.run(mortal.claim(scope, "key", forms("a shirt"), record_of("a shirt"), selection("a shirt")))
+        for scope in scopes
     ]
     for attempt in attempts:
         bench.run(mortal.first_byte(attempt))
@@ -400,7 +409,7 @@ def test_late_answer_while_somebody_looks(bench: Bench, event: Event) -> None:
 def test_the_same_news_once_more(bench: Bench, event: Event) -> None:
     """News that was stored, and is told again because the store's answer got lost, changes nothing."""
     returns, scope = bench.returns, secrets.token_hex(8)
-    attempt = bench.run(returns.claim(scope, "key", forms("a shirt"), record_of("a shirt"), ORDERED))
+    attempt = bench.run(returns.claim(scope, "key", forms("a shirt"), record_of("a shirt"), selection("a shirt")))
     bench.run(returns.first_byte(attempt))
     first, again = (bench.run(returns.settle(attempt, event, CHANGES[event])) for _ in range(2))
     assert first

@@ -22,7 +22,9 @@ from app.returns.claims import (
     claimed,
     expire_leases,
     lasting_location,
+    limited,
     location_of,
+    remembered,
     shown,
     units_held,
 )
@@ -380,3 +382,36 @@ class Parcel(RuleBasedStateMachine):
 def test_any_sequence_of_events() -> None:
     """No sequence over-claims units, frees what may exist, or sends a second first byte."""
     run_state_machine_as_test(Parcel, settings=settings(max_examples=120, stateful_step_count=25))
+
+
+@pytest.mark.parametrize(
+    ("phases", "named_now", "left"),
+    [
+        ({}, 3, 3),
+        ({"done": 1}, 3, 2),  # the upstream counts nothing down
+        ({"done": 1}, 2, 2),  # it has counted the finished return down
+        ({"done": 1}, 1, 1),  # and another one that was made elsewhere
+        ({"done": 3}, 0, 0),
+        ({"sent": 1}, 3, 2),
+        ({"sent": 1}, 2, 1),  # on its way: it may be counted down already or not
+        ({"outcome_unknown": 1}, 3, 2),
+        ({"done": 1, "intent": 1}, 2, 1),
+        ({"failed": 1}, 3, 3),
+    ],
+)
+def test_units_that_the_upstream_counts_down(phases: dict[str, int], named_now: int, left: int) -> None:
+    """Of three shirts at first, what is left is neither counted down twice nor not at all."""
+    claims = {
+        str(number): Claim(phase=Phase(phase), owner="o", lease_until=1e9, units={"shirt": units})
+        for number, (phase, units) in enumerate(phases.items())
+    }
+    limits = limited(claims, {"shirt": named_now}, {"shirt": 3})
+    assert max(0, limits["shirt"] - units_held(claims)["shirt"]) == left
+
+
+def test_what_was_first_seen_is_remembered() -> None:
+    """A line is remembered as it was before the first return of it; what older releases hold is not known that well."""
+    claims = {"1": Claim(phase=Phase.DONE, owner="o", lease_until=1e9, units={"old": 1})}
+    seen = remembered(claims, {"old": 2, "new": 5, "known": 1}, {"known": 4})
+    assert seen == {"new": 5, "known": 4}
+    assert limited(claims, {"old": 2}, seen) == {"old": 2}

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
+from app.domain import Selection, Units
 from app.models import ReturnState
 from app.redis.encryption import Keyring
 from app.redis.store import Store
@@ -53,7 +54,9 @@ class Desk:
 
     async def pending(self, scope: str) -> VersionedReturn:
         """A new return whose label is to come."""
-        attempt = await self.returns.claim(scope, "key", forms("body"), return_record(), {})
+        attempt = await self.returns.claim(
+            scope, "key", forms("body"), return_record(), Selection(Units({}, {}), Units({}, {}))
+        )
         await self.returns.first_byte(attempt)
         found = await self.returns.settle(attempt, Event.ACCEPTED, self._created)
         assert found
