@@ -10,7 +10,7 @@ import httpx
 from app.__main__ import Server
 from app.main import ConnectUpstream, create_app
 from app.settings import PREFIX, Settings
-from tests.support.processes import LOCAL, START_SECONDS, bff_environment, eventually, free_port
+from tests.support.processes import LOCAL, START_SECONDS, UNBOUNDED, bff_environment, eventually, free_port
 from tests.support.sandbox import SandboxProcess
 
 
@@ -19,7 +19,7 @@ async def serving_bff(
     store_url: str, sandbox: SandboxProcess, connect_upstream: ConnectUpstream | None = None, **settings: Any
 ) -> AsyncIterator[tuple[Server, httpx.AsyncClient]]:
     """The production server with these settings, and a client of it; it has ended afterwards."""
-    variables = bff_environment(store_url, sandbox, host=LOCAL, port=free_port(), **settings)
+    variables = bff_environment(store_url, sandbox, host=LOCAL, port=free_port(), **UNBOUNDED | settings)
     configured = Settings.model_validate({name.removeprefix(PREFIX).lower(): text for name, text in variables.items()})
     server = Server(create_app(configured, connect_upstream), configured)
     serving = asyncio.create_task(server.serve())

@@ -233,8 +233,6 @@ def bff_environment(store_url: str, sandbox: "SandboxProcess", **settings: Any) 
         # The tests are one address.
         "lookup_limit": 1_000_000,
         "parcel_limit": 1_000_000,
-        "parcel_sessions": 1_000_000,
-        "parcel_waits": 1_000_000,
         # Tests make more calls than any upstream would like; those of the budget set their own.
         "upstream_reads": 1_000_000,
         "upstream_writes": 1_000_000,
@@ -243,7 +241,15 @@ def bff_environment(store_url: str, sandbox: "SandboxProcess", **settings: Any) 
         # The machine may be busy: nobody is to be turned away for that.
         "loop_lag": 30,
     }
-    return {f"BFF_{name.upper()}": str(value) for name, value in (usual | settings).items()}
+    return _variables(usual | settings)
+
+
+def _variables(settings: dict[str, Any]) -> dict[str, str]:
+    return {f"BFF_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+UNBOUNDED = {"parcel_sessions": 1_000_000, "parcel_waits": 1_000_000}
+"""Settings that builds before this one do not know; tests of many readers of one parcel need them."""
 
 
 @asynccontextmanager
@@ -256,6 +262,7 @@ async def running_bff(store_url: str, sandbox: "SandboxProcess", **settings: Any
     build = settings.pop("build", PRESENT)
     as_shipped, module = settings.pop("as_shipped", False), settings.pop("module", "app")
     others = settings.pop("environment", {})
+    settings = (UNBOUNDED if build is PRESENT else {}) | settings
     variables = others | bff_environment(store_url, sandbox, **{"port": free_port()} | settings)
     port = int(variables["BFF_PORT"])
     url = f"http://{LOCAL}:{port}"
