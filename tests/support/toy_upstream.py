@@ -51,7 +51,14 @@ ORDER = Order(
     coordinates=None,
     lines=(
         OrderLine(
-            id="kite", product_id="kite", name="Kite", image_url=None, price=Decimal("9.50"), quantity=1, why_not=None
+            id="kite",
+            product_id="kite",
+            name="Kite",
+            image_url=None,
+            price=Decimal("9.50"),
+            quantity=1,
+            returnable_quantity=1,
+            why_not=None,
         ),
     ),
     carriers=(Carrier(code="toy", name="Toy Post", logo=None),),
