@@ -52,6 +52,8 @@ def _unless_empty(clean: Callable[[str], str]) -> Callable[[str], str | None]:
 
 Id = Annotated[int, BeforeValidator(_no_bool), Field(ge=-(2**53), le=2**53)]
 """What every JSON reader can hold."""
+ParcelId = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=2**53)]
+"""Returns are kept by it: what names no parcel for certain counts as none, or two shoppers could share one."""
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=1_000_000)]
 Money = Annotated[Decimal, BeforeValidator(cleaning.amount)]
 Metres = Annotated[float, BeforeValidator(_no_bool)]
@@ -198,7 +200,7 @@ class CarrierCode(RedactedModel):
 class Parcel(RedactedModel):
     """The parcel that went out; `id` is null for orders never shipped with Sendcloud."""
 
-    id: Id | None = None
+    id: ParcelId | None = None
     name: Text = ""
     company_name: Text = ""
     address: Text = ""

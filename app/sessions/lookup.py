@@ -39,9 +39,11 @@ from app.returns.store import ParcelReturns, Returns
 from app.service_points.view import minute
 from app.sessions import view
 from app.sessions.store import Session, SessionStore
+from app.telemetry.metrics import SHARED_PARCELS
 from app.upstream import Document, Upstream
 
 HANDOFF_SECONDS = 15 * 60
+SHARED_KEPT_SECONDS = 24 * 3600
 SCREENS = 1024
 SCREENS_BYTES = 16 * 1024 * 1024
 """How many first screens stay built in memory, and how long they are together as JSON."""
@@ -106,7 +108,9 @@ class Flows:
         )
         if session.expires_at <= now:
             raise BadUpstream("tokens that have expired already")
-        screen = await self.first_screen(session, portal.settings)
+        screen, _ = await asyncio.gather(
+            self.first_screen(session, portal.settings), self._count_shared(brand, opened.order.parcel_id)
+        )
         return Started(await self.sessions.create(session, session.expires_at - now), screen)
 
     async def hand_off(self, session: Session) -> tuple[SessionId, float]:
@@ -212,6 +216,14 @@ class Flows:
             raise
         await self.order_limit.take_back(attempt)
         return opened
+
+    async def _count_shared(self, brand: str, parcel_id: int | None) -> None:
+        """Counts a parcel that two brands name: whether an account's brands can show the same one is not known."""
+        if parcel_id is not None:
+            name = self.keyring.name("parcel of any brand", str(parcel_id))
+            owner = self.keyring.name("brand", brand)
+            if not await self.store.acquire(f"q:{{brand-of:{name}}}", owner, SHARED_KEPT_SECONDS):
+                SHARED_PARCELS.inc()
 
     def _scope(self, brand: str, order: Order, identifier: str) -> str:
         # Never shared by two orders: without a number of its own, an order is named by what opened it.

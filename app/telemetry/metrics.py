@@ -5,6 +5,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 REGISTRY = CollectorRegistry()
 REQUESTS = Counter("bff_requests", "Requests answered.", ["route", "method", "status"], registry=REGISTRY)
 LATENCY = Histogram("bff_request_seconds", "Time to the end of the answer.", ["route", "method"], registry=REGISTRY)
+SHARED_PARCELS = Counter(
+    "bff_parcels_of_two_brands", "Lookups of a parcel that another brand named within a day.", registry=REGISTRY
+)
 LOOKUPS_REFUSED = Counter("bff_lookups_refused", "Lookups refused by a limit.", ["limit"], registry=REGISTRY)
 WATCHES = Gauge("bff_watches", "Returns watched by this replica.", registry=REGISTRY)
 WAITING = Gauge("bff_waiting", "Requests that wait for a return to change.", registry=REGISTRY)
