@@ -588,6 +588,8 @@ async def test_a_shop_without_prices_and_refunds(browser: Browser, url: str) -> 
         await _answered_later(route, items=items, options=screen["options"] | {"refund_required": False})
 
     async with visiting(browser, url) as visit:
+        # The page asks for a session when it opens, and there is none yet.
+        await visit.headed("Return an order")
         await visit.page.route("**/v1/session", bare)
         await visit.look_up(fresh("LABEL"))
         await visit.page.get_by_role("checkbox").first.check()
