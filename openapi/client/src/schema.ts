@@ -423,7 +423,13 @@ export interface components {
         };
         /** @description An item of the order; `remaining` units can still be returned. */
         Item: {
+            /** @description Opaque; names the line, in every session of the parcel the same. */
             id: string;
+            /**
+             * @description As the shipping service says it; may be empty or shared by items.
+             * @default
+             */
+            product_id?: string;
             name: string;
             image_url: string | null;
             unit_price: components["schemas"]["Money"] | null;
