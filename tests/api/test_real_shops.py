@@ -90,8 +90,6 @@ async def test_only_what_is_needed_may_fail_a_price(stage: Stage, price: object,
 @pytest.mark.parametrize(
     "odd",
     [
-        {"id": None},
-        {"id": []},
         {"returnable": None},
         {"returnable": "perhaps"},
         {"quantity": 1.5},
