@@ -83,14 +83,14 @@ async def _stage(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Stage]
 
 
 def texts(document: object, name: object = "") -> Iterator[str]:
-    """Every text in a JSON document; an item's id is left out, since it is sent back as it came."""
+    """Every text in a JSON document; an item's ids are left out, since they name it as the upstream does."""
     if isinstance(document, dict):
         for key, value in document.items():
             yield from texts(value, key)
     elif isinstance(document, list):
         for value in document:
             yield from texts(value, name)
-    elif isinstance(document, str) and name != "id":
+    elif isinstance(document, str) and name not in {"id", "product_id"}:
         yield document
 
 

@@ -34,6 +34,7 @@ from app.domain import (
 from app.errors import (
     BadUpstream,
     BffError,
+    NotReturnableNow,
     ParcelNotFound,
     ReturnOutcomeUnknown,
     ServicePointNotFound,
@@ -256,7 +257,7 @@ async def test_a_failed_announcement_is_a_value(sendcloud: Sendcloud) -> None:
         ("LOOKUP500-1", BadUpstream),
         ("LOOKUPHTML-1", BadUpstream),
         ("LOOKUPBAD-1", BadUpstream),
-        ("LOOKUPERRORS-1", UpstreamRejected),
+        ("LOOKUPERRORS-1", NotReturnableNow),
         ("LOOKUPREDIRECT-1", BadUpstream),
         ("LOOKUPHANG-1", UpstreamTimeout),
     ],
