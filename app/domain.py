@@ -203,6 +203,8 @@ class Order(RedactedModel):
     tracking_number: str
     carrier: str | None
     """The code of the carrier that brought the parcel."""
+    weight: float | None = None
+    """Of the parcel that went out, in kilograms."""
     max_parcels: int
     """How many parcels may come back, at least one."""
     address: Address
@@ -274,7 +276,8 @@ class ServicePointQuery(RedactedModel):
     longitude: float | None = None
     radius: int | None = None
     """Metres, 100 to 50000."""
-    carriers: tuple[str, ...] = ()
+    weight: int | None = None
+    """Kilograms; upstream documents that it matters to Poste Italiane alone, beyond 15."""
 
 
 # A return

@@ -223,11 +223,15 @@ class ServicePoint(_Answer):
     time_zone: str | None
     """IANA name; None where it is not known, and then nobody can say whether the point is open."""
     opening_hours: list[OpeningHours]
+    """Of the current week, holidays included; a weekday without any is closed, unless it is an unknown one."""
+    unknown_weekdays: list[int] = []
+    """Weekdays of which the hours are not known, 1 is Monday."""
     open_now: bool | None
+    """None where that is not known."""
     closes_at: datetime | None
-    """When it closes, while it is open and does close."""
+    """When it closes, while it is open and known to close this week."""
     next_open_at: datetime | None
-    """When it opens, while it is closed."""
+    """When it opens, while it is closed and known to open this week."""
 
 
 class ServicePoints(_Answer):

@@ -28,16 +28,25 @@ class Cached(NamedTuple):
 
     value: bytes
     stale: bool
+    asked_at: float
+    """When the upstream was asked, in seconds on the store's clock, as the next one."""
     now: float
-    """Seconds on the store's clock."""
 
 
 @dataclass(frozen=True)
 class _Kept:
     value: bytes | None
-    age: float
+    asked_at: float
     revision: int
     now: float
+
+    @property
+    def age(self) -> float:
+        return self.now - self.asked_at
+
+    def served(self, value: bytes, *, stale: bool) -> Cached:
+        """It as an answer."""
+        return Cached(value, stale, self.asked_at, self.now)
 
 
 class FleetCache:
@@ -71,7 +80,7 @@ class FleetCache:
         while asyncio.get_running_loop().time() < deadline:
             kept = await self._kept(key)
             if kept.value is not None and kept.age < freshness / 2:
-                return Cached(kept.value, stale=False, now=kept.now)
+                return kept.served(kept.value, stale=False)
             owner = secrets.token_urlsafe(9)
             if await self._store.acquire(_lock(key), owner, self._patience):
                 seen, kept = kept, await self._kept(key)
@@ -84,7 +93,7 @@ class FleetCache:
                     return await renewal
                 self._renew_behind(renewal)
             if kept.value is not None:
-                return Cached(kept.value, stale=kept.age >= freshness, now=kept.now)
+                return kept.served(kept.value, stale=kept.age >= freshness)
             await asyncio.sleep(PAUSE_SECONDS)
         raise UpstreamTimeout("another replica has been asking for too long")
 
@@ -97,14 +106,15 @@ class FleetCache:
             failed = isinstance(error, UpstreamError) and not isinstance(error, UpstreamUnauthorized)
             if failed and kept.value is not None:
                 # The lock stays until it runs out: nobody is made to wait for the next failure.
-                return Cached(kept.value, stale=True, now=kept.now)
+                return kept.served(kept.value, stale=True)
             await self._store.release(_lock(key), owner)
             raise
         now = kept.now + asyncio.get_running_loop().time() - started
         if scope is None or await self._has_room(scope, len(value)):
-            await self._store.commit(owner, [Change(_name(key), kept.revision, _TIME.pack(now) + value, STALE_SECONDS)])
+            written = _TIME.pack(kept.now) + value
+            await self._store.commit(owner, [Change(_name(key), kept.revision, written, STALE_SECONDS)])
         await self._store.release(_lock(key), owner)
-        return Cached(value, stale=False, now=now)
+        return Cached(value, stale=False, asked_at=kept.now, now=now)
 
     async def _has_room(self, scope: str, size: int) -> bool:
         allowance = await self._store.spend(f"q:{{searched:{scope}}}", size, ROOM_OF_ONE_PARCEL)
@@ -122,9 +132,9 @@ class FleetCache:
     async def _kept(self, key: str) -> _Kept:
         now, (read,) = await self._store.read(_name(key))
         if not read.revision:
-            return _Kept(None, 0, 0, now)
-        (written,) = _TIME.unpack_from(read.value)
-        return _Kept(read.value[_TIME.size :], now - written, read.revision, now)
+            return _Kept(None, now, 0, now)
+        (asked_at,) = _TIME.unpack_from(read.value)
+        return _Kept(read.value[_TIME.size :], asked_at, read.revision, now)
 
 
 def _name(key: str) -> str:

@@ -17,6 +17,7 @@ from app.errors import (
     ReturnRefused,
     ServicePointNotFound,
     ServicePointUnavailable,
+    UpstreamError,
     UpstreamRejected,
 )
 from app.http.session_id import SessionId
@@ -173,9 +174,13 @@ class Creation:
         if order.coordinates is None:
             return []
         place = Place(order.coordinates.latitude, order.coordinates.longitude)
-        search = Search(session.brand, order.address.country, place, ALTERNATIVES_WITHIN_METRES, carriers)
-        found = await self.points.near(search, session.service_points_token, session.scope)
-        return [service_point(point, found.now) for point in found.points[:ALTERNATIVES]]
+        search = Search(session.brand, order.address.country, place, ALTERNATIVES_WITHIN_METRES, carriers, order.weight)
+        try:
+            found = await self.points.near(search, session.service_points_token, session.scope)
+        except UpstreamError:
+            # The point is gone whatever becomes of the search.
+            return []
+        return [service_point(point, found.now, found.asked_at) for point in found.points[:ALTERNATIVES]]
 
     def _created(self, created: AcceptedReturn, found: VersionedReturn) -> ReturnRecord:
         """The record once upstream took the return; polled unless no label will ever come through here."""

@@ -195,7 +195,7 @@ class VersionedReturn:
                 expires_at=record.label_expires_at and utc_datetime(record.label_expires_at),
             ),
             customs_declaration=location_of(record.id) + "/customs-declaration" if record.customs_path else None,
-            drop_off=record.drop_off and service_point(record.drop_off, self.now),
+            drop_off=record.drop_off and service_point(record.drop_off, self.now, record.created_at),
             retry_after=self.retry_after,
             actions=[Action(name="download_label", method="GET", href=label_href, allowed=ready, why_not=why_not)],
         )

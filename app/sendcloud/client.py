@@ -1,5 +1,6 @@
 """The upstream's calls, each guarded as its class needs it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -20,6 +21,7 @@ from app.domain import (
 from app.errors import (
     BadUpstream,
     ReturnOutcomeUnknown,
+    UpstreamError,
     UpstreamRejected,
     UpstreamUnauthorized,
     UpstreamUnavailable,
@@ -35,6 +37,9 @@ from app.sendcloud.transport.send_tracker import SendTracker
 from app.upstream import Document, Picture
 
 T = TypeVar("T")
+
+LARGE_BYTES = 64 * 1024
+"""A longer answer takes a while to read, so that the event loop leaves it to a thread."""
 
 
 class Sendcloud:
@@ -83,8 +88,25 @@ class Sendcloud:
         return await self._get(protocol.polling(self._panel_url, brand, token, self._public_url))
 
     async def service_points(self, brand: str, token: str, query: ServicePointQuery) -> list[ServicePoint]:
-        """The service points around a place (S1)."""
-        return await self._get(protocol.service_points(self._service_points_url, brand, _given(token), query))
+        """The service points around a place, of all carriers that are enabled (S1).
+
+        It names no carrier, because the search is refused if one of those named is not enabled. Where it is refused
+        or brings nothing it is made again with the carriers that are enabled (S4).
+        """
+        search = partial(protocol.service_points, self._service_points_url, brand, _given(token), query)
+        refusal = None
+        try:
+            if found := await self._get(search()):
+                return found
+        except UpstreamRejected as error:
+            refusal = error
+        try:
+            enabled = await self._get(protocol.service_point_carriers(self._service_points_url, brand, token))
+            return await self._get(search(enabled)) if enabled else []
+        except UpstreamError as error:
+            if refusal:
+                raise refusal from error
+            return []
 
     async def service_point(self, brand: str, token: str, service_point_id: int) -> ServicePoint:
         """One service point (S2). Raises `ServicePointNotFound`."""
@@ -149,7 +171,9 @@ class Sendcloud:
         guard = self._guards[request.call]
         async with guard.attempt(request, deadline) as attempt:
             answer = await exchange(wire, request, guard.bulkhead.timeouts(deadline), deadline)
-            attempt.status, _, _ = answer
+            attempt.status, _, body = answer
+            if len(body) > LARGE_BYTES:
+                return await asyncio.to_thread(partial(protocol.decode, request, *answer))
             return protocol.decode(request, *answer)
 
     @asynccontextmanager

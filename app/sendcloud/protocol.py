@@ -34,6 +34,7 @@ from app.errors import (
     UpstreamUnavailable,
 )
 from app.sendcloud import answers, translation
+from app.sendcloud.answers import MAX_JSON_BYTES, MAX_SEARCH_BYTES
 from app.sendcloud.tokens import portal_url
 from app.upstream import Picture
 
@@ -60,6 +61,7 @@ class Call(StrEnum):
     CUSTOMS = "customs"
     SERVICE_POINTS = "service_points"
     SERVICE_POINT = "service_point"
+    SERVICE_POINT_CARRIERS = "service_point_carriers"
     AVAILABILITY = "availability"
 
 
@@ -77,6 +79,8 @@ class Request(Generic[T_co]):
     """Whose call it is: what fails for one shop says nothing about others."""
     failure_key: str = field(repr=False, kw_only=True)
     """What it is about: calls about one thing that fail again and again say nothing about others."""
+    max_bytes: int = field(repr=False, default=MAX_JSON_BYTES, kw_only=True)
+    """Of the answer, unless it is streamed."""
 
 
 # Requests
@@ -206,19 +210,37 @@ def customs(panel_url: str, brand: str, path: str) -> Request[None]:
     return Request(Call.CUSTOMS, "GET", panel_url + path, _DOCUMENT_HEADERS, brand=brand, failure_key=path)
 
 
-def service_points(base_url: str, brand: str, token: str, query: ServicePointQuery) -> Request[list[ServicePoint]]:
-    """S1. The token goes into the query, as the Return Portal's guide says."""
+def service_points(
+    base_url: str, brand: str, token: str, query: ServicePointQuery, carriers: Sequence[str] = ()
+) -> Request[list[ServicePoint]]:
+    """S1, of all carriers unless some are named. The token goes into the query, as the Return Portal's guide says."""
     asked = {
         "country": query.country,
         "latitude": None if query.latitude is None else f"{query.latitude:.6f}",
         "longitude": None if query.longitude is None else f"{query.longitude:.6f}",
         "radius": query.radius,
-        "carrier": ",".join(query.carriers) or None,
+        "weight": query.weight,
+        "carrier": ",".join(carriers) or None,
         "access_token": token,
     }
     url = f"{base_url}/service-points?{urlencode({name: value for name, value in asked.items() if value is not None})}"
-    found = {200: translation.service_points}
-    return Request(Call.SERVICE_POINTS, "GET", url, _HEADERS, answers=found, brand=brand, failure_key=token)
+    return Request(
+        Call.SERVICE_POINTS,
+        "GET",
+        url,
+        _HEADERS,
+        answers={200: translation.service_points},
+        brand=brand,
+        failure_key=token,
+        max_bytes=MAX_SEARCH_BYTES,
+    )
+
+
+def service_point_carriers(base_url: str, brand: str, token: str) -> Request[list[str]]:
+    """S4."""
+    url = f"{base_url}/carriers?{urlencode({'access_token': token})}"
+    named = {200: translation.carriers}
+    return Request(Call.SERVICE_POINT_CARRIERS, "GET", url, _HEADERS, answers=named, brand=brand, failure_key=token)
 
 
 def service_point(base_url: str, brand: str, token: str, service_point_id: int) -> Request[ServicePoint]:
@@ -277,7 +299,7 @@ _REFUSALS = (
         for each in (400, 409, 410, 422)
     ),
     _Refusal(frozenset({Call.SETTINGS}), range(404, 405), None, BrandNotFound),
-    _Refusal(_ONE_POINT, range(404, 405), None, ServicePointNotFound),
+    _Refusal(_ONE_POINT, {404, 410}, None, ServicePointNotFound),
     _Refusal(_WITHOUT_TOKEN, range(401, 402), None, BadUpstream),
     _Refusal(_WITHOUT_TOKEN, range(403, 404), None, BadUpstream),
     _Refusal(_ALL, range(401, 402), None, UpstreamUnauthorized),

@@ -57,6 +57,7 @@ ParcelId = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=2**53)]
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=1_000_000)]
 Money = Annotated[Decimal, BeforeValidator(cleaning.amount)]
 Metres = Annotated[float, BeforeValidator(_no_bool)]
+Kilograms = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, le=100_000)]
 Latitude = Annotated[float, BeforeValidator(_no_bool), Field(ge=-90, le=90)]
 Longitude = Annotated[float, BeforeValidator(_no_bool), Field(ge=-180, le=180)]
 Text = Annotated[str, AfterValidator(cleaning.text)]
@@ -75,6 +76,8 @@ Elements = Annotated[
     AfterValidator(_present),
 ]
 """Those of the first thousand elements that could be read."""
+AllElements = Annotated[list[Annotated[T, WrapValidator(_unless_none)]], AfterValidator(_present)]
+"""Those that could be read, as many as the answer may hold."""
 
 
 # E1, portal settings
@@ -219,6 +222,7 @@ class Parcel(RedactedModel):
     collo_count: Count = 1
     """How many colli can come back at most."""
     carrier: CarrierCode = CarrierCode()
+    weight: Kilograms | None = None
 
 
 class Product(RedactedModel):
@@ -261,18 +265,6 @@ class ShopDistance(RedactedModel):
     distance: Metres
 
 
-class OpeningTimes(RedactedModel):
-    """Hours like "09:00 - 12:00" by weekday; "0" is Monday."""
-
-    monday: Elements[Text] | None = Field(None, alias="0")
-    tuesday: Elements[Text] | None = Field(None, alias="1")
-    wednesday: Elements[Text] | None = Field(None, alias="2")
-    thursday: Elements[Text] | None = Field(None, alias="3")
-    friday: Elements[Text] | None = Field(None, alias="4")
-    saturday: Elements[Text] | None = Field(None, alias="5")
-    sunday: Elements[Text] | None = Field(None, alias="6")
-
-
 class ServicePoint(RedactedModel):
     """A place to drop parcels off. Its `is_active` is not read: it says that the data is fresh, not that it is open."""
 
@@ -288,7 +280,8 @@ class ServicePoint(RedactedModel):
     carrier: Text = ""
     latitude: Latitude | None = None
     longitude: Longitude | None = None
-    formatted_opening_times: OpeningTimes | None = None
+    formatted_opening_times: dict[str, object] | str | None = None
+    """Read apart, day by day (`opening_times`)."""
     open_tomorrow: bool | None = None
     open_upcoming_week: bool | None = None
     distance: Metres | None = None

@@ -12,6 +12,7 @@ from app.domain import DeliveryOptionCode
 from app.errors import BadUpstream
 from app.sendcloud import schemas
 from app.sendcloud.answers import fitted, odd_object, read
+from app.sendcloud.opening_times import opening_times
 from app.sendcloud.order_lines import order_lines
 from app.sendcloud.tokens import customs_path, https_url, token_expiry, token_of
 
@@ -20,7 +21,8 @@ _OUTGOING: TypeAdapter[schemas.Outgoing] = TypeAdapter(schemas.Outgoing)
 _STORED: TypeAdapter[list[schemas.Upload]] = TypeAdapter(schemas.Elements[schemas.Upload])
 _ACCEPTED: TypeAdapter[schemas.ReturnAccepted] = TypeAdapter(schemas.ReturnAccepted)
 _ANNOUNCED: TypeAdapter[schemas.LabelAnnounced] = TypeAdapter(schemas.LabelAnnounced)
-_POINTS: TypeAdapter[list[schemas.ServicePoint]] = TypeAdapter(schemas.Elements[schemas.ServicePoint])
+_POINTS: TypeAdapter[list[schemas.ServicePoint]] = TypeAdapter(schemas.AllElements[schemas.ServicePoint])
+_CARRIERS: TypeAdapter[list[str]] = TypeAdapter(schemas.Elements[schemas.Code])
 _POINT: TypeAdapter[schemas.ServicePoint] = TypeAdapter(schemas.ServicePoint)
 _AVAILABILITY: TypeAdapter[bool] = TypeAdapter(StrictBool)
 _OPTIONS: Mapping[str, DeliveryOptionCode] = MappingProxyType(
@@ -98,6 +100,7 @@ def _order(data: schemas.OutgoingData) -> domain.Order:
         number=parcel.order_number,
         tracking_number=parcel.tracking_number,
         carrier=parcel.carrier.code,
+        weight=parcel.weight,
         max_parcels=parcel.collo_count,
         address=_address(parcel),
         coordinates=parcel.to_coordinates and domain.Coordinates(**dict(parcel.to_coordinates)),
@@ -158,6 +161,11 @@ def service_point(body: bytes) -> domain.ServicePoint:
     return _point(read(_POINT, body))
 
 
+def carriers(body: bytes) -> list[str]:
+    """The answer to S4, codes."""
+    return read(_CARRIERS, body)
+
+
 def available(body: bytes) -> bool:
     """The answer to S3."""
     return read(_AVAILABILITY, body)
@@ -165,12 +173,8 @@ def available(body: bytes) -> bool:
 
 def _point(point: schemas.ServicePoint) -> domain.ServicePoint:
     return domain.ServicePoint.model_validate(
-        dict(point) | {"formatted_opening_times": _opening_times(point.formatted_opening_times)}
+        dict(point) | {"formatted_opening_times": opening_times(point.formatted_opening_times)}
     )
-
-
-def _opening_times(week: schemas.OpeningTimes | None) -> Mapping[str, list[str]] | None:
-    return None if week is None else {day: hours for day, hours in week.model_dump().items() if hours is not None}
 
 
 def uploaded(names: Sequence[str], body: bytes) -> list[str]:

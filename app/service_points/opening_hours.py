@@ -4,25 +4,22 @@ import math
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from importlib.resources import files
 from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from prometheus_client import Counter
-
 from app.models import OpeningHours
-from app.telemetry.metrics import REGISTRY
+from app.service_points.stated_hours import WeekHours
 
-DROPPED = Counter("bff_opening_hours_dropped", "Opening hours that could not be read.", registry=REGISTRY)
 MAX_DEGREES = 25.0
-# In minutes. Hours that change at all do so within two weeks, even if the one hour that differs is skipped once.
 _DAY = 24 * 60
-_HORIZON = 15 * _DAY
-_WEEKDAYS = {str(day): day + 1 for day in range(7)}
-_INTERVAL = re.compile(r"((?:[01][0-9]|2[0-3]):[0-5][0-9]) - ((?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)")
+"""In minutes, and so is the next one."""
+_WEEK = 7 * _DAY
+_FARTHEST_WEST, _FARTHEST_EAST = ZoneInfo("Etc/GMT+12"), ZoneInfo("Etc/GMT-14")
 _COORDINATE = re.compile(r"([+-])(\d{2,3})(\d{2})(?:\d{2})?(?=[+-]|$)")
 
 
@@ -35,9 +32,9 @@ class City(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """Whether a point is open and until when; `closes_at` None while open: it never closes."""
+    """Whether a point is open, and when that changes; None is what is not known, or not to come this week."""
 
-    open_now: bool
+    open_now: bool | None
     closes_at: datetime | None
     next_open_at: datetime | None
 
@@ -109,58 +106,67 @@ def _distance(city: City, latitude: float, longitude: float) -> float:
     return math.hypot(latitude - city.latitude, east * math.cos(math.radians(city.latitude)))
 
 
-def intervals(times: Mapping[str, Sequence[str]]) -> list[OpeningHours]:
-    """Opening hours by ISO weekday and time; upstream counts from "0" = Monday (another client's reading).
-
-    An interval that closes earlier than it opens ends on the next day: that is our reading, upstream says nothing.
-    What is no interval, or an empty one, is left out and counted.
-    """
-    found = [hours for day, values in times.items() for value in values if (hours := _interval(day, value))]
-    DROPPED.inc(sum(map(len, times.values())) - len(found))
-    return sorted(found, key=lambda hours: (hours.weekday, hours.opens, hours.closes))
+def in_one_week(one: datetime, other: datetime, zone: ZoneInfo | None) -> bool:
+    """Whether both moments (aware) are in one week of the zone, from Monday on; without a zone, wherever it may be."""
+    earlier, later = sorted((one, other))
+    return _iso_week(earlier.astimezone(zone or _FARTHEST_WEST)) == _iso_week(later.astimezone(zone or _FARTHEST_EAST))
 
 
-def _interval(day: str, value: str) -> OpeningHours | None:
-    match = _INTERVAL.fullmatch(value)
-    if day not in _WEEKDAYS or match is None or match[1] == match[2]:
-        return None
-    return OpeningHours(weekday=_WEEKDAYS[day], opens=match[1], closes=match[2])
+def _iso_week(local: datetime) -> tuple[int, int]:
+    return local.isocalendar()[:2]
 
 
-def opening(hours: Sequence[OpeningHours], zone: ZoneInfo, now: datetime) -> Opening:
+def opening(week: WeekHours, zone: ZoneInfo, now: datetime) -> Opening:
     """Whether the point is open at `now` (aware), and the moment at which that changes, in the zone, to the minute.
 
-    The clock on the point's wall decides, and nothing else: it is open in each minute in which that clock shows
-    opening hours. So hours that the clock skips in spring are not there, and hours that it shows twice in autumn
-    count twice. Intervals that touch or overlap are one. Never open: both moments are None.
+    The hours are those of the week of `now`, and nothing is said about what comes after its Sunday. The clock on the
+    point's wall decides, and nothing else: it is open in each minute in which that clock shows opening hours. So hours
+    that the clock skips in spring are not there, and hours that it shows twice in autumn count twice. Intervals that
+    touch or overlap are one. What depends on an unknown day is None.
     """
     start = now.astimezone(UTC).replace(second=0, microsecond=0)
-    stretches = sorted(_stretches(hours, zone, start))
-    if not stretches:
-        return Opening(open_now=False, closes_at=None, next_open_at=None)
-    opens, closes = stretches[0]
-    if opens > 0:
-        return Opening(open_now=False, closes_at=None, next_open_at=_local(start, opens, zone))
-    for also_opens, also_closes in stretches:
-        if also_opens <= closes:
-            closes = max(closes, also_closes)
-    return Opening(
-        open_now=True, closes_at=_local(start, closes, zone) if closes < _HORIZON else None, next_open_at=None
-    )
+    end = _minutes_left(zone, start)
+    opens = sorted(_stretches(map(_in_week, week.hours), zone, start, end))
+    unknown = sorted(_stretches(_unknown(week), zone, start, end))
+    if not opens or opens[0][0] > 0:
+        return _closed(opens, unknown, partial(_local, start, zone=zone))
+    closes = 0
+    for since, until in opens:
+        if since <= closes:
+            closes = max(closes, until)
+    told = closes < end and not any(since <= closes < until for since, until in unknown)
+    return Opening(open_now=True, closes_at=_local(start, closes, zone) if told else None, next_open_at=None)
 
 
-def _stretches(hours: Sequence[OpeningHours], zone: ZoneInfo, start: datetime) -> Iterator[tuple[int, int]]:
-    """When the point is open up to the horizon, cut where the clock changes; minutes from the start, in no order."""
-    week = [_in_week(each) for each in hours]
-    for since, until in pairwise(sorted({0, _clock_change(zone, start), _HORIZON})):
+def _closed(
+    opens: Sequence[tuple[int, int]], unknown: Sequence[tuple[int, int]], local: Callable[[int], datetime]
+) -> Opening:
+    """A point that is not open now, as far as that is known."""
+    unknown_from = unknown[0][0] if unknown else math.inf
+    opens_at = local(opens[0][0]) if opens and opens[0][0] <= unknown_from else None
+    return Opening(open_now=None if unknown_from == 0 else False, closes_at=None, next_open_at=opens_at)
+
+
+def _unknown(week: WeekHours) -> Iterator[tuple[int, int]]:
+    """What is not known, in minutes since Monday 00:00."""
+    for weekday in week.unknown:
+        yield (weekday - 1) * _DAY, weekday * _DAY
+    # Where Sunday night ends on Monday, last Sunday's may have done so as well; its hours were of another week.
+    for _, closes in map(_in_week, week.hours):
+        if closes > _WEEK:
+            yield 0, closes - _WEEK
+
+
+def _stretches(week: Iterable[tuple[int, int]], zone: ZoneInfo, start: datetime, end: int) -> Iterator[tuple[int, int]]:
+    """The stretches of the week that are not over, in minutes from the start; cut at `end` and where clocks change."""
+    spans = [*week]
+    for since, until in pairwise(sorted({0, _clock_change(zone, start, end), end})):
         wall = _local(start, since, zone)
         monday = since - wall.weekday() * _DAY - wall.hour * 60 - wall.minute
-        # From last week, whose Sunday may end today, to the week of the horizon.
-        for midnight in range(monday - 7 * _DAY, until, 7 * _DAY):
-            for opens, closes in week:
-                first, last = max(midnight + opens, since), min(midnight + closes, until)
-                if first < last:
-                    yield first, last
+        for opens, closes in spans:
+            first, last = max(monday + opens, since), min(monday + closes, until)
+            if first < last:
+                yield first, last
 
 
 def _in_week(hours: OpeningHours) -> tuple[int, int]:
@@ -170,11 +176,17 @@ def _in_week(hours: OpeningHours) -> tuple[int, int]:
     return midnight + opens, midnight + closes + (_DAY if closes < opens else 0)
 
 
-def _clock_change(zone: ZoneInfo, start: datetime) -> int:
-    """Minutes to the first UTC offset that is another, at most the horizon; clocks do not change twice so soon."""
+def _minutes_left(zone: ZoneInfo, start: datetime) -> int:
+    """Minutes to the end of Sunday."""
+    local = start.astimezone(zone)
+    monday = datetime.combine(local.date() + timedelta(days=7 - local.weekday()), time(), zone)
+    return int((monday - start) / timedelta(minutes=1))
+
+
+def _clock_change(zone: ZoneInfo, start: datetime, end: int) -> int:
+    """Minutes to the first UTC offset that is another, at most to the end; clocks do not change twice in a week."""
     before = start.astimezone(zone).utcoffset()
-    minutes = range(_HORIZON)
-    return bisect_left(minutes, True, key=lambda minute: _local(start, minute, zone).utcoffset() != before)
+    return bisect_left(range(end), True, key=lambda minute: _local(start, minute, zone).utcoffset() != before)
 
 
 def _local(start: datetime, minutes: int, zone: ZoneInfo) -> datetime:

@@ -1,6 +1,7 @@
 """Calls 4 and 5: where the parcel can be handed in."""
 
 import asyncio
+from itertools import islice
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound, TooManyCalls
 from app.http.problems import SESSION, UPSTREAM, links, responses
 from app.models import FreshServicePoint, ServicePoint, ServicePoints
-from app.service_points.search import Place, Search
+from app.service_points.search import Nearby, Place, Search
 from app.service_points.view import service_point
 from app.services import ServicesDep, services_of
 from app.sessions.dependencies import SessionDep
@@ -47,7 +48,7 @@ async def asked_search(
         missing = "latitude" if latitude is None else "longitude"
         raise InvalidRequest(errors=[FieldProblem("#/query", "missing", f"{missing} is missing.")])
     carriers = tuple(each.code for each in order.carriers if carrier in {None, each.code})
-    return Search(session.brand, order.address.country, place, radius, carriers)
+    return Search(session.brand, order.address.country, place, radius, carriers, order.weight)
 
 
 class Filter(NamedTuple):
@@ -57,17 +58,19 @@ class Filter(NamedTuple):
     open_now: bool
     limit: int
 
-    def picks(self, points: list[ServicePoint], session: Session) -> list[ServicePoint]:
+    def picks(self, found: Nearby, session: Session) -> list[ServicePoint]:
         """Those wanted; of labelless points upstream names one, the nearest, and says of no other whether it is one."""
         known = session.order.labelless_service_point
-        wanted = [point for point in points if not self.labelless or (known and point.id == known.id)]
-        return [point for point in wanted if not self.open_now or point.open_now][: self.limit]
+        wanted = (point for point in found.points if not self.labelless or (known and point.id == known.id))
+        shown = (service_point(point, found.now, found.asked_at) for point in wanted)
+        # Not known is not closed.
+        return list(islice((point for point in shown if not self.open_now or point.open_now is not False), self.limit))
 
 
 async def asked_filter(
     *,
     labelless: Annotated[bool, Query(description="Only points known to take parcels without a label.")] = False,
-    open_now: Annotated[bool, Query(description="Only points known to be open.")] = False,
+    open_now: Annotated[bool, Query(description="Without the points known to be closed.")] = False,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Filter:
     """The filters in the query."""
@@ -92,8 +95,7 @@ async def find_service_points(
     """Points of the parcel's carriers, nearest first, with opening hours in their own time zone."""
     await services.parcel_limit.spend(session.scope)
     found = await services.points.near(search, session.service_points_token, session.scope)
-    points = [service_point(point, found.now) for point in found.points]
-    answer = ServicePoints(service_points=wanted.picks(points, session), stale=found.stale)
+    answer = ServicePoints(service_points=wanted.picks(found, session), stale=found.stale)
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
@@ -114,5 +116,5 @@ async def get_service_point(
         services.sendcloud.service_point(session.brand, token, service_point_id),
         services.sendcloud.service_point_available(session.brand, token, service_point_id),
     )
-    answer = FreshServicePoint(**dict(service_point(point, now)), available=available)
+    answer = FreshServicePoint(**dict(service_point(point, now, now)), available=available)
     return Response(answer.model_dump_json(), media_type="application/json")

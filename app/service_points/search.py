@@ -1,14 +1,18 @@
 """Service points near a place: searched once for everybody around, measured from the exact place."""
 
+import asyncio
 import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from operator import itemgetter
 from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
 from app.domain import ServicePoint, ServicePointQuery
 from app.errors import UpstreamUnauthorized
+from app.redis.derived_values import DerivedValues
 from app.redis.shared_cache import Cached, FleetCache
 from app.upstream import Upstream
 
@@ -17,6 +21,12 @@ GRID_METRES = 800
 """More than any place is away from the grid point it is rounded to."""
 RADIUS_CLASSES_METRES = (1_000, 2_500, 5_000, 10_000, 25_000, 50_000)
 EARTH_METRES = 6_371_000
+KEPT_OF_A_CARRIER = 200
+"""Points of one search. An answer has fewer: those nearest to a shopper are not those nearest to the grid point."""
+LIGHT_KILOGRAMS = 15
+"""Lighter parcels share a search: up to here upstream's answer does not depend on the weight."""
+PARSED_SEARCHES = 64
+"""Kept in memory as objects."""
 
 _POINTS: TypeAdapter[list[ServicePoint]] = TypeAdapter(list[ServicePoint])
 
@@ -29,13 +39,14 @@ class Place(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What is searched for; carriers by code, radius in metres."""
+    """What is searched for; carriers by code, radius in metres, weight in kilograms."""
 
     brand: str
     country: str
     place: Place
     radius: int
     carriers: tuple[str, ...]
+    weight: float | None = None
 
 
 class Nearby(NamedTuple):
@@ -43,22 +54,24 @@ class Nearby(NamedTuple):
 
     points: list[ServicePoint]
     stale: bool
+    asked_at: float
+    """When upstream was asked, in seconds on the store's clock, as the next one."""
     now: float
-    """Seconds on the store's clock."""
 
 
 class ServicePoints:
-    """Searches that the fleet shares by brand, carriers, country and rounded place; never by who asks."""
+    """Searches that the fleet shares by brand, country, rounded place and weight; never by who asks."""
 
     def __init__(self, cache: FleetCache, sendcloud: Upstream, freshness: float) -> None:
         self._cache = cache
         self._sendcloud = sendcloud
         self._freshness = freshness
+        self._parsed: DerivedValues[str, list[ServicePoint]] = DerivedValues(PARSED_SEARCHES)
 
     async def near(self, search: Search, token: str, scope: str) -> Nearby:
         """The points of these carriers within the radius; token and room of the parcel are spent on what is new."""
         if not search.carriers:
-            return Nearby([], stale=False, now=0.0)
+            return Nearby([], stale=False, asked_at=0.0, now=0.0)
         # Rounded, the search can be shared and tells nobody's address; a little wider, it still holds every point.
         centre = Place(*(round(round(degrees / GRID_DEGREES) * GRID_DEGREES, 2) for degrees in search.place))
         reach = next(metres for metres in RADIUS_CLASSES_METRES if metres >= search.radius)
@@ -67,17 +80,20 @@ class ServicePoints:
             latitude=centre.latitude,
             longitude=centre.longitude,
             radius=min(reach + GRID_METRES, RADIUS_CLASSES_METRES[-1]),
-            carriers=tuple(sorted(search.carriers)),
+            weight=search.weight and max(LIGHT_KILOGRAMS, math.ceil(search.weight)),
         )
+        key = f"near|{search.brand}|{search.country}|{centre.latitude},{centre.longitude}|{reach}|{query.weight or ''}"
+        cached = await self._shared(key, partial(self._asked, search.brand, token, query, centre), scope)
+        points = self._parsed.get(key, cached.value, lambda: _POINTS.validate_json(cached.value))
+        wanted = [point for point in points if point.carrier in search.carriers]
+        return Nearby(measured(wanted, search.place, search.radius), cached.stale, cached.asked_at, cached.now)
 
-        key = f"service-points|{search.brand}|{search.country}|{centre.latitude},{centre.longitude}|{reach}|"
-        cached = await self._shared(
-            key + ",".join(query.carriers), partial(self._sendcloud.service_points, search.brand, token, query), scope
-        )
-        found = measured(_POINTS.validate_json(cached.value), search.place)
-        return Nearby([point for point in found if (point.distance or 0) <= search.radius], cached.stale, cached.now)
+    async def _asked(self, brand: str, token: str, query: ServicePointQuery, centre: Place) -> bytes:
+        """The points of all carriers, the nearest of each."""
+        found = await self._sendcloud.service_points(brand, token, query)
+        return await asyncio.to_thread(lambda: _POINTS.dump_json(nearest_of_each_carrier(found, centre)))
 
-    async def _shared(self, key: str, ask: Callable[[], Awaitable[list[ServicePoint]]], scope: str) -> Cached:
+    async def _shared(self, key: str, ask: Callable[[], Awaitable[bytes]], scope: str) -> Cached:
         """The answer of one upstream call for all; a token that was refused costs its own session alone."""
         while True:
             asked = False
@@ -85,7 +101,7 @@ class ServicePoints:
             async def fetch() -> bytes:
                 nonlocal asked
                 asked = True
-                return _POINTS.dump_json(await ask())
+                return await ask()
 
             try:
                 return await self._cache.get(key, fetch, self._freshness, scope)
@@ -94,14 +110,28 @@ class ServicePoints:
                     raise
 
 
-def measured(points: Iterable[ServicePoint], place: Place) -> list[ServicePoint]:
-    """The points with their distance from this place, nearest first; those without coordinates are left out."""
+def nearest_of_each_carrier(points: Iterable[ServicePoint], place: Place) -> list[ServicePoint]:
+    """The points nearest to this place, as many of each carrier as are kept."""
+    seen = Counter[str]()
+    found = []
+    for point in measured(points, place):
+        seen[point.carrier] += 1
+        if seen[point.carrier] <= KEPT_OF_A_CARRIER:
+            found.append(point)
+    return found
+
+
+def measured(points: Iterable[ServicePoint], place: Place, radius: float = math.inf) -> list[ServicePoint]:
+    """The points within so many metres, nearest first, with their distance; those of no known place are left out."""
     found = [
-        point.model_copy(update={"distance": distance(place, Place(point.latitude, point.longitude))})
+        (metres, point)
         for point in points
-        if point.latitude is not None and point.longitude is not None
+        if point.latitude is not None
+        and point.longitude is not None
+        and (metres := distance(place, Place(point.latitude, point.longitude))) <= radius
     ]
-    return sorted(found, key=lambda point: point.distance or 0)
+    found.sort(key=itemgetter(0))
+    return [point.model_copy(update={"distance": metres}) for metres, point in found]
 
 
 def distance(one: Place, other: Place) -> float:

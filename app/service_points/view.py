@@ -1,25 +1,30 @@
 """A service point as the public sees it at a given moment."""
 
+from zoneinfo import ZoneInfo
+
 from app import models
 from app.domain import ServicePoint
 from app.redis.derived_values import DerivedValues
-from app.service_points.opening_hours import intervals, opening, time_zone
+from app.service_points.opening_hours import Opening, in_one_week, opening, time_zone
+from app.service_points.stated_hours import UNKNOWN, WeekHours, week_hours
 
-MAX_INTERVALS = 12
-"""Opening intervals a day; no point has more."""
 _POINTS: DerivedValues[int, models.ServicePoint] = DerivedValues(1024)
+_NOT_KNOWN = Opening(open_now=None, closes_at=None, next_open_at=None)
 
 
-def service_point(point: ServicePoint, now: float) -> models.ServicePoint:
-    """A drop-off point, open or not at this moment (seconds since the epoch)."""
-    return _POINTS.get(point.id, (point, minute(now)), lambda: _service_point(point, now))
+def service_point(point: ServicePoint, now: float, asked_at: float | None) -> models.ServicePoint:
+    """A drop-off point, open or not at this moment (seconds since the epoch), as upstream described it when asked.
+
+    Upstream states the hours of the current week, holidays included, so that in another one nothing is known of them.
+    """
+    parts = point, minute(now), asked_at and minute(asked_at)
+    return _POINTS.get(point.id, parts, lambda: _service_point(point, now, asked_at))
 
 
-def _service_point(point: ServicePoint, now: float) -> models.ServicePoint:
-    times = point.opening_times or {}
-    hours = intervals({day: list(dict.fromkeys(values))[:MAX_INTERVALS] for day, values in times.items()})
+def _service_point(point: ServicePoint, now: float, asked_at: float | None) -> models.ServicePoint:
     zone = time_zone(point.country, point.latitude, point.longitude)
-    opens = opening(hours, zone, models.utc_datetime(now)) if zone else None
+    week = _week(point, zone, now, asked_at)
+    opens = opening(week, zone, models.utc_datetime(now)) if zone else _NOT_KNOWN
     return models.ServicePoint(
         id=point.id,
         code=point.code,
@@ -38,13 +43,23 @@ def _service_point(point: ServicePoint, now: float) -> models.ServicePoint:
         open_tomorrow=bool(point.open_tomorrow),
         open_upcoming_week=bool(point.open_upcoming_week),
         time_zone=zone.key if zone else None,
-        opening_hours=hours,
-        open_now=opens and opens.open_now,
-        closes_at=opens and opens.closes_at,
-        next_open_at=opens and opens.next_open_at,
+        opening_hours=week.hours,
+        unknown_weekdays=sorted(week.unknown),
+        open_now=opens.open_now,
+        closes_at=opens.closes_at,
+        next_open_at=opens.next_open_at,
     )
 
 
+def _week(point: ServicePoint, zone: ZoneInfo | None, now: float, asked_at: float | None) -> WeekHours:
+    """The hours of the week of `now`; days without any are believed unless that is every day."""
+    if asked_at is None or not in_one_week(models.utc_datetime(asked_at), models.utc_datetime(now), zone):
+        return UNKNOWN
+    week = week_hours(point.opening_times or {})
+    never_opens = point.open_upcoming_week is False and not point.open_tomorrow
+    return week if week.hours or never_opens else UNKNOWN
+
+
 def minute(seconds: float) -> int:
-    """The minute of this moment: within one, nobody opens or closes (`opening_hours.opening`)."""
+    """The minute of this moment: within one, no point opens or closes (`opening_hours.opening`)."""
     return int(seconds // 60)

@@ -102,6 +102,7 @@ class Flows:
             scope=self._scope(brand, opened.order, wanted.identifier),
             languages=[portal.language] if portal.language else [],
             expires_at=min([now + self.session_ttl, *([] if opened.expires_at is None else [opened.expires_at])]),
+            opened_at=attempt.at,
             order=opened.order,
             access_token=opened.access_token,
             service_points_token=opened.service_points_token,

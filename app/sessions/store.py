@@ -40,6 +40,8 @@ class Session(RedactedModel):
     """Those the shopper reads, best first."""
     expires_at: float
     """Seconds since the epoch, on the store's clock."""
+    opened_at: float | None = None
+    """The same clock, just before the upstream was asked for the order; releases before this one did not keep it."""
     order: Order
     access_token: str
     service_points_token: str

@@ -22,7 +22,7 @@ def first_screen(session: Session, settings: ShopSettings, returned: ParcelRetur
         ship_from=ship_from(order.address),
         items=lines,
         options=options(settings, order),
-        drop_off=drop_off(order, returned.now),
+        drop_off=drop_off(order, returned.now, session.opened_at),
         returns=[found.public() for found in returned.returns],
         actions=actions(order, lines),
     )
@@ -90,11 +90,11 @@ def options(settings: ShopSettings, order: Order) -> models.Options:
     )
 
 
-def drop_off(order: Order, now: float) -> models.DropOff:
+def drop_off(order: Order, now: float, asked_at: float | None) -> models.DropOff:
     """Where the parcel can be handed in nearby, as the lookup named it."""
     return models.DropOff(
-        nearest=order.service_point and service_point(order.service_point, now),
-        nearest_labelless=order.labelless_service_point and service_point(order.labelless_service_point, now),
+        nearest=order.service_point and service_point(order.service_point, now, asked_at),
+        nearest_labelless=order.labelless_service_point and service_point(order.labelless_service_point, now, asked_at),
         carriers=[models.Carrier(**dict(carrier)) for carrier in order.carriers],
     )
 

@@ -217,7 +217,7 @@ async def test_ten_thousand_items(stage: Stage) -> None:
 
 async def test_ten_thousand_points(stage: Stage) -> None:
     """Of ten thousand points in the search, as many are shown as the limit allows."""
-    point = {"latitude": 51.44, "longitude": 5.47}
+    point = {"latitude": 51.44, "longitude": 5.47, "carrier": "postnl"}
     someone = await stage.shopper(service_points=[point | {"id": number} for number in range(10_000)])
     response = await someone.get("/v1/service-points?limit=100")
     assert len(response.json()["service_points"]) == 100
@@ -285,7 +285,9 @@ async def test_shown_items_stay_as_they_were_cleaned(stage: Stage) -> None:
 
 async def test_large_searches_of_one_parcel_fill_no_store(stage: Stage) -> None:
     """A parcel's searches are answered however large, and kept as far as its 2 MiB go."""
-    someone = await stage.shopper(service_points=[POINT | {"id": number} for number in range(1500)])
+    someone = await stage.shopper(
+        service_points=[POINT | {"id": number, "carrier": f"c-{number % 8}"} for number in range(1500)]
+    )
     places = [f"/v1/service-points?latitude={latitude}&longitude=5.47" for latitude in (51, 52, 53, 54, 55, 56)]
     before = len(stage.upstream.requests_for("service-points"))
     for _ in range(2):

@@ -171,9 +171,10 @@ async def test_service_points_are_found(sendcloud: Sendcloud) -> None:
     assert place is not None
     query = ServicePointQuery(country="NL", latitude=place.latitude, longitude=place.longitude, radius=5000)
     found = await sendcloud.service_points("demo", token, query)
-    only = await sendcloud.service_points("demo", token, query.model_copy(update={"carriers": (found[0].carrier,)}))
     assert found[0].opening_times
-    assert {point.carrier for point in only} == {found[0].carrier}
+    assert {point.carrier for point in found} == {carrier.code for carrier in opened.order.carriers}
+    # Where nothing is found it is asked which carriers are enabled.
+    assert await sendcloud.service_points("demo", token, query.model_copy(update={"latitude": 0.0})) == []
     assert (await sendcloud.service_point("demo", token, found[0].id)).name == found[0].name
     assert await sendcloud.service_point_available("demo", token, found[0].id) in {True, False}
     with pytest.raises(ServicePointNotFound):
@@ -348,7 +349,7 @@ async def test_all_requests_fit_the_description(sendcloud: Sendcloud, transport:
     await test_an_order_from_overseas_has_a_customs_declaration(sendcloud)
     await test_stored_pictures_can_be_named_in_a_return(sendcloud)
     seen = {_fits(request) for request in transport.requests}
-    assert seen == set(DESCRIPTION["paths"]) - {"/carriers"}
+    assert seen == set(DESCRIPTION["paths"])
 
 
 def _fits(request: httpx.Request) -> str:

@@ -12,12 +12,21 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import BadUpstream, UpstreamUnauthorized
+from app.errors import BadUpstream, UpstreamRejected, UpstreamUnauthorized
 from app.redis.shared_cache import FleetCache
 from app.redis.store import Store
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.transport.httpx_transport import HttpxTransport
-from app.service_points.search import EARTH_METRES, GRID_METRES, Place, Search, ServicePoints, distance, measured
+from app.service_points.search import (
+    EARTH_METRES,
+    GRID_METRES,
+    KEPT_OF_A_CARRIER,
+    Place,
+    Search,
+    ServicePoints,
+    distance,
+    measured,
+)
 from tests.support.processes import Valkey
 from tests.support.samples import point, service_point
 from tests.support.unlimited import unlimited
@@ -30,21 +39,33 @@ GOOD, BAD, SCOPE = "good", "bad", "scope"
 
 @dataclass
 class Upstream:
-    """An upstream with points around Eindhoven that refuses the token `bad`, and holds answers back while told to."""
+    """An upstream with points around Eindhoven that refuses the token `bad`, and holds answers back while told to.
+
+    It refuses the search for a carrier that is not enabled, and one for none where it needs a carrier.
+    """
 
     points: list[dict[str, object]] = field(default_factory=list)
     asked: list[Mapping[str, str]] = field(default_factory=list)
     was_asked: asyncio.Event = field(default_factory=asyncio.Event)
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     status: int = 200
+    enabled: list[str] = field(default_factory=list)
+    needs_carrier: bool = False
+    names_carriers: int = 200
+    """The status of the answer that names the enabled carriers."""
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
-        """What it says to a search."""
+        """What it says to a search, or to the question for the enabled carriers."""
+        if request.url.path == "/carriers":
+            return httpx.Response(self.names_carriers, json=self.enabled)
         self.asked.append(dict(request.url.params))
         self.was_asked.set()
         await self.answers.wait()
         if request.url.params["access_token"] == BAD:
             return httpx.Response(401, json={"error": {"code": 401}})
+        carriers = set(filter(None, request.url.params.get("carrier", "").split(",")))
+        if carriers - set(self.enabled) or (self.needs_carrier and not carriers):
+            return httpx.Response(400, json={"error": {"code": 400, "message": "CarrierNotEnabled"}})
         return httpx.Response(self.status, json=self.points)
 
     @property
@@ -143,10 +164,10 @@ async def test_points_within_the_radius(bench: Bench) -> None:
 
 
 async def test_neighbours_share_a_search(bench: Bench) -> None:
-    """Neighbours on both replicas cost one search, in whatever order they name the carriers, and are measured apart."""
+    """Neighbours on both replicas cost one search, whatever carriers they name, and are measured apart."""
     bench.upstream.points = [at(1, 51.4416, 5.4697)]
     bench.upstream.answers.clear()
-    neighbour, centre = bench.search(Place(51.4384, 5.4741), 1000, "dhl", "postnl"), bench.search(Place(51.44, 5.47))
+    neighbour, centre = bench.search(Place(51.4384, 5.4741), 1000, "postnl"), bench.search(Place(51.44, 5.47))
     calls = [
         asyncio.create_task(replica.near(search, GOOD, SCOPE))
         for replica in bench.replicas
@@ -173,7 +194,7 @@ async def test_neighbours_share_a_search(bench: Bench) -> None:
 async def test_place_of_a_search(bench: Bench, place: Place, asked: tuple[str, str]) -> None:
     """Upstream is asked about the nearest point of a grid of hundredths of a degree, never about where somebody is."""
     await bench.replicas[0].near(bench.search(place), GOOD, SCOPE)
-    (query,) = bench.upstream.asked
+    query = bench.upstream.asked[0]
     assert (query["latitude"], query["longitude"]) == asked
     assert distance(place, Place(float(asked[0]), float(asked[1]))) <= GRID_METRES
 
@@ -194,7 +215,7 @@ async def test_place_of_a_search(bench: Bench, place: Place, asked: tuple[str, s
 async def test_radius_of_a_search(bench: Bench, radius: int, asked: int) -> None:
     """Upstream is asked for the next class of radius and as much more as the grid can be off, 50 km at most."""
     await bench.replicas[0].near(bench.search(EINDHOVEN, radius), GOOD, SCOPE)
-    assert [query["radius"] for query in bench.upstream.asked] == [str(asked)]
+    assert {query["radius"] for query in bench.upstream.asked} == {str(asked)}
 
 
 async def test_similar_radii_share_a_search(bench: Bench) -> None:
@@ -208,12 +229,14 @@ async def test_similar_radii_share_a_search(bench: Bench) -> None:
 
 
 async def test_different_searches(bench: Bench) -> None:
-    """Brands, carriers, countries and places elsewhere are never mixed up."""
+    """Brands, countries, places elsewhere and heavy parcels are never mixed up."""
+    bench.upstream.points = [at(1, 51.4416, 5.4697)]
     near = bench.replicas[0].near
     searches = [
         bench.search(),
         bench.search()._replace(brand=secrets.token_hex(8)),
-        bench.search(EINDHOVEN, 1000, "dhl"),
+        bench.search()._replace(weight=1.25),
+        bench.search()._replace(weight=15.5),
         bench.search(country="BE"),
         bench.search(Place(51.4516, 5.4697)),
         bench.search(EINDHOVEN, 5000),
@@ -221,6 +244,66 @@ async def test_different_searches(bench: Bench) -> None:
     for search in searches * 2:
         await near(search, GOOD, SCOPE)
     assert len(bench.upstream.asked) == len(searches)
+
+
+@pytest.mark.parametrize(("weight", "asked"), [(None, None), (0.5, "15"), (15.0, "15"), (15.2, "16"), (31.0, "31")])
+async def test_weight_of_a_search(bench: Bench, weight: float | None, asked: str | None) -> None:
+    """Upstream is told the weight in whole kilograms, 15 at least; it matters beyond those alone."""
+    await bench.replicas[0].near(bench.search()._replace(weight=weight), GOOD, SCOPE)
+    assert bench.upstream.asked[0].get("weight") == asked
+
+
+async def test_carriers_share_a_search(bench: Bench) -> None:
+    """One search without carriers serves all of them, and each parcel gets the points of its own carriers alone."""
+    bench.upstream.points = [at(1, 51.4416, 5.4697), at(2, 51.4416, 5.4697) | {"carrier": "dhl"}]
+    searches = [
+        bench.search(EINDHOVEN, 1000, *carriers) for carriers in (["dhl"], ["postnl"], ["dhl", "postnl"], ["ups"])
+    ]
+    near = [await bench.replicas[0].near(search, GOOD, SCOPE) for search in searches]
+    assert [sorted(point.id for point in found.points) for found in near] == [[2], [1], [1, 2], []]
+    assert [query.get("carrier") for query in bench.upstream.asked] == [None]
+
+
+async def test_a_search_that_needs_a_carrier(bench: Bench) -> None:
+    """Where the search without carriers is refused it is made with those that are enabled, and with no other."""
+    bench.upstream.points, bench.upstream.needs_carrier = [at(1, 51.4416, 5.4697)], True
+    bench.upstream.enabled = ["ups", "postnl"]
+    near = await bench.replicas[0].near(bench.search(), GOOD, SCOPE)
+    assert [point.id for point in near.points] == [1]
+    assert [query.get("carrier") for query in bench.upstream.asked] == [None, "ups,postnl"]
+
+
+@pytest.mark.parametrize("status", [200, 403, 404, 500])
+async def test_nothing_there(bench: Bench, status: int) -> None:
+    """Where there are no points the answer is empty, whether or not upstream names the enabled carriers."""
+    bench.upstream.names_carriers = status
+    assert (await bench.replicas[0].near(bench.search(), GOOD, SCOPE)).points == []
+
+
+async def test_no_enabled_carrier(bench: Bench) -> None:
+    """A shop without an enabled carrier has no points, although its search is refused."""
+    bench.upstream.needs_carrier = True
+    assert (await bench.replicas[0].near(bench.search(), GOOD, SCOPE)).points == []
+
+
+async def test_a_refused_search(bench: Bench) -> None:
+    """A search that is refused, where nothing tells which carriers are enabled, is an error of that search."""
+    bench.upstream.status, bench.upstream.names_carriers = 403, 403
+    with pytest.raises(UpstreamRejected):
+        await bench.replicas[0].near(bench.search(), GOOD, SCOPE)
+
+
+async def test_many_points(bench: Bench) -> None:
+    """Of an answer of 2,500 points in one city the nearest of each carrier are kept, and one call serves all."""
+    around = [at(number, 51.42 + number % 50 / 1000, 5.45 + number // 50 / 1000) for number in range(2500)]
+    bench.upstream.points = [point | {"carrier": ("postnl", "dhl")[point["id"] % 2]} for point in around]  # type: ignore[operator]
+    near = [await replica.near(bench.search(EINDHOVEN, 5000), GOOD, SCOPE) for replica in bench.replicas]
+    expected = sorted(distance(EINDHOVEN, Place(point["latitude"], point["longitude"])) for point in around)  # type: ignore[arg-type]
+    assert [len(found.points) for found in near] == [2 * KEPT_OF_A_CARRIER] * 2
+    assert [round(point.distance or 0) for point in near[0].points[:100]] == [
+        round(metres) for metres in expected[:100]
+    ]
+    assert len(bench.upstream.asked) == 1
 
 
 async def test_no_carrier_no_search(bench: Bench) -> None:

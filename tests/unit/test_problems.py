@@ -78,7 +78,7 @@ async def raise_group(size: int = 1) -> None:
 
 async def raise_unavailable(found: int) -> None:
     """Raises that a service point is not available, with so many others."""
-    others = [view.service_point(service_point(id=number + 1), 0.0) for number in range(found)]
+    others = [view.service_point(service_point(id=number + 1), 0.0, 0.0) for number in range(found)]
     raise errors.ServicePointUnavailable(SECRET, alternatives=others)
 
 

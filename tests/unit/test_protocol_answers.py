@@ -32,7 +32,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
-from app.sendcloud import answers, protocol, translation
+from app.sendcloud import protocol, translation
 from app.sendcloud.protocol import Call, Request
 from tests.support import samples
 
@@ -55,6 +55,7 @@ def requests() -> Mapping[Call, Request[object]]:
         protocol.customs(PANEL, "my-shop", "/brand/my-shop/return-portal/customs/1"),
         protocol.service_points(POINTS, "my-shop", "points", ServicePointQuery(country="NL")),
         protocol.service_point(POINTS, "my-shop", "points", 1),
+        protocol.service_point_carriers(POINTS, "my-shop", "points"),
         protocol.availability(POINTS, "my-shop", "points", 1),
     ]
     return {request.call: request for request in made}
@@ -391,14 +392,6 @@ def test_no_answer_escapes_the_error_tree(body: bytes, status: int, call: Call) 
     """Whatever arrives is decoded or raises one of our errors."""
     with suppress(BffError):
         protocol.decode(REQUESTS[call], status, {}, body)
-
-
-def test_the_largest_document_that_is_read() -> None:
-    """An answer may have 1 MiB, and not a byte more."""
-    largest = b'"%b"' % (b"a" * (1024 * 1024 - 2))
-    assert len(str(answers.document(largest))) == len(largest) - 2
-    with pytest.raises(BadUpstream):
-        answers.document(largest + b" ")
 
 
 @pytest.mark.parametrize(

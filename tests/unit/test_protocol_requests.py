@@ -25,6 +25,7 @@ PORTAL = f"{PANEL}/brand/my-shop/return-portal"
         (Call.DOWNLOAD, f"{PORTAL}/label/download?token=download", "download"),
         (Call.CUSTOMS, f"{PORTAL}/customs/1", "/brand/my-shop/return-portal/customs/1"),
         (Call.SERVICE_POINTS, f"{POINTS}/service-points?country=NL&access_token=points", "points"),
+        (Call.SERVICE_POINT_CARRIERS, f"{POINTS}/carriers?access_token=points", "points"),
         (Call.SERVICE_POINT, f"{POINTS}/service-points/1?access_token=points", "1"),
         (Call.AVAILABILITY, f"{POINTS}/service-points/1/check-availability?access_token=points", "1"),
     ],
@@ -88,13 +89,14 @@ def test_a_brand_stays_one_segment(brand: str) -> None:
 
 def test_a_search_sends_what_was_asked_and_nothing_else() -> None:
     """Carriers go as a comma list, and what is absent stays absent."""
-    query = ServicePointQuery(country="NL", latitude=51.4416, longitude=5.4697, radius=5000, carriers=("postnl", "dpd"))
-    asked = parse_qs(urlsplit(protocol.service_points(POINTS, "my-shop", "points", query).url).query)
+    query = ServicePointQuery(country="NL", latitude=51.4416, longitude=5.4697, radius=5000, weight=15)
+    asked = parse_qs(urlsplit(protocol.service_points(POINTS, "my-shop", "points", query, ["postnl", "dpd"]).url).query)
     assert asked == {
         "country": ["NL"],
         "latitude": ["51.441600"],
         "longitude": ["5.469700"],
         "radius": ["5000"],
+        "weight": ["15"],
         "carrier": ["postnl,dpd"],
         "access_token": ["points"],
     }

@@ -30,6 +30,7 @@ def left(data: Order, held: Mapping[str, int]) -> Mapping[str, int]:
 
 NOON = datetime(2026, 7, 6, 10, tzinfo=UTC).timestamp()
 """A Monday noon in Amsterdam, in seconds since the epoch."""
+CLOSED: dict[str, object] = {day: [] for day in "0123456"}
 
 
 def shown_portal(language: str | None = None, **portal: Any) -> models.Portal:
@@ -39,7 +40,7 @@ def shown_portal(language: str | None = None, **portal: Any) -> models.Portal:
 
 def shown_point(now: float = NOON, **changes: object) -> models.ServicePoint:
     """A service point as shown at this moment."""
-    return points_view.service_point(service_point(**changes), now)
+    return points_view.service_point(service_point(**changes), now, now)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_a_session_tells_no_more_than_it_has_to() -> None:
     data, settings = order(), shop_settings()
     items = view.items(data, left(data, {}))
     made = [view.ship_from(data.address), view.parcel(data), view.options(settings, data), *items]
-    shown = f"{made} {view.drop_off(data, NOON)} {view.actions(data, items)} {shown_portal()}"
+    shown = f"{made} {view.drop_off(data, NOON, NOON)} {view.actions(data, items)} {shown_portal()}"
     for secret in ("Jansen", "Kerkstraat", "sam@", "example.com", "600000000", "Achterhuis", "access", "133700001"):
         assert secret not in shown
 
@@ -125,7 +126,7 @@ def test_kind_of_a_point(kind: str | None, shown: str | None) -> None:
     [
         (7, False, None, "2026-07-06T10:00:00+02:00"),
         (10, True, "2026-07-06T18:00:00+02:00", None),
-        (16, False, None, "2026-07-13T10:00:00+02:00"),
+        (16, False, None, None),
     ],
 )
 def test_open_point(hour: int, open_now: bool, closes_at: str | None, next_open_at: str | None) -> None:  # noqa: FBT001  a column of the table
@@ -139,16 +140,67 @@ def test_open_point(hour: int, open_now: bool, closes_at: str | None, next_open_
 @pytest.mark.parametrize("country", ["", "XX", "Netherlands"])
 def test_point_without_a_time_zone(country: str) -> None:
     """Where no time zone is known the hours are told, and nobody says whether the point is open."""
-    point = shown_point(country=country)
+    point = shown_point(NOON + 2 * 86_400, country=country)
     assert (point.time_zone, point.open_now, point.closes_at, point.next_open_at) == (None, None, None, None)
     assert len(point.opening_hours) == 1
 
 
-@pytest.mark.parametrize("times", [None, "always", {"0": "10:00 - 18:00"}, {"0": [None]}, {}])
+@pytest.mark.parametrize(
+    "times",
+    [None, {}, [], "closed", "by appointment", {"0": None}, {"0": [None]}, {"0": "by appointment"}, CLOSED],
+)
 def test_point_without_usable_hours(times: object) -> None:
-    """A point whose opening times are of another shape has none, and so is never open."""
+    """Where no hours can be read, or all days are empty, nobody knows whether the point is open."""
     point = shown_point(formatted_opening_times=times)
-    assert (point.opening_hours, point.open_now, point.next_open_at) == ([], False, None)
+    assert (point.opening_hours, point.open_now, point.next_open_at) == ([], None, None)
+    assert point.unknown_weekdays == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("open_tomorrow", "open_upcoming_week", "open_now"),
+    [(False, False, False), (None, False, False), (True, False, None), (False, True, None), (False, None, None)],
+)
+def test_point_that_never_opens(
+    open_tomorrow: bool | None,  # noqa: FBT001  a column of the table, as the next two
+    open_upcoming_week: bool | None,  # noqa: FBT001
+    open_now: bool | None,  # noqa: FBT001
+) -> None:
+    """A week of empty days is a closed one only if upstream says that the point does not open."""
+    point = shown_point(
+        formatted_opening_times=CLOSED, open_tomorrow=open_tomorrow, open_upcoming_week=open_upcoming_week
+    )
+    assert point.open_now is open_now
+
+
+@pytest.mark.parametrize(
+    "times", ["24/7", {day: ["24/7"] for day in "0123456"}, {day: ["00:00 - 23:59"] for day in "0123456"}]
+)
+def test_point_that_never_closes(times: object) -> None:
+    """A point that never closes is open and has no closing time."""
+    point = shown_point(formatted_opening_times=times)
+    assert (point.open_now, point.closes_at, point.unknown_weekdays) == (True, None, [])
+
+
+@pytest.mark.parametrize("odd", [None, "by appointment", ["by appointment"], [9], 9, {"from": "09:00"}])
+def test_one_odd_day(odd: object) -> None:
+    """A day that cannot be read is not known, and the others are."""
+    point = shown_point(formatted_opening_times=CLOSED | {"0": ["10:00 - 18:00"], "2": odd})
+    assert (point.open_now, point.unknown_weekdays) == (True, [3])
+    assert len(point.opening_hours) == 1
+
+
+@pytest.mark.parametrize(("days", "known"), [(0, True), (6, True), (7, False), (-1, False), (364, False)])
+def test_hours_of_another_week(days: int, known: bool) -> None:  # noqa: FBT001  a column of the table
+    """A copy shows no hours in another week than that in which upstream was asked."""
+    shown = points_view.service_point(service_point(), NOON + days * 86_400, NOON)
+    assert bool(shown.opening_hours) is known
+    assert len(shown.unknown_weekdays) == (6 if known else 7)
+
+
+def test_hours_of_an_unknown_week() -> None:
+    """Where it is not known when upstream was asked, nothing is known of the hours."""
+    shown = points_view.service_point(service_point(), NOON, None)
+    assert (shown.opening_hours, shown.open_now) == ([], None)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +408,7 @@ def test_logos() -> None:
         {"code": "ups", "logo": {"full": "data:image/png;base64,AA"}},
     ]
     assert portal_view.brand(settings.brand).logo == "https://media.example/s.png"
-    shown = view.drop_off(order(carriers=carriers), NOON).carriers
+    shown = view.drop_off(order(carriers=carriers), NOON, NOON).carriers
     assert [carrier.logo for carrier in shown] == ["https://media.example/d.svg", None]
 
 
@@ -376,7 +428,7 @@ def test_portal_says_how_old_it_is(stale: bool) -> None:  # noqa: FBT001  a colu
 
 def test_drop_off() -> None:
     """The nearest points are those of the lookup, or none."""
-    near, none = (view.drop_off(data, NOON) for data in (order(), order(service_point=None)))
+    near, none = (view.drop_off(data, NOON, NOON) for data in (order(), order(service_point=None)))
     assert near.nearest is not None
     assert near.nearest_labelless is not None
     assert (near.nearest.id, near.nearest_labelless.id, none.nearest) == (20000001, 20000002, None)
@@ -397,7 +449,7 @@ def test_national_carrier() -> None:
 
 def test_nearest_points_are_open_or_not() -> None:
     """The points of the lookup say whether they are open at this moment."""
-    shown = [view.drop_off(order(), NOON + hours * 3600).nearest for hours in (0, 12)]
+    shown = [view.drop_off(order(), NOON + hours * 3600, NOON).nearest for hours in (0, 10)]
     assert [point and point.open_now for point in shown] == [True, False]
 
 
@@ -446,6 +498,6 @@ def test_codes_of_carriers(code: str) -> None:
     """Carriers that are not named by a short code are left out, the national one's code is absent."""
     data = order(carriers=[{"code": code}, {"code": "dhl"}], national_carrier={"code": code})
     shown = view.options(shop_settings(), data).national_carrier
-    assert [carrier.code for carrier in view.drop_off(data, NOON).carriers] == ["dhl"]
+    assert [carrier.code for carrier in view.drop_off(data, NOON, NOON).carriers] == ["dhl"]
     assert shown
     assert shown.code is None

@@ -102,6 +102,7 @@ export function whenOpen({ words: { say, clock } }, point) {
 function hours({ words: { say, weekday } }, point) {
   const of = (day) => point.opening_hours.filter((interval) => interval.weekday === day)
     .map(({ opens, closes }) => `${opens}–${closes}`).join(", ");
+  const none = (day) => say(point.unknown_weekdays.includes(day) ? "openNotKnown" : "closed");
   return h("table", {}, [1, 2, 3, 4, 5, 6, 7].map((day) =>
-    h("tr", {}, h("th", { scope: "row" }, weekday(day)), h("td", {}, of(day) || say("closed")))));
+    h("tr", {}, h("th", { scope: "row" }, weekday(day)), h("td", {}, of(day) || none(day)))));
 }

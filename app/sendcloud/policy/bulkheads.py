@@ -100,5 +100,6 @@ def bulkheads(deadlines: Deadlines) -> Mapping[Call, Bulkhead]:
         Call.CUSTOMS: document,
         Call.SERVICE_POINTS: service_points,
         Call.SERVICE_POINT: service_points,
+        Call.SERVICE_POINT_CARRIERS: service_points,
         Call.AVAILABILITY: service_points,
     }

@@ -43,18 +43,18 @@ async def exchange(
     deadline: float,
     witness: SendTracker | None = None,
 ) -> Answer:
-    """Status, headers and the whole body, of 1 MiB at most."""
+    """Status, headers and the whole body, as far as it is no longer than it may be."""
     async with wire.response(request, timeouts, deadline, witness) as (head, chunks):
-        return head.status, head.headers, await read(chunks)
+        return head.status, head.headers, await read(chunks, request.max_bytes)
 
 
-async def read(chunks: AsyncIterable[bytes]) -> bytes:
-    """All of it. Raises `BadUpstream` beyond 1 MiB."""
+async def read(chunks: AsyncIterable[bytes], most: int = MAX_JSON_BYTES) -> bytes:
+    """All of it. Raises `BadUpstream` if it is longer than `most`."""
     body = bytearray()
     async for chunk in chunks:
         body += chunk
-        if len(body) > MAX_JSON_BYTES:
-            raise BadUpstream("an answer of more than 1 MiB")
+        if len(body) > most:
+            raise BadUpstream(f"an answer of more than {most} bytes")
     return bytes(body)
 
 

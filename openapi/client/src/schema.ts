@@ -398,6 +398,8 @@ export interface components {
             open_upcoming_week: boolean;
             time_zone: string | null;
             opening_hours: components["schemas"]["OpeningHours"][];
+            /** @default [] */
+            unknown_weekdays?: number[];
             open_now: boolean | null;
             closes_at: string | null;
             next_open_at: string | null;
@@ -722,6 +724,8 @@ export interface components {
             open_upcoming_week: boolean;
             time_zone: string | null;
             opening_hours: components["schemas"]["OpeningHours"][];
+            /** @default [] */
+            unknown_weekdays?: number[];
             open_now: boolean | null;
             closes_at: string | null;
             next_open_at: string | null;
@@ -1001,7 +1005,7 @@ export interface operations {
                 carrier?: string | null;
                 /** @description Only points known to take parcels without a label. */
                 labelless?: boolean;
-                /** @description Only points known to be open. */
+                /** @description Without the points known to be closed. */
                 open_now?: boolean;
                 limit?: number;
             };

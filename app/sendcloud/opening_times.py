@@ -1,0 +1,33 @@
+"""The shapes in which opening times come, brought into one: the texts of each day."""
+
+from collections.abc import Mapping
+
+from app.sendcloud import cleaning
+
+UNREADABLE = "?"
+"""Stands for what is no text: the day has something to say, and nobody can read it."""
+_DAYS = {name: str(day) for day, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))}
+_NUMBERS = frozenset(_DAYS.values())
+
+
+def opening_times(said: object) -> Mapping[str, tuple[str, ...]] | None:
+    """The texts by day, "0" for Monday; a day of which nothing is said is left out. None if no day is named.
+
+    Documented is an object with the days "0" to "6". One text counts for every day, and days may be named in English.
+    Numbers up to "7" could begin with any day, so they are not read.
+    """
+    if isinstance(said, str):
+        said = dict.fromkeys(sorted(_NUMBERS), said)
+    if not isinstance(said, dict) or "7" in said:
+        return None
+    named = {_day(name): value for name, value in said.items() if value is not None}
+    return {day: _texts(value) for day, value in named.items() if day in _NUMBERS} or None
+
+
+def _day(name: str) -> str:
+    return name if name in _NUMBERS else _DAYS.get(name.casefold()[:3], "")
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    each = value if isinstance(value, list) else [value]
+    return tuple(cleaning.text(text) if isinstance(text, str) else UNREADABLE for text in each)
