@@ -36,6 +36,11 @@ class Brand:
         return not float(self.settings["return_fee"])
 
     @property
+    def has_service_points(self) -> bool:
+        """Whether service points are activated for it."""
+        return bool(self.settings.get("service_points", True))
+
+    @property
     def reason_ids(self) -> set[int]:
         """The return reasons it enabled."""
         return set(self.settings["reasons"])
@@ -95,7 +100,16 @@ def load(name: str) -> Any:  # noqa: ANN401 - the files differ in shape
 @cache
 def all_brands() -> dict[str, Brand]:
     """Every shop by its domain."""
-    return {settings["domain"]: Brand(settings) for settings in load("brands")}
+    written = {settings["domain"]: settings for settings in load("brands")}
+    return {domain: Brand(_whole(settings, written)) for domain, settings in written.items()}
+
+
+def _whole(settings: Json, written: dict[str, Json]) -> Json:
+    """The settings with what they leave out taken from the brand they are like."""
+    if "like" not in settings:
+        return settings
+    other = written[settings["like"]]
+    return other | settings | {"brand": other["brand"] | settings["brand"]}
 
 
 def brand_named(domain: str) -> Brand:

@@ -1,6 +1,7 @@
 """The service points of the sandbox: 30 of our own, and the vendor guide's example for the brand `guide`."""
 
 import json
+import math
 from collections.abc import Iterator
 from functools import cache
 
@@ -10,6 +11,10 @@ from app.sandbox.brands import DATA, Brand, Json, load, metres
 
 def points_of(brand: Brand) -> list[Json]:
     """Every service point of the carriers this brand enabled, in no particular order (none is documented)."""
+    if not brand.has_service_points:
+        return []
+    if count := brand.settings.get("crowded"):
+        return list(_crowd(brand, count))
     # Its own example comes on top, so that nobody else's nearest point changes.
     known = [_guide_example(), *load("service_points")["points"]] if brand.domain == "guide" else _own_points()
     return [point for point in known if point["carrier"] in brand.carrier_codes()]
@@ -46,6 +51,24 @@ def _usable(brand: Brand, country: str, *, labelless: bool) -> Iterator[Json]:
         marked = point["extra_data"].get("labelless", False)
         if point["country"] == country and point["is_active"] and is_available(point) and marked >= labelless:
             yield point
+
+
+def _crowd(brand: Brand, count: int) -> Iterator[Json]:
+    """So many points around the brand's customer, 100 m apart, of each carrier in turn."""
+    customer, sample, carriers = brand.settings["customer"], _own_points()[0], brand.carrier_codes()
+    across = math.isqrt(count)
+    for number in range(count):
+        row, column = divmod(number, across)
+        yield sample | {
+            "id": 30_000_000 + number,
+            "code": f"CROWD{number:04}",
+            "name": f"Paketshop {number + 1}",
+            "city": customer["city"],
+            "country": customer["country"]["iso_2"],
+            "carrier": carriers[number % len(carriers)],
+            "latitude": f"{customer['latitude'] + (row - across // 2) * 0.0009:.6f}",
+            "longitude": f"{customer['longitude'] + (column - across // 2) * 0.0015:.6f}",
+        }
 
 
 def _own_points() -> list[Json]:

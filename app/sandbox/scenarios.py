@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
@@ -110,6 +111,8 @@ class Scenario:
     """Answers E5 instead of the status in `polls` that says ready."""
     foreign: str = ""
     """Which URL names another host: `poller_url` or `download_url`."""
+    points: Literal["all", "but_one_carrier", "none"] = "all"
+    """Whose service points may be searched for; the last carrier of the brand is the one that is not enabled."""
     label: Callable[[Pdf], Answer] = whole
     """How E6 sends the document."""
     label_bytes: int = 0
@@ -164,6 +167,11 @@ SCENARIOS = {
     "CREATE500": Scenario("the return is made, the answer is 500", create=always(Response(status_code=500))),
     "CREATEHTML": Scenario("the return is made, the answer is 200 with a web page", create=always(HTMLResponse(PAGE))),
     "CREATEFOREIGN": Scenario("the return is made, `poller_url` names another host", foreign="poller_url"),
+    "POINTS400": Scenario(
+        "the last carrier of the brand is not enabled for service points: a search that names it is 400",
+        points="but_one_carrier",
+    ),
+    "POINTS403": Scenario("service points are not activated: searches are 403", points="none"),
     "POLLFOREIGN": Scenario("`download_url` names another host", polls=READY, foreign="download_url"),
     "POLLHTML": Scenario("every poll answers 200 with a web page", polls=READY, poll=always(HTMLResponse(PAGE))),
     "POLL429": Scenario(

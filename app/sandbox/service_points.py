@@ -6,6 +6,7 @@ from starlette.responses import JSONResponse
 
 from app.sandbox.answers import Answer, Refused
 from app.sandbox.brands import Brand, Json, brand_named
+from app.sandbox.orders import order_known_as
 from app.sandbox.points import is_available, measured, point_with, points_of
 from app.sandbox.portal import Call
 from app.sandbox.tokens import redeem
@@ -17,7 +18,9 @@ MIN_RADIUS, MAX_RADIUS = 100, 50_000
 
 async def search(call: Call) -> Answer:
     """S1: a bare array, unsorted."""
-    brand = _brand_of_token(call)
+    brand, enabled = _asker(call)
+    if barred := set(filter(None, call.query("carrier").split(","))) - set(enabled):
+        raise Refused(400, "carrier_not_enabled", f"CarrierNotEnabled: {', '.join(sorted(barred))}")
     latitude, longitude = _place(call, brand)
     country, radius = call.query("country").upper(), _radius(call)
     if not country:
@@ -25,30 +28,44 @@ async def search(call: Call) -> Answer:
     found = [
         point
         for point in (measured(point, latitude, longitude) for point in points_of(brand))
-        if point["country"] == country and _is_wanted(call, point) and (radius is None or point["distance"] <= radius)
+        if point["country"] == country
+        and point["carrier"] in enabled
+        and _is_wanted(call, point)
+        and (radius is None or point["distance"] <= radius)
     ]
     return JSONResponse(found)
 
 
 async def one(call: Call) -> Answer:
     """S2, with the distance from the customer."""
-    brand = _brand_of_token(call)
+    brand, _ = _asker(call)
     return JSONResponse(measured(point_with(brand, int(call.path["id"])), *_place(call, brand)))
 
 
 async def availability(call: Call) -> Answer:
     """S3: a bare boolean."""
-    return JSONResponse(is_available(point_with(_brand_of_token(call), int(call.path["id"]))))
+    brand, _ = _asker(call)
+    return JSONResponse(is_available(point_with(brand, int(call.path["id"]))))
 
 
 async def carriers(call: Call) -> Answer:
     """S4."""
-    return JSONResponse(_brand_of_token(call).carrier_codes())
+    return JSONResponse(_asker(call)[1])
 
 
-def _brand_of_token(call: Call) -> Brand:
+def _asker(call: Call) -> tuple[Brand, list[str]]:
+    """The brand of the token and its carriers that are enabled; `Refused` where service points are not activated.
+
+    That this is 403 is our choice.
+    """
     call.note(call.query("access_token"))
-    return brand_named(str(redeem("service_points", call.query("access_token"))["brand"]))
+    claims = redeem("service_points", call.query("access_token"))
+    brand = brand_named(str(claims["brand"]))
+    order = order_known_as(brand, str(claims["order"]))
+    if not brand.has_service_points or (order and order.scenario.points == "none"):
+        raise Refused(403, "forbidden", "Service point support is not activated for this integration")
+    enabled = brand.carrier_codes()
+    return brand, enabled[:-1] if order and order.scenario.points == "but_one_carrier" else enabled
 
 
 def _is_wanted(call: Call, point: Json) -> bool:

@@ -177,6 +177,26 @@ async def test_session_lifetime(bff: Bff, valkey: Valkey, prefix: str, seconds: 
     assert seconds - 5 < kept / 1000 <= seconds
 
 
+@magic("prefix", "POINTS400")
+async def test_a_carrier_without_service_points(bff: Bff, prefix: str) -> None:
+    """One carrier that is not enabled for service points costs its own points, and no search or alternative."""
+    someone = await shopper(bff.http, fresh(prefix), brand="buecherei")
+    found = (await someone.get("/v1/service-points?radius=50000")).json()["service_points"]
+    assert {point["carrier"] for point in found} == {"dhl"}
+    gone = someone.body(delivery={"option": "drop_off_point", "service_point": 99})
+    refused = await someone.create(gone)
+    assert told(refused) == (409, "service-point-unavailable")
+    assert {point["carrier"] for point in refused.json()["alternatives"]} == {"dhl"}
+
+
+@magic("prefix", "POINTS403")
+async def test_service_points_that_are_not_activated(bff: Bff, prefix: str) -> None:
+    """A refused search is the search's own problem: the session lives, and a point that is gone is told as such."""
+    someone = await shopper(bff.http, fresh(prefix), brand="guide")
+    assert told(await someone.get("/v1/service-points?latitude=51.5&longitude=5.5")) == (502, "upstream-refused")
+    assert (await someone.get("/v1/session")).status_code == 200
+
+
 @magic("prefix", "EXPIRED")
 async def test_expired_tokens(bff: Bff, valkey: Valkey, prefix: str) -> None:
     """Tokens that have expired already start no session."""

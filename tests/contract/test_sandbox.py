@@ -320,7 +320,7 @@ async def test_bad_document_tokens(panel: httpx.AsyncClient) -> None:
         fitting(response, f"{PORTAL}/label/download", 404)
 
 
-@pytest.mark.parametrize("brand", POSTAL_CODES)
+@pytest.mark.parametrize("brand", set(POSTAL_CODES) - {"paketfrei"})
 @pytest.mark.parametrize("country", ["NL", "FR", "DE", "GB"])
 async def test_service_points_fit(
     panel: httpx.AsyncClient, points: httpx.AsyncClient, brand: str, country: str
@@ -333,6 +333,33 @@ async def test_service_points_fit(
     carriers = fitting(await points.get("carriers", params={"access_token": token}), "/carriers", 200)
     assert {point["carrier"] for point in found} <= set(carriers)
     assert {point["country"] for point in found} <= {country}
+
+
+@pytest.mark.parametrize(("order", "brand"), [("LABEL-1", "paketfrei"), ("POINTS403-1", "demo")])
+async def test_service_points_that_are_not_activated(
+    panel: httpx.AsyncClient, points: httpx.AsyncClient, order: str, brand: str
+) -> None:
+    """Every question about service points is refused with 403 where they are not activated."""
+    asked = {"access_token": (await customer_of(panel, order, brand)).lookup["service_points_token"], "country": "DE"}
+    for path in ("service-points", "carriers", "service-points/1", "service-points/1/check-availability"):
+        assert (await points.get(path, params=asked)).status_code == 403
+
+
+async def test_a_carrier_that_is_not_enabled(panel: httpx.AsyncClient, points: httpx.AsyncClient) -> None:
+    """A search that names a carrier which is not enabled is refused whole, and one that names none is not."""
+    asked = {"access_token": (await customer_of(panel, "POINTS400-1")).lookup["service_points_token"], "country": "NL"}
+    enabled = (await points.get("carriers", params=asked)).json()
+    found = (await points.get("service-points", params=asked)).json()
+    assert {point["carrier"] for point in found} == set(enabled) == {"postnl", "dhl"}
+    assert (await points.get("service-points", params=asked | {"carrier": "dhl,ups"})).status_code == 400
+
+
+async def test_a_crowded_city(panel: httpx.AsyncClient, points: httpx.AsyncClient) -> None:
+    """One brand has 2,500 points in one city, which are well over 1 MiB."""
+    token = (await customer_of(panel, "LABEL-1", "grossstadt")).lookup["service_points_token"]
+    found = await points.get("service-points", params={"access_token": token, "country": "DE", "radius": "5000"})
+    assert len(found.json()) == 2500
+    assert len(found.content) > 1024 * 1024
 
 
 @pytest.mark.parametrize(

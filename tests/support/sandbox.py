@@ -98,7 +98,10 @@ class Customer:
         return ready
 
 
-POSTAL_CODES = {"demo": "5611 AA", "mode-paris": "75004", "buecherei": "10115", "guide": "5617 BC"}
+POSTAL_CODES = {"demo": "5611 AA", "mode-paris": "75004", "buecherei": "10115", "guide": "5617 BC"} | {
+    "paketfrei": "10117",
+    "grossstadt": "10119",
+}
 
 
 async def customer_of(panel: httpx.AsyncClient, order: str, brand: str = "demo") -> Customer:

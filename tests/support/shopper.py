@@ -12,7 +12,10 @@ import httpx
 from app.models import FINAL_STATES
 from tests.support.processes import fresh
 
-POSTAL_CODES = {"demo": "5611 AA", "mode-paris": "75004", "buecherei": "10115", "guide": "5617 BC"}
+POSTAL_CODES = {"demo": "5611 AA", "mode-paris": "75004", "buecherei": "10115", "guide": "5617 BC"} | {
+    "paketfrei": "10117",
+    "grossstadt": "10119",
+}
 JOURNEY_SECONDS = 40.0
 COOKIE = "__Host-return_session"
 SHOP = "https://shop.example"

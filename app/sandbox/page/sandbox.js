@@ -3,7 +3,8 @@
 import { h } from "./html.js";
 
 /** The shops, each with the postal code that opens its orders. */
-export const SHOPS = { demo: "5611 AA", "mode-paris": "75004", buecherei: "10115", guide: "5617 BC" };
+export const SHOPS = { demo: "5611 AA", "mode-paris": "75004", buecherei: "10115", guide: "5617 BC",
+  paketfrei: "10117", grossstadt: "10119" };
 
 const ORDERS = {
   LABEL: "one item",
