@@ -338,6 +338,8 @@ class AcceptedReturn(RedactedModel):
     incoming_parcels: tuple[int, ...]
     poller_token: str | None
     """None: nothing is polled, because upstream named no URL for it or one that is not ours."""
+    poller_expires_at: int | None = None
+    """Unix seconds, as the token itself says; None where it does not."""
     poller_is_foreign: bool = False
     """Whether upstream named a poller URL that is not of its own portal."""
     payment_url: str | None

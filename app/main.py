@@ -25,7 +25,9 @@ from app.redis.shared_cache import FleetCache
 from app.redis.store import Store
 from app.returns import routes as returns
 from app.returns.create import Creation
-from app.returns.labels import Labels, Schedule
+from app.returns.evidence import Evidence
+from app.returns.labels import Labels
+from app.returns.polling import Polling, Schedule
 from app.returns.store import Returns
 from app.sendcloud.client import connect
 from app.sendcloud.policy.bulkheads import Deadlines
@@ -206,12 +208,13 @@ def _parts(settings: Settings, store: Store, keyring: Keyring, sendcloud: Upstre
     kept = Returns(store, keyring, settings.return_ttl, settings.claim_ttl, settings.create_lease)
     silence = settings.poll_deadline + MARGIN_SECONDS
     schedule = Schedule(settings.poll_interval, silence, settings.label_budget, settings.return_ttl)
+    evidence = Evidence(store, keyring, settings.return_ttl)
     return Parts(
         store=store,
         sendcloud=sendcloud,
         returns=kept,
         documents=Documents(store, keyring, total_bytes=settings.kept_labels, silence=silence),
-        labels=Labels(store, kept, sendcloud, schedule),
+        labels=Labels(store, kept, Polling(store, kept, sendcloud, evidence, schedule)),
         cache=FleetCache(store, patience=settings.lookup_deadline + MARGIN_SECONDS),
     )
 

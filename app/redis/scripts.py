@@ -101,6 +101,21 @@ if now + ARGV[1] > tonumber(redis.call('HGET', KEYS[1], 'until') or 0) then
   redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), ARGV[1]))
 end
 """
+# ARGV: a member, ttl in ms. Marks it with the server's clock (ms) under each key, which keeps the two marked last.
+MARK = """
+local time = redis.call('TIME')
+for _, key in ipairs(KEYS) do
+  redis.call('ZADD', key, time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
+  redis.call('ZREMRANGEBYRANK', key, 0, -3)
+  redis.call('PEXPIRE', key, ARGV[2])
+end
+"""
+MARKS = """
+local time = redis.call('TIME')
+local answer = {time[1] * 1000 + math.floor(time[2] / 1000)}
+for i, key in ipairs(KEYS) do answer[i + 1] = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') end
+return answer
+"""
 PROLONG = "for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[1]) end"
 # ARGV: value, how many to keep, ttl in ms. Puts the value in front and tells which ones fell out.
 KEEP_NEWEST = """

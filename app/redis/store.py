@@ -91,6 +91,8 @@ class Store:
         self._pause = self.script(scripts.PAUSE)
         self._prolong = self.script(scripts.PROLONG)
         self._keep_newest = self.script(scripts.KEEP_NEWEST)
+        self._mark = self.script(scripts.MARK)
+        self._marks = self.script(scripts.MARKS)
 
     @classmethod
     def connect(cls, url: str) -> "Store":
@@ -180,6 +182,18 @@ class Store:
     async def pause(self, key: str, seconds: float) -> None:
         """Lets nothing of this key be spent for that long from now; an earlier, longer pause stays."""
         await self._pause(keys=[key], args=[round(seconds * 1000)])
+
+    async def mark(self, member: str, keys: Sequence[str], ttl: float) -> None:
+        """Notes the moment for this member under keys of one hash slot; each keeps the two members marked last."""
+        await self._mark(keys=keys, args=[member, int(ttl * 1000)])
+
+    async def marks(self, *keys: str) -> tuple[float, list[dict[str, float]]]:
+        """The store's clock, then for each of these keys its members with their moments, all in seconds."""
+        now_ms, *found = await self._marks(keys=keys, args=[])
+        return now_ms / 1000, [
+            {member.decode(): float(at_ms) / 1000 for member, at_ms in zip(flat[::2], flat[1::2], strict=True)}
+            for flat in found
+        ]
 
     async def read(self, *keys: str) -> tuple[float, list[Versioned]]:
         """The store's clock (seconds) and the versioned records under these keys, all of one hash slot."""

@@ -36,6 +36,7 @@ class Event(StrEnum):
     LOST = "anything else happened after the first byte"
     OWNER_DEAD = "the lease ended"
     ANNOUNCEMENT_FAILED = "the label announcement failed for good"
+    ALIVE_AFTER_ALL = "a later poll of a return whose announcement failed was answered 200 or 202"
 
 
 TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyType(
@@ -52,6 +53,7 @@ TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyTyp
         (Phase.OUTCOME_UNKNOWN, Event.ACCEPTED): Phase.DONE,
         (Phase.OUTCOME_UNKNOWN, Event.REFUSED): Phase.FAILED,
         (Phase.DONE, Event.ANNOUNCEMENT_FAILED): Phase.FAILED,
+        (Phase.FAILED, Event.ALIVE_AFTER_ALL): Phase.DONE,
         # The store lost the claim after the first byte left, and its owner knows what came of it.
         (None, Event.ACCEPTED): Phase.DONE,
         (None, Event.REFUSED): Phase.FAILED,
@@ -104,6 +106,22 @@ def announcement_failed(claims: Mapping[str, Claim], return_id: str, *, now: flo
     return alive
 
 
+def restored(
+    claims: Mapping[str, Claim], return_id: str, ordered: Mapping[str, int], *, now: float
+) -> dict[str, Claim]:
+    """The claims after a return turned out to be alive, if its units are still free of those ordered per line.
+
+    Raises:
+        UnitsClaimed: another return holds them.
+    """
+    alive = expire_leases(claims, now)
+    claim = alive.get(return_id)
+    if claim and (claim.phase, Event.ALIVE_AFTER_ALL) in TRANSITIONS:
+        _check_free(alive, claim.units, ordered)
+        _put(alive, return_id, claim, TRANSITIONS[claim.phase, Event.ALIVE_AFTER_ALL])
+    return alive
+
+
 def advanced(claims: Mapping[str, Claim], return_id: str, event: Event, ours: Claim, *, now: float) -> dict[str, Claim]:
     """The claims after this event of the owner of `ours`, whose lease is taken over with the first byte.
 
@@ -138,13 +156,17 @@ def claimed(
     counted = [moment for moment in forgotten_at if moment > now]
     if len(counted) >= MAX_FAILED:
         raise TooManyCalls(retry_after=ceil(min(counted) - now))
-    held = units_held(alive)
-    for line, quantity in claim.units.items():
-        if held[line] + quantity > ordered.get(line, 0):
-            holders = [other for other, held_by in alive.items() if _holds(held_by, line)]
-            location = next(filter(None, (lasting_location(alive, holder) for holder in holders)), None)
-            raise UnitsClaimed("units are held by another return", location=location)
+    _check_free(alive, claim.units, ordered)
     return {**alive, return_id: claim}
+
+
+def _check_free(claims: Mapping[str, Claim], units: Mapping[str, int], ordered: Mapping[str, int]) -> None:
+    held = units_held(claims)
+    for line, quantity in units.items():
+        if held[line] + quantity > ordered.get(line, 0):
+            holders = [other for other, held_by in claims.items() if _holds(held_by, line)]
+            location = next(filter(None, (lasting_location(claims, holder) for holder in holders)), None)
+            raise UnitsClaimed("units are held by another return", location=location)
 
 
 def units_held(claims: Mapping[str, Claim]) -> Counter[str]:

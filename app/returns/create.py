@@ -37,7 +37,8 @@ from app.redis.rate_limits import ParcelLimit
 from app.returns import checks
 from app.returns.claims import Event, location_of
 from app.returns.fingerprints import fingerprints
-from app.returns.labels import MAX_PARCELS, Labels
+from app.returns.labels import Labels
+from app.returns.polling import MAX_PARCELS
 from app.returns.records import SCHEMA, ReturnRecord, VersionedReturn
 from app.returns.store import Attempt, Returns
 from app.service_points.search import Place, Search, ServicePoints
@@ -113,10 +114,19 @@ class Creation:
             raise InvalidRequest("the body does not fit the parcel", errors=problems)
         record = _record(session.brand, body, order)
         selection = order.selection(checks.units(body))
+        await self._recheck_failures(session)
         attempt = await self.returns.claim(session.scope, key, forms, record, selection)
         point = await self._claimed_service_point(session, attempt, body)
         request = checks.return_request(body, order.parcel_id, order, point, files)
         return await self._post(session, attempt.sending_to(point), request)
+
+    async def _recheck_failures(self, session: Session) -> None:
+        """Returns whose announcement failed are polled once more before their units can be claimed again."""
+        units = session.order.units
+        for found in (await self.returns.of_parcel(session.scope, units)).returns:
+            if found.record.announcement_failed:
+                await self.parcel_limit.spend(session.scope)
+                await self.labels.polling.recheck(session.scope, found.record.id, units)
 
     async def _post(self, session: Session, attempt: Attempt, request: ReturnRequest) -> Return:
         location = location_of(attempt.return_id)
@@ -202,6 +212,7 @@ class Creation:
             ),
             payment_url=created.payment_url,
             poller_token=created.poller_token,
+            poller_expires_at=created.poller_expires_at,
             next_poll_at=self.labels.first_look_at(found.now) if polled else None,
         )
         return record.model_copy(

@@ -2,31 +2,19 @@
 
 import asyncio
 import contextlib
-import random
-import secrets
 from collections.abc import Coroutine
-from dataclasses import replace
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
-from app.domain import LabelFailed, LabelReady
-from app.errors import ReturnNotFound, StoreUnavailable, UpstreamError
+from app.errors import ReturnNotFound, StoreUnavailable
 from app.http.deferred import Leaving
-from app.models import FINAL_STATES, ReturnParcel, ReturnState
+from app.models import FINAL_STATES
 from app.redis.store import Store
-from app.returns.records import ReturnRecord, VersionedReturn
+from app.returns.polling import Polling
+from app.returns.records import VersionedReturn
 from app.returns.store import Returns
 from app.telemetry.logs import log
-from app.upstream import Upstream
 
-GROWTH = (1.0, 2.0, 3.0, 5.0, 8.0)
-"""Waits between looks, as multiples of the first one."""
-JITTER = 0.2
-BELIEVED_FAILURES = 2
-BELIEVED_AFTER = 15.0
-"""Between the two looks that find a failure, as a multiple of the first wait: a fault of the server looks the same, and
-units that are given back too early are sent a second time."""
-MAX_PARCELS = 100
 RETRY_SECONDS = 1.0
 """After trouble, and while another replica looks."""
 WOKEN_AT_ONCE = 50
@@ -112,27 +100,13 @@ class Watch:
             asyncio.get_running_loop().call_soon(self._wake_some)
 
 
-class Schedule(NamedTuple):
-    """When labels are looked at, in seconds."""
-
-    interval: float
-    """Before the first look; the looks grow apart to eight times that."""
-    lease: float
-    """After this, a replica that took a look upon itself counts as dead."""
-    budget: float
-    """How long a new label is looked at though nobody waits."""
-    label_ttl: int
-    """How long a label can be fetched."""
-
-
 class Labels:
     """The labels of returns: looked at when due, by one replica at a time, for everybody."""
 
-    def __init__(self, store: Store, returns: Returns, sendcloud: Upstream, schedule: Schedule) -> None:
+    def __init__(self, store: Store, returns: Returns, polling: Polling) -> None:
         self._store = store
         self._returns = returns
-        self._sendcloud = sendcloud
-        self._schedule = schedule
+        self.polling = polling
         self._watches: dict[str, Watch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -149,7 +123,7 @@ class Labels:
 
     def first_look_at(self, now: float) -> float:
         """When a new label is looked at for the first time (store's clock, seconds)."""
-        return self._next_look_at(0, now, None)
+        return self.polling.schedule.next_look_at(0, now)
 
     async def current(self, scope: str, return_id: str) -> VersionedReturn:
         """The return, after one look at the upstream if that is due and nobody else is looking.
@@ -158,17 +132,7 @@ class Labels:
             ReturnNotFound: the parcel has no such return.
         """
         found = await self._returns.get(scope, return_id)
-        if found.due_in != 0:
-            return found
-        lease, owner = f"p:{{{scope}}}:r:{return_id}:lease", secrets.token_urlsafe(12)
-        if not await self._store.acquire(lease, owner, self._schedule.lease):
-            return found
-        try:
-            # Read again: whoever held the lease before us has moved the next look on.
-            found = await self._returns.get(scope, return_id)
-            return await self._looked(scope, found) if found.due_in == 0 else found
-        finally:
-            await self._store.release(lease, owner)
+        return await self.polling.look(scope, found) if found.due_in == 0 else found
 
     async def awaited(self, scope: str, found: VersionedReturn, seconds: float, leaving: Leaving) -> VersionedReturn:
         """The return as soon as the shopper can see a difference, or as it stands after so many seconds."""
@@ -253,49 +217,9 @@ class Labels:
         return found.due_in or RETRY_SECONDS
 
     async def _in_background(self, scope: str, found: VersionedReturn) -> None:
-        await self.settled(scope, found, self._schedule.budget, asyncio.get_running_loop().create_future)
+        await self.settled(scope, found, self.polling.schedule.budget, asyncio.get_running_loop().create_future)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _looked(self, scope: str, found: VersionedReturn) -> VersionedReturn:
-        started = asyncio.get_running_loop().time()
-        record = found.record
-        try:
-            status = await self._sendcloud.poll_label(record.brand, record.poller_token or "")
-        except UpstreamError as error:
-            # Nothing is known about the label now: the return stays as it is, and is asked about later.
-            return await self._returns.update(scope, found, self._again(found, record.failed_polls, error.retry_after))
-        found = replace(found, now=found.now + asyncio.get_running_loop().time() - started)
-        if isinstance(status, LabelReady):
-            return await self._returns.update(scope, found, self._ready(found, status))
-        failed_polls = record.failed_polls + 1 if isinstance(status, LabelFailed) else 0
-        if failed_polls == BELIEVED_FAILURES:
-            return await self._returns.announcement_failed(scope, record.id)
-        wait = BELIEVED_AFTER * self._schedule.interval if failed_polls else None
-        return await self._returns.update(scope, found, self._again(found, failed_polls, wait))
-
-    def _again(self, found: VersionedReturn, failed_polls: int, wait: float | None = None) -> ReturnRecord:
-        polls = found.record.polls + 1
-        next_poll_at = self._next_look_at(polls, found.now, wait)
-        news = {"polls": polls, "failed_polls": failed_polls, "next_poll_at": next_poll_at}
-        return found.record.model_copy(update=news)
-
-    def _next_look_at(self, polls: int, now: float, wait: float | None) -> float:
-        """Later each time, jittered, and not before the upstream wants us."""
-        pause = self._schedule.interval * GROWTH[min(polls, len(GROWTH) - 1)]
-        jittered = pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  spreads load, guards nothing
-        return now + max(jittered, wait or 0)
-
-    def _ready(self, found: VersionedReturn, status: LabelReady) -> ReturnRecord:
-        labelled = tuple(ReturnParcel(**dict(parcel)) for parcel in status.parcels[:MAX_PARCELS])
-        return found.became(
-            ReturnState.LABEL_READY,
-            parcels=labelled or found.record.parcels,
-            download_token=status.download_token,
-            customs_path=status.customs_path,
-            label_expires_at=found.now + self._schedule.label_ttl,
-            next_poll_at=None,
-        )

@@ -63,12 +63,18 @@ class ReturnRecord(RedactedModel):
     parcels: tuple[ReturnParcel, ...] = ()
     payment_url: str | None = None
     poller_token: str | None = None
+    poller_expires_at: int | None = None
+    """Unix seconds; None where the token does not say."""
     download_token: str | None = None
     customs_path: str | None = None
     label_expires_at: float | None = None
     polls: int = 0
-    failed_polls: int = 0
-    """Announcement failures in a row; the second one is believed."""
+    failing_since: float | None = None
+    """Since when every look is answered 500; None while none is. All moments are seconds on the store's clock."""
+    refused_since: float | None = None
+    """Since when every look is refused."""
+    delayed: bool = False
+    """Whether the shopper is told that the label takes longer than usual."""
     next_poll_at: float | None = None
     """Seconds on the store's clock; None when there is nothing to poll."""
     first_answer: Return | None = None
@@ -87,6 +93,11 @@ class ReturnRecord(RedactedModel):
             drop_off=None,
             sendcloud_return_id=self.sendcloud_return_id,
         )
+
+    @property
+    def announcement_failed(self) -> bool:
+        """Whether upstream took the return, and said later that its announcement failed."""
+        return self.state is ReturnState.FAILED and self.poller_token is not None
 
     def dumped(self) -> bytes:
         """The record as JSON. The release before this one sees a new state as a label that is pending, never polled."""
@@ -193,6 +204,7 @@ class VersionedReturn:
                 state="unavailable" if record.state is ReturnState.LABEL_READY and not ready else _LABEL[record.state],
                 href=label_href if ready else None,
                 expires_at=record.label_expires_at and utc_datetime(record.label_expires_at),
+                delayed=record.delayed,
             ),
             customs_declaration=location_of(record.id) + "/customs-declaration" if record.customs_path else None,
             drop_off=record.drop_off and service_point(record.drop_off, self.now, record.created_at),

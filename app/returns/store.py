@@ -21,6 +21,7 @@ from app.errors import (
     ReturnOutcomeUnknown,
     ReturnRefused,
     StoreUnavailable,
+    UnitsClaimed,
 )
 from app.models import Return, ReturnState
 from app.redis.derived_values import DerivedValues
@@ -39,11 +40,14 @@ from app.returns.claims import (
     limited,
     location_of,
     remembered,
+    restored,
     shown,
     units_held,
 )
 from app.returns.fingerprints import Fingerprints
 from app.returns.records import KeyRecord, ReturnRecord, VersionedReturn
+from app.telemetry.logs import log
+from app.telemetry.metrics import CONFLICTS
 
 SCHEMA = 1
 RETURN_ID = re.compile(r"rtn_[A-Za-z0-9_-]{22}")
@@ -296,6 +300,20 @@ class Returns:
         if found is None:
             raise ReturnNotFound("the return is gone")
         return found
+
+    async def restore(self, scope: str, return_id: str, change: RecordChange, ordered: Units) -> None:
+        """Takes back that the announcement of this return failed, unless another return holds its units by now."""
+        _, (seen,) = await self._store.read(_first_seen_key(scope))
+        limits, first_seen = self._named(scope, ordered), _loaded_first_seen(seen)
+
+        def back(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
+            return restored(claims, return_id, limited(claims, limits, first_seen), now=now)
+
+        try:
+            await self._change(scope, return_id, Step(back, change, durable=True))
+        except UnitsClaimed:
+            CONFLICTS.labels("restored").inc()
+            log.error("a return is alive and its units are claimed again", return_id=return_id)
 
     async def aclose(self) -> None:
         """Stores the outcomes still open if the store takes them soon; others become unknown when their lease ends."""

@@ -196,6 +196,7 @@ def accepted(panel_url: str, public_url: str, brand: str, body: bytes) -> domain
         return_id=said.return_id,
         incoming_parcels=tuple(said.incoming_parcels),
         poller_token=poller_token,
+        poller_expires_at=token_expiry(poller_token) if poller_token else None,
         poller_is_foreign=poller_token is None and said.poller_url not in (None, ""),
         payment_url=https_url(said.payment_url),
     )

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -21,7 +21,9 @@ from app.errors import (
     ParcelNotFound,
     SessionExpired,
     TooManyHandoffs,
+    UpstreamGone,
     UpstreamRejected,
+    UpstreamUnauthorized,
 )
 from app.http.session_id import SessionId
 from app.models import (
@@ -176,9 +178,22 @@ class Flows:
             if found.retry_after is None:
                 raise NoLabel(f"the return is {found.record.state}")
             raise LabelNotReady("still pending", retry_after=found.retry_after)
-        source = partial(self._counted, session, partial(self.sendcloud.open_label, session.brand, token))
+        source = partial(self._counted, session, partial(self._opened_label, session, found.record.id, token))
         async with self.documents.open(session.scope, found.record.id, source) as delivery:
             yield delivery
+
+    @asynccontextmanager
+    async def _opened_label(self, session: Session, return_id: str, token: str) -> AsyncIterator[Document]:
+        """The label from the upstream; where nothing is under its URL any more, one poll asks for a fresh one."""
+        async with AsyncExitStack() as opened:
+            try:
+                document = await opened.enter_async_context(self.sendcloud.open_label(session.brand, token))
+            except (UpstreamUnauthorized, UpstreamGone):
+                fresh = await self.labels.polling.fresh_download_token(session.scope, return_id, token)
+                if fresh is None:
+                    raise
+                document = await opened.enter_async_context(self.sendcloud.open_label(session.brand, fresh))
+            yield document
 
     @asynccontextmanager
     async def customs_declaration(self, session: Session, return_id: str) -> AsyncIterator[Delivery]:

@@ -51,6 +51,15 @@ KEPT_BYTES = Counter("bff_documents_kept_bytes", "Bytes of documents put into Re
 FOREIGN_POLLERS = Counter(
     "bff_poller_urls_foreign", "Accepted returns whose poller URL is not of our upstream.", registry=REGISTRY
 )
+ANNOUNCEMENT_FAILURES = Counter(
+    "bff_announcement_failures",
+    "Polls answered 500: the first of a return, doubted or believed.",
+    ["verdict"],
+    registry=REGISTRY,
+)
+CONFLICTS = Counter(
+    "bff_return_conflicts", "Returns that exist though their units were given back.", ["by"], registry=REGISTRY
+)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff, running_valkey
 from tests.support.sandbox import SandboxProcess, running_sandbox
-from tests.support.shopper import Shopper, look_up, shopper, told
+from tests.support.shopper import Shopper, look_up, prove_that_polling_works, shopper, told
 
 
 @asynccontextmanager
@@ -197,6 +197,7 @@ async def test_actions_of_a_session(bff: Bff, prefix: str, returned: int, why_no
 
 async def test_actions_after_a_failed_return(bff: Bff) -> None:
     """A return that failed gives its units back, and creating another one is allowed again and works."""
+    await prove_that_polling_works(bff.http)
     someone = await shopper(bff.http, fresh("FAIL"))
     location = (await someone.create()).headers["location"]
     assert not actions((await someone.get("/v1/session")).json())["create_return"]["allowed"]
@@ -218,6 +219,7 @@ async def test_actions_after_a_failed_return(bff: Bff) -> None:
 )
 async def test_actions_of_a_return(bff: Bff, prefix: str, option: str, state: str, why_not: str | None) -> None:
     """In every state a return says whether its label can be fetched now, or else which problem that gives."""
+    await prove_that_polling_works(bff.http)
     someone = await shopper(bff.http, fresh(prefix))
     location = (await someone.create(someone.body(option))).headers["location"]
     await eventually(is_in_state(someone, location, state), 20)

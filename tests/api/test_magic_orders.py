@@ -13,7 +13,7 @@ from app.sendcloud.policy.breaker import FAILURES_IN_A_ROW
 from tests.support.pdf import pages
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
-from tests.support.shopper import Shopper, key, look_up, shopper, told
+from tests.support.shopper import Shopper, key, look_up, prove_that_polling_works, shopper, told
 
 SESSION_TTL = 1200
 tested: set[str] = set()
@@ -151,6 +151,7 @@ async def test_paid_first(bff: Bff, sandbox: SandboxProcess, prefix: str) -> Non
 @magic("prefix", "FAIL")
 async def test_failed_announcement(bff: Bff, prefix: str) -> None:
     """A failed announcement ends the return without a label and gives its units back."""
+    await prove_that_polling_works(bff.http)
     someone = await shopper(bff.http, fresh(prefix))
     location = (await someone.create()).headers["location"]
     await reaches(someone, location, "failed")
@@ -161,6 +162,7 @@ async def test_failed_announcement(bff: Bff, prefix: str) -> None:
 @magic("prefix", "FAIL")
 async def test_a_failure_is_seen_twice(bff: Bff, sandbox: SandboxProcess, prefix: str) -> None:
     """A look that finds a failure is repeated much later: a fault of a few seconds gives no units back."""
+    await prove_that_polling_works(bff.http)
     someone = await shopper(bff.http, order := fresh(prefix))
     await reaches(someone, (await someone.create()).headers["location"], "failed")
     *_, first, second = [each["at"] for each in await sandbox.ledger(kind="polling", order=order)]

@@ -84,6 +84,12 @@ class Shopper:
             yield _events(response)
 
 
+async def prove_that_polling_works(http: httpx.AsyncClient) -> None:
+    """Has a label made: without another one, no failure of an announcement is believed."""
+    someone = await shopper(http, fresh("INSTANT"))
+    await someone.settled((await someone.create()).headers["location"])
+
+
 def told(response: httpx.Response) -> tuple[int, str]:
     """Status and code of a problem."""
     return response.status_code, response.json()["code"]

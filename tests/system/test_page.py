@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Route, expect
@@ -18,6 +19,7 @@ from app.sandbox.shop import PAGE
 from tests.support.page import SIZES, everything_received, running_chromium, visiting
 from tests.support.processes import Bff, Valkey, free_port, fresh, running_bff
 from tests.support.sandbox import SandboxProcess, running_sandbox
+from tests.support.shopper import prove_that_polling_works
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
@@ -222,6 +224,8 @@ async def test_payment(browser: Browser, url: str) -> None:
 
 async def test_failed_label(browser: Browser, url: str) -> None:
     """A label that cannot be made is said in plain words, and one click leads back to the same choices."""
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        await prove_that_polling_works(http)
     async with visiting(browser, url) as visit:
         await visit.send(fresh("FAIL"))
         await visit.headed("The label could not be made")

@@ -75,6 +75,8 @@ async def test_a_partner_sees_how_it_stands(
 ) -> None:
     """Where no label comes the example says how the return stands, and asks for no second one."""
     order = fresh(prefix)
+    # Its label shows that polling works.
+    assert await _run(tmp_path, partner, fresh("INSTANT")) == (0, "label_ready", "")
     assert await _run(tmp_path, partner, order) == (0, state, "")
     assert len(await sandbox.ledger(kind="incoming", order=order)) == 1
 

@@ -19,7 +19,9 @@ from app.models import ReturnState
 from app.redis.encryption import Keyring
 from app.redis.store import Store
 from app.returns.claims import Event
-from app.returns.labels import GROWTH, JITTER, WOKEN_AT_ONCE, Labels, Schedule, Watch
+from app.returns.evidence import Evidence
+from app.returns.labels import WOKEN_AT_ONCE, Labels, Watch
+from app.returns.polling import GROWTH, JITTER, Polling, Schedule
 from app.returns.records import ReturnRecord, VersionedReturn
 from app.returns.store import Returns
 from app.sendcloud.client import Sendcloud
@@ -89,8 +91,10 @@ def desk_on(store: Store, interval: float) -> Desk:
         creates=HttpxTransport(upstream),
         guards=unlimited(),
     )
-    returns = Returns(store, Keyring([b"k" * 32]), return_ttl=600, claim_ttl=600, lease=600)
-    return Desk(Labels(store, returns, sendcloud, Schedule(interval, 5, 5, 600)), returns, upstream)
+    keyring = Keyring([b"k" * 32])
+    returns = Returns(store, keyring, return_ttl=600, claim_ttl=600, lease=600)
+    polling = Polling(store, returns, sendcloud, Evidence(store, keyring, 600), Schedule(interval, 5, 5, 600))
+    return Desk(Labels(store, returns, polling), returns, upstream)
 
 
 @pytest_asyncio.fixture(scope="module", name="store")
@@ -170,6 +174,45 @@ async def test_trouble_does_not_hurry(desk: Desk, scope: str) -> None:
     found = await desk.looked(scope, await desk.pending(scope))
     assert is_jittered(found.due_in, 2)
     assert is_jittered((await desk.looked(scope, found)).due_in, 3)
+
+
+DAY = 24 * 3600.0
+
+
+async def since(desk: Desk, scope: str, found: VersionedReturn, **moments: float) -> VersionedReturn:
+    """The return after these moments of it were moved to so many seconds ago, due now."""
+    news = {name: found.now - seconds for name, seconds in moments.items()} | {"next_poll_at": found.now}
+    return await desk.returns.update(scope, found, found.record.model_copy(update=news))
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+async def test_a_label_is_lost_after_a_day_of_refusals(desk: Desk, scope: str, status: int) -> None:
+    """Polls that are refused for a day end the wait while others are answered; a rare look may still find the label."""
+    other = await desk.pending(secrets.token_hex(8))
+    await desk.labels.polling.evidence.answered(other.record.brand, other.record.id)
+    desk.upstream.answer = httpx.Response(status)
+    found = await desk.looked(scope, await desk.pending(scope))
+    almost = await desk.looked(scope, await since(desk, scope, found, refused_since=DAY - 60))
+    assert [found.record.state, almost.record.state] == [ReturnState.LABEL_PENDING] * 2
+    lost = await desk.looked(scope, await since(desk, scope, almost, refused_since=DAY))
+    assert (lost.record.state, lost.record.revision) == (ReturnState.LABEL_LOST, found.record.revision + 1)
+    assert lost.record.poller_token == found.record.poller_token
+    assert lost.due_in is not None
+    assert lost.due_in > DAY / 5
+    desk.upstream.answer = httpx.Response(202)
+    again = await desk.looked(scope, await since(desk, scope, lost))
+    assert again.record.state is ReturnState.LABEL_PENDING
+    assert again.record.refused_since is None
+
+
+async def test_a_lost_label_frees_no_units(desk: Desk, scope: str) -> None:
+    """A look for a lost label that is answered 500 leaves it lost, however often that happens."""
+    found = await desk.pending(scope)
+    lost = await desk.returns.update(scope, found, found.became(ReturnState.LABEL_LOST))
+    desk.upstream.answer = httpx.Response(500)
+    for _ in range(3):
+        lost = await desk.looked(scope, await since(desk, scope, lost, failing_since=DAY))
+    assert lost.record.state is ReturnState.LABEL_LOST
 
 
 def seen(revision: int) -> VersionedReturn:

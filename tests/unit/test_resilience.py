@@ -223,12 +223,12 @@ async def test_second_tries_are_few() -> None:
         (Stage.create, 422, False),
         (Stage.create, 429, False),
         (Stage.label, 404, False),
-        (Stage.poll, 500, False),
+        (Stage.poll, 500, True),
         (Stage.poll, 202, False),
     ],
 )
 async def test_what_counts_as_failure(call: Asking, said: Said, *, opens: bool) -> None:
-    """Timeouts, resets and 5xx do; refusals, a failed announcement and nonsense, as one odd order gets, are answers."""
+    """Timeouts, resets and 5xx do, those of polls too; refusals and nonsense, as one odd order gets, are answers."""
     stage = Stage(said)
     for _ in range(FAILURES_IN_A_ROW):
         with suppress(BffError):

@@ -31,6 +31,7 @@ PASSING_STATUSES = frozenset({502, 503, 504})
 OK = 200
 TOO_MANY_REQUESTS = 429
 REFUSALS = range(400, 500)
+FAULTS = range(500, 600)
 
 
 class Quota(Protocol):
@@ -147,7 +148,8 @@ class CallPolicy:
             await self._quota.turn(self.bulkhead.name, request.method, min(PATIENCE, (deadline - _now()) / 2))
             attempt.started = _now()
             yield attempt
-            outcome = Outcome.ANSWERED
+            # A poll's 500 is an answer, and several of them are an outage.
+            outcome = Outcome.FAILED if attempt.status in FAULTS else Outcome.ANSWERED
         except BffError as error:
             outcome = attempt.outcome(error)
             connected = attempt.status is not None or not isinstance(error, UpstreamUnavailable)

@@ -1,0 +1,97 @@
+"""What the polls of all returns say about polling itself: whether a 500 tells of one label or of an outage."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from app.domain import RedactedModel
+from app.redis.encryption import Keyring
+from app.redis.store import Store
+
+BELIEVED_AFTER = 15.0
+"""Seconds between the first and the last 500 of a label that failed, with evidence that polling works in between."""
+BELIEVED_WITHOUT_EVIDENCE = 3600.0
+"""The same without such evidence, if no other return was answered 500 in that time."""
+REMEMBERED_SECONDS = 2 * 3600
+_FAILED, _ANSWERED = "w:{polls}:failed", "w:{polls}:answered"
+
+
+class Control(RedactedModel):
+    """A return whose label was ready: a poll of it is answered while polling works."""
+
+    return_id: str
+    poller_token: str
+
+
+class Polls(NamedTuple):
+    """When the returns that were polled last were answered so, by return id, in seconds on the store's clock.
+
+    Two of each kind are known, so for any return the latest other one is among them.
+    """
+
+    now: float
+    failed: Mapping[str, float]
+    """Answered 500, of the whole fleet."""
+    answered: Mapping[str, float]
+    """Answered 200 or 202, of the whole fleet."""
+    of_brand: Mapping[str, float]
+    """Answered 200 or 202, of one brand."""
+
+    def show_that_polling_works(self, return_id: str) -> bool:
+        """Whether another return of the fleet was answered within the last hour."""
+        return _latest_other(self.answered, return_id) > self.now - BELIEVED_WITHOUT_EVIDENCE
+
+    def prove_failure(self, return_id: str, since: float, scale: float = 1.0) -> bool:
+        """Whether a return that was answered 500 from `since` until now has failed, and polling has not.
+
+        `scale` stretches or shortens all waits.
+        """
+        failing = self.now - since
+        others_failed, works = _latest_other(self.failed, return_id), _latest_other(self.of_brand, return_id)
+        if works >= since and works > others_failed:
+            return failing >= BELIEVED_AFTER * scale
+        unproven = BELIEVED_WITHOUT_EVIDENCE * scale
+        return failing >= unproven and others_failed < self.now - unproven
+
+
+class Evidence:
+    """The latest polls of the fleet, and a control for each brand."""
+
+    def __init__(self, store: Store, keyring: Keyring, control_ttl: int) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._control_ttl = control_ttl
+
+    async def polls(self, brand: str) -> Polls:
+        """What is known now."""
+        now, (failed, answered, of_brand) = await self._store.marks(_FAILED, _ANSWERED, _answered_of(brand))
+        return Polls(now, failed, answered, of_brand)
+
+    async def answered(self, brand: str, return_id: str) -> None:
+        """Notes that a poll of this return was answered 200 or 202."""
+        await self._store.mark(return_id, [_ANSWERED, _answered_of(brand)], REMEMBERED_SECONDS)
+
+    async def failed(self, return_id: str) -> None:
+        """Notes that a poll of this return was answered 500."""
+        await self._store.mark(return_id, [_FAILED], REMEMBERED_SECONDS)
+
+    async def control(self, brand: str) -> Control | None:
+        """The return of this brand whose label became ready last."""
+        sealed = await self._store.get(_control(brand))
+        return Control.model_validate_json(self._keyring.unseal(sealed, brand, "control")) if sealed else None
+
+    async def keep_control(self, brand: str, control: Control) -> None:
+        """Takes this return for the control of its brand."""
+        sealed = self._keyring.seal(control.model_dump_json().encode(), brand, "control")
+        await self._store.put(_control(brand), sealed, self._control_ttl)
+
+
+def _answered_of(brand: str) -> str:
+    return f"{_ANSWERED}:{brand}"
+
+
+def _control(brand: str) -> str:
+    return f"w:{{polls}}:control:{brand}"
+
+
+def _latest_other(marks: Mapping[str, float], return_id: str) -> float:
+    return max((at for marked, at in marks.items() if marked != return_id), default=0.0)

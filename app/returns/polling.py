@@ -1,0 +1,228 @@
+"""One poll of the upstream for a label: when it is due, who may make it, and what its answer changes."""
+
+import asyncio
+import contextlib
+import random
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+from app.domain import LabelFailed, LabelReady, LabelStatus, Units
+from app.errors import (
+    StoreUnavailable,
+    UpstreamError,
+    UpstreamGone,
+    UpstreamUnauthorized,
+    UpstreamUnavailable,
+)
+from app.models import ReturnParcel, ReturnState
+from app.redis.store import Store
+from app.returns.evidence import BELIEVED_AFTER, Control, Evidence
+from app.returns.records import ReturnRecord, VersionedReturn
+from app.returns.store import Returns
+from app.telemetry.metrics import ANNOUNCEMENT_FAILURES
+from app.upstream import Upstream
+
+GROWTH = (1.0, 2.0, 3.0, 5.0, 8.0)
+"""Waits between looks, as multiples of the first one."""
+JITTER = 0.2
+MAX_PARCELS = 100
+LOST_AFTER = 24 * 3600.0
+"""Seconds of refusals after which a label counts as lost while other polls are answered."""
+RARE_LOOK = 6 * 3600.0
+"""Seconds between looks for a label that counts as lost."""
+REFUSED = (UpstreamUnauthorized, UpstreamGone)
+"""A poll was answered 401, 403, 404 or 410."""
+
+
+class Schedule(NamedTuple):
+    """When labels are looked at, in seconds."""
+
+    interval: float
+    """Before the first look; the looks grow apart to eight times that."""
+    lease: float
+    """After this, a replica that took a look upon itself counts as dead."""
+    budget: float
+    """How long a new label is looked at though nobody waits."""
+    label_ttl: int
+    """How long a label can be fetched."""
+
+    def next_look_at(self, polls: int, now: float, wait: float | None = None) -> float:
+        """Later each time, jittered, and not within `wait` seconds."""
+        pause = self.interval * GROWTH[min(polls, len(GROWTH) - 1)]
+        jittered = pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  spreads load, guards nothing
+        return now + max(jittered, wait or 0)
+
+
+@dataclass(frozen=True)
+class Polling:
+    """Polls under the lease of their return, so that one replica at a time makes them."""
+
+    store: Store
+    returns: Returns
+    sendcloud: Upstream
+    evidence: Evidence
+    schedule: Schedule
+
+    async def look(self, scope: str, found: VersionedReturn) -> VersionedReturn:
+        """The return after one look at the upstream, unless another replica is looking."""
+        async with self._lease(scope, found.record.id) as is_ours:
+            if not is_ours:
+                return found
+            # Read again: the holder of the lease before us has moved the next look on.
+            found = await self.returns.get(scope, found.record.id)
+            return await self._looked(scope, found) if found.due_in == 0 else found
+
+    async def fresh_download_token(self, scope: str, return_id: str, dead: str) -> str | None:
+        """Another download token than the one that upstream refused, after one poll; None if there is none.
+
+        Nothing but the token changes, whatever the poll is answered.
+        """
+        async with self._lease(scope, return_id) as is_ours:
+            found = await self.returns.get(scope, return_id)
+            if is_ours and found.record.download_token == dead:
+                status = await self._poll(found.record)
+                if isinstance(status, LabelReady):
+                    news = {"download_token": status.download_token, "customs_path": status.customs_path}
+                    found = await self.returns.update(scope, found, found.record.model_copy(update=news))
+        return None if found.record.download_token == dead else found.record.download_token
+
+    async def recheck(self, scope: str, return_id: str, ordered: Units) -> None:
+        """Polls a return whose announcement failed, before its units are claimed again; restores one that is alive.
+
+        Raises:
+            UpstreamUnavailable: whether it failed cannot be known now.
+        """
+        async with self._lease(scope, return_id) as is_ours:
+            if not is_ours:
+                raise UpstreamUnavailable("another request polls the failed return", retry_after=1)
+            found = await self.returns.get(scope, return_id)
+            if not found.record.announcement_failed:
+                return
+            try:
+                status = await self._poll(found.record)
+            except UpstreamError as error:
+                if isinstance(error, REFUSED) and _has_expired(found):
+                    return
+                raise UpstreamUnavailable("the failed return is not told of", retry_after=error.retry_after) from error
+            if not isinstance(status, LabelFailed):
+                await self.returns.restore(scope, return_id, partial(self._alive, status), ordered)
+
+    @asynccontextmanager
+    async def _lease(self, scope: str, return_id: str) -> AsyncIterator[bool]:
+        """Whether this call, and no other of the fleet, polls the return now."""
+        lease, owner = f"p:{{{scope}}}:r:{return_id}:lease", secrets.token_urlsafe(12)
+        is_ours = await self.store.acquire(lease, owner, self.schedule.lease)
+        try:
+            yield is_ours
+        finally:
+            if is_ours:
+                await self.store.release(lease, owner)
+
+    async def _poll(self, record: ReturnRecord) -> LabelStatus:
+        """The answer to one poll, noted as evidence for the fleet."""
+        status = await self.sendcloud.poll_label(record.brand, record.poller_token or "")
+        if isinstance(status, LabelFailed):
+            await self.evidence.failed(record.id)
+            return status
+        # What is not noted only makes failures believed later.
+        with contextlib.suppress(StoreUnavailable):
+            await self.evidence.answered(record.brand, record.id)
+            if isinstance(status, LabelReady):
+                control = Control(return_id=record.id, poller_token=record.poller_token or "")
+                await self.evidence.keep_control(record.brand, control)
+        return status
+
+    async def _looked(self, scope: str, found: VersionedReturn) -> VersionedReturn:
+        started = asyncio.get_running_loop().time()
+        record = found.record
+        if record.failing_since is not None:
+            await self._poll_control(record)
+        try:
+            status = await self._poll(record)
+        except REFUSED:
+            return await self.returns.update(scope, found, await self._refused(found))
+        except UpstreamError as error:
+            # Nothing is known about the label now: the return stays as it is, and is asked about later.
+            return await self.returns.update(scope, found, self._again(found, error.retry_after))
+        found = replace(found, now=found.now + asyncio.get_running_loop().time() - started)
+        if isinstance(status, LabelFailed):
+            return await self._failed(scope, found)
+        return await self.returns.update(scope, found, self._alive(status, found))
+
+    async def _poll_control(self, record: ReturnRecord) -> None:
+        """Polls a return whose label is ready, so that a second 500 of another one is not an outage's."""
+        control = await self.evidence.control(record.brand)
+        if control is None or control.return_id == record.id:
+            return
+        with contextlib.suppress(UpstreamError):
+            status = await self.sendcloud.poll_label(record.brand, control.poller_token)
+            if isinstance(status, LabelFailed):
+                await self.evidence.failed(control.return_id)
+            else:
+                await self.evidence.answered(record.brand, control.return_id)
+
+    async def _failed(self, scope: str, found: VersionedReturn) -> VersionedReturn:
+        """The return after a 500, which ends it once there is evidence that polling itself works."""
+        record = found.record
+        polls = await self.evidence.polls(record.brand)
+        since = polls.now if record.failing_since is None else record.failing_since
+        is_lost = record.state is ReturnState.LABEL_LOST
+        if not is_lost and polls.prove_failure(record.id, since, self.schedule.interval):
+            ANNOUNCEMENT_FAILURES.labels("believed").inc()
+            return await self.returns.announcement_failed(scope, record.id)
+        is_delayed = record.failing_since is not None
+        ANNOUNCEMENT_FAILURES.labels("doubted" if is_delayed else "first").inc()
+        wait = RARE_LOOK if is_lost else BELIEVED_AFTER * self.schedule.interval
+        news = {"failing_since": since, "delayed": is_delayed}
+        return await self.returns.update(scope, found, self._again(found, wait, **news))
+
+    async def _refused(self, found: VersionedReturn) -> ReturnRecord:
+        """The record after a poll was refused; its label is lost once the token is over, or after a day of refusals."""
+        record = found.record
+        since = found.now if record.refused_since is None else record.refused_since
+        is_lost = record.state is ReturnState.LABEL_LOST or _has_expired(found)
+        if not is_lost and found.now - since >= LOST_AFTER:
+            is_lost = (await self.evidence.polls(record.brand)).show_that_polling_works(record.id)
+        again = self._again(found, RARE_LOOK if is_lost else None, refused_since=since)
+        if not is_lost or record.state is not ReturnState.LABEL_PENDING:
+            return again
+        return replace(found, record=again).became(ReturnState.LABEL_LOST, delayed=False)
+
+    def _again(self, found: VersionedReturn, wait: float | None = None, **news: object) -> ReturnRecord:
+        """The record with its next look; that the label is late is something that the shopper sees."""
+        polls = found.record.polls + 1
+        next_poll_at = self.schedule.next_look_at(polls, found.now, wait)
+        news |= {"polls": polls, "next_poll_at": next_poll_at}
+        if news.get("delayed", found.record.delayed) is not found.record.delayed:
+            news |= {"revision": found.record.revision + 1, "updated_at": found.now}
+        return found.record.model_copy(update=news)
+
+    def _alive(self, status: LabelStatus, found: VersionedReturn) -> ReturnRecord:
+        """The record after its poll was answered 200 or 202."""
+        if isinstance(status, LabelReady):
+            return self._ready(found, status)
+        again = self._again(found, failing_since=None, refused_since=None, delayed=False)
+        is_back = found.record.state in {ReturnState.FAILED, ReturnState.LABEL_LOST}
+        return replace(found, record=again).became(ReturnState.LABEL_PENDING) if is_back else again
+
+    def _ready(self, found: VersionedReturn, status: LabelReady) -> ReturnRecord:
+        labelled = tuple(ReturnParcel(**dict(parcel)) for parcel in status.parcels[:MAX_PARCELS])
+        return found.became(
+            ReturnState.LABEL_READY,
+            parcels=labelled or found.record.parcels,
+            download_token=status.download_token,
+            customs_path=status.customs_path,
+            label_expires_at=found.now + self.schedule.label_ttl,
+            next_poll_at=None,
+            delayed=False,
+        )
+
+
+def _has_expired(found: VersionedReturn) -> bool:
+    """Whether the poller's token says that it is over."""
+    expires_at = found.record.poller_expires_at
+    return expires_at is not None and expires_at < found.now
