@@ -8,7 +8,6 @@ import pytest
 
 from app.sandbox.brands import DATA
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
-from tests.support.samples import point
 from tests.support.sandbox import SandboxProcess
 from tests.support.scripted_upstream import scripted_upstream, settings
 from tests.support.shopper import Shopper, shopper, told
@@ -226,45 +225,6 @@ async def test_a_crowded_city(bff: Bff, sandbox: SandboxProcess) -> None:
         assert {point["carrier"] for point in of_one} == {carrier}
         assert len(of_one) == 100
     assert len(await sandbox.ledger(kind="service_points", brand="grossstadt")) == before
-
-
-ODD_HOURS: dict[int, object] = {
-    1: None,
-    2: "24/7",
-    3: {day: ["by appointment"] for day in "0123456"},
-    4: {day: ["00:00 - 23:59"] for day in "0123456"},
-    5: {day: [] for day in "0123456"},
-    6: {day: [] for day in "0123456"},
-}
-
-
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ({}, {1: None, 2: True, 3: None, 4: True, 5: None, 6: False}),
-        ({"open_now": True}, {1: None, 2: True, 3: None, 4: True, 5: None}),
-    ],
-)
-async def test_hours_that_are_not_known(
-    valkey: Valkey, sandbox: SandboxProcess, query: dict[str, Any], expected: dict[int, bool | None]
-) -> None:
-    """What cannot be read is not known instead of closed; only points known to be closed are left out by `open_now`."""
-    flags = {5: {"open_tomorrow": True}, 6: {"open_tomorrow": False, "open_upcoming_week": False}}
-    said = [point(id=each, formatted_opening_times=hours) | flags.get(each, {}) for each, hours in ODD_HOURS.items()]
-    async with scripted_upstream() as upstream:
-        upstream.say(service_points=said)
-        urls = {"upstream_url": upstream.url, "service_points_url": upstream.url}
-        async with running_bff(valkey.url, sandbox, brands="my-shop", **urls) as bff:
-            # A brand of the test alone: what is kept is shared by brand.
-            await valkey.client.delete("none", *await valkey.client.keys("c:{near|my-shop*"))
-            answer = await bff.http.post(
-                "/v1/brands/my-shop/sessions",
-                json={"identifier": "A-1001", "postal_code": "5611 AA", "token_delivery": "body"},
-            )
-            bearer = {"Authorization": f"Bearer {answer.json()['session_token']}"}
-            found = (await bff.http.get("/v1/service-points", params=query, headers=bearer)).json()["service_points"]
-    assert {each["id"]: each["open_now"] for each in found} == expected
-    assert {each["closes_at"] for each in found} == {None}
 
 
 async def test_a_carrier_that_does_not_take_the_parcel_has_no_points(bff: Bff) -> None:

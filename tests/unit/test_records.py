@@ -1,9 +1,12 @@
 """Returns that releases before this one stored."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
-from app.returns.records import SCHEMA, ReturnRecord
+import pytest
+
+from app.returns.records import SCHEMA, ReturnRecord, VersionedReturn
 from tests.support.samples import return_record, service_point
 
 SAMPLE = Path("tests/samples/return_of_schema_1.json").read_bytes()
@@ -30,3 +33,13 @@ def test_a_drop_off_point_keeps_the_names_that_the_release_before_reads() -> Non
     stored = json.loads(return_record(drop_off=service_point(general_shop_type="locker")).dumped())["drop_off"]
     assert stored["formatted_opening_times"] == {"0": ["10:00 - 18:00"]}
     assert stored["general_shop_type"] == "locker"
+
+
+@pytest.mark.parametrize(("days", "known"), [(0, True), (6, True), (7, False)])
+def test_a_drop_off_point_has_hours_in_its_week_alone(days: int, known: bool) -> None:  # noqa: FBT001  a column of the table
+    """The point in a return shows the hours of the week in which the return was made, and none in another one."""
+    monday = datetime(2026, 7, 6, 10, tzinfo=UTC).timestamp()
+    record = return_record(drop_off=service_point(), created_at=monday)
+    shown = VersionedReturn(record, 1, monday + days * 86_400).public().drop_off
+    assert shown is not None
+    assert bool(shown.opening_hours) is known
