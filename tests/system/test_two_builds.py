@@ -130,9 +130,10 @@ async def test_a_wait(pair: Pair, sandbox: SandboxProcess) -> None:
 
 
 def _common(one: Any, other: Any) -> Any:
-    """The first answer without the members that only one of the builds knows."""
+    """The first answer without what only one of the builds tells: members of its own, and hours beyond this week."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return {name: _common(one[name], other[name]) for name in one.keys() & other.keys()}
+        shared = (one.keys() & other.keys()) - {"open_now", "closes_at", "next_open_at"}
+        return {name: _common(one[name], other[name]) for name in shared}
     if isinstance(one, list) and isinstance(other, list):
         return [_common(*pair) for pair in zip(one, other, strict=True)]
     return one
