@@ -16,7 +16,7 @@ IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install quick lint run serve test test-system fuzz mutants soak bench lighthouse check format openapi docs lock sbom audit clean
+.PHONY: help install quick lint run stack serve test test-system fuzz mutants soak bench lighthouse check format openapi docs lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ lint: $(READY) ## style (a sentence for every test included), types, import cont
 run: $(READY) ## the whole journey on this machine: Valkey, the sandbox upstream and the BFF (PORT=8000)
 	@$(BIN)/python -m app.sandbox --port $(PORT)
 
+stack: ## the same in containers, with TLS: https://localhost (needs Docker with Compose 2.24 or newer)
+	@deploy/compose/prepare
+	@cd deploy/compose && docker compose --file compose.yaml --file sandbox.yaml up --build --detach --wait
+	@echo "https://localhost shows the shop; its certificate was made here. To end it: docker compose --project-name return-portal-bff down"
+
 serve: $(READY) ## the production entry; settings come from the environment
 	@$(BIN)/python -m app
 
@@ -78,7 +83,7 @@ bench: $(READY) ## we beside FastAPI, Node and nginx: writes docs/reports/perfor
 check: lint ## style, types, import contracts, deployment files
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/yamllint --strict --config-data $(YAML) deploy
-	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose/compose.yaml deploy/compose/sandbox.yaml
 	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
 YAML := '{extends: default, rules: {line-length: {max: 120}, document-start: disable}}'
 

@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--pid", type=int, required=True, help="its process id")
     parser.add_argument("--start", required=True, help="the command that starts it again and returns")
     parser.add_argument("--nginx-pid", type=Path, default=Path("/run/nginx.pid"))
-    parser.add_argument("--upstreams", type=Path, default=Path("/etc/nginx/bff/upstreams.conf"))
+    parser.add_argument("--upstreams", type=Path, default=Path("/etc/nginx/bff/site/upstreams.conf"))
     parser.add_argument("--patience", type=float, default=10.0, help="seconds for requests under way (default: 10)")
     asked = parser.parse_args()
     gateway = Gateway(asked.nginx_pid, asked.upstreams)

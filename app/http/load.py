@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections import deque
 
+from app.telemetry.metrics import STALLED
+
 TICK_SECONDS = 0.05
 PASSES = 200
 """Turns of the event loop that what came during a stall is turned away; uvloop accepts one connection in each."""
@@ -49,6 +51,7 @@ class Load:
             self._expected = float("inf")
             self._lags.append(lag)
             if lag > self._late:
+                STALLED.inc(lag)
                 await self._shed_what_came_meanwhile()
 
     async def _shed_what_came_meanwhile(self) -> None:

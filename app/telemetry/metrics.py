@@ -46,6 +46,9 @@ TURNS = Histogram(
 )
 IN_FLIGHT = Gauge("bff_in_flight", "Requests worked on, without those that only wait.", registry=REGISTRY)
 LAG = Gauge("bff_loop_lag_seconds", "How late the event loop was at its worst in ten seconds.", registry=REGISTRY)
+STALLED = Counter(
+    "bff_loop_stalled_seconds", "Seconds for which the event loop was later than it may be.", registry=REGISTRY
+)
 SHED = Counter("bff_shed", "Requests turned away at once.", ["reason"], registry=REGISTRY)
 KEPT_BYTES = Counter("bff_documents_kept_bytes", "Bytes of documents put into Redis for a day.", registry=REGISTRY)
 FOREIGN_POLLERS = Counter(

@@ -29,11 +29,12 @@ CONFIG, SECRET, DEPLOYMENT, SERVICE, DISRUPTION, NETWORK = (
     yaml.safe_load((DEPLOY / "kubernetes" / f"{name}.yaml").read_text())
     for name in ("config", "secret.example", "deployment", "service", "disruption", "network")
 )
-COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+COMPOSE = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text())
 REPLICA = COMPOSE["services"]["bff-1"]
+GATEWAY = COMPOSE["services"]["gateway"]
 POD = DEPLOYMENT["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
-EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "bff.env.example").read_text(), re.MULTILINE))
+EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "compose/bff.env.example").read_text(), re.MULTILINE))
 
 
 def _bytes(text: str) -> int:
@@ -64,17 +65,59 @@ def test_the_examples_start_once_they_are_filled_in(monkeypatch: pytest.MonkeyPa
     assert load_settings().brands == ["my-shop"]
 
 
-def test_what_is_to_be_done_first_suffices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands of docs/deployment.md, pasted as they stand, give the store and the replicas fitting secrets."""
-    shutil.copy(DEPLOY / "bff.env.example", tmp_path)
-    commands = re.search(r"<!-- first -->\n```bash\n(.*?)```", Path("docs/deployment.md").read_text(), re.DOTALL)
-    assert commands
-    subprocess.run(["/bin/bash", "-ec", commands[1]], cwd=tmp_path, check=True, timeout=10)
-    for name, value in re.findall(r"^(\w+)=(.*)$", (tmp_path / "bff.env").read_text(), re.MULTILINE):
+def test_what_is_prepared_suffices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What deploy/compose/prepare makes gives the store and the replicas fitting secrets, which others cannot read."""
+    shutil.copytree(DEPLOY / "compose", tmp_path / "compose")
+    subprocess.run([tmp_path / "compose/prepare"], check=True, timeout=10)
+    for name, value in re.findall(r"^(\w+)=(.*)$", (tmp_path / "compose/bff.env").read_text(), re.MULTILINE):
         monkeypatch.setenv(name, value)
-    password = (tmp_path / "secrets/store.conf").read_text().split()[1]
+    password = (tmp_path / "compose/secrets/store.conf").read_text().split()[1]
     assert load_settings().redis_url.get_secret_value() == f"redis://:{password}@store:6379/0"
-    assert (tmp_path / "bff.env").stat().st_mode & 0o077 == 0
+    for private in ("bff.env", "secrets"):
+        assert (tmp_path / "compose" / private).stat().st_mode & 0o077 == 0
+
+
+def test_the_gateway_may_do_little() -> None:
+    """It runs without root, capabilities and a writable file system, waits for no replica, and has a health check."""
+    assert GATEWAY["user"] == "www-data"
+    assert GATEWAY["read_only"]
+    assert GATEWAY["cap_drop"] == ["ALL"]
+    assert "depends_on" not in GATEWAY
+    assert "/livez" in GATEWAY["healthcheck"]["test"][-1]
+    site = "".join(path.read_text() for path in (DEPLOY / "compose/site").glob("*.conf"))
+    assert set(re.findall(r"(?:access|error)_log (\S+)", site)) == {"/dev/stdout", "stderr"}
+
+
+def test_every_log_is_rotated() -> None:
+    """No container of compose fills the disk with its log."""
+    logged = [service["logging"]["options"] for service in COMPOSE["services"].values()]
+    assert all(options["max-size"] and options["max-file"] for options in logged)
+
+
+def _settings_of(upstreams: str) -> list[str]:
+    """Its lines, with one server for all and without comments and what names need."""
+    lines = [re.sub(r"server \S+( resolve)?", "server", line) for line in upstreams.splitlines()]
+    kept = [line for line in lines if line and not line.startswith(("#", "resolver"))]
+    return [line for line, before in zip(kept, ["", *kept], strict=False) if line != before]
+
+
+def test_compose_bounds_replicas_as_every_gateway_does() -> None:
+    """The pools in compose differ from those of processes in the names of the servers alone."""
+    ours, theirs = (DEPLOY / folder / "site/upstreams.conf" for folder in ("compose", "nginx"))
+    assert _settings_of(ours.read_text()) == _settings_of(theirs.read_text())
+
+
+def test_replicas_are_marked_down_in_every_pool(tmp_path: Path) -> None:
+    """The edit of deploy/compose/restart marks one replica, wherever it stands, and takes the mark away again."""
+    edit = re.search(r'sed -i "(.*)" site/upstreams.conf', (DEPLOY / "compose/restart").read_text())
+    assert edit
+    upstreams = tmp_path / "upstreams.conf"
+    shutil.copy(DEPLOY / "compose/site/upstreams.conf", upstreams)
+    before = upstreams.read_text()
+    for mark, marked in ((" down", 3), ("", 0)):
+        subprocess.run(["/bin/sed", "-i", edit[1].replace("$1", "bff-2").replace("$2", mark), upstreams], check=True)
+        assert len(re.findall(r"server bff-2:8000 .* down;", upstreams.read_text())) == marked
+    assert upstreams.read_text() == before
 
 
 @pytest.mark.parametrize(

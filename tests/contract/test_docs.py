@@ -93,7 +93,7 @@ def test_what_fits_is_what_is_documented(figure: str, source: str) -> None:
 
 def _bound(source: str) -> int:
     if source.startswith("nginx: "):
-        pool = Path("deploy/nginx/upstreams.conf").read_text().partition(f"upstream {source[7:]} {{")[2]
+        pool = Path("deploy/nginx/site/upstreams.conf").read_text().partition(f"upstream {source[7:]} {{")[2]
         return int(re.findall(r"max_conns=(\d+)", pool)[0])
     if source.startswith("BFF_"):
         return int(Settings.model_fields[source[4:].lower()].default)

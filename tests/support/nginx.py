@@ -63,23 +63,22 @@ def _too_few_files(line: str) -> bool:
 def _configure(folder: Path, port: int, ports: Sequence[int], changes: Mapping[str, str]) -> None:
     """A copy of the shipped configuration for these ports."""
     shutil.copytree(SHIPPED, folder, dirs_exist_ok=True)
-    listen = (folder / "listen.conf").read_text().replace("listen 80;", f"listen {port};")
+    site = folder / "site"
+    listen = (site / "listen.conf").read_text().replace("listen 80;", f"listen {port};")
     listen = listen.replace("/var/log/nginx/gateway.log", "access.log").replace(
         "/var/log/nginx/gateway-error.log", "stderr"
     )
-    (folder / "listen.conf").write_text(listen)
-    private = re.sub("(?m)^allow (?!127).*\n", "", (folder / "private.conf").read_text())
-    (folder / "private.conf").write_text(private)
-    upstreams, numbers = (folder / "upstreams.conf").read_text(), cycle(ports)
+    (site / "listen.conf").write_text(listen)
+    upstreams, numbers = (site / "upstreams.conf").read_text(), cycle(ports)
     line = re.compile(r"( *server 127\.0\.0\.1:)8001(.*\n)( *server .*\n)*")
     servers = line.sub(lambda found: "".join(f"{found[1]}{next(numbers)}{found[2]}" for _ in ports), upstreams)
-    (folder / "upstreams.conf").write_text(servers)
+    (site / "upstreams.conf").write_text(servers)
     for before, after in changes.items():
         _change(folder, before, after)
 
 
 def _change(folder: Path, before: str, after: str) -> None:
-    texts = {path: path.read_text() for path in folder.glob("*.conf")}
+    texts = {path: path.read_text() for path in folder.rglob("*.conf")}
     assert any(before in text for text in texts.values()), f"the configuration no longer says {before!r}"
     for path, text in texts.items():
         path.write_text(text.replace(before, after))

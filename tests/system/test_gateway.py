@@ -272,7 +272,7 @@ async def test_no_replica_answers() -> None:
 
 async def test_every_replica_is_marked_down() -> None:
     """With every replica marked down, callers are told to come back."""
-    async with running_nginx([free_port()], {"max_fails=0": "down"}) as gateway:
+    async with running_nginx([free_port()], {"max_fails=3": "down"}) as gateway:
         assert is_problem(await gateway.http.get("/v1/session"), "overloaded")
 
 
@@ -286,7 +286,7 @@ async def test_a_replica_hangs() -> None:
 
 def test_waits_fit_each_other() -> None:
     """The gateway waits longer than the longest answer is held, and closes idle connections before a replica does."""
-    text = "".join(path.read_text() for path in Path("deploy/nginx").glob("*.conf"))
+    text = "".join(path.read_text() for path in Path("deploy/nginx").rglob("*.conf"))
     assert "proxy_read_timeout 80s;" in text
     assert text.count("keepalive_timeout 60s;") == 4
     assert KEEP_ALIVE_SECONDS > 60

@@ -173,7 +173,7 @@ async def under_load(gateway: Nginx) -> AsyncIterator[Load]:
 
 async def _restart(gateway: Nginx, replica: Replica) -> None:
     address = f"{LOCAL}:{replica.port}"
-    files = ["--nginx-pid", f"{gateway.folder}/nginx.pid", "--upstreams", f"{gateway.folder}/upstreams.conf"]
+    files = ["--nginx-pid", f"{gateway.folder}/nginx.pid", "--upstreams", f"{gateway.folder}/site/upstreams.conf"]
     options = ["--pid", str(replica.pid), "--start", replica.start, "--patience", "0.5"]
     process = await asyncio.create_subprocess_exec(sys.executable, "deploy/restart.py", address, *options, *files)
     assert await process.wait() == 0
@@ -204,16 +204,16 @@ async def test_a_replica_that_does_not_come_back_stays_out(
         with pytest.raises(AssertionError):
             await _restart(gateway, Replica(fleet[0].port, "false", fleet[0].pid_file))
         assert {(await gateway.http.get("/livez")).status_code for _ in range(20)} == {200}
-        servers = (gateway.folder / "upstreams.conf").read_text()
-        assert servers.count(f"{LOCAL}:{fleet[0].port} max_fails=0") == servers.count(" down;") == 3
+        servers = (gateway.folder / "site/upstreams.conf").read_text()
+        assert servers.count(f"{LOCAL}:{fleet[0].port} max_fails=3") == servers.count(" down;") == 3
 
 
 async def test_a_gateway_that_does_not_reload(tmp_path: Path) -> None:
     """If nginx refuses its configuration, the recipe fails before anything is stopped, and nothing has changed."""
     async with raw_server(answer(200)) as server, running_nginx([server.port]) as gateway:
         gateway.process.expected.append("[emerg]")
-        upstreams = (gateway.folder / "upstreams.conf").read_text()
-        (gateway.folder / "private.conf").write_text("nonsense")
+        upstreams = (gateway.folder / "site/upstreams.conf").read_text()
+        (gateway.folder / "site/private.conf").write_text("nonsense")
         pid_file = tmp_path / "pid"
         stands_for_a_replica = await asyncio.create_subprocess_exec("sleep", "60")
         pid_file.write_text(str(stands_for_a_replica.pid))
@@ -222,5 +222,5 @@ async def test_a_gateway_that_does_not_reload(tmp_path: Path) -> None:
         assert stands_for_a_replica.returncode is None
         stands_for_a_replica.kill()
         await stands_for_a_replica.wait()
-        assert (gateway.folder / "upstreams.conf").read_text() == upstreams
+        assert (gateway.folder / "site/upstreams.conf").read_text() == upstreams
         assert (await gateway.http.get("/livez")).is_success

@@ -1,0 +1,82 @@
+"""A replica that stops answering costs next to nothing: the gateway leaves it out, and repeats no POST."""
+
+import asyncio
+import signal
+import time
+from collections import Counter
+from contextlib import AsyncExitStack
+from functools import partial
+
+import pytest
+
+from tests.support.nginx import running_nginx
+from tests.support.processes import Bff, Valkey, eventually, running_bff
+from tests.support.raw_server import answer, raw_server, silence
+from tests.support.sandbox import SandboxProcess
+from tests.support.shop import Shop
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(200)]
+
+HUNG_SECONDS = 30.0
+A_SECOND = 2
+COMPLETE = 0.95
+QUICK = {"proxy_read_timeout 12s": "proxy_read_timeout 1s", "fail_timeout=5s": "fail_timeout=60s"}
+
+
+async def test_a_silent_replica_is_left_out() -> None:
+    """A few requests wait for a silent replica and are answered by another; then none is sent to it any more."""
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(raw_server(each)) for each in (silence, answer(200), answer(200))]
+        gateway = await stack.enter_async_context(running_nginx([each.port for each in servers], QUICK))
+        statuses = {(await gateway.http.get("/v1/session")).status_code for _ in range(12)}
+        asked = len(servers[0].requests)
+        started = time.monotonic()
+        statuses |= {(await gateway.http.get("/v1/session")).status_code for _ in range(12)}
+        assert time.monotonic() - started < 1
+    assert statuses == {200}
+    assert 1 <= asked == len(servers[0].requests) <= 3
+
+
+async def test_no_post_is_repeated_because_a_replica_is_silent() -> None:
+    """A POST that a replica does not answer is over with a problem, whoever else could have answered it."""
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(raw_server(each)) for each in (silence, answer(200), answer(200))]
+        gateway = await stack.enter_async_context(running_nginx([each.port for each in servers], QUICK))
+        seen = Counter([(await gateway.http.post("/v1/handoffs", json={})).status_code for _ in range(30)])
+    assert sum(len(each.requests) for each in servers) == 30
+    assert 1 <= seen[504] <= 3
+    assert seen[200] == 30 - seen[504]
+
+
+async def _journeys(shop: Shop, seconds: float) -> int:
+    """How many began at a steady rate; all have ended."""
+    began = []
+    ending = time.monotonic() + seconds
+    while time.monotonic() < ending:
+        began.append(asyncio.create_task(shop.journey()))
+        await asyncio.sleep(1 / A_SECOND)
+    await asyncio.gather(*began)
+    return len(began)
+
+
+async def test_a_stopped_replica_costs_few_journeys(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """One replica of three stands still for half a minute, and nearly all journeys reach their label all the same."""
+    async with AsyncExitStack() as stack:
+        running = partial(running_bff, valkey.url, sandbox, poll_interval=0.1, as_shipped=True)
+        fleet: list[Bff] = [await stack.enter_async_context(running()) for _ in range(3)]
+        gateway = await stack.enter_async_context(running_nginx([each.port for each in fleet]))
+        shop = Shop(gateway.http)
+        fleet[0].process.send(signal.SIGSTOP)
+        asyncio.get_running_loop().call_later(HUNG_SECONDS, fleet[0].process.send, signal.SIGCONT)
+        began = await _journeys(shop, HUNG_SECONDS)
+        print(f"{shop.told['complete']} of {began} complete, {shop.told}, gave up {Counter(shop.gave_up)}")  # noqa: T201  for docs/operations.md
+        posts = Counter(each["order"] for each in await sandbox.ledger(kind="incoming"))
+        assert shop.told["complete"] >= COMPLETE * began
+        assert not [order for order in shop.orders if posts[order] > 1]
+
+        async def tells_of_its_stall() -> bool:
+            lines = (await fleet[0].http.get("/metrics")).text.splitlines()
+            stalled = [line.split()[1] for line in lines if line.startswith("bff_loop_stalled_seconds_total ")]
+            return float(stalled[0]) > HUNG_SECONDS / 2
+
+        await eventually(tells_of_its_stall, 5)
