@@ -63,7 +63,7 @@ async def services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(services)]
 
 
-async def served_brand(brand: Annotated[str, Path(max_length=63)], services: ServicesDep) -> str:
+async def served_brand(brand: Annotated[str, Path(max_length=63)], services: ServicesDep, request: Request) -> str:
     """The brand of the path.
 
     Raises:
@@ -71,6 +71,7 @@ async def served_brand(brand: Annotated[str, Path(max_length=63)], services: Ser
     """
     if brand not in services.settings.brands:
         raise BrandNotFound("not one of ours")
+    request.state.brand = brand
     return brand
 
 

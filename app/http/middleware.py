@@ -18,8 +18,9 @@ from typing_extensions import override
 from app.errors import BffError, BodyTooLarge, BodyTooSlow, HeadersTooLarge, InternalError, Overloaded
 from app.http.load import InFlightSlot, Load
 from app.telemetry.cost import COST, BeginSpan, Cost
+from app.telemetry.journeys import JourneySteps
 from app.telemetry.logs import log
-from app.telemetry.metrics import LATENCY, REQUESTS, SHED
+from app.telemetry.metrics import LATENCY, PROBLEMS, REQUESTS, SHED
 
 MAX_HEADER_BYTES = 32 * 1024
 MAX_BODY_BYTES = 64 * 1024
@@ -50,6 +51,7 @@ class RequestLog:
         self._app = app
         self._load = load
         self._begin_span = begin_span
+        self._journeys = JourneySteps()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
@@ -73,7 +75,7 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            _record(scope, status, time.perf_counter() - started, cost)
+            _record(scope, status, time.perf_counter() - started, cost, self._journeys)
 
     def _added(self, scope: Scope, headers: RawHeaders) -> Iterator[tuple[bytes, bytes]]:
         state = scope["state"]
@@ -234,12 +236,16 @@ def _request_id(headers: Headers) -> str:
     return proposed if _REQUEST_ID.fullmatch(proposed) else f"{_PROCESS}-{next(_NUMBERS)}"
 
 
-def _record(scope: Scope, status: int, seconds: float, cost: Cost) -> None:
+def _record(scope: Scope, status: int, seconds: float, cost: Cost, journeys: JourneySteps) -> None:
     route = getattr(scope.get("route"), "path", "unknown")
     # A label value per invented method would be the caller's to multiply.
     method = scope["method"] if scope["method"] in METHODS else "other"
     REQUESTS.labels(route, method, status).inc()
     LATENCY.labels(route, method).observe(seconds)
+    journeys.answered(scope["state"].get("brand"), method, route, status)
+    problem = scope["state"].get("problem")
+    if problem:
+        PROBLEMS.labels(problem).inc()
     log.info(
         "request",
         route=route,
@@ -251,7 +257,7 @@ def _record(scope: Scope, status: int, seconds: float, cost: Cost) -> None:
         **_trace(scope, cost),
     )
     if cost.span:
-        cost.span.answered(method, route, status, scope["state"].get("problem"))
+        cost.span.answered(method, route, status, problem)
 
 
 def _trace(scope: Scope, cost: Cost) -> dict[str, str]:

@@ -23,7 +23,7 @@ from app.redis.store import Store
 from app.returns.evidence import BELIEVED_AFTER, Control, Evidence
 from app.returns.records import ReturnRecord, VersionedReturn
 from app.returns.store import Returns
-from app.telemetry.metrics import ANNOUNCEMENT_FAILURES
+from app.telemetry.metrics import ANNOUNCEMENT_FAILURES, LABELS_SETTLED
 from app.upstream import Upstream
 
 GROWTH = (1.0, 2.0, 3.0, 5.0, 8.0)
@@ -151,6 +151,8 @@ class Polling:
         found = replace(found, now=found.now + asyncio.get_running_loop().time() - started)
         if isinstance(status, LabelFailed):
             return await self._failed(scope, found)
+        if isinstance(status, LabelReady):
+            _settled("ready", found)
         return await self.returns.update(scope, found, self._alive(status, found))
 
     async def _poll_control(self, record: ReturnRecord) -> None:
@@ -173,6 +175,7 @@ class Polling:
         is_lost = record.state is ReturnState.LABEL_LOST
         if not is_lost and polls.prove_failure(record.id, since, self.schedule.interval):
             ANNOUNCEMENT_FAILURES.labels("believed").inc()
+            _settled("failed", found)
             return await self.returns.announcement_failed(scope, record.id)
         is_delayed = record.failing_since is not None
         ANNOUNCEMENT_FAILURES.labels("doubted" if is_delayed else "first").inc()
@@ -226,3 +229,7 @@ def _has_expired(found: VersionedReturn) -> bool:
     """Whether the poller's token says that it is over."""
     expires_at = found.record.poller_expires_at
     return expires_at is not None and expires_at < found.now
+
+
+def _settled(outcome: str, found: VersionedReturn) -> None:
+    LABELS_SETTLED.labels(outcome).observe(max(0, found.now - found.record.created_at))

@@ -57,6 +57,7 @@ async def live_session(request: Request) -> Session:
     session_id = await required_session_id(request)
     session = await services_of(request).sessions.get(session_id)
     request.state.session_id = session_id
+    request.state.brand = session.brand
     return session
 
 

@@ -1,12 +1,26 @@
 """Logs and metrics that hold no personal data and no token: route templates, codes, durations."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+
+from app import __version__
 
 REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+BUILD = Info("bff_build", "The version that runs.", registry=REGISTRY)
+BUILD.info({"version": __version__})
 REQUESTS = Counter("bff_requests", "Requests answered.", ["route", "method", "status"], registry=REGISTRY)
 LATENCY = Histogram("bff_request_seconds", "Time to the end of the answer.", ["route", "method"], registry=REGISTRY)
 SHARED_PARCELS = Counter(
     "bff_parcels_of_two_brands", "Lookups of a parcel that another brand named within a day.", registry=REGISTRY
+)
+PROBLEMS = Counter("bff_problems", "Problem documents answered.", ["code"], registry=REGISTRY)
+JOURNEY_STEPS = Counter("bff_journey_steps", "Steps of journeys, by brand.", ["brand", "step"], registry=REGISTRY)
+LABELS_SETTLED = Histogram(
+    "bff_label_seconds",
+    "From the creation of a return to its label, or to the failure of its announcement.",
+    ["outcome"],
+    buckets=(5, 15, 30, 60, 120, 300, 900, 1800, 3600, 4 * 3600, 24 * 3600),
+    registry=REGISTRY,
 )
 LOOKUPS_REFUSED = Counter("bff_lookups_refused", "Lookups refused by a limit.", ["limit"], registry=REGISTRY)
 WATCHES = Gauge("bff_watches", "Returns watched by this replica.", registry=REGISTRY)

