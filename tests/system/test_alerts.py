@@ -15,6 +15,44 @@ ALERTS = [rule["alert"] for group in yaml.safe_load(RULES.read_text())["groups"]
 CREATE = 'method="POST", route="/v1/returns"'
 EPISODES = {
     "NoReplica": {},
+    "ReplicaMissing": {
+        'up{instance="one", job="bff"}': "1x11 0x20",
+        'bff_build_info{instance="one", job="bff", version="1"}': "1x11 stale",
+        'up{instance="two", job="bff"}': "1x30",
+        'bff_build_info{instance="two", job="bff", version="1"}': "1x30",
+    },
+    "ReplicaStalled": {'bff_loop_stalled_seconds_total{instance="one"}': "0x8 30x20"},
+    "ReplicaRestarts": {
+        'process_start_time_seconds{instance="one", job="bff"}': "0x5 300x2 500x20",
+        'bff_build_info{instance="one", job="bff", version="1"}': "1x30",
+    },
+    "Slow": {
+        'bff_request_seconds_bucket{le="2.5", route="/v1/session"}': "0+90x30",
+        'bff_request_seconds_bucket{le="5", route="/v1/session"}': "0+100x30",
+        'bff_request_seconds_bucket{le="+Inf", route="/v1/session"}': "0+100x30",
+    },
+    "LabelsLate": {
+        'bff_label_seconds_bucket{le="900", outcome="ready"}': "0+8x30",
+        'bff_label_seconds_bucket{le="3600", outcome="ready"}': "0+10x30",
+        'bff_label_seconds_bucket{le="+Inf", outcome="ready"}': "0+10x30",
+    },
+    "LabelsMissing": {
+        'bff_journey_steps_total{brand="demo", step="return_made"}': "0+2x30",
+        'bff_label_seconds_count{outcome="ready"}': "40x30",
+    },
+    "LabelsFail": {
+        'bff_label_seconds_count{outcome="ready"}': "0+3x30",
+        'bff_label_seconds_count{outcome="failed"}': "0+1x30",
+    },
+    "SessionsExpire": {
+        'bff_problems_total{code="session-expired"}': "0+20x30",
+        'bff_requests_total{method="GET", route="/v1/session", status="401"}': "0+20x30",
+        'bff_requests_total{method="GET", route="/v1/session", status="200"}': "0+20x30",
+    },
+    "StoreFull": {
+        'redis_memory_used_bytes{instance="store"}': "900x30",
+        'redis_memory_max_bytes{instance="store"}': "1000x30",
+    },
     "ReturnOutcomesUnknown": {f'bff_requests_total{{{CREATE}, status="504"}}': "0x5 1+1x30"},
     "StoreUnavailable": {'bff_store_seconds_count{instance="one", outcome="unavailable"}': "0+5x30"},
     "UpstreamBreakerOpen": {
@@ -46,6 +84,29 @@ EPISODES = {
 }
 """Series that make an alert fire within a quarter of an hour, in Prometheus' notation, a value each minute."""
 QUIET = {
+    'up{instance="one", job="bff"}': "1x30",
+    'up{instance="a stranger", job="another"}': "0x30",
+    'bff_build_info{instance="one", job="bff", version="1"}': "1x30",
+    'bff_build_info{instance="replaced", job="bff", version="1"}': "1x5 stale",
+    'up{instance="replaced", job="bff"}': "1x5 stale",
+    'process_start_time_seconds{instance="one", job="bff"}': "0x8 500x20",
+    'process_start_time_seconds{instance="a stranger", job="another"}': "0x2 1x2 2x2 3x20",
+    'bff_loop_stalled_seconds_total{instance="one"}': "0+0.1x30",
+    'bff_request_seconds_bucket{le="0.1", route="/v1/session"}': "0+60x30",
+    'bff_request_seconds_bucket{le="+Inf", route="/v1/session"}': "0+60x30",
+    'bff_request_seconds_bucket{le="10", route="/v1/returns/{return_id}"}': "0x30",
+    'bff_request_seconds_bucket{le="+Inf", route="/v1/returns/{return_id}"}': "0+60x30",
+    'bff_requests_total{method="GET", route="/v1/returns/{return_id}", status="0"}': "0+30x30",
+    'bff_journey_steps_total{brand="demo", step="return_made"}': "0+2x30",
+    'bff_label_seconds_bucket{le="60", outcome="ready"}': "0+2x30",
+    'bff_label_seconds_bucket{le="+Inf", outcome="ready"}': "0+2x30",
+    'bff_label_seconds_count{outcome="ready"}': "0+2x30",
+    'bff_label_seconds_count{outcome="failed"}': "1x30",
+    'bff_problems_total{code="session-expired"}': "0+1x30",
+    'redis_memory_used_bytes{instance="store"}': "700x30",
+    'redis_memory_max_bytes{instance="store"}': "1000x30",
+    'redis_memory_used_bytes{instance="without a limit"}': "700x30",
+    'redis_memory_max_bytes{instance="without a limit"}': "0x30",
     "bff_in_flight": "0x30",
     "bff_loop_lag_seconds": "0.01x30",
     'bff_requests_total{method="GET", route="/v1/session", status="200"}': "0+60x30",
@@ -88,7 +149,14 @@ def test_alerts_fire(tmp_path: Path, alert: str) -> None:
     assert firing(tmp_path, alert, EPISODES[alert])
 
 
+def test_answers_that_never_begin_are_errors(tmp_path: Path) -> None:
+    """Requests that end without any answer, where none are held, count as server errors do."""
+    answered = {'bff_requests_total{method="GET", route="/v1/session", status="200"}': "0+90x30"}
+    unanswered = {'bff_requests_total{method="POST", route="/v1/returns", status="0"}': "0+10x30"}
+    assert firing(tmp_path, "ServerErrors", answered | unanswered)
+
+
 @pytest.mark.parametrize("alert", ALERTS)
 def test_alerts_are_quiet(tmp_path: Path, alert: str) -> None:
-    """No alert fires while all is well; a breaker that stays half open because nobody calls is."""
+    """No alert fires while all is well: a breaker half open without calls, a replica replaced, held requests left."""
     assert not firing(tmp_path, alert, QUIET)

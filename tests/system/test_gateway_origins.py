@@ -3,8 +3,7 @@
 import pytest
 
 from tests.support.nginx import running_nginx
-from tests.support.processes import Valkey, running_bff
-from tests.support.raw_server import closed_port
+from tests.support.processes import Valkey, free_port, running_bff
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import ELSEWHERE, SHOP
 
@@ -20,7 +19,7 @@ def _cors(headers: dict[str, str]) -> dict[str, str]:
 
 async def test_a_listed_origin_reads_why_nothing_answers() -> None:
     """A page of a listed origin can read the gateway's error, and when to come again; every other page nothing."""
-    async with running_nginx([closed_port(), closed_port()]) as gateway:
+    async with running_nginx([free_port(), free_port()]) as gateway:
         listed = await gateway.http.post("/v1/returns", headers={"Origin": SHOP})
         other = await gateway.http.post("/v1/returns", headers={"Origin": ELSEWHERE})
         large = await gateway.http.post("/v1/returns", headers={"Origin": SHOP}, content=TOO_LARGE)
@@ -37,7 +36,7 @@ async def test_a_listed_origin_reads_why_nothing_answers() -> None:
 
 async def test_preflights_of_listed_origins_need_no_replica() -> None:
     """With every replica away a listed origin's preflight passes, so that its page meets an error it can read."""
-    async with running_nginx([closed_port()]) as gateway:
+    async with running_nginx([free_port()]) as gateway:
         listed = await gateway.http.options("/v1/returns", headers=PREFLIGHT | {"Origin": SHOP})
         other = await gateway.http.options("/v1/returns", headers=PREFLIGHT | {"Origin": ELSEWHERE})
         plain = await gateway.http.options("/v1/returns", headers={"Origin": SHOP})

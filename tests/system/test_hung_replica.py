@@ -15,7 +15,7 @@ from tests.support.raw_server import answer, raw_server, silence
 from tests.support.sandbox import SandboxProcess
 from tests.support.shop import Shop
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(200)]
 
 HUNG_SECONDS = 30.0
 A_SECOND = 2
@@ -62,7 +62,7 @@ async def _journeys(shop: Shop, seconds: float) -> int:
 async def test_a_stopped_replica_costs_few_journeys(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """One replica of three stands still for half a minute, and nearly all journeys reach their label all the same."""
     async with AsyncExitStack() as stack:
-        running = partial(running_bff, valkey.url, sandbox, poll_interval=0.1, as_shipped=True)
+        running = partial(running_bff, valkey.url, sandbox, poll_interval=0.1, loop_lag=2, as_shipped=True)
         fleet: list[Bff] = [await stack.enter_async_context(running()) for _ in range(3)]
         gateway = await stack.enter_async_context(running_nginx([each.port for each in fleet]))
         shop = Shop(gateway.http)
