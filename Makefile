@@ -16,7 +16,7 @@ IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install quick lint run stack serve test test-system fuzz mutants soak bench lighthouse check format openapi docs lock sbom audit clean
+.PHONY: help install quick lint run stack serve test test-system fuzz mutants soak bench lighthouse check format openapi docs rules lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,7 +84,9 @@ check: lint ## style, types, import contracts, deployment files
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/yamllint --strict --config-data $(YAML) deploy
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose/compose.yaml deploy/compose/sandbox.yaml
-	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
+	$(BIN)/kubernetes-validate --strict --quiet $(filter-out $(OPERATOR),$(wildcard deploy/kubernetes/*/*.yaml deploy/kubernetes/*/*/*.yaml))
+# What kustomize and the Prometheus operator read has no schema there.
+OPERATOR := %/kustomization.yaml %/monitor.yaml %/rules.yaml
 YAML := '{extends: default, rules: {line-length: {max: 120}, document-start: disable}}'
 
 format: $(READY) ## put the code into its form
@@ -98,6 +100,10 @@ openapi: $(READY) ## write openapi/bff.json and, where npm is there, the types o
 
 docs: $(READY) ## write the pages of the problems and their index anew
 	$(BIN)/python -m docs.generate
+
+rules: ## write the alerts anew as the Prometheus operator takes them
+	@sed -i '/^spec:/q' $(RULES) && sed -n '/^groups:/,$$s/^./  &/p;/^$$/p' deploy/prometheus/alerts.yaml >> $(RULES)
+RULES := deploy/kubernetes/overlays/example/rules.yaml
 
 lock: $(READY) ## resolve the dependencies anew, with hashes and without addresses
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --output-file locks/run.txt

@@ -25,10 +25,18 @@ CLOSING_SECONDS = 5
 NAMES = {PREFIX + name.upper() for name in Settings.model_fields}
 REQUIRED = {PREFIX + name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
 
-CONFIG, SECRET, DEPLOYMENT, SERVICE, DISRUPTION, NETWORK = (
-    yaml.safe_load((DEPLOY / "kubernetes" / f"{name}.yaml").read_text())
-    for name in ("config", "secret.example", "deployment", "service", "disruption", "network")
+BASE, OVERLAY = DEPLOY / "kubernetes/base", DEPLOY / "kubernetes/overlays/example"
+
+
+def _manifest(folder: Path, name: str) -> Any:
+    return yaml.safe_load((folder / f"{name}.yaml").read_text())
+
+
+DEPLOYMENT, SERVICE, DISRUPTION, NETWORK, AUTOSCALER = (
+    _manifest(BASE, name) for name in ("deployment", "service", "disruption", "network", "autoscaler")
 )
+CONFIG, SECRET, MONITOR, RULES = (_manifest(OVERLAY, name) for name in ("config", "secret.example", "monitor", "rules"))
+CONFIG["data"] = _manifest(BASE, "config")["data"] | CONFIG["data"]
 COMPOSE = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text())
 REPLICA = COMPOSE["services"]["bff-1"]
 GATEWAY = COMPOSE["services"]["gateway"]
@@ -54,14 +62,26 @@ def test_every_setting_that_is_named_exists() -> None:
     assert named - NAMES == set()
 
 
-@pytest.mark.parametrize("given", [EXAMPLE, CONFIG["data"] | SECRET["stringData"]], ids=["compose", "kubernetes"])
-def test_the_examples_start_once_they_are_filled_in(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:
-    """As they stand the examples hold no key and are refused; with one they are complete."""
-    for name, value in given.items():
+def _set(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
+
+
+def test_the_example_of_compose_starts_once_it_has_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it stands the example holds no key and is refused; with one it is complete."""
+    _set(monkeypatch, EXAMPLE)
     with pytest.raises(SettingsError, match="BFF_SECRET_KEY"):
         load_settings()
-    monkeypatch.setenv("BFF_SECRET_KEY", SECRET_KEY)
+    _set(monkeypatch, {"BFF_SECRET_KEY": SECRET_KEY})
+    assert load_settings().brands == ["my-shop"]
+
+
+def test_the_overlay_asks_for_the_range_of_the_ingress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No network of proxies is trusted by default: pods do not start before the site names its own."""
+    _set(monkeypatch, CONFIG["data"] | SECRET["stringData"] | {"BFF_SECRET_KEY": SECRET_KEY})
+    with pytest.raises(SettingsError, match="BFF_TRUSTED_PROXIES"):
+        load_settings()
+    _set(monkeypatch, {"BFF_TRUSTED_PROXIES": "10.4.0.0/24"})
     assert load_settings().brands == ["my-shop"]
 
 
@@ -169,9 +189,28 @@ def test_the_manifests_mean_the_same_pods() -> None:
         DEPLOYMENT["spec"]["selector"],
     ]
     assert [SERVICE["spec"]["selector"], *(each["matchLabels"] for each in selected)] == [labels] * 4
+    assert MONITOR["spec"]["selector"]["matchLabels"] == labels
+    assert MONITOR["spec"]["podMetricsEndpoints"][0]["port"] == CONTAINER["ports"][0]["name"]
+    assert AUTOSCALER["spec"]["scaleTargetRef"]["name"] == DEPLOYMENT["metadata"]["name"]
+    assert AUTOSCALER["spec"]["minReplicas"] >= DEPLOYMENT["spec"]["replicas"]
     referred = [reference["name"] for source in CONTAINER["envFrom"] for reference in source.values()]
     assert referred == [CONFIG["metadata"]["name"], SECRET["metadata"]["name"]]
     assert SERVICE["spec"]["ports"][0]["targetPort"] == CONTAINER["ports"][0]["name"]
+
+
+@pytest.mark.parametrize("folder", [BASE, OVERLAY], ids=lambda folder: folder.name)
+def test_every_manifest_is_applied(folder: Path) -> None:
+    """Each file of a folder stands in its kustomization, but for the form of the secret; what stands there exists."""
+    kustomization = _manifest(folder, "kustomization")
+    named = [*kustomization["resources"], *(each["path"] for each in kustomization.get("patches", []))]
+    files = {path.name for path in folder.iterdir()} - {"kustomization.yaml", "secret.example.yaml"}
+    assert {name for name in named if name.endswith(".yaml")} == files
+    assert all((folder / name).exists() for name in named)
+
+
+def test_the_operator_gets_the_alerts() -> None:
+    """The rules of the overlay are those of deploy/prometheus, as `make rules` writes them."""
+    assert RULES["spec"] == _manifest(DEPLOY / "prometheus", "alerts")
 
 
 def test_probes_ask_what_there_is() -> None:
