@@ -1,6 +1,7 @@
 """The production entry: `python -m app`."""
 
 import asyncio
+import faulthandler
 import gc
 import signal
 import socket
@@ -23,12 +24,17 @@ GRACE_SECONDS = 50
 """For requests under way at shutdown; longer than the longest upstream deadline."""
 
 
+TICKS = 10
+"""Of the server's loop, one each tenth of a second, between two signs of life to the watchdog."""
+
+
 class Server(uvicorn.Server):
     """Stops in two steps: first it sends everybody elsewhere and goes on serving, then it finishes what is left."""
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         self._app = app
         self._drain_seconds = settings.drain
+        self._watchdog_seconds = settings.watchdog
         self._told = False
         super().__init__(
             uvicorn.Config(
@@ -54,6 +60,18 @@ class Server(uvicorn.Server):
             sys.exit("return-portal-bff: cannot " + ("start" if self.lifespan.should_exit else "listen"))
         except KeyboardInterrupt:
             return
+
+    @override
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS == 0:
+            # Its thread needs no interpreter lock: it ends the process even while a regular expression holds that.
+            faulthandler.dump_traceback_later(self._watchdog_seconds, exit=True)
+        return await super().on_tick(counter)
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        faulthandler.cancel_dump_traceback_later()
+        await super().shutdown(sockets)
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

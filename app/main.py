@@ -100,6 +100,8 @@ def create_app(settings: Settings, connect_upstream: ConnectUpstream | None = No
 
     tracing = _tracing(settings)
     app = api()
+    if not settings.docs:
+        _hide_description(app)
     load = Load(settings.requests_at_once, settings.loop_lag)
     app.router.lifespan_context = lifespan
     _surround(app, settings, load, tracing)
@@ -134,6 +136,11 @@ def _tracing(settings: Settings) -> "Tracing | None":
     except ModuleNotFoundError:
         raise SettingsError("BFF_TRACES_URL: needs the packages of locks/otel.txt") from None
     return Tracing(settings.traces_url)
+
+
+def _hide_description(app: FastAPI) -> None:
+    hidden = (operations.DESCRIPTION, operations.DOCS)
+    app.router.routes[:] = [each for each in app.router.routes if not getattr(each, "path", "").startswith(hidden)]
 
 
 def start_draining(app: FastAPI) -> None:

@@ -169,6 +169,8 @@ class Settings(BaseSettings):
     """SHA-256 of each partner's key by the partner's name."""
     public_url: Annotated[str, AfterValidator(_optional_url)] = ""
     """Makes problem types absolute; the request's Host is never trusted."""
+    docs: bool = True
+    """Whether /docs and /openapi.json are served."""
     traces_url: Annotated[str, AfterValidator(_optional_url)] = ""
     """Where spans are sent (OTLP over HTTP, `/v1/traces` included); needs the extra `otel` (docs/adr/0014)."""
 
@@ -196,6 +198,8 @@ class Settings(BaseSettings):
     """Requests worked on at once; more are turned away. Those that only wait do not count."""
     loop_lag: Seconds = 0.25
     """An event loop later than this has too much to do: what came meanwhile is turned away."""
+    watchdog: Seconds = 60.0
+    """A process whose event loop has stood still for this long ends itself, so that it is started again."""
     drain: Annotated[float, Field(ge=0, le=60)] = 5.0
     """How long a replica that was told to stop goes on serving, so that every gateway has noticed."""
 

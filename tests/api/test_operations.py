@@ -11,7 +11,8 @@ import pytest
 
 from app.http.problem_types import ALL_PROBLEM_TYPES
 from app.main import api
-from tests.support.processes import Bff
+from tests.support.processes import Bff, Valkey, running_bff
+from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import told
 
 LIMIT_OF_HEADERS, LIMIT_OF_BODIES = 32 * 1024, 64 * 1024
@@ -62,6 +63,22 @@ def naming(description: dict[str, Any], code: str) -> list[str]:
         for method, operation in operations.items()
         if any(f"`{code}`" in answer["description"] for answer in operation["responses"].values())
     ]
+
+
+async def test_policy_of_the_description(bff: Bff) -> None:
+    """The page of the description runs no script but ours, sends no form and is shown in no frame."""
+    policy = (await bff.http.get("/docs")).headers["content-security-policy"]
+    assert "script-src 'self' 'sha256-" in policy
+    for said in ("default-src 'none'", "form-action 'none'", "frame-ancestors 'none'"):
+        assert said in policy
+
+
+async def test_the_description_can_be_hidden(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """With BFF_DOCS=false nothing of the description is served, and problems still have their pages."""
+    async with running_bff(valkey.url, sandbox, docs=False) as bff:
+        for path in ("/docs", "/docs/files/swagger-ui.css", "/openapi.json"):
+            assert told(await bff.http.get(path)) == (404, "not-found")
+        assert (await bff.http.get("/problems/not-found")).is_success
 
 
 @pytest.mark.parametrize("code", ALL_PROBLEM_TYPES)
