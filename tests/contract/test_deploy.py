@@ -134,7 +134,7 @@ def test_replicas_are_marked_down_in_every_pool(tmp_path: Path) -> None:
     upstreams = tmp_path / "upstreams.conf"
     shutil.copy(DEPLOY / "compose/site/upstreams.conf", upstreams)
     before = upstreams.read_text()
-    for mark, marked in ((" down", 3), ("", 0)):
+    for mark, marked in ((" down", 4), ("", 0)):
         subprocess.run(["/bin/sed", "-i", edit[1].replace("$1", "bff-2").replace("$2", mark), upstreams], check=True)
         assert len(re.findall(r"server bff-2:8000 .* down;", upstreams.read_text())) == marked
     assert upstreams.read_text() == before

@@ -288,7 +288,7 @@ def test_waits_fit_each_other() -> None:
     """The gateway waits longer than the longest answer is held, and closes idle connections before a replica does."""
     text = "".join(path.read_text() for path in Path("deploy/nginx").rglob("*.conf"))
     assert "proxy_read_timeout 80s;" in text
-    assert text.count("keepalive_timeout 60s;") == 4
+    assert text.count("keepalive_timeout 60s;") == 5
     assert KEEP_ALIVE_SECONDS > 60
 
 

@@ -205,7 +205,7 @@ async def test_a_replica_that_does_not_come_back_stays_out(
             await _restart(gateway, Replica(fleet[0].port, "false", fleet[0].pid_file))
         assert {(await gateway.http.get("/livez")).status_code for _ in range(20)} == {200}
         servers = (gateway.folder / "site/upstreams.conf").read_text()
-        assert servers.count(f"{LOCAL}:{fleet[0].port} max_fails=3") == servers.count(" down;") == 3
+        assert servers.count(f"{LOCAL}:{fleet[0].port} max_fails=3") == servers.count(" down;") == 4
 
 
 async def test_a_gateway_that_does_not_reload(tmp_path: Path) -> None:
