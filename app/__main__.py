@@ -16,7 +16,7 @@ from typing_extensions import override
 from app.http.plain_http import PlainHttpProtocol
 from app.main import create_app, start_draining
 from app.settings import Settings, SettingsError, load_settings
-from app.telemetry.logs import configure_logging
+from app.telemetry.logs import configure_logging, log
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than a gateway keeps its side, so that it never writes into a connection we just closed."""
@@ -94,6 +94,7 @@ def main() -> None:
         app = create_app(settings)
     except SettingsError as error:
         sys.exit(f"return-portal-bff: {error}")
+    log.info("starting", **settings.shown())
     server = Server(app, settings)
     # What is here now stays: each look through all of it would hold every request up for a tenth of a second.
     gc.freeze()

@@ -243,6 +243,7 @@ def _services(settings: Settings, load: Load, keyring: Keyring, parts: Parts) ->
         sendcloud,
         portals,
         sessions_kept,
+        keyring,
         points,
         labels,
         flows,

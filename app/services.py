@@ -11,6 +11,7 @@ from fastapi import Depends, Path, Request
 
 from app.errors import BrandNotFound
 from app.http.load import Load
+from app.redis.encryption import Keyring
 from app.redis.rate_limits import CallerLimit, ParcelLimit, PerParcelLimit
 from app.redis.store import Store
 from app.settings import Settings
@@ -38,6 +39,7 @@ class Services:
     sendcloud: Upstream
     portals: "PortalCache"
     sessions: "SessionStore"
+    keyring: Keyring
     points: "ServicePoints"
     labels: "Labels"
     flows: "Flows"

@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app import __version__
+
 PREFIX = "BFF_"
 SECRET_KEY_BYTES = 32
 _ANY_HTTP_URL = TypeAdapter(AnyHttpUrl)
@@ -234,6 +236,17 @@ class Settings(BaseSettings):
     """POSTs a minute likewise; upstream takes 100."""
     upstream_burst: Annotated[int, Field(ge=1)] = 12
     """Both a second; upstream takes 15."""
+
+    def shown(self) -> dict[str, object]:
+        """The settings for the log: without secrets, partners by name, and of the store its topology alone."""
+        hidden = {"secret_key", "naming_key", "redis_url", "partners", "host", "port"}
+        scheme = self.redis_url.get_secret_value().partition("://")[0]
+        return {
+            "version": __version__,
+            "store": scheme,
+            "partners": sorted(self.partners),
+            **self.model_dump(mode="json", exclude=hidden & set(type(self).model_fields)),
+        }
 
     @model_validator(mode="after")
     def _lifetimes_fit(self) -> Self:

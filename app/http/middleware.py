@@ -5,6 +5,7 @@ import itertools
 import re
 import secrets
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -28,6 +29,8 @@ BODY_SECONDS = 8.0
 """Until the whole body has to be here; whoever sends it byte by byte must not hold on to us."""
 NEVER_SHED = frozenset({"/livez", "/readyz", "/metrics"})
 METHODS = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"})
+WHO_ASKED = ("brand", "partner", "journey")
+"""What handlers leave in the state for the log: names of ours and a pseudonym, nothing of the shopper."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 """W3C Trace Context, version 00; neither id may be all zeros."""
@@ -184,9 +187,10 @@ class RequestLimits:
             await self._app(scope, _limited(receive, body_limit, seconds), send_and_see)
         except Exception as error:  # noqa: BLE001  the last net: whatever it is, the caller gets a problem document
             foreseen = error if isinstance(error, BffError) else InternalError()
+            answer = None if begun else self._problem(scope, foreseen)
             _report(scope, error, begun=begun)
-            if not begun:
-                await self._problem(scope, foreseen)(scope, receive, send)
+            if answer:
+                await answer(scope, receive, send)
 
 
 def _check_sizes(scope: Scope, body_limit: int) -> None:
@@ -246,6 +250,9 @@ def _record(scope: Scope, status: int, seconds: float, cost: Cost, journeys: Jou
     problem = scope["state"].get("problem")
     if problem:
         PROBLEMS.labels(problem).inc()
+    if route in NEVER_SHED and status < HTTPStatus.BAD_REQUEST:
+        # Probes come every few seconds, for ever.
+        return
     log.info(
         "request",
         route=route,
@@ -254,6 +261,7 @@ def _record(scope: Scope, status: int, seconds: float, cost: Cost, journeys: Jou
         ms=round(seconds * 1000, 1),
         upstream_calls=cost.upstream_calls,
         request_id=scope["state"]["request_id"],
+        **{name: scope["state"][name] for name in WHO_ASKED if name in scope["state"]},
         **_trace(scope, cost),
     )
     if cost.span:
@@ -276,4 +284,11 @@ def _report(scope: Scope, error: Exception, *, begun: bool) -> None:
     # Neither the text nor the traceback of an error nobody foresaw: either may quote what must not leak.
     cause = error.__cause__ or error
     tell = log.info if isinstance(error, BffError) else log.error
-    tell("failed", error=type(cause).__name__, answer_cut=begun, request_id=scope["state"]["request_id"])
+    place = {} if isinstance(error, BffError) else {"at": _place(cause)}
+    tell("failed", error=type(cause).__name__, answer_cut=begun, request_id=scope["state"]["request_id"], **place)
+
+
+def _place(error: BaseException) -> str:
+    """The module and line of ours that an error came from, never its text."""
+    frames = [(frame.f_globals.get("__name__", ""), line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    return next((f"{name}:{line}" for name, line in reversed(frames) if name.startswith("app.")), "unknown")

@@ -89,9 +89,10 @@ def handle_errors(app: FastAPI, render: ProblemResponse, end_session: EndSession
         if isinstance(error, BffError):
             if isinstance(error, errors.UpstreamUnauthorized):
                 await end_session(request)
-            kind = problem_type_of(type(error))
-            log.info("problem", code=kind.code, reason=str(error), request_id=request.state.request_id)
-            return render(request.scope, error)
+            kind, answer = problem_type_of(type(error)), render(request.scope, error)
+            tell = log.warning if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR else log.info
+            tell("problem", code=kind.code, reason=str(error), request_id=request.state.request_id)
+            return answer
         raise error
 
     async def of_routing(request: Request, error: Exception) -> Response:

@@ -58,6 +58,7 @@ async def live_session(request: Request) -> Session:
     session = await services_of(request).sessions.get(session_id)
     request.state.session_id = session_id
     request.state.brand = session.brand
+    request.state.journey = services_of(request).keyring.name("journey", session_id.key)
     return session
 
 
@@ -120,6 +121,8 @@ async def count_lookup(request: Request, partner_key: str | None, services: Serv
     """
     settings, peer = services.settings, request.client.host if request.client else None
     partner = None if partner_key is None else partner_of(partner_key, settings.partners)
+    if partner is not None:
+        request.state.partner = partner
     address = address_of(peer, request.headers.getlist("x-forwarded-for"), settings.trusted_proxies)
     quota = await services.caller_limit.spend(partner=partner, address=address)
     request.state.answer_headers = quota.headers

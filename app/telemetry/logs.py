@@ -1,11 +1,15 @@
 """Logs that hold no personal data and no token."""
 
+import atexit
 import json
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 from typing_extensions import override
+
+from app.telemetry.log_writer import LogWriter
 
 _ENCODER = json.JSONEncoder(default=str)
 
@@ -23,7 +27,14 @@ class _Reduced(logging.Handler):
 
 
 def configure_logging() -> None:
-    """Sends one JSON object a line to standard output, and nothing of other libraries below a warning."""
+    """Sends one JSON object a line to standard output, and nothing of other libraries below a warning.
+
+    Nobody who logs waits for standard output or fails with it.
+    """
+    # None where the process was started with a closed standard output.
+    stdout: TextIO | None = sys.stdout
+    writer = LogWriter(stdout.fileno() if stdout else None)
+    atexit.register(writer.close)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -31,7 +42,7 @@ def configure_logging() -> None:
             # One encoder for all lines; `json.dumps` would make one for each.
             structlog.processors.JSONRenderer(lambda event, **_: _ENCODER.encode(event)),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", writer)),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Reduced()], level=logging.WARNING, force=True)

@@ -58,6 +58,7 @@ TURNS = Histogram(
     buckets=(0.01, 0.1, 0.5, 1, 2),
     registry=REGISTRY,
 )
+LOG_LINES_DROPPED = Counter("bff_log_lines_dropped", "Log lines that could not be written.", registry=REGISTRY)
 IN_FLIGHT = Gauge("bff_in_flight", "Requests worked on, without those that only wait.", registry=REGISTRY)
 LAG = Gauge("bff_loop_lag_seconds", "How late the event loop was at its worst in ten seconds.", registry=REGISTRY)
 STALLED = Counter(

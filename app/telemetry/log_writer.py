@@ -1,0 +1,62 @@
+"""A writer that can neither block nor fail whoever logs."""
+
+import contextlib
+import os
+import threading
+from collections import deque
+
+from app.telemetry.metrics import LOG_LINES_DROPPED
+
+WAITING_LINES = 10_000
+"""More are dropped and counted: a log that nobody reads must not fill the memory."""
+FLUSH_SECONDS = 1.0
+"""For what still waits when the process ends."""
+
+
+class LogWriter:
+    """Lines wait in a bounded queue for a thread of their own, which writes them to a file descriptor.
+
+    Without a descriptor, as under a closed standard output, every line is dropped: its number may be a socket's by now.
+    """
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+        self._waiting: deque[str] = deque()
+        self._news = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
+        # A daemon: one that is stuck in a write must not keep the process.
+        threading.Thread(target=self._run, name="log", daemon=True).start()
+
+    def write(self, line: str) -> None:
+        """Takes a line, which ends with a line feed."""
+        if len(self._waiting) >= WAITING_LINES:
+            LOG_LINES_DROPPED.inc()
+            return
+        self._waiting.append(line)
+        self._idle.clear()
+        self._news.set()
+
+    def flush(self) -> None:
+        """Nothing is held back; it is there because loggers call it."""
+
+    def close(self) -> None:
+        """Waits for what still waits, one second at most."""
+        self._idle.wait(FLUSH_SECONDS)
+
+    def _run(self) -> None:
+        while True:
+            self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                self._write_some()
+            self._idle.set()
+
+    def _write_some(self) -> None:
+        lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        left = "".join(lines).encode()
+        # A full disk, a closed pipe: what did not fit is lost, and the next lines are tried again.
+        with contextlib.suppress(OSError):
+            while left and self._descriptor is not None:
+                left = left[os.write(self._descriptor, left) :]
+        LOG_LINES_DROPPED.inc(left.count(b"\n"))
