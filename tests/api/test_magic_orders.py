@@ -261,7 +261,7 @@ async def test_busy_upstream_says_when(bff: Bff, valkey: Valkey, suffix: str, se
     ("LOOKUPHTML", 502, "bad-upstream", 2),
     ("LOOKUPHANG", 504, "upstream-timeout", 1),
     ("LOOKUPBAD", 502, "bad-upstream", 1),
-    ("LOOKUPERRORS", 502, "upstream-refused", 1),
+    ("LOOKUPERRORS", 409, "not-returnable-now", 1),
     ("LOOKUPREDIRECT", 502, "bad-upstream", 1),
 )
 @pytest.mark.usefixtures("forgiven")
