@@ -40,6 +40,7 @@ BffError
 │   ├── NotReturnableOnline         the upstream names no parcel to return
 │   ├── ServicePointUnavailable     gone, or of another carrier
 │   ├── ReturnInProgress            the first request with this key still runs
+│   ├── ReturnReleased              the shop released the return of this key
 │   └── UnitsClaimed                another return holds these units
 ├── ClaimLost                       this request was taken for dead before it sent anything
 ├── ReturnRefused                   the upstream refused the return with a 4xx
@@ -255,6 +256,10 @@ class ServicePointUnavailable(Conflict):
 
 class ReturnInProgress(Conflict):
     """The first request with this idempotency key is still running."""
+
+
+class ReturnReleased(Conflict):
+    """The shop released the units of the return that this idempotency key made; the key is used up."""
 
 
 class UnitsClaimed(Conflict):

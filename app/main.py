@@ -92,7 +92,7 @@ def create_app(settings: Settings, connect_upstream: ConnectUpstream | None = No
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running_services(settings, load, connect_upstream or _sendcloud) as services:
+        async with running_services(settings, load, connect_upstream or sendcloud) as services:
             app.state.services = services
             yield
         if tracing:
@@ -207,7 +207,8 @@ async def running_services(
         yield _services(settings, load, keyring, parts)
 
 
-def _sendcloud(settings: Settings, guarded: Mapping[Call, CallPolicy]) -> Upstream:
+def sendcloud(settings: Settings, guarded: Mapping[Call, CallPolicy]) -> Upstream:
+    """Sendcloud's APIs at the configured addresses."""
     return connect(settings.upstream_url, settings.service_points_url, guarded, settings.upstream_public_url)
 
 

@@ -212,6 +212,19 @@ class Store:
             arguments += [change.expected, change.ttl * 1000, change.value or b""]
         return bool(await self._commit(keys=[change.key for change in changes], args=arguments, durable=durable))
 
+    async def names(self, pattern: str) -> AsyncIterator[str]:
+        """The keys of this form on every server, some perhaps twice. It takes long: not for requests."""
+        with _failures_mapped():
+            for node in await self._servers.masters():
+                cursor: bytes | None = b"0"
+                while cursor is not None:
+                    scan: Command = ("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
+                    (reply,) = await node.run([scan], TIMEOUT_SECONDS)
+                    after, keys = _stated(reply)
+                    for key in keys:
+                        yield key.decode()
+                    cursor = None if after == b"0" else after
+
     async def listen(self) -> AsyncIterator[str]:
         """News as it is told; "" means that some may have been missed, as at the beginning."""
         with _failures_mapped():

@@ -37,6 +37,9 @@ class Event(StrEnum):
     OWNER_DEAD = "the lease ended"
     ANNOUNCEMENT_FAILED = "the label announcement failed for good"
     ALIVE_AFTER_ALL = "a later poll of a return whose announcement failed was answered 200 or 202"
+    FOUND = "an operator found the return upstream"
+    NEVER_MADE = "an operator found, fifteen minutes later or more, that upstream never made it"
+    CANCELLED = "an operator cancelled it upstream"
 
 
 TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyType(
@@ -54,6 +57,12 @@ TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyTyp
         (Phase.OUTCOME_UNKNOWN, Event.REFUSED): Phase.FAILED,
         (Phase.DONE, Event.ANNOUNCEMENT_FAILED): Phase.FAILED,
         (Phase.FAILED, Event.ALIVE_AFTER_ALL): Phase.DONE,
+        (Phase.OUTCOME_UNKNOWN, Event.FOUND): Phase.DONE,
+        (Phase.OUTCOME_UNKNOWN, Event.NEVER_MADE): Phase.FAILED,
+        (Phase.OUTCOME_UNKNOWN, Event.CANCELLED): Phase.FAILED,
+        (Phase.DONE, Event.CANCELLED): Phase.FAILED,
+        # A late acceptance is right, whatever an operator found.
+        (Phase.FAILED, Event.ACCEPTED): Phase.DONE,
         # The store lost the claim after the first byte left, and its owner knows what came of it.
         (None, Event.ACCEPTED): Phase.DONE,
         (None, Event.REFUSED): Phase.FAILED,
@@ -67,6 +76,8 @@ TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyTyp
 )
 
 
+NEVER_MADE_AFTER = 15 * 60
+"""Seconds after the lease: no POST of its owner is under way any more, and what upstream shows is complete."""
 AFTER_FIRST_BYTE = frozenset({Event.ACCEPTED, Event.REFUSED, Event.LOST})
 FAILED_COUNTED_SECONDS = 24 * 3600
 MAX_FAILED = 50
@@ -119,6 +130,23 @@ def restored(
     if claim and (claim.phase, Event.ALIVE_AFTER_ALL) in TRANSITIONS:
         _check_free(alive, claim.units, ordered)
         _put(alive, return_id, claim, TRANSITIONS[claim.phase, Event.ALIVE_AFTER_ALL])
+    return alive
+
+
+def resolved(claims: Mapping[str, Claim], return_id: str, event: Event, *, now: float) -> dict[str, Claim]:
+    """The claims after an operator said what became of this return; it stays to its end, so its key is never free.
+
+    Raises:
+        ClaimLost: that is not possible where the claim stands, or not yet.
+    """
+    alive = expire_leases(claims, now)
+    claim = alive.get(return_id)
+    phase = claim.phase if claim else None
+    if claim is None or (phase, event) not in TRANSITIONS:
+        raise ClaimLost(f"not possible for a claim that is {phase or 'absent'}")
+    if event is Event.NEVER_MADE and claim.lease_until + NEVER_MADE_AFTER > now:
+        raise ClaimLost("not within fifteen minutes of the creation")
+    _put(alive, return_id, claim, TRANSITIONS[phase, event])
     return alive
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from app.domain import LabelFailed, LabelReady, LabelStatus, Units
 from app.errors import (
+    ClaimLost,
     StoreUnavailable,
     UpstreamError,
     UpstreamGone,
@@ -109,7 +110,7 @@ class Polling:
                     return
                 raise UpstreamUnavailable("the failed return is not told of", retry_after=error.retry_after) from error
             if not isinstance(status, LabelFailed):
-                await self.returns.restore(scope, return_id, partial(self._alive, status), ordered)
+                await self.returns.restore(scope, return_id, partial(self._restored, status), ordered)
 
     @asynccontextmanager
     async def _lease(self, scope: str, return_id: str) -> AsyncIterator[bool]:
@@ -211,6 +212,11 @@ class Polling:
         again = self._again(found, failing_since=None, refused_since=None, delayed=False)
         is_back = found.record.state in {ReturnState.FAILED, ReturnState.LABEL_LOST}
         return replace(found, record=again).became(ReturnState.LABEL_PENDING) if is_back else again
+
+    def _restored(self, status: LabelStatus, found: VersionedReturn) -> ReturnRecord:
+        if not found.record.announcement_failed:
+            raise ClaimLost("the return was released meanwhile")
+        return self._alive(status, found)
 
     def _ready(self, found: VersionedReturn, status: LabelReady) -> ReturnRecord:
         labelled = tuple(ReturnParcel(**dict(parcel)) for parcel in status.parcels[:MAX_PARCELS])

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
@@ -20,6 +20,7 @@ from app.errors import (
     ReturnNotFound,
     ReturnOutcomeUnknown,
     ReturnRefused,
+    ReturnReleased,
     StoreUnavailable,
     UnitsClaimed,
 )
@@ -40,6 +41,7 @@ from app.returns.claims import (
     limited,
     location_of,
     remembered,
+    resolved,
     restored,
     shown,
     units_held,
@@ -96,6 +98,8 @@ class Step(NamedTuple):
     """Taken for the record if the store has none."""
     durable: bool = False
     """Whether it has to outlive its server."""
+    beside: Sequence[Change] = ()
+    """What is stored in the parcel's slot with it."""
 
 
 class ParcelReturns(NamedTuple):
@@ -134,6 +138,8 @@ class Returns:
         except ReturnNotFound:
             # Its owner died before it sent anything, since we looked: the key is as good as unused.
             return None
+        if found.record.state is ReturnState.FAILED and await self.released(scope, return_id):
+            raise ReturnReleased("released by the shop", location=location_of(return_id))
         if found.record.first_answer:
             return found.record.first_answer
         if found.record.state not in WITHOUT_ANSWER:
@@ -154,6 +160,8 @@ class Returns:
         owner = secrets.token_urlsafe(12)
         units, limits = self._named(scope, selection.wanted), self._named(scope, selection.ordered)
         names = _claims_key(scope), self._used_key(scope, key), _first_seen_key(scope)
+        # Before the claim: whoever is to release it has to find it.
+        await self._store.put(parcel_key(record.id), scope.encode(), self._kept(0))
         for _ in range(RACES):
             now, (claims, used, seen) = await self._store.read(*names)
             taken_for = self._used_for(scope, (claims, used), forms, now)
@@ -200,7 +208,7 @@ class Returns:
         def bound(found: VersionedReturn) -> ReturnRecord:
             return found.record.model_copy(update={"drop_off": attempt.record.drop_off})
 
-        await self._change(attempt.scope, attempt.return_id, Step(sent, bound, durable=True))
+        await self.change(attempt.scope, attempt.return_id, Step(sent, bound, durable=True))
         # Stored it is, but this process may have stood still since.
         if clock() >= lease_until:
             raise ClaimLost("the lease passed before the first byte")
@@ -234,7 +242,7 @@ class Returns:
             raise ReturnNotFound("no such return of this parcel")
         if not _is_orphan(record, self._standing(claims, now).get(return_id)):
             return VersionedReturn(record, version, now)
-        buried = await self._change(scope, return_id, Step(expire_leases, _outcome_unknown))
+        buried = await self.change(scope, return_id, Step(expire_leases, _outcome_unknown))
         if buried is None:
             raise ReturnNotFound("nothing was ever sent")
         return buried
@@ -296,10 +304,34 @@ class Returns:
             lambda claims, now: announcement_failed(claims, return_id, now=now),
             lambda found: found.became(ReturnState.FAILED, next_poll_at=None),
         )
-        found = await self._change(scope, return_id, step)
+        found = await self.change(scope, return_id, step)
         if found is None:
             raise ReturnNotFound("the return is gone")
         return found
+
+    async def released(self, scope: str, return_id: str) -> str | None:
+        """What an operator found out about the return, if anybody had to."""
+        _, (kept,) = await self._store.read(released_key(scope, return_id))
+        return kept.value.decode() if kept.revision else None
+
+    async def release(
+        self, scope: str, return_id: str, event: Event, finding: str, change: RecordChange
+    ) -> VersionedReturn | None:
+        """The return after an operator said what became of it; the finding is kept as long as the claim.
+
+        Raises:
+            ClaimLost: that cannot be said of a return that stands so.
+        """
+        note = Change(released_key(scope, return_id), ANY, finding.encode(), self._kept(0))
+        step = Step(
+            lambda claims, now: resolved(claims, return_id, event, now=now), change, durable=True, beside=[note]
+        )
+        return await self.change(scope, return_id, step)
+
+    async def claims(self, scope: str) -> tuple[float, Mapping[str, Claim]]:
+        """The store's clock and the claims of a parcel."""
+        now, (kept,) = await self._store.read(_claims_key(scope))
+        return now, self._standing(kept, now)
 
     async def restore(self, scope: str, return_id: str, change: RecordChange, ordered: Units) -> None:
         """Takes back that the announcement of this return failed, unless another return holds its units by now."""
@@ -310,7 +342,7 @@ class Returns:
             return restored(claims, return_id, limited(claims, limits, first_seen), now=now)
 
         try:
-            await self._change(scope, return_id, Step(back, change, durable=True))
+            await self.change(scope, return_id, Step(back, change, durable=True))
         except UnitsClaimed:
             CONFLICTS.labels("restored").inc()
             log.error("a return is alive and its units are claimed again", return_id=return_id)
@@ -339,16 +371,28 @@ class Returns:
                 await asyncio.sleep(SETTLE_PAUSE_SECONDS)
 
     async def _advance(self, attempt: Attempt, event: Event, change: RecordChange) -> VersionedReturn | None:
+        was_released = False
+
+        def advance(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
+            nonlocal was_released
+            before = claims.get(attempt.return_id)
+            was_released = event is Event.ACCEPTED and before is not None and before.phase is Phase.FAILED
+            return advanced(claims, attempt.return_id, event, attempt.claim, now=now)
+
         step = Step(
-            lambda claims, now: advanced(claims, attempt.return_id, event, attempt.claim, now=now),
+            advance,
             change,
             forgotten=attempt.record if event in AFTER_FIRST_BYTE else None,
             # What left and what came of it: whoever was told must not be told otherwise by a successor of the server.
             durable=True,
         )
-        return await self._change(attempt.scope, attempt.return_id, step)
+        found = await self.change(attempt.scope, attempt.return_id, step)
+        if was_released:
+            CONFLICTS.labels("accepted").inc()
+            log.error("a return was accepted after its release", return_id=attempt.return_id)
+        return found
 
-    async def _change(self, scope: str, return_id: str, step: Step) -> VersionedReturn | None:
+    async def change(self, scope: str, return_id: str, step: Step) -> VersionedReturn | None:
         """The return after claims and record changed together; None if its claim is gone.
 
         The record stays if its place was told; one of which nothing was sent goes with its claim.
@@ -360,7 +404,7 @@ class Returns:
             after = step.claims(before, now)
             if not version:
                 record = step.forgotten or record
-            changes, found = [self._claims_change(scope, claims, after, now)], None
+            changes, found = [self._claims_change(scope, claims, after, now), *step.beside], None
             if record and (return_id in after or lasting_location(before, return_id)):
                 found = VersionedReturn(record, version, now)
                 found = replace(found, record=step.record(found))
@@ -493,6 +537,16 @@ def _first_seen_key(scope: str) -> str:
 
 def _claims_key(scope: str) -> str:
     return f"p:{{{scope}}}:claim"
+
+
+def parcel_key(return_id: str) -> str:
+    """Where the parcel of a return stands."""
+    return f"i:{{{return_id}}}"
+
+
+def released_key(scope: str, return_id: str) -> str:
+    """Where an operator's finding about a return stands."""
+    return f"p:{{{scope}}}:released:{return_id}"
 
 
 def _record_key(scope: str, return_id: str) -> str:

@@ -101,7 +101,7 @@ class Flows:
         now = attempt.at + asyncio.get_running_loop().time() - started
         session = Session(
             brand=brand,
-            scope=self._scope(brand, opened.order, wanted.identifier),
+            scope=parcel_scope(self.keyring, brand, opened.order, wanted.identifier),
             languages=[portal.language] if portal.language else [],
             expires_at=min([now + self.session_ttl, *([] if opened.expires_at is None else [opened.expires_at])]),
             opened_at=attempt.at,
@@ -241,11 +241,13 @@ class Flows:
             if not await self.store.acquire(f"q:{{brand-of:{name}}}", owner, SHARED_KEPT_SECONDS):
                 SHARED_PARCELS.inc()
 
-    def _scope(self, brand: str, order: Order, identifier: str) -> str:
-        # Never shared by two orders: without a number of its own, an order is named by what opened it.
-        number = order.number or order.tracking_number or identifier
-        known = f"id:{order.parcel_id}" if order.parcel_id is not None else f"order:{number.strip().casefold()}"
-        return self.keyring.name("parcel", brand, known)
+
+def parcel_scope(keyring: Keyring, brand: str, order: Order, identifier: str) -> str:
+    """The name under which everything about this parcel is kept."""
+    # Never shared by two orders: without a number of its own, an order is named by what opened it.
+    number = order.number or order.tracking_number or identifier
+    known = f"id:{order.parcel_id}" if order.parcel_id is not None else f"order:{number.strip().casefold()}"
+    return keyring.name("parcel", brand, known)
 
 
 def _screen(session: Session, settings: ShopSettings, parcel: ParcelReturns) -> Screen:

@@ -17,6 +17,7 @@ from app.redis.store import Store
 from app.returns.claims import Event
 from app.returns.records import ReturnRecord, VersionedReturn
 from app.returns.store import SETTLE_SECONDS, Attempt, RecordChange, Returns
+from app.telemetry.metrics import REGISTRY
 from tests.support.processes import Valkey, eventually, running_valkey
 from tests.support.proxy import running_proxy
 from tests.support.samples import forms, return_record
@@ -391,3 +392,28 @@ async def test_another_parcel_cannot_open_a_return(parcel: Parcel) -> None:
     await parcel.valkey.client.copy(name, f"p:{{{thief.scope}}}:r:{found.record.id}")
     with pytest.raises(StoreUnavailable):
         await thief.returns.get(thief.scope, found.record.id)
+
+
+async def test_a_late_acceptance_wins(parcel: Parcel) -> None:
+    """An owner who brings an acceptance after an operator said "never made" is believed, and its units are held."""
+    attempt = await parcel.posted()
+    await parcel.returns.settle(attempt, Event.LOST, outcome_unknown)
+    await parcel.returns.release(parcel.scope, attempt.return_id, Event.CANCELLED, "cancelled", refused)
+    assert (await parcel.returns.of_parcel(parcel.scope, ORDERED)).free == ORDERED
+    before = REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) or 0
+    found = await parcel.returns.settle(attempt, Event.ACCEPTED, accepted)
+    assert found is not None
+    assert found.record.state is ReturnState.LABEL_PENDING
+    assert (await parcel.returns.of_parcel(parcel.scope, ORDERED)).free.lines["shirt"] == 0
+    assert REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) == before + 1
+
+
+@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize("event", [Event.FOUND, Event.NEVER_MADE, Event.CANCELLED])
+async def test_a_creation_under_way_is_not_released(parcel: Parcel, event: Event, *, sent: bool) -> None:
+    """While the lease of a creation lasts, an operator's finding is refused and changes nothing."""
+    attempt = await (parcel.posted() if sent else parcel.claimed())
+    with pytest.raises(ClaimLost):
+        await parcel.returns.release(parcel.scope, attempt.return_id, event, "finding", refused)
+    assert await parcel.returns.released(parcel.scope, attempt.return_id) is None
+    assert (await parcel.returns.get(parcel.scope, attempt.return_id)).record.state is ReturnState.CREATING

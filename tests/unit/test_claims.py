@@ -13,6 +13,7 @@ from app.errors import ClaimLost, TooManyCalls, UnitsClaimed
 from app.returns.claims import (
     FAILED_COUNTED_SECONDS,
     MAX_FAILED,
+    NEVER_MADE_AFTER,
     TRANSITIONS,
     Claim,
     Event,
@@ -25,6 +26,7 @@ from app.returns.claims import (
     limited,
     location_of,
     remembered,
+    resolved,
     shown,
     units_held,
 )
@@ -47,14 +49,21 @@ TABLE: Mapping[tuple[Phase | None, Event], Phase | None] = {
     (Phase.OUTCOME_UNKNOWN, Event.LOST): Phase.OUTCOME_UNKNOWN,
     (Phase.DONE, Event.ACCEPTED): Phase.DONE,
     (Phase.FAILED, Event.REFUSED): Phase.FAILED,
+    (Phase.FAILED, Event.ACCEPTED): Phase.DONE,
     (ABSENT, Event.NOT_TAKEN): ABSENT,
     (ABSENT, Event.ACCEPTED): Phase.DONE,
     (ABSENT, Event.REFUSED): Phase.FAILED,
     (ABSENT, Event.LOST): Phase.OUTCOME_UNKNOWN,
 }
 """Where the owner's events lead; those from nothing are news of a claim that the store forgot."""
+FINDINGS: Mapping[Event, Mapping[Phase, Phase]] = {
+    Event.FOUND: {Phase.OUTCOME_UNKNOWN: Phase.DONE},
+    Event.NEVER_MADE: {Phase.OUTCOME_UNKNOWN: Phase.FAILED},
+    Event.CANCELLED: {Phase.OUTCOME_UNKNOWN: Phase.FAILED, Phase.DONE: Phase.FAILED},
+}
+"""Where an operator's findings lead."""
 OUTCOMES = [Event.NOT_TAKEN, Event.ACCEPTED, Event.REFUSED, Event.LOST]
-OWN_EVENTS = sorted(set(Event) - {Event.ANNOUNCEMENT_FAILED, Event.ALIVE_AFTER_ALL})
+OWN_EVENTS = sorted(set(Event) - {Event.ANNOUNCEMENT_FAILED, Event.ALIVE_AFTER_ALL} - FINDINGS.keys())
 IMPOSSIBLE = sorted(set(product([ABSENT, *Phase], OWN_EVENTS)) - TABLE.keys(), key=str)
 
 
@@ -84,12 +93,32 @@ def test_impossible_transition(phase: Phase | None, event: Event) -> None:
 
 
 def test_no_transition_is_left_out() -> None:
-    """The module knows these transitions, that of a failed announcement and the way back from it, no others."""
+    """The module knows these transitions, an operator's, that of a failed announcement and its way back, no others."""
     others: dict[tuple[Phase | None, Event], Phase | None] = {
         (Phase.DONE, Event.ANNOUNCEMENT_FAILED): Phase.FAILED,
         (Phase.FAILED, Event.ALIVE_AFTER_ALL): Phase.DONE,
     }
+    others |= {(phase, event): after for event, rows in FINDINGS.items() for phase, after in rows.items()}
     assert {**TABLE, **others} == TRANSITIONS
+
+
+@pytest.mark.parametrize(("phase", "event"), list(product([ABSENT, *Phase], FINDINGS)))
+def test_findings(phase: Phase | None, event: Event) -> None:
+    """An operator settles what is unknown and cancels what was accepted; what was accepted was never "never made"."""
+    claims, now = standing(phase), LEASE + NEVER_MADE_AFTER
+    after = FINDINGS[event].get(Phase.OUTCOME_UNKNOWN if phase is Phase.SENT else phase) if phase else None
+    if after is None:
+        with pytest.raises(ClaimLost):
+            resolved(claims, "rtn_1", event, now=now)
+    else:
+        assert resolved(claims, "rtn_1", event, now=now) == standing(after)
+
+
+@pytest.mark.parametrize("now", [LEASE, LEASE + NEVER_MADE_AFTER - 1])
+def test_never_made_takes_time(now: float) -> None:
+    """Within fifteen minutes of a creation the panel may not show it yet."""
+    with pytest.raises(ClaimLost):
+        resolved(standing(Phase.OUTCOME_UNKNOWN), "rtn_1", Event.NEVER_MADE, now=now)
 
 
 @pytest.mark.parametrize(("phase", "event"), list(product(Phase, Event)))

@@ -70,6 +70,14 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             front_end="Keep waiting: repeat it with the same key and body and show only one result.",
             retryable=True,
         ),
+        errors.ReturnReleased: ProblemType(
+            "return-released",
+            HTTPStatus.CONFLICT,
+            "The return of this key was released",
+            "Its units are free. Send a new return with a new Idempotency-Key.",
+            when="The shop found that the return was never made, or cancelled it; Location names it.",
+            front_end="Ask the shopper whether to return the items again, and use a new key for that.",
+        ),
         errors.UnitsClaimed: ProblemType(
             "units-claimed",
             HTTPStatus.CONFLICT,

@@ -98,6 +98,11 @@ class Topology:
             raise StoreUnavailable("nobody has the slot", retry_after=RETRY_AFTER_SECONDS)
         return self._node(address)
 
+    async def masters(self) -> list[Node]:
+        """Every node that has slots."""
+        ranges = (self._map or await self._first_map()).ranges
+        return [self._node(address) for address in dict.fromkeys(each.address for each in ranges)]
+
     def doubt(self) -> None:
         """Looks in the background where the keys are now, and again while doubts come in, but not all the time."""
         if self.replicated and not self._doubted:

@@ -1300,6 +1300,7 @@ export type ProblemCode =
   | "return-not-found"
   | "return-outcome-unknown"
   | "return-refused"
+  | "return-released"
   | "service-point-not-found"
   | "service-point-unavailable"
   | "session-expired"

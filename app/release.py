@@ -1,0 +1,133 @@
+"""The operator's way out: `python -m app.release` shows what holds a parcel's units and records what became of it."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.errors import BffError, ClaimLost
+from app.http.load import Load
+from app.main import running_services, sendcloud
+from app.models import ReturnState
+from app.returns.claims import Claim, Event
+from app.returns.records import ReturnRecord, VersionedReturn
+from app.returns.store import RETURN_ID, Returns, parcel_key
+from app.services import Services
+from app.sessions.lookup import parcel_scope
+from app.settings import SettingsError, load_settings
+from app.telemetry.logs import configure_logging, log
+
+
+class Finding(StrEnum):
+    """What an operator may have found out about a return."""
+
+    ACCEPTED = "accepted"
+    NEVER_MADE = "never-made"
+    CANCELLED = "cancelled"
+
+
+class _Meaning(NamedTuple):
+    event: Event
+    state: ReturnState
+
+
+_MEANINGS = {
+    Finding.ACCEPTED: _Meaning(Event.FOUND, ReturnState.ACCEPTED),
+    Finding.NEVER_MADE: _Meaning(Event.NEVER_MADE, ReturnState.FAILED),
+    Finding.CANCELLED: _Meaning(Event.CANCELLED, ReturnState.FAILED),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command; its exit status is 1 where nothing was found or nothing could be recorded."""
+    wanted = _parsed(arguments)
+    configure_logging()
+    try:
+        asyncio.run(_run(wanted))
+    except (SettingsError, LookupError) as error:
+        sys.exit(f"release: {error}")
+    except BffError as error:
+        sys.exit(f"release: {type(error).__name__}: {error}")
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m app.release", description=__doc__)
+    parser.add_argument("return_id", nargs="?", help="rtn_…, from the log, the Location or the shopper")
+    parser.add_argument("--brand", help="instead of an id, with --order and --postal-code: all returns of the parcel")
+    parser.add_argument("--order", help="order or tracking number")
+    parser.add_argument("--postal-code")
+    parser.add_argument("--as", dest="finding", type=Finding, choices=list(Finding), help="what became of the return")
+    parser.add_argument("--panel-checked", action="store_true", help="the panel shows no such return (never-made)")
+    parser.add_argument("--yes", action="store_true", help="record it; without it, the command only shows")
+    wanted = parser.parse_args(arguments)
+    if not wanted.return_id and not (wanted.brand and wanted.order and wanted.postal_code):
+        parser.error("name a return id, or --brand, --order and --postal-code")
+    if wanted.finding and not wanted.return_id:
+        parser.error("--as needs the id of one return")
+    if wanted.finding is Finding.NEVER_MADE and not wanted.panel_checked:
+        parser.error("--as never-made needs --panel-checked: look into the merchant's panel first")
+    return wanted
+
+
+async def _run(wanted: argparse.Namespace) -> None:
+    settings = load_settings()
+    async with AsyncExitStack() as closing:
+        load = Load(settings.requests_at_once, settings.loop_lag)
+        services = await closing.enter_async_context(running_services(settings, load, sendcloud))
+        scope = await _scope(services, wanted)
+        returns = services.flows.returns
+        if wanted.finding and wanted.yes:
+            await _record(returns, scope, wanted.return_id, wanted.finding)
+        await _show(returns, scope, wanted.return_id)
+
+
+async def _scope(services: Services, wanted: argparse.Namespace) -> str:
+    """The parcel that is meant."""
+    if not wanted.return_id:
+        opened = await services.sendcloud.open_order(wanted.brand, wanted.order, wanted.postal_code)
+        return parcel_scope(services.flows.keyring, wanted.brand, opened.order, wanted.order)
+    if not RETURN_ID.fullmatch(wanted.return_id):
+        raise LookupError("a return id looks like rtn_ and 22 more characters")
+    indexed = await services.store.get(parcel_key(wanted.return_id))
+    if indexed:
+        return indexed.decode()
+    # Made by a release that kept no index.
+    async for name in services.store.names(f"p:{{*}}:r:{wanted.return_id}"):
+        return name.partition("{")[2].partition("}")[0]
+    raise LookupError("no parcel has such a return")
+
+
+async def _record(returns: Returns, scope: str, return_id: str, finding: Finding) -> None:
+    # A creation that is under way is no finding's business; one that died is told by this look.
+    await returns.get(scope, return_id)
+    event, state = _MEANINGS[finding]
+
+    def found_out(found: VersionedReturn) -> ReturnRecord:
+        if found.record.state is ReturnState.CREATING:
+            raise ClaimLost("the creation is still under way")
+        return found.became(state, next_poll_at=None, poller_token=None, download_token=None)
+
+    await returns.release(scope, return_id, event, finding, found_out)
+    log.warning("return released", return_id=return_id, finding=finding)
+
+
+async def _show(returns: Returns, scope: str, return_id: str | None) -> None:
+    now, claims = await returns.claims(scope)
+    for name, claim in sorted(claims.items(), key=lambda each: each[1].lease_until):
+        if return_id in {None, name}:
+            sys.stdout.write(_line(name, claim, await returns.released(scope, name), now) + "\n")
+
+
+def _line(return_id: str, claim: Claim, finding: str | None, now: float) -> str:
+    lease = datetime.fromtimestamp(claim.lease_until, UTC).isoformat(" ", "seconds")
+    minutes = max(0, int(now - claim.lease_until)) // 60
+    told = f", recorded as {finding}" if finding else ""
+    return f"{return_id}  {claim.phase}{told}, lease until {lease} ({minutes} minutes ago)"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""The operator's way out: `python -m app.release` beside a running service."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.support.processes import Bff, Valkey, bff_environment, fresh, running_bff
+from tests.support.sandbox import SandboxProcess
+from tests.support.shopper import Shopper, key, shopper, told
+
+QUARTER_OF_AN_HOUR = 15 * 60
+
+
+class Operator:
+    """Somebody at a shell with the service's environment."""
+
+    def __init__(self, store: Valkey, sandbox: SandboxProcess) -> None:
+        self._store = store
+        self._variables = dict(os.environ) | bff_environment(store.url, sandbox)
+
+    async def releases(self, *arguments: str) -> tuple[int | None, str]:
+        """Exit status and output of the command."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "app.release",
+            *arguments,
+            env=self._variables,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        return process.returncode, output.decode()
+
+    async def waits(self, return_id: str, seconds: float) -> None:
+        """Has so much time pass for the claim of this return."""
+        async for name in self._store.client.scan_iter("p:*:claim"):
+            claims = json.loads(await self._store.client.hget(name, "v") or b"{}")
+            if return_id in claims:
+                claims[return_id]["lease_until"] -= seconds
+                await self._store.client.hset(name, "v", json.dumps(claims))
+
+    async def forgets_the_index(self, return_id: str) -> None:
+        """Leaves the return as a release before this one would have."""
+        assert await self._store.client.delete(f"i:{{{return_id}}}") == 1
+
+
+@pytest_asyncio.fixture(scope="module", name="bff")
+async def quick_bff(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
+    """A service whose creations end soon, one way or the other."""
+    async with running_bff(store.url, sandbox, create_deadline=2, create_lease=4, poll_interval=0.05) as process:
+        yield process
+
+
+@pytest.fixture
+def operator(store: Valkey, sandbox: SandboxProcess) -> Operator:
+    """Somebody at a shell."""
+    return Operator(store, sandbox)
+
+
+async def unknown(bff: Bff, used: str) -> tuple[Shopper, str]:
+    """A shopper whose creation got no answer, and the return's id."""
+    someone = await shopper(bff.http, fresh("CREATE500"))
+    lost = await someone.create(idempotency_key=used)
+    assert told(lost) == (504, "return-outcome-unknown")
+    return someone, lost.headers["location"].rpartition("/")[2]
+
+
+async def test_a_found_return_is_accepted(bff: Bff, operator: Operator) -> None:
+    """What the operator finds upstream holds its units on, and its key answers with it."""
+    someone, return_id = await unknown(bff, used := key())
+    status, output = await operator.releases(return_id)
+    assert (status, "outcome_unknown" in output) == (0, True)
+    assert (await someone.get(f"/v1/returns/{return_id}")).json()["state"] == "outcome_unknown"
+    status, output = await operator.releases(return_id, "--as", "accepted", "--yes")
+    assert (status, "done, recorded as accepted" in output, "return released" in output) == (0, True, True)
+    assert (await someone.create(idempotency_key=used)).json()["state"] == "accepted"
+    assert told(await someone.create()) == (409, "units-claimed")
+    status, output = await operator.releases(return_id, "--as", "never-made", "--panel-checked", "--yes")
+    assert (status, "not possible" in output) == (1, True)
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+async def test_a_return_that_was_never_made_frees_its_units(bff: Bff, operator: Operator, *, indexed: bool) -> None:
+    """After a quarter of an hour and a look into the panel the units are free; the key never posts again."""
+    someone, return_id = await unknown(bff, used := key())
+    if not indexed:
+        await operator.forgets_the_index(return_id)
+    wanted = (return_id, "--as", "never-made", "--yes")
+    assert (await operator.releases(*wanted))[0] == 2
+    status, output = await operator.releases(*wanted, "--panel-checked")
+    assert (status, "fifteen minutes" in output) == (1, True)
+    await operator.waits(return_id, QUARTER_OF_AN_HOUR + 10)
+    status, output = await operator.releases(*wanted, "--panel-checked")
+    assert (status, "failed, recorded as never-made" in output) == (0, True), output
+    refused = await someone.create(idempotency_key=used)
+    assert told(refused) == (409, "return-released")
+    assert refused.headers["location"] == f"/v1/returns/{return_id}"
+    assert told(await someone.create()) == (504, "return-outcome-unknown")
+
+
+async def test_a_cancelled_return_frees_its_units(bff: Bff, operator: Operator) -> None:
+    """A return with a label that the shop cancels can be made again, and its label is no longer given out."""
+    someone = await shopper(bff.http, order := fresh("INSTANT"))
+    created = await someone.create(idempotency_key=(used := key()))
+    assert created.status_code == 202, created.text
+    location = created.headers["location"]
+    await someone.settled(location)
+    parcel = ("--brand", "demo", "--order", order, "--postal-code", "5611 AA")
+    status, output = await operator.releases(*parcel)
+    assert (status, created.json()["id"] in output) == (0, True)
+    assert (await operator.releases(created.json()["id"], "--as", "cancelled"))[0] == 0
+    assert (await someone.get(location)).json()["state"] == "label_ready"
+    assert (await operator.releases(created.json()["id"], "--as", "cancelled", "--yes"))[0] == 0
+    assert told(await someone.get(f"{location}/label")) == (409, "no-label")
+    assert told(await someone.create(idempotency_key=used)) == (409, "return-released")
+    assert (await someone.create()).status_code == 202
+
+
+async def test_an_unknown_id_is_said_to_be_unknown(operator: Operator) -> None:
+    """An id that no parcel has ends the command with a sentence and a status of 1."""
+    assert await operator.releases("rtn_" + "x" * 22) == (1, "release: no parcel has such a return\n")
