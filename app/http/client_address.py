@@ -32,6 +32,12 @@ def address_of(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Net
     return _named(caller)
 
 
+def is_forwarded_by_a_stranger(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> bool:
+    """Whether a forwarding header came from a peer that is not trusted, so that it does not count."""
+    address = _address(peer or "")
+    return bool(forwarded) and not (address and any(address in network for network in trusted))
+
+
 def partner_of(key: str, partners: Mapping[str, bytes]) -> str | None:
     """The name of the partner with this key (a header's value); how long it takes tells nothing about any key."""
     digest = hashlib.sha256(key.encode("latin-1")).digest()

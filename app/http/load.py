@@ -9,6 +9,8 @@ from app.telemetry.metrics import STALLED
 TICK_SECONDS = 0.05
 PASSES = 200
 """Turns of the event loop that what came during a stall is turned away; uvloop accepts one connection in each."""
+ASKING_SHARE = 4
+"""One place in so many is for requests that may ask the upstream: when it hangs, the others stay free."""
 REMEMBERED_TICKS = 200
 """Ten seconds, about as often as metrics are fetched."""
 
@@ -22,12 +24,15 @@ class Load:
 
     def __init__(self, bound: int, late: float) -> None:
         self._bound = bound
+        self._asking_bound = max(1, bound // ASKING_SHARE)
         self._late = late
         self._is_late = False
         self._expected = float("inf")
         self._lags = deque([0.0], maxlen=REMEMBERED_TICKS)
         self.in_flight = 0
         """Requests worked on now."""
+        self.asking = 0
+        """Those among them that may ask the upstream."""
         self.draining = False
         """About to stop: others should take the requests."""
 
@@ -36,10 +41,12 @@ class Load:
         """How late the event loop was at its worst within the last ten seconds (seconds)."""
         return max(self._lags)
 
-    def excess(self) -> str:
-        """Why no more work can be taken on: "bound", "lag", or nothing."""
+    def excess(self, *, asks: bool = False) -> str:
+        """Why no more work can be taken on: "bound", "lag", or nothing; "asking" for what may ask the upstream."""
         if self.in_flight >= self._bound:
             return "bound"
+        if asks and self.asking >= self._asking_bound:
+            return "asking"
         return "lag" if self._is_late or time.monotonic() - self._expected > self._late else ""
 
     async def watch(self) -> None:
@@ -64,8 +71,9 @@ class Load:
 class InFlightSlot:
     """One request's place among those worked on."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, *, asks: bool = False) -> None:
         self._load = load
+        self._asks = asks
         self._is_new = True
         self._is_taken = False
 
@@ -74,8 +82,10 @@ class InFlightSlot:
         if self._is_new:
             self._is_new, self._is_taken = False, True
             self._load.in_flight += 1
+            self._load.asking += self._asks
 
     def leave(self) -> None:
         """Counts it no longer, for good."""
         self._load.in_flight -= self._is_taken
+        self._load.asking -= self._is_taken and self._asks
         self._is_new = self._is_taken = False

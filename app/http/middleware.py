@@ -28,6 +28,8 @@ MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 8.0
 """Until the whole body has to be here; whoever sends it byte by byte must not hold on to us."""
 NEVER_SHED = frozenset({"/livez", "/readyz", "/metrics"})
+MAY_ASK = ("/v1/brands/", "/v1/service-points")
+"""Below these paths a request may wait for the upstream; creations wait by themselves."""
 METHODS = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"})
 WHO_ASKED = ("brand", "partner", "journey")
 """What handlers leave in the state for the log: names of ours and a pseudonym, nothing of the shopper."""
@@ -117,12 +119,13 @@ class Shedding:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        excess = "" if scope["path"] in NEVER_SHED else self._load.excess()
+        asks = scope["path"].startswith(MAY_ASK)
+        excess = "" if scope["path"] in NEVER_SHED else self._load.excess(asks=asks)
         if excess:
             SHED.labels(excess).inc()
             await self._problem(scope, Overloaded())(scope, receive, send)
             return
-        await self._counted(InFlightSlot(self._load), scope, receive, send)
+        await self._counted(InFlightSlot(self._load, asks=asks), scope, receive, send)
 
     async def _counted(self, place: InFlightSlot, scope: Scope, receive: Receive, send: Send) -> None:
         """Counts the request as work from the end of its body until its answer begins or it waits for something."""

@@ -15,12 +15,14 @@ from app.errors import (
     SessionRequired,
     TooManyLookups,
 )
-from app.http.client_address import address_of, partner_of
+from app.http.client_address import address_of, is_forwarded_by_a_stranger, partner_of
 from app.http.credentials import check_origin, presented, session_cookie
 from app.http.deferred import Leaving
 from app.http.session_id import SessionId
 from app.services import Services, services_of
 from app.sessions.store import Session
+from app.telemetry.logs import log
+from app.telemetry.metrics import FORWARDED_UNTRUSTED
 
 
 async def required_session_id(request: Request) -> SessionId:
@@ -123,7 +125,11 @@ async def count_lookup(request: Request, partner_key: str | None, services: Serv
     partner = None if partner_key is None else partner_of(partner_key, settings.partners)
     if partner is not None:
         request.state.partner = partner
-    address = address_of(peer, request.headers.getlist("x-forwarded-for"), settings.trusted_proxies)
+    forwarded = request.headers.getlist("x-forwarded-for")
+    address = address_of(peer, forwarded, settings.trusted_proxies)
+    if is_forwarded_by_a_stranger(peer, forwarded, settings.trusted_proxies):
+        FORWARDED_UNTRUSTED.inc()
+        log.warning("forwarding header of an untrusted peer", setting="BFF_TRUSTED_PROXIES")
     quota = await services.caller_limit.spend(partner=partner, address=address)
     request.state.answer_headers = quota.headers
     if quota.retry_after is not None:

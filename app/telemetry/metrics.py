@@ -64,6 +64,9 @@ LAG = Gauge("bff_loop_lag_seconds", "How late the event loop was at its worst in
 STALLED = Counter(
     "bff_loop_stalled_seconds", "Seconds for which the event loop was later than it may be.", registry=REGISTRY
 )
+FORWARDED_UNTRUSTED = Counter(
+    "bff_forwarded_untrusted", "Lookups whose forwarding header is of no trusted proxy.", registry=REGISTRY
+)
 SHED = Counter("bff_shed", "Requests turned away at once.", ["reason"], registry=REGISTRY)
 KEPT_BYTES = Counter("bff_documents_kept_bytes", "Bytes of documents put into Redis for a day.", registry=REGISTRY)
 FOREIGN_POLLERS = Counter(

@@ -271,3 +271,12 @@ async def test_a_label_that_is_not_kept_costs_its_parcel(sparing: Bff) -> None:
         path = (await someone.create()).headers["Location"]
         await someone.settled(path)
         assert {(await someone.get(f"{path}/label")).status_code for _ in range(10)} == expected
+
+
+async def test_a_proxy_that_is_not_trusted_shows(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """A lookup that comes through an untrusted proxy is counted, for all its callers are one."""
+    async with running_bff(valkey.url, sandbox) as bff:
+        for headers in ({}, {"X-Forwarded-For": "198.51.100.1"}):
+            asked = {"identifier": fresh("LABEL"), "postal_code": "5611 AA"}
+            await bff.http.post("/v1/brands/demo/sessions", json=asked, headers=headers)
+        assert "bff_forwarded_untrusted_total 1.0" in (await bff.http.get("/metrics")).text

@@ -64,6 +64,7 @@ EPISODES = {
     "PollingOutage": {'bff_announcement_failures_total{verdict="doubted"}': "0+1x30"},
     "ReturnConflicts": {'bff_return_conflicts_total{by="restored"}': "0 0 0 0 0 0 0 0 1x30"},
     "PollerUrlsForeign": {"bff_poller_urls_foreign_total": "0+1x30"},
+    "ForwardedUntrusted": {'bff_forwarded_untrusted_total{instance="one"}': "0+1x30"},
     "EventLoopLate": {'bff_loop_lag_seconds{instance="one"}': "0.5x30"},
     "ServerErrors": {
         'bff_requests_total{method="GET", route="/v1/session", status="200"}': "0+90x30",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.client_address import UNKNOWN, address_of, partner_of
+from app.http.client_address import UNKNOWN, address_of, is_forwarded_by_a_stranger, partner_of
 
 GATEWAY, EDGE, CALLER = "10.0.0.1", "10.9.9.9", "203.0.113.7"
 TRUSTED = [ipaddress.ip_network(network) for network in ("10.0.0.0/8", "2001:db8:ffff::/48")]
@@ -99,3 +99,17 @@ def test_partners(key: str, name: str | None) -> None:
 def test_the_hash_is_no_key() -> None:
     """Whoever reads the configuration cannot pass for a partner."""
     assert partner_of(PARTNERS["acme"].hex(), PARTNERS) is None
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "strange"),
+    [
+        ("10.4.0.1", ["198.51.100.1"], False),
+        ("10.5.0.1", ["198.51.100.1"], True),
+        (None, ["198.51.100.1"], True),
+        ("10.5.0.1", [], False),
+    ],
+)
+def test_forwarding_by_strangers(peer: str | None, forwarded: list[str], *, strange: bool) -> None:
+    """A forwarding header of a peer that is not trusted is known as such; without a header nothing is strange."""
+    assert is_forwarded_by_a_stranger(peer, forwarded, [ipaddress.ip_network("10.4.0.0/24")]) is strange

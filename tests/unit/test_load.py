@@ -35,6 +35,18 @@ def test_bound() -> None:
     assert (load.excess(), load.in_flight) == ("", 1)
 
 
+def test_what_asks_the_upstream_has_a_bound_of_its_own() -> None:
+    """A quarter of the places is for what may ask the upstream, and the rest stays free for everything else."""
+    load = Load(8, LAG_SECONDS)
+    places = [InFlightSlot(load, asks=True) for _ in range(2)]
+    for place in places:
+        assert not load.excess(asks=True)
+        place.take()
+    assert (load.excess(asks=True), load.excess()) == ("asking", "")
+    places[0].leave()
+    assert not load.excess(asks=True)
+
+
 @pytest.mark.parametrize("steps", ["tt", "ttl", "tllt", "lt", "l", "tlt", ""])
 def test_a_request_counts_once_and_leaves_for_good(steps: str) -> None:
     """However often a request takes its place or leaves it, it counts once, and never again after it left."""

@@ -250,6 +250,16 @@ async def test_shedding(path: str, status: int) -> None:
     assert (b'"overloaded"' in body) is (status == 503)
 
 
+@pytest.mark.parametrize("path", ["/v1/brands/demo/portal", "/v1/brands/demo/sessions", "/v1/service-points/7"])
+async def test_a_hung_upstream_leaves_places_free(path: str) -> None:
+    """While others wait for the upstream, who may ask it as well is turned away, and nobody else."""
+    problem, load = problem_response(""), Load(4, 0.25)
+    app = RequestLog(Shedding(RequestLimits(reads_all, problem), problem, load), load)
+    InFlightSlot(load, asks=True).take()
+    assert seen(await call(app, path=path))[0] == 503
+    assert seen(await call(app, path="/v1/session"))[0] == 200
+
+
 async def test_shed_requests_are_counted() -> None:
     """The metric says how many were turned away, and why."""
     load, app = busy(reads_all)
