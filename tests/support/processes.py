@@ -233,6 +233,8 @@ def bff_environment(store_url: str, sandbox: "SandboxProcess", **settings: Any) 
         # The tests are one address.
         "lookup_limit": 1_000_000,
         "parcel_limit": 1_000_000,
+        # They come in crowds.
+        "requests_at_once": 4096,
         # Tests make more calls than any upstream would like; those of the budget set their own.
         "upstream_reads": 1_000_000,
         "upstream_writes": 1_000_000,

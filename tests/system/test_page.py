@@ -224,7 +224,7 @@ async def test_payment(browser: Browser, url: str) -> None:
 
 async def test_failed_label(browser: Browser, url: str) -> None:
     """A label that cannot be made is said in plain words, and one click leads back to the same choices."""
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=httpx.URL(url).join("/"), trust_env=False) as http:
         await prove_that_polling_works(http)
     async with visiting(browser, url) as visit:
         await visit.send(fresh("FAIL"))
