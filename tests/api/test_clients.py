@@ -22,7 +22,7 @@ async def _spoken(port: int, *pieces: bytes) -> bytes:
     for piece in pieces:
         writer.write(piece)
         await writer.drain()
-        # Two turns of the loop: enough for the piece to leave before the next one joins it.
+        # A turn of the loop, so that a piece can leave before the next one joins it; the answer is the same if not.
         await asyncio.sleep(0)
     try:
         return await asyncio.wait_for(reader.read(), 30)
