@@ -17,7 +17,7 @@ from app.errors import (
 )
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.protocol import Call
-from tests.support.calls import PUBLIC_CALLS, clients, made
+from tests.support.calls import METHODS, PUBLIC_CALLS, clients, made
 from tests.support.malformed import MALFORMED, SECRET
 from tests.support.raw_server import raw_server
 
@@ -25,8 +25,6 @@ AT_ONCE = 20
 DOCUMENTS = {Call.DOWNLOAD, Call.CUSTOMS}
 NO_POINTS = {"list of nonsense"}
 """A list without any sound service point is an empty list."""
-
-SEARCH = frozenset({Call.SERVICE_POINTS, Call.SERVICE_POINT_CARRIERS})
 
 
 async def outcome(call: Call, name: str, fresh: Callable[[int], Sendcloud]) -> object:
@@ -40,7 +38,7 @@ async def outcome(call: Call, name: str, fresh: Callable[[int], Sendcloud]) -> o
             except BffError as error:
                 found = error
         # A search that brings nothing is made once more, by the carriers that another call names.
-        assert len(server.requests) <= (4 if call in SEARCH else 2 if call in PUBLIC_CALLS else 1), name
+        assert len(server.requests) <= (4 if call is Call.SERVICE_POINTS else 2 if call in PUBLIC_CALLS else 1), name
     return found
 
 
@@ -66,7 +64,7 @@ def test_there_are_many() -> None:
     assert len(MALFORMED) >= 100
 
 
-@pytest.mark.parametrize("call", sorted(set(Call) - {Call.INCOMING, *SEARCH} - DOCUMENTS))
+@pytest.mark.parametrize("call", sorted(METHODS - {Call.INCOMING, Call.SERVICE_POINTS} - DOCUMENTS))
 async def test_no_malformed_answer_is_taken(call: Call) -> None:
     """Each of them is an error of the upstream, and the upstream's words are in none."""
     for name, error in (await outcomes(call)).items():
