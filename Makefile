@@ -93,19 +93,19 @@ format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-openapi: $(READY) ## write openapi/bff.json and, where npm is there, the types of openapi/client anew
+openapi: $(READY) ## write openapi/bff.json and, where npm is there, the types of openapi/client
 	$(BIN)/python -c '$(OPENAPI)' > openapi/bff.json
 	@if command -v npm >/dev/null; then cd openapi/client && npm ci --silent --ignore-scripts && npm run --silent generate; \
 		else echo "npm is not there: the types of openapi/client stay as they are"; fi
 
-docs: $(READY) ## write the pages of the problems and their index anew
+docs: $(READY) ## write the pages of the problems and their index
 	$(BIN)/python -m docs.generate
 
-rules: ## write the alerts anew as the Prometheus operator takes them
+rules: ## write the alerts as the Prometheus operator takes them
 	@sed -i '/^spec:/q' $(RULES) && sed -n '/^groups:/,$$s/^./  &/p;/^$$/p' deploy/prometheus/alerts.yaml >> $(RULES)
 RULES := deploy/kubernetes/overlays/example/rules.yaml
 
-lock: $(READY) ## resolve the dependencies anew, with hashes and without addresses
+lock: $(READY) ## resolve the dependencies again, with hashes and without addresses
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --output-file locks/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra otel --constraint locks/run.txt $(LOCK) --output-file locks/otel.txt
 	$(BIN)/uv pip compile pyproject.toml --extra otel --group dev $(LOCK) --output-file locks/dev.txt

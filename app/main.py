@@ -160,7 +160,7 @@ def api() -> FastAPI:
         license_info={"name": "MIT"},
         # With whatever providers are installed, spans would record paths and query strings.
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        # Theirs loads scripts from a CDN; ours is in api/operations.py.
+        # Theirs loads scripts from a CDN; ours is in http/operations.py.
         docs_url=None,
         redoc_url=None,
         # A redirect would go to the host that the request names.

@@ -1,7 +1,18 @@
-"""Who may post which units of a parcel: the exactly-once transitions as pure functions.
+"""Which request may post which units of a parcel: the exactly-once transitions as pure functions.
 
-A parcel's claims are one small map, return id -> Claim. Everything here takes the map and answers the next one;
-`returns.py` stores it. The table is docs/returns.md.
+A parcel's claims are one small map, return id -> Claim. Each function takes the map and returns the next one;
+`store.py` stores it.
+
+| phase | the return | units | moved on by |
+|---|---|---|---|
+| `intent` | may be posted by its owner | held | the owner; the end of its lease |
+| `sent` | is being posted | held | the owner; the end of its lease |
+| `outcome_unknown` | may exist | held | the owner, late; an operator |
+| `done` | exists | held | an operator; a poll that shows that its announcement failed |
+| `failed` | was refused, or is over | free | the owner's late acceptance; a poll that shows that it is alive |
+| absent | was never sent, or has ended | free | a new claim; the owner, if the store lost a claim after the first byte |
+
+Every claim ends by itself, `claim_ttl` after its lease. docs/returns.md has the same table by event.
 """
 
 from collections import Counter

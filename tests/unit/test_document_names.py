@@ -1,0 +1,59 @@
+"""What the documents name is in the tree, and their tables of claims and keys are those of the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.returns.claims import TRANSITIONS, Phase
+from tests.support.retention import families
+
+DOCUMENTS = [Path("README.md"), Path("CHANGELOG.md"), *sorted(Path("docs").rglob("*.md"))]
+ROOTS = r"(?:app|bench|deploy|docs|locks|openapi|tests|\.ci)"
+_NAMED = re.compile(rf"`({ROOTS}/[\w./-]+)(?:::\w+)?`|\]\((?!https?:)([^)#\s]+)")
+_MODULE = re.compile(r"`([a-z_]+\.py)`")
+RETURNS, ARCHITECTURE = Path("docs/returns.md"), Path("docs/architecture.md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_every_path_of_a_document_exists(document: Path) -> None:
+    """Each path and each link of a document leads to a file or folder of the tree."""
+    named = _NAMED.findall(document.read_text("utf-8"))
+    missing = {path or link for path, link in named if not (Path(path) if path else document.parent / link).exists()}
+    assert missing == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_every_module_of_a_document_exists(document: Path) -> None:
+    """A module that a document names without its folder is somewhere in the tree."""
+    modules = {path.name for root in ("app", "bench", "deploy", "docs", "tests") for path in Path(root).rglob("*.py")}
+    assert set(_MODULE.findall(document.read_text("utf-8"))) <= modules
+
+
+def test_the_table_of_claims_is_that_of_the_code() -> None:
+    """docs/returns.md has every transition of a claim, how often each leads where, and no other."""
+    rows = re.findall(
+        r"^\| `?(\w+)`? \| [^|]+ \| (?:owner|operator|\[operator\][^|]+|any \w+) \| `?(\w+)`? \| [^|]+ \|$",
+        RETURNS.read_text("utf-8"),
+        re.MULTILINE,
+    )
+    moves = sorted((_name(before), _name(after)) for (before, _), after in TRANSITIONS.items() if before is not after)
+    assert sorted(rows) == moves
+
+
+def _name(phase: Phase | None) -> str:
+    return phase or "absent"
+
+
+def test_every_phase_says_whether_it_holds_units() -> None:
+    """docs/returns.md says for each phase of a claim, and for its absence, what becomes of the units."""
+    chapter = RETURNS.read_text("utf-8").partition("### Claims")[2].partition("\nA claim is made")[0]
+    assert set(re.findall(r"^\| `?(\w+)`? \| [^|]+ \| (?:held|free)\b[^|]*\|$", chapter, re.MULTILINE)) == {
+        _name(phase) for phase in (*Phase, None)
+    }
+
+
+def test_keys_are_the_same_in_both_tables() -> None:
+    """docs/architecture.md names the keys of docs/security.md and no others."""
+    keys = re.findall(r"^\| `([a-z]:[^`]+)` \|", ARCHITECTURE.read_text("utf-8"), re.MULTILINE)
+    assert sorted(keys) == sorted(family.form for family in families())
