@@ -107,7 +107,7 @@ IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",
     "required": True,
-    "description": "16 to 255 visible ASCII characters, quoted or not; kept for this parcel as long as its return is known.",
+    "description": "16 to 255 visible ASCII characters, quoted or not; kept for this parcel as long as its return.",
     "schema": {"type": "string", "pattern": KEY},
 }
 """Its description; that it is missing is a problem of its own, which FastAPI's own check would not tell."""

@@ -1030,7 +1030,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description 16 to 255 visible ASCII characters, quoted or not; kept for this parcel as long as its return is known. */
+                /** @description 16 to 255 visible ASCII characters, quoted or not; kept for this parcel as long as its return. */
                 "Idempotency-Key": string;
             };
             path?: never;
