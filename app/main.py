@@ -11,9 +11,10 @@ from starlette.staticfiles import StaticFiles
 from app.documents import routes as documents
 from app.documents.delivery import Documents
 from app.http import operations
+from app.http.cors import Cors
 from app.http.deferred import DeferredResponses
 from app.http.load import Load
-from app.http.middleware import Cors, RequestLimits, RequestLog, Shedding
+from app.http.middleware import RequestLimits, RequestLog, Shedding
 from app.http.problems import Described, handle_errors, problem_response
 from app.http.public_answers import PublicAnswers
 from app.portal import routes as portal
@@ -64,17 +65,6 @@ if TYPE_CHECKING:
 MARGIN_SECONDS = 2.0
 """Beyond its deadline, before a call of another replica counts as dead."""
 ROUTED = (portal, sessions, handoffs, service_points, returns, documents, uploads, operations)
-REQUEST_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "Prefer", "Last-Event-ID", "If-None-Match"]
-RESPONSE_HEADERS = [
-    "Location",
-    "Retry-After",
-    "RateLimit",
-    "RateLimit-Policy",
-    "ETag",
-    "Preference-Applied",
-    "Content-Disposition",
-    "X-Request-Id",
-]
 
 
 ConnectUpstream = Callable[[Settings, Mapping[Call, CallPolicy]], Upstream]
@@ -117,14 +107,7 @@ def _surround(app: FastAPI, settings: Settings, load: Load, tracing: "Tracing | 
     app.add_middleware(DeferredResponses)
     app.add_middleware(RequestLimits, problem=render, body_limits={uploads.PATH: MAX_BYTES})
     app.add_middleware(Shedding, problem=render, load=load)
-    app.add_middleware(
-        Cors,
-        allow_origins=settings.allowed_origins,
-        allow_credentials=True,
-        allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=REQUEST_HEADERS,
-        expose_headers=RESPONSE_HEADERS,
-    )
+    app.add_middleware(Cors, origins=settings.allowed_origins)
     app.add_middleware(RequestLog, load=load, begin_span=tracing.begin if tracing else None)
 
 

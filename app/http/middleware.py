@@ -11,10 +11,8 @@ from http import HTTPStatus
 from types import MappingProxyType
 
 from starlette.datastructures import Headers
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from typing_extensions import override
 
 from app.errors import BffError, BodyTooLarge, BodyTooSlow, HeadersTooLarge, InternalError, Overloaded
 from app.http.load import InFlightSlot, Load
@@ -92,18 +90,6 @@ class RequestLog:
             yield name.lower().encode(), value.encode()
         if self._load.draining:
             yield b"connection", b"close"
-
-
-class Cors(CORSMiddleware):
-    """Lets listed origins read answers; a preflight that may not pass is answered, and permitted nothing."""
-
-    @override
-    def preflight_response(self, request_headers: Headers) -> Response:
-        answer = super().preflight_response(request_headers)
-        if answer.status_code == HTTPStatus.OK:
-            return answer
-        # The browser decides by the missing headers; an error of ours would have to be a problem document.
-        return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Vary": answer.headers["Vary"]})
 
 
 class Shedding:

@@ -10,8 +10,9 @@ import pytest
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.http.cors import Cors
 from app.http.load import Load
-from app.http.middleware import Cors, RequestLog
+from app.http.middleware import RequestLog
 from app.http.public_answers import PublicAnswers
 
 PUBLIC = {"Cache-Control": "public, max-age=60", "Vary": "Accept-Language"}
@@ -112,7 +113,7 @@ async def test_all_other_answers_are_made_each_time(shop: Callable[[], Shop]) ->
 async def test_what_is_of_one_request_is_not_repeated() -> None:
     """The request id, the permission of an origin and the farewell of a replica are each answer's own."""
     load = Load(1, 0.25)
-    app = RequestLog(Cors(PublicAnswers(Shop(), seconds=60), allow_origins=["https://shop.example"]), load)
+    app = RequestLog(Cors(PublicAnswers(Shop(), seconds=60), origins=["https://shop.example"]), load)
     stranger = dict((await got(app, [("origin", "https://other.example")]))[1])
     known = dict((await got(app, [("origin", "https://shop.example")]))[1])
     load.draining = True
