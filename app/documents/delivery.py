@@ -14,13 +14,12 @@ from typing import NamedTuple, NoReturn
 
 from pydantic import ValidationError
 
-from app.documents.download import (
+from app.documents.download import Download, Pdf
+from app.documents.store import (
     CHUNK_SECONDS,
     KEPT_SECONDS,
     MAX_KEPT_BYTES,
     PASSING_SECONDS,
-    Download,
-    Pdf,
     Progress,
     chunk_key,
     context,

@@ -1,4 +1,4 @@
-"""One download into Redis: a PDF in sealed chunks, moved at the upstream's pace, and how far it is."""
+"""One download into Redis: a PDF that moves there in sealed chunks at the upstream's pace."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,16 @@ from contextlib import AsyncExitStack
 from dataclasses import InitVar, dataclass, field
 from typing import Literal
 
-from app.domain import RedactedModel
+from app.documents.store import (
+    CHUNK_SECONDS,
+    KEPT_SECONDS,
+    MAX_KEPT_BYTES,
+    PASSING_SECONDS,
+    Progress,
+    chunk_key,
+    context,
+    progress_key,
+)
 from app.errors import (
     BadUpstream,
     BffError,
@@ -19,20 +28,12 @@ from app.redis.encryption import Keyring
 from app.redis.store import Change, Store
 from app.upstream import Document
 
-FORMAT = 2
-"""Of progress and chunks. Keys begin with it: a build of another format does not see them and downloads again."""
 MAGIC = b"%PDF-"
 END, END_WITHIN_BYTES = b"%%EOF", 1024
 MAX_BYTES = 25 * 1024 * 1024
-MAX_KEPT_BYTES = 4 * 1024 * 1024
 CHUNK_BYTES = 128 * 1024
 RECENT_CHUNKS = 4
 """Chunks of a download in memory, for readers on the same replica who keep up with it."""
-CHUNK_SECONDS = 1.0
-"""To store or read one, on a connection of its own: nobody's small question has to wait behind it."""
-KEPT_SECONDS = 24 * 3600
-PASSING_SECONDS = 600
-"""For what is not to be kept; even a slow reader is through by then."""
 
 
 class Pdf:
@@ -72,19 +73,6 @@ class Pdf:
             yield chunk
         if self.length is None and END not in tail:
             raise BadUpstream("the document is cut off")
-
-
-class Progress(RedactedModel):
-    """How far a document is in Redis. `pump` names the one download that its chunks belong to."""
-
-    pump: str
-    alive_until: float
-    """Seconds on the store's clock; a pump that is not heard of until then is dead."""
-    phase: Literal["pumping", "done", "failed", "direct"] = "pumping"
-    """`direct`: not to be kept, every reader gets it from the upstream."""
-    chunks: int = 0
-    size: int = 0
-    length: int | None = None
 
 
 @dataclass
@@ -195,28 +183,3 @@ class Download:
 
     def _now(self) -> float:
         return self._clock + asyncio.get_running_loop().time()
-
-
-def is_alive(progress: Progress, now: float) -> bool:
-    """Whether the pump is at work, or can be believed to be (store's clock, seconds)."""
-    return progress.phase == "pumping" and progress.alive_until > now
-
-
-def is_over(progress: Progress, number: int) -> bool:
-    """Whether there is no such chunk, nor will there be."""
-    return progress.phase == "direct" or (progress.phase == "done" and number == progress.chunks)
-
-
-def progress_key(name: str) -> str:
-    """Where the progress of a document stands."""
-    return f"l:{{{FORMAT}.{name}}}"
-
-
-def chunk_key(name: str, pump: str, number: int) -> str:
-    """Where a chunk of one download stands."""
-    return f"{progress_key(name)}:{pump}:{number}"
-
-
-def context(name: str, pump: str, number: int) -> str:
-    """What a chunk is sealed with, so that it opens in its own place only."""
-    return f"document|{name}|{pump}|{number}|{FORMAT}"

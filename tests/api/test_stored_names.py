@@ -9,7 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.documents.download import chunk_key, context, progress_key
+from app.documents.store import chunk_key, context, progress_key
 from app.redis.encryption import Keyring
 from tests.support.processes import Valkey, fresh, running_bff
 from tests.support.sandbox import SandboxProcess, customer_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.documents import download
+from app.documents import store as documents_store
 from app.http.problem_types import ALL_PROBLEM_TYPES
 from app.redis import shared_cache
 from app.returns import claims, store
@@ -74,7 +74,7 @@ def test_every_lifetime_is_documented() -> None:
     settings = {f"BFF_{name.upper()}" for name in Settings.model_fields if name.endswith("_ttl")}
     constants = {
         f"{module.__name__}.{name}"
-        for module in (claims, download, lookup, shared_cache, store)
+        for module in (claims, documents_store, lookup, shared_cache, store)
         for name in vars(module)
         if name.endswith(("TTL_SECONDS", "KEPT_SECONDS", "PASSING_SECONDS", "STALE_SECONDS", "HANDOFF_SECONDS"))
     }

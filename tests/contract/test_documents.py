@@ -10,14 +10,8 @@ import pytest
 import pytest_asyncio
 
 from app.documents.delivery import DIRECT_READERS, PUMPS, Documents
-from app.documents.download import (
-    CHUNK_BYTES,
-    KEPT_SECONDS,
-    MAX_KEPT_BYTES,
-    PASSING_SECONDS,
-    RECENT_CHUNKS,
-    progress_key,
-)
+from app.documents.download import CHUNK_BYTES, RECENT_CHUNKS
+from app.documents.store import KEPT_SECONDS, MAX_KEPT_BYTES, PASSING_SECONDS, progress_key
 from app.errors import (
     BadUpstream,
     StoreUnavailable,

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 import pytest_asyncio
 
-from app.documents.download import progress_key
+from app.documents.store import progress_key
 from app.errors import StoreUnavailable
 from app.redis.store import Allowance, Change, Limit, Store, Versioned
 from tests.support.processes import Valkey, eventually, free_port, running_valkey

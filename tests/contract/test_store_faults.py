@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from app.documents.download import progress_key
+from app.documents.store import progress_key
 from app.errors import StoreUnavailable
 from app.redis.connections.server import CONNECTIONS
 from app.redis.store import Change, Limit, Store
