@@ -25,11 +25,12 @@ from app.redis.rate_limits import CallerLimit, OrderLimit, ParcelLimit, PerParce
 from app.redis.shared_cache import FleetCache
 from app.redis.store import Store
 from app.returns import routes as returns
+from app.returns.attempts import Attempts
 from app.returns.create import Creation
 from app.returns.evidence import Evidence
 from app.returns.labels import Labels
+from app.returns.layout import ParcelLayout
 from app.returns.polling import Polling, Schedule
-from app.returns.store import Returns
 from app.sendcloud.client import connect
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.policy.call_policy import CallPolicy, guards
@@ -164,7 +165,7 @@ class Parts(NamedTuple):
 
     store: Store
     sendcloud: Upstream
-    returns: Returns
+    attempts: Attempts
     documents: Documents
     labels: Labels
     cache: FleetCache
@@ -196,14 +197,16 @@ def sendcloud(settings: Settings, guarded: Mapping[Call, CallPolicy]) -> Upstrea
 
 
 def _parts(settings: Settings, store: Store, keyring: Keyring, sendcloud: Upstream) -> Parts:
-    kept = Returns(store, keyring, settings.return_ttl, settings.claim_ttl, settings.create_lease)
+    layout = ParcelLayout(keyring, settings.return_ttl, settings.claim_ttl, settings.create_lease)
+    attempts = Attempts(store, layout)
+    kept = attempts.returns
     silence = settings.poll_deadline + MARGIN_SECONDS
     schedule = Schedule(settings.poll_interval, silence, settings.label_budget, settings.return_ttl)
     evidence = Evidence(store, keyring, settings.return_ttl)
     return Parts(
         store=store,
         sendcloud=sendcloud,
-        returns=kept,
+        attempts=attempts,
         documents=Documents(store, keyring, total_bytes=settings.kept_labels, silence=silence),
         labels=Labels(store, kept, Polling(store, kept, sendcloud, evidence, schedule)),
         cache=FleetCache(store, patience=settings.lookup_deadline + MARGIN_SECONDS),
@@ -211,7 +214,8 @@ def _parts(settings: Settings, store: Store, keyring: Keyring, sendcloud: Upstre
 
 
 def _services(settings: Settings, load: Load, keyring: Keyring, parts: Parts) -> Services:
-    store, sendcloud, kept, documents, labels, cache = parts
+    store, sendcloud, attempts, documents, labels, cache = parts
+    kept = attempts.returns
     portals = PortalCache(cache, store, sendcloud, settings.portal_freshness)
     points = ServicePoints(cache, sendcloud, settings.points_freshness)
     sessions_kept, orders = SessionStore(store, settings.parcel_sessions), OrderLimit(store, keyring)
@@ -219,7 +223,7 @@ def _services(settings: Settings, load: Load, keyring: Keyring, parts: Parts) ->
     callers = CallerLimit(store, keyring, settings.lookup_limit, settings.partner_lookup_limit)
     ttl = settings.session_ttl
     flows = Flows(ttl, store, keyring, sendcloud, portals, sessions_kept, kept, labels, documents, orders, parcels)
-    creation = Creation(sendcloud, portals, points, kept, labels, parcels)
+    creation = Creation(sendcloud, portals, points, kept, attempts, labels, parcels)
     return Services(
         settings,
         load,

@@ -14,8 +14,9 @@ from app.http.load import Load
 from app.main import running_services, sendcloud
 from app.models import ReturnState
 from app.returns.claims import Claim, Event
+from app.returns.layout import index_key
 from app.returns.records import ReturnRecord, VersionedReturn
-from app.returns.store import RETURN_ID, Returns, parcel_key
+from app.returns.store import RETURN_ID, Returns
 from app.services import Services
 from app.sessions.lookup import parcel_scope
 from app.settings import SettingsError, load_settings
@@ -92,7 +93,7 @@ async def _scope(services: Services, wanted: argparse.Namespace) -> str:
         return parcel_scope(services.flows.keyring, wanted.brand, opened.order, wanted.order)
     if not RETURN_ID.fullmatch(wanted.return_id):
         raise LookupError("a return id looks like rtn_ and 22 more characters")
-    indexed = await services.store.get(parcel_key(wanted.return_id))
+    indexed = await services.store.get(index_key(wanted.return_id))
     if indexed:
         return indexed.decode()
     # Made by a release that kept no index.

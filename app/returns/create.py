@@ -35,12 +35,13 @@ from app.portal.cache import PortalCache
 from app.portal.view import money
 from app.redis.rate_limits import ParcelLimit
 from app.returns import checks
+from app.returns.attempts import Attempt, Attempts
 from app.returns.claims import Event, location_of
 from app.returns.fingerprints import fingerprints
 from app.returns.labels import Labels
 from app.returns.polling import MAX_PARCELS
 from app.returns.records import SCHEMA, ReturnRecord, VersionedReturn
-from app.returns.store import Attempt, Returns
+from app.returns.store import Returns
 from app.service_points.search import Place, Search, ServicePoints
 from app.service_points.view import service_point
 from app.sessions.store import Session
@@ -63,6 +64,7 @@ class Creation:
     portals: PortalCache
     points: ServicePoints
     returns: Returns
+    attempts: Attempts
     labels: Labels
     parcel_limit: ParcelLimit
 
@@ -102,7 +104,7 @@ class Creation:
         """
         # First of all: a repetition is answered even when the units, the point or the shop have changed since.
         forms = fingerprints(body)
-        repeated = await self.returns.repeated(session.scope, key, forms)
+        repeated = await self.attempts.repeated(session.scope, key, forms)
         if repeated is not None:
             return repeated
         order = session.order
@@ -115,7 +117,7 @@ class Creation:
         record = _record(session.brand, body, order)
         selection = order.selection(checks.units(body))
         await self._recheck_failures(session)
-        attempt = await self.returns.claim(session.scope, key, forms, record, selection)
+        attempt = await self.attempts.claim(session.scope, key, forms, record, selection)
         point = await self._claimed_service_point(session, attempt, body)
         request = checks.return_request(body, order.parcel_id, order, point, files)
         return await self._post(session, attempt.sending_to(point), request)
@@ -135,21 +137,21 @@ class Creation:
                 session.brand,
                 session.access_token,
                 request,
-                partial(self.returns.first_byte, attempt),
+                partial(self.attempts.first_byte, attempt),
             )
         except ReturnOutcomeUnknown as error:
-            await self.returns.settle(attempt, Event.LOST, _unknown)
+            await self.attempts.settle(attempt, Event.LOST, _unknown)
             raise ReturnOutcomeUnknown(str(error), location=location) from error
         except UpstreamRejected as error:
-            await self.returns.settle(attempt, Event.REFUSED, _refused)
+            await self.attempts.settle(attempt, Event.REFUSED, _refused)
             raise ReturnRefused(str(error), location=location) from error
         except BffError:
             # The client's promise: every other error proves that nothing was created.
-            await self.returns.settle(attempt, Event.NOT_TAKEN, _refused)
+            await self.attempts.settle(attempt, Event.NOT_TAKEN, _refused)
             raise
         if created.poller_is_foreign:
             FOREIGN_POLLERS.inc()
-        found = await self.returns.settle(attempt, Event.ACCEPTED, partial(self._created, created))
+        found = await self.attempts.settle(attempt, Event.ACCEPTED, partial(self._created, created))
         if found is None or found.record.first_answer is None:
             raise ClaimLost("the return vanished from the store")
         self.labels.watch_in_background(session.scope, found)
@@ -160,7 +162,7 @@ class Creation:
         try:
             return await self._service_point(session, body)
         except BffError:
-            await self.returns.settle(attempt, Event.NOT_TAKEN, _refused)
+            await self.attempts.settle(attempt, Event.NOT_TAKEN, _refused)
             raise
 
     async def _service_point(self, session: Session, body: NewReturn) -> ServicePoint | None:

@@ -14,9 +14,11 @@ from app.errors import ClaimLost, ReturnInProgress, ReturnNotFound, StoreUnavail
 from app.models import ReturnItem, ReturnState
 from app.redis.encryption import Keyring, RecordUnreadable
 from app.redis.store import Store
+from app.returns.attempts import SETTLE_SECONDS, Attempt, Attempts
 from app.returns.claims import Event
+from app.returns.layout import ParcelLayout
 from app.returns.records import ReturnRecord, VersionedReturn
-from app.returns.store import SETTLE_SECONDS, Attempt, RecordChange, Returns
+from app.returns.store import RecordChange, Returns
 from app.telemetry.metrics import REGISTRY
 from tests.support.processes import Valkey, eventually, running_valkey
 from tests.support.proxy import running_proxy
@@ -59,24 +61,29 @@ def refused(found: VersionedReturn) -> ReturnRecord:
 class Parcel:
     """The returns of one parcel, and the server they are kept on."""
 
-    returns: Returns
+    attempts: Attempts
     valkey: Valkey
     scope: str
+
+    @property
+    def returns(self) -> Returns:
+        """What stands of it in the store."""
+        return self.attempts.returns
 
     async def claimed(self) -> Attempt:
         """The right to post the only shirt."""
         items = [ReturnItem(id="shirt", name="Shirt", quantity=1, reason=1, comment=None)]
-        return await self.returns.claim(self.scope, "key", forms("swordfish"), return_record(items=items), SHIRT)
+        return await self.attempts.claim(self.scope, "key", forms("swordfish"), return_record(items=items), SHIRT)
 
     async def posted(self) -> Attempt:
         """A return whose POST is on its way."""
         attempt = await self.claimed()
-        await self.returns.first_byte(attempt)
+        await self.attempts.first_byte(attempt)
         return attempt
 
     async def created(self) -> VersionedReturn:
         """A return whose label is to come."""
-        found = await self.returns.settle(await self.posted(), Event.ACCEPTED, accepted)
+        found = await self.attempts.settle(await self.posted(), Event.ACCEPTED, accepted)
         assert found
         return found
 
@@ -96,7 +103,7 @@ class Parcel:
 async def parcel_on_shared_valkey(valkey: Valkey) -> AsyncIterator[Parcel]:
     """A parcel of this test alone."""
     store = Store.connect(valkey.url)
-    yield Parcel(returns_on(store), valkey, secrets.token_hex(8))
+    yield Parcel(attempts_on(store), valkey, secrets.token_hex(8))
     await store.aclose()
 
 
@@ -105,13 +112,13 @@ async def parcel_on_its_own_valkey() -> AsyncIterator[Parcel]:
     """A parcel on a server that the test may stop."""
     async with running_valkey() as server:
         store = Store.connect(server.url)
-        yield Parcel(returns_on(store), server, secrets.token_hex(8))
+        yield Parcel(attempts_on(store), server, secrets.token_hex(8))
         await store.aclose()
 
 
-def returns_on(store: Store, lease: float = LEASE) -> Returns:
-    """Returns with ordinary lifetimes."""
-    return Returns(store, KEYRING, return_ttl=RETURN_TTL, claim_ttl=CLAIM_TTL, lease=lease)
+def attempts_on(store: Store, lease: float = LEASE) -> Attempts:
+    """Attempts with ordinary lifetimes."""
+    return Attempts(store, ParcelLayout(KEYRING, return_ttl=RETURN_TTL, claim_ttl=CLAIM_TTL, lease=lease))
 
 
 async def test_lifetimes(parcel: Parcel) -> None:
@@ -135,19 +142,19 @@ async def test_looks_do_not_prolong_a_return(parcel: Parcel, age: float, left: i
 async def test_a_claim_ends_by_itself(parcel: Parcel) -> None:
     """Units are free when their own claim ends, whatever else happens to the parcel, and so is their key."""
     store = Store.connect(parcel.valkey.url)
-    brief = replace(parcel, returns=Returns(store, KEYRING, return_ttl=1, claim_ttl=1, lease=0.5))
+    brief = replace(parcel, attempts=Attempts(store, ParcelLayout(KEYRING, return_ttl=1, claim_ttl=1, lease=0.5)))
     first = await brief.claimed()
-    await brief.returns.first_byte(first)
-    await brief.returns.settle(first, Event.ACCEPTED, accepted)
+    await brief.attempts.first_byte(first)
+    await brief.attempts.settle(first, Event.ACCEPTED, accepted)
     hats = Selection(counted(hat=1), counted(shirt=1, hat=100))
 
     async def is_free() -> bool:
         hat = [ReturnItem(id="hat", name="Hat", quantity=1, reason=1, comment=None)]
-        await brief.returns.claim(brief.scope, secrets.token_hex(8), forms("hat"), return_record(items=hat), hats)
+        await brief.attempts.claim(brief.scope, secrets.token_hex(8), forms("hat"), return_record(items=hat), hats)
         return (await brief.returns.of_parcel(brief.scope, ORDERED)).free.lines["shirt"] == 1
 
     await eventually(is_free, 5)
-    assert await brief.returns.repeated(brief.scope, "key", forms("swordfish")) is None
+    assert await brief.attempts.repeated(brief.scope, "key", forms("swordfish")) is None
     await store.aclose()
 
 
@@ -158,7 +165,7 @@ async def test_what_stays_without_its_content(parcel: Parcel) -> None:
     found = await parcel.returns.get(parcel.scope, made.record.id)
     assert (found.record.state, found.record.revision) == (made.record.state, made.record.revision)
     assert (found.record.items, found.record.poller_token, found.record.drop_off) == ([], None, None)
-    assert await parcel.returns.repeated(parcel.scope, "key", forms("swordfish")) == found.public()
+    assert await parcel.attempts.repeated(parcel.scope, "key", forms("swordfish")) == found.public()
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -166,8 +173,8 @@ async def test_a_return_whose_place_was_told(parcel: Parcel, lost: bool) -> None
     """A return that was sent, and that upstream then turned away unread, stays as failed; units and key are free."""
     attempt = await parcel.posted()
     if lost:
-        await parcel.returns.settle(attempt, Event.LOST, outcome_unknown)
-    assert await parcel.returns.settle(attempt, Event.NOT_TAKEN, refused) is None
+        await parcel.attempts.settle(attempt, Event.LOST, outcome_unknown)
+    assert await parcel.attempts.settle(attempt, Event.NOT_TAKEN, refused) is None
     assert (await parcel.returns.get(parcel.scope, attempt.return_id)).record.state is ReturnState.FAILED
     assert (await parcel.returns.of_parcel(parcel.scope, ORDERED)).free == ORDERED
     await parcel.claimed()
@@ -177,8 +184,8 @@ async def test_the_key_of_a_request_that_has_sent_nothing(parcel: Parcel) -> Non
     """Its repetition is told to wait, and no place that may be gone in a moment; once it was sent there is one."""
     attempt = await parcel.claimed()
     with pytest.raises(ReturnInProgress) as before:
-        await parcel.returns.repeated(parcel.scope, "key", forms("swordfish"))
-    await parcel.returns.first_byte(attempt)
+        await parcel.attempts.repeated(parcel.scope, "key", forms("swordfish"))
+    await parcel.attempts.first_byte(attempt)
     with pytest.raises(ReturnInProgress) as after:
         await parcel.claimed()
     assert (before.value.location, after.value.location) == (None, f"/v1/returns/{attempt.return_id}")
@@ -204,7 +211,7 @@ def test_the_same_state_is_no_news() -> None:
 async def test_what_others_made_and_lost_is_seen(parcel: Parcel) -> None:
     """A replica that has listed a parcel's returns before lists those that others made since, and no lost ones."""
     store = Store.connect(parcel.valkey.url)
-    elsewhere = returns_on(store)
+    elsewhere = attempts_on(store).returns
     listed = [(await elsewhere.of_parcel(parcel.scope, ORDERED)).returns]
     made = await parcel.created()
     listed.append((await elsewhere.of_parcel(parcel.scope, ORDERED)).returns)
@@ -236,7 +243,7 @@ async def test_a_store_that_forgot_is_told_again(
     """News of a POST that left restores claim and return from what the owner knows, should the store have lost both."""
     attempt = await parcel.posted()
     await parcel.valkey.client.delete(*await parcel.keys("r:"), *await parcel.keys("claim"))
-    assert await parcel.returns.settle(attempt, event, change)
+    assert await parcel.attempts.settle(attempt, event, change)
     found = await parcel.returns.get(parcel.scope, attempt.return_id)
     assert (found.record.state, found.record.items) == (state, attempt.record.items)
 
@@ -245,11 +252,11 @@ async def test_restored_units_and_answer(parcel: Parcel) -> None:
     """A restored return holds its units again, and its key gives its answer."""
     attempt = await parcel.posted()
     await parcel.valkey.client.delete(*await parcel.keys("r:"), *await parcel.keys("claim"))
-    found = await parcel.returns.settle(attempt, Event.ACCEPTED, accepted)
+    found = await parcel.attempts.settle(attempt, Event.ACCEPTED, accepted)
     assert found
-    assert await parcel.returns.repeated(parcel.scope, "key", forms("swordfish")) == found.record.first_answer
+    assert await parcel.attempts.repeated(parcel.scope, "key", forms("swordfish")) == found.record.first_answer
     with pytest.raises(UnitsClaimed):
-        await parcel.returns.claim(parcel.scope, "other key", forms("swordfish"), attempt.record, SHIRT)
+        await parcel.attempts.claim(parcel.scope, "other key", forms("swordfish"), attempt.record, SHIRT)
 
 
 async def test_a_forgotten_claim_may_not_post(parcel: Parcel) -> None:
@@ -257,8 +264,8 @@ async def test_a_forgotten_claim_may_not_post(parcel: Parcel) -> None:
     attempt = await parcel.claimed()
     await parcel.valkey.client.delete(*await parcel.keys())
     with pytest.raises(ClaimLost):
-        await parcel.returns.first_byte(attempt)
-    assert await parcel.returns.settle(attempt, Event.NOT_TAKEN, refused) is None
+        await parcel.attempts.first_byte(attempt)
+    assert await parcel.attempts.settle(attempt, Event.NOT_TAKEN, refused) is None
     with pytest.raises(ReturnNotFound):
         await parcel.returns.get(parcel.scope, attempt.return_id)
 
@@ -267,12 +274,12 @@ async def test_a_lease_that_passed_on_the_way(parcel: Parcel) -> None:
     """A request that hears of its stored first byte after its lease must not post, and its units are free again."""
     async with running_proxy(parcel.valkey.client.connection_pool.connection_kwargs["port"]) as proxy:
         store = Store.connect(f"redis://127.0.0.1:{proxy.port}/0")
-        slow = replace(parcel, returns=returns_on(store, lease=3 * PROXY_SECONDS))
+        slow = replace(parcel, attempts=attempts_on(store, lease=3 * PROXY_SECONDS))
         attempt = await slow.claimed()
         proxy.delay = PROXY_SECONDS
         with pytest.raises(ClaimLost):
-            await slow.returns.first_byte(attempt)
-        await slow.returns.settle(attempt, Event.NOT_TAKEN, refused)
+            await slow.attempts.first_byte(attempt)
+        await slow.attempts.settle(attempt, Event.NOT_TAKEN, refused)
         await store.aclose()
     await parcel.claimed()
 
@@ -281,7 +288,7 @@ async def test_an_outcome_waits_for_the_store(lone: Parcel) -> None:
     """An outcome that the store does not take at once is stored as soon as it does."""
     attempt = await lone.posted()
     await lone.valkey.client.client_pause(PAUSE_MS)
-    found = await lone.returns.settle(attempt, Event.ACCEPTED, accepted)
+    found = await lone.attempts.settle(attempt, Event.ACCEPTED, accepted)
     assert found
     assert (await lone.returns.get(lone.scope, attempt.return_id)).record == found.record
 
@@ -290,7 +297,7 @@ async def test_an_outcome_outlives_its_request(lone: Parcel) -> None:
     """An outcome that nobody waits for any more is stored all the same."""
     attempt = await lone.posted()
     await lone.valkey.client.client_pause(PAUSE_MS)
-    request = asyncio.create_task(lone.returns.settle(attempt, Event.ACCEPTED, accepted))
+    request = asyncio.create_task(lone.attempts.settle(attempt, Event.ACCEPTED, accepted))
     await asyncio.sleep(0)
     request.cancel()
 
@@ -310,13 +317,13 @@ async def test_an_outcome_of_a_return_that_no_key_opens(lone: Parcel) -> None:
     [name] = await lone.keys("r:")
     await lone.valkey.client.hset(name, "v", b"sealed by somebody else")
     with pytest.raises(RecordUnreadable):
-        await lone.returns.settle(attempt, Event.ACCEPTED, accepted)
+        await lone.attempts.settle(attempt, Event.ACCEPTED, accepted)
     await lone.valkey.client.client_pause(PAUSE_MS)
-    request = asyncio.create_task(lone.returns.settle(attempt, Event.ACCEPTED, accepted))
+    request = asyncio.create_task(lone.attempts.settle(attempt, Event.ACCEPTED, accepted))
     await asyncio.sleep(0)
     request.cancel()
     async with asyncio.timeout(SETTLE_SECONDS / 2):
-        await lone.returns.aclose()
+        await lone.attempts.aclose()
 
 
 @pytest.mark.parametrize(
@@ -330,7 +337,7 @@ async def test_claims_of_a_later_build(parcel: Parcel, later: bytes) -> None:
     for question in (
         parcel.returns.get(parcel.scope, found.record.id),
         parcel.returns.of_parcel(parcel.scope, ORDERED),
-        parcel.returns.repeated(parcel.scope, "key", forms("swordfish")),
+        parcel.attempts.repeated(parcel.scope, "key", forms("swordfish")),
         parcel.claimed(),
     ):
         with pytest.raises(RecordUnreadable):
@@ -343,7 +350,7 @@ async def test_a_key_of_a_later_build(parcel: Parcel) -> None:
     [name] = await parcel.keys("key:")
     kept = json.loads(await parcel.valkey.client.hget(name, "v") or b"")
     await parcel.valkey.client.hset(name, "v", json.dumps(kept | {"format": 2}))
-    for question in (parcel.returns.repeated(parcel.scope, "key", forms("swordfish")), parcel.claimed()):
+    for question in (parcel.attempts.repeated(parcel.scope, "key", forms("swordfish")), parcel.claimed()):
         with pytest.raises(RecordUnreadable):
             await question
     assert (await parcel.returns.get(parcel.scope, found.record.id)).record.state is ReturnState.LABEL_PENDING
@@ -358,7 +365,7 @@ async def test_a_return_of_a_later_build(parcel: Parcel) -> None:
     for question in (
         parcel.returns.get(parcel.scope, found.record.id),
         parcel.returns.of_parcel(parcel.scope, ORDERED),
-        parcel.returns.repeated(parcel.scope, "key", forms("swordfish")),
+        parcel.attempts.repeated(parcel.scope, "key", forms("swordfish")),
     ):
         with pytest.raises(RecordUnreadable):
             await question
@@ -368,9 +375,9 @@ async def test_open_outcomes_are_stored_before_the_end(lone: Parcel) -> None:
     """A replica that stops waits for its open outcomes, as long as the store is about to take them."""
     attempt = await lone.posted()
     await lone.valkey.client.client_pause(PAUSE_MS)
-    request = asyncio.create_task(lone.returns.settle(attempt, Event.ACCEPTED, accepted))
+    request = asyncio.create_task(lone.attempts.settle(attempt, Event.ACCEPTED, accepted))
     await asyncio.sleep(0)
-    await lone.returns.aclose()
+    await lone.attempts.aclose()
     assert await request
     assert (await lone.returns.get(lone.scope, attempt.return_id)).record.state is ReturnState.LABEL_PENDING
 
@@ -397,11 +404,11 @@ async def test_another_parcel_cannot_open_a_return(parcel: Parcel) -> None:
 async def test_a_late_acceptance_wins(parcel: Parcel) -> None:
     """An owner who brings an acceptance after an operator said "never made" is believed, and its units are held."""
     attempt = await parcel.posted()
-    await parcel.returns.settle(attempt, Event.LOST, outcome_unknown)
+    await parcel.attempts.settle(attempt, Event.LOST, outcome_unknown)
     await parcel.returns.release(parcel.scope, attempt.return_id, Event.CANCELLED, "cancelled", refused)
     assert (await parcel.returns.of_parcel(parcel.scope, ORDERED)).free == ORDERED
     before = REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) or 0
-    found = await parcel.returns.settle(attempt, Event.ACCEPTED, accepted)
+    found = await parcel.attempts.settle(attempt, Event.ACCEPTED, accepted)
     assert found is not None
     assert found.record.state is ReturnState.LABEL_PENDING
     assert (await parcel.returns.of_parcel(parcel.scope, ORDERED)).free.lines["shirt"] == 0

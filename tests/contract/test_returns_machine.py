@@ -27,9 +27,11 @@ from app.errors import (
 from app.models import Return, ReturnItem, ReturnState
 from app.redis.encryption import Keyring
 from app.redis.store import Store
+from app.returns.attempts import Attempt, Attempts
 from app.returns.claims import AFTER_FIRST_BYTE, Event, Phase
+from app.returns.layout import ParcelLayout
 from app.returns.records import ReturnRecord, VersionedReturn
-from app.returns.store import Attempt, RecordChange, Returns
+from app.returns.store import RecordChange
 from tests.support.processes import Valkey, eventually
 from tests.support.samples import forms, return_record
 
@@ -126,11 +128,12 @@ class Bench:
         self._runner = runner
         self.store = Store.connect(url)
         self._keyring = Keyring([b"k" * 32])
-        self.returns = self.with_lease(LONG)
+        self.attempts = self.with_lease(LONG)
+        self.returns = self.attempts.returns
 
-    def with_lease(self, lease: float) -> Returns:
+    def with_lease(self, lease: float) -> Attempts:
         """A replica whose requests count as dead after so many seconds."""
-        return Returns(self.store, self._keyring, return_ttl=600, claim_ttl=600, lease=lease)
+        return Attempts(self.store, ParcelLayout(self._keyring, return_ttl=600, claim_ttl=600, lease=lease))
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:
         """What the call answers."""
@@ -161,7 +164,7 @@ class Parcels(RuleBasedStateMachine):
     def __init__(self, bench: Bench) -> None:
         super().__init__()
         self.bench = bench
-        self.returns = bench.returns
+        self.attempts, self.returns = bench.attempts, bench.returns
         self.told = bench.told
         self.scopes = {name: f"{name}-{secrets.token_hex(8)}" for name in ("one", "other")}
         self.known: list[Request] = []
@@ -171,7 +174,7 @@ class Parcels(RuleBasedStateMachine):
         """A request claims its units, unless its key is in use or the units are not free."""
         scope = self.scopes[parcel]
         expected = self.refusal(scope, key, body)
-        claimed = self.told(self.returns.claim(scope, key, forms(body), record_of(body), selection(body)))
+        claimed = self.told(self.attempts.claim(scope, key, forms(body), record_of(body), selection(body)))
         if not isinstance(claimed, Attempt):
             assert claimed is expected
             return multiple()
@@ -183,7 +186,7 @@ class Parcels(RuleBasedStateMachine):
         """Of two requests with one key at the same moment at most one gets the claim."""
         scope = self.scopes[parcel]
         expected = self.refusal(scope, key, body)
-        calls = [self.returns.claim(scope, key, forms(body), record_of(body), selection(body)) for _ in range(2)]
+        calls = [self.attempts.claim(scope, key, forms(body), record_of(body), selection(body)) for _ in range(2)]
         answers = self.bench.run(_all_of(calls))
         claimed = [answer for answer in answers if isinstance(answer, Attempt)]
         refused = [type(answer) for answer in answers if isinstance(answer, BffError)]
@@ -215,7 +218,7 @@ class Parcels(RuleBasedStateMachine):
     def first_byte(self, request: Request) -> None:
         """A request may post once, and only with a claim of its own that is still standing."""
         may_post = request.phase is Phase.INTENT
-        assert self.told(self.returns.first_byte(request.attempt)) is (None if may_post else ClaimLost)
+        assert self.told(self.attempts.first_byte(request.attempt)) is (None if may_post else ClaimLost)
         if may_post:
             request.posted, request.phase = True, Phase.SENT
 
@@ -225,7 +228,7 @@ class Parcels(RuleBasedStateMachine):
         if request.phase is None and event in AFTER_FIRST_BYTE:
             return
         possible, after = OUTCOMES[event]
-        found = self.told(self.returns.settle(request.attempt, event, CHANGES[event]))
+        found = self.told(self.attempts.settle(request.attempt, event, CHANGES[event]))
         if request.phase not in possible:
             assert found is ClaimLost
             return
@@ -247,7 +250,7 @@ class Parcels(RuleBasedStateMachine):
             return
         claim = request.attempt.claim.model_copy(update={"owner": "stranger"})
         stranger = replace(request.attempt, claim=claim)
-        found = self.told(self.returns.settle(stranger, event, CHANGES[event]))
+        found = self.told(self.attempts.settle(stranger, event, CHANGES[event]))
         assert found is (None if request.phase is None and event is Event.NOT_TAKEN else ClaimLost)
 
     @rule(request=requests)
@@ -285,7 +288,7 @@ class Parcels(RuleBasedStateMachine):
     @rule(parcel=parcels, key=keys, body=bodies)
     def repeat(self, parcel: str, key: str, body: str) -> None:
         """A key that was used gives the first answer, or says why there is none; another body is refused."""
-        answer = self.told(self.returns.repeated(self.scopes[parcel], key, forms(body)))
+        answer = self.told(self.attempts.repeated(self.scopes[parcel], key, forms(body)))
         use = self.use_of(self.scopes[parcel], key)
         if use is None:
             assert answer is None
@@ -323,7 +326,7 @@ class Parcels(RuleBasedStateMachine):
         for parcel in self.scopes:
             self.list_parcel(parcel)
 
-    def claim_and_send(self, mortal: Returns, scope: str, key: str, body: str) -> tuple[Attempt, bool]:
+    def claim_and_send(self, mortal: Attempts, scope: str, key: str, body: str) -> tuple[Attempt, bool]:
         """A claim, and whether its first byte may leave; one that may not is given back."""
         attempt = self.bench.run(mortal.claim(scope, key, forms(body), record_of(body), selection(body)))
         posted = self.told(mortal.first_byte(attempt)) is None
@@ -400,7 +403,7 @@ def test_late_answer_while_somebody_looks(bench: Bench, event: Event) -> None:
     bench.run(bench.outlive(0.5))
     for attempt in attempts:
         look = bench.returns.get(attempt.scope, attempt.return_id)
-        bench.run(_all_of([look, bench.returns.settle(attempt, event, CHANGES[event])]))
+        bench.run(_all_of([look, bench.attempts.settle(attempt, event, CHANGES[event])]))
     states = {bench.run(bench.returns.get(each.scope, each.return_id)).record.state for each in attempts}
     assert states == {ReturnState.LABEL_PENDING if event is Event.ACCEPTED else ReturnState.FAILED}
 
@@ -408,10 +411,10 @@ def test_late_answer_while_somebody_looks(bench: Bench, event: Event) -> None:
 @pytest.mark.parametrize("event", [Event.ACCEPTED, Event.REFUSED, Event.LOST])
 def test_the_same_news_once_more(bench: Bench, event: Event) -> None:
     """News that was stored, and is told again because the store's answer got lost, changes nothing."""
-    returns, scope = bench.returns, secrets.token_hex(8)
-    attempt = bench.run(returns.claim(scope, "key", forms("a shirt"), record_of("a shirt"), selection("a shirt")))
-    bench.run(returns.first_byte(attempt))
-    first, again = (bench.run(returns.settle(attempt, event, CHANGES[event])) for _ in range(2))
+    attempts, scope = bench.attempts, secrets.token_hex(8)
+    attempt = bench.run(attempts.claim(scope, "key", forms("a shirt"), record_of("a shirt"), selection("a shirt")))
+    bench.run(attempts.first_byte(attempt))
+    first, again = (bench.run(attempts.settle(attempt, event, CHANGES[event])) for _ in range(2))
     assert first
     assert again
     assert again.record == first.record

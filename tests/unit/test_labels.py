@@ -18,9 +18,11 @@ from app.domain import Selection, Units
 from app.models import ReturnState
 from app.redis.encryption import Keyring
 from app.redis.store import Store
+from app.returns.attempts import Attempts
 from app.returns.claims import Event
 from app.returns.evidence import Evidence
 from app.returns.labels import WOKEN_AT_ONCE, Labels, Watch
+from app.returns.layout import ParcelLayout
 from app.returns.polling import GROWTH, JITTER, Polling, Schedule
 from app.returns.records import ReturnRecord, VersionedReturn
 from app.returns.store import Returns
@@ -51,16 +53,17 @@ class Desk:
     """Labels with their returns and their upstream."""
 
     labels: Labels
+    attempts: Attempts
     returns: Returns
     upstream: Upstream
 
     async def pending(self, scope: str) -> VersionedReturn:
         """A new return whose label is to come."""
-        attempt = await self.returns.claim(
+        attempt = await self.attempts.claim(
             scope, "key", forms("body"), return_record(), Selection(Units({}, {}), Units({}, {}))
         )
-        await self.returns.first_byte(attempt)
-        found = await self.returns.settle(attempt, Event.ACCEPTED, self._created)
+        await self.attempts.first_byte(attempt)
+        found = await self.attempts.settle(attempt, Event.ACCEPTED, self._created)
         assert found
         return found
 
@@ -92,9 +95,11 @@ def desk_on(store: Store, interval: float) -> Desk:
         guards=unlimited(),
     )
     keyring = Keyring([b"k" * 32])
-    returns = Returns(store, keyring, return_ttl=600, claim_ttl=600, lease=600)
+    layout = ParcelLayout(keyring, return_ttl=600, claim_ttl=600, lease=600)
+    attempts = Attempts(store, layout)
+    returns = attempts.returns
     polling = Polling(store, returns, sendcloud, Evidence(store, keyring, 600), Schedule(interval, 5, 5, 600))
-    return Desk(Labels(store, returns, polling), returns, upstream)
+    return Desk(Labels(store, returns, polling), attempts, returns, upstream)
 
 
 @pytest_asyncio.fixture(scope="module", name="store")

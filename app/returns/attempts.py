@@ -1,0 +1,245 @@
+"""Attempts to create a return: an idempotency key and units are claimed, the POST is announced, its outcome stored."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from app.domain import Selection, ServicePoint
+from app.errors import (
+    BffError,
+    ClaimLost,
+    IdempotencyKeyReused,
+    ReturnInProgress,
+    ReturnNotFound,
+    ReturnOutcomeUnknown,
+    ReturnRefused,
+    ReturnReleased,
+    StoreUnavailable,
+)
+from app.models import Return, ReturnState
+from app.redis.encryption import RecordUnreadable
+from app.redis.store import Store, Versioned
+from app.returns.claims import (
+    AFTER_FIRST_BYTE,
+    Claim,
+    Event,
+    Phase,
+    advanced,
+    claimed,
+    lasting_location,
+    limited,
+    location_of,
+    remembered,
+)
+from app.returns.fingerprints import Fingerprints
+from app.returns.layout import (
+    ParcelLayout,
+    claims_key,
+    first_seen_key,
+    index_key,
+    loaded_first_seen,
+    loaded_use,
+)
+from app.returns.records import KeyRecord, ReturnRecord, VersionedReturn
+from app.returns.store import RACES, RecordChange, Returns, Step
+from app.telemetry.logs import log
+from app.telemetry.metrics import CONFLICTS
+
+SETTLE_SECONDS = 5.0
+"""How long a request waits for the store to take the outcome; it is stored later all the same."""
+SETTLE_PAUSE_SECONDS = 0.25
+
+WITHOUT_ANSWER = frozenset({ReturnState.CREATING, ReturnState.OUTCOME_UNKNOWN, ReturnState.FAILED})
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One request's right to post a return, and all that is needed to store it again should the store forget it."""
+
+    scope: str
+    record: ReturnRecord
+    claim: Claim
+
+    @property
+    def return_id(self) -> str:
+        """The return it is about."""
+        return self.record.id
+
+    def sending_to(self, drop_off: ServicePoint | None) -> "Attempt":
+        """The attempt with the service point that its parcel will be dropped off at."""
+        return replace(self, record=self.record.model_copy(update={"drop_off": drop_off}))
+
+
+class Attempts:
+    """The attempts of all parcels; at most one of them may post for the same units or with the same key."""
+
+    def __init__(self, store: Store, layout: ParcelLayout) -> None:
+        self.returns = Returns(store, layout)
+        self._store = store
+        self._layout = layout
+        self._settling: set[asyncio.Task[VersionedReturn | None]] = set()
+
+    async def repeated(self, scope: str, key: str, fingerprints: Fingerprints) -> Return | None:
+        """The first answer to this idempotency key, or None if the key is unused.
+
+        Raises:
+            IdempotencyKeyReused, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as the first request stands.
+        """
+        now, (claims, used) = await self._store.read(claims_key(scope), self._layout.used_key(scope, key))
+        standing = self._layout.standing(claims, now)
+        return_id = self._used_for(scope, standing, used, fingerprints)
+        if return_id is None:
+            return None
+        try:
+            found = await self.returns.get(scope, return_id)
+        except ReturnNotFound:
+            # Its owner died before it sent anything, since we looked: the key is as good as unused.
+            return None
+        if found.record.state is ReturnState.FAILED and await self.returns.released(scope, return_id):
+            raise ReturnReleased("released by the shop", location=location_of(return_id))
+        if found.record.first_answer:
+            return found.record.first_answer
+        if found.record.state not in WITHOUT_ANSWER:
+            # Its content is gone, the answer with it.
+            return found.public()
+        raise _without_answer(found.record, standing)
+
+    async def claim(
+        self, scope: str, key: str, forms: Fingerprints, record: ReturnRecord, selection: Selection
+    ) -> Attempt:
+        """The right to post this return of the selected units, durably stored before anything leaves.
+
+        Raises:
+            UnitsClaimed: another return holds its units.
+            TooManyCalls: too many returns of the parcel were refused.
+            ReturnInProgress: the key was taken a moment ago.
+        """
+        layout, owner = self._layout, secrets.token_urlsafe(12)
+        units, limits = layout.named(scope, selection.wanted), layout.named(scope, selection.ordered)
+        names = claims_key(scope), layout.used_key(scope, key), first_seen_key(scope)
+        # Before the claim: whoever is to release it has to find it.
+        await self._store.put(index_key(record.id), scope.encode(), layout.whole_life)
+        for _ in range(RACES):
+            now, (claims, used, seen) = await self._store.read(*names)
+            standing, first_seen = layout.standing(claims, now), loaded_first_seen(seen)
+            taken_for = self._used_for(scope, standing, used, forms)
+            if taken_for:
+                location = lasting_location(standing, taken_for)
+                raise ReturnInProgress("the key was just taken", location=location, retry_after=1)
+            claim = Claim(phase=Phase.INTENT, owner=owner, lease_until=now + layout.lease, units=units)
+            begun = record.model_copy(update={"created_at": now, "updated_at": now})
+            after = claimed(standing, record.id, claim, limited(standing, limits, first_seen), now=now)
+            # One commit for all: a key without its claim, or a claim without its return, could not be explained.
+            changes = [
+                layout.claims_change(scope, claims, after, now),
+                layout.used_change(scope, key, used, KeyRecord.of(layout.keyed(scope, forms), record.id)),
+                layout.first_seen_change(scope, seen, remembered(standing, limits, first_seen)),
+                *layout.record_changes(scope, VersionedReturn(begun, 0, now)),
+            ]
+            if await self._store.commit(owner, changes, durable=True):
+                return Attempt(scope, begun, claim)
+        raise StoreUnavailable("lost every race for the claims", retry_after=1)
+
+    async def first_byte(self, attempt: Attempt) -> None:
+        """Durably stores that the POST may be under way from here on, under a lease that begins now.
+
+        Raises:
+            ClaimLost: the lease has passed, on the store's clock or on ours; this request must not post.
+        """
+        clock, lease = asyncio.get_running_loop().time, self._layout.lease
+        lease_until = clock() + lease
+
+        def sent(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
+            ours = attempt.claim.model_copy(update={"lease_until": now + lease})
+            return advanced(claims, attempt.return_id, Event.FIRST_BYTE, ours, now=now)
+
+        def bound(found: VersionedReturn) -> ReturnRecord:
+            return found.record.model_copy(update={"drop_off": attempt.record.drop_off})
+
+        await self.returns.change(attempt.scope, attempt.return_id, Step(sent, bound, durable=True))
+        # Stored it is, but this process may have stood still since.
+        if clock() >= lease_until:
+            raise ClaimLost("the lease passed before the first byte")
+
+    async def settle(self, attempt: Attempt, event: Event, change: RecordChange) -> VersionedReturn | None:
+        """The return after its outcome was stored (None if it never came to be).
+
+        Raises:
+            RecordUnreadable: the return is kept under a key that we do not have; nothing more is tried.
+            StoreUnavailable: the store does not take it now; it is tried on until it does.
+        """
+        # A task of its own: the caller may give up, but an outcome that is known must not get lost with it.
+        task = asyncio.create_task(self._until_stored(attempt, event, change))
+        self._settling.add(task)
+        task.add_done_callback(self._settled)
+        done, _ = await asyncio.wait({task}, timeout=SETTLE_SECONDS)
+        if not done:
+            raise StoreUnavailable("the outcome is not stored yet", retry_after=int(SETTLE_SECONDS))
+        return task.result()
+
+    async def aclose(self) -> None:
+        """Stores the outcomes still open if the store takes them soon; others become unknown when their lease ends."""
+        if self._settling:
+            await asyncio.wait(self._settling, timeout=SETTLE_SECONDS)
+        for task in self._settling:
+            task.cancel()
+        await asyncio.gather(*self._settling, return_exceptions=True)
+
+    def _settled(self, task: asyncio.Task[VersionedReturn | None]) -> None:
+        self._settling.discard(task)
+        # Whoever asked may have given up, and then nobody looks at the failure any more.
+        if not task.cancelled():
+            task.exception()
+
+    async def _until_stored(self, attempt: Attempt, event: Event, change: RecordChange) -> VersionedReturn | None:
+        while True:
+            try:
+                return await self._advance(attempt, event, change)
+            except RecordUnreadable:
+                raise
+            except StoreUnavailable:
+                await asyncio.sleep(SETTLE_PAUSE_SECONDS)
+
+    async def _advance(self, attempt: Attempt, event: Event, change: RecordChange) -> VersionedReturn | None:
+        was_released = False
+
+        def advance(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
+            nonlocal was_released
+            before = claims.get(attempt.return_id)
+            was_released = event is Event.ACCEPTED and before is not None and before.phase is Phase.FAILED
+            return advanced(claims, attempt.return_id, event, attempt.claim, now=now)
+
+        step = Step(
+            advance,
+            change,
+            forgotten=attempt.record if event in AFTER_FIRST_BYTE else None,
+            # What left and what came of it: whoever was told must not be told otherwise by a successor of the server.
+            durable=True,
+        )
+        found = await self.returns.change(attempt.scope, attempt.return_id, step)
+        if was_released:
+            CONFLICTS.labels("accepted").inc()
+            log.error("a return was accepted after its release", return_id=attempt.return_id)
+        return found
+
+    def _used_for(
+        self, scope: str, standing: Mapping[str, Claim], used: Versioned, fingerprints: Fingerprints
+    ) -> str | None:
+        """The return the key was used for; None also if nothing ever came of it."""
+        use = loaded_use(used)
+        if use is None or use.return_id not in standing:
+            return None
+        if not use.is_of(self._layout.keyed(scope, fingerprints)):
+            raise IdempotencyKeyReused("the key came with another body")
+        return use.return_id
+
+
+def _without_answer(record: ReturnRecord, claims: Mapping[str, Claim]) -> BffError:
+    """Why the creating request has no answer to repeat."""
+    if record.state is ReturnState.OUTCOME_UNKNOWN:
+        return ReturnOutcomeUnknown("still unknown", location=location_of(record.id))
+    if record.state is ReturnState.FAILED:
+        return ReturnRefused("refused before", location=location_of(record.id))
+    location = lasting_location(claims, record.id)
+    return ReturnInProgress("the first request still runs", location=location, retry_after=1)
