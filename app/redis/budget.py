@@ -1,4 +1,4 @@
-"""The fleet's share of the upstream's quota: every call waits here for its turn."""
+"""The budget of upstream calls, shared by the fleet: every call waits here for its turn."""
 
 import asyncio
 import contextlib
@@ -13,11 +13,11 @@ from app.redis.store import Limit, Store
 from app.telemetry.metrics import TURNS
 
 AT_ONCE = 4
-"""Turns dealt out together: of more, the last call would leave noticeably later than the store counted it."""
+"""Turns granted together. With more, the last call would leave noticeably later than the store counted it."""
 JITTER_SECONDS = 0.05
 MINUTE_SECONDS = 60
 SECOND_SECONDS = 1.1
-"""A call arrives later than it was counted, on a busy machine by up to a tenth: so that no second sees too many."""
+"""A call arrives later than it was counted, on a busy machine by up to a tenth; no second may see too many."""
 
 Method = Literal["GET", "POST"]
 
@@ -38,8 +38,8 @@ class Budget:
         """Returns when a call of this class may be made, within `patience` seconds.
 
         Raises:
-            UpstreamUnavailable: not that soon.
-            StoreUnavailable: nobody knows.
+            UpstreamUnavailable: its turn would come later than that.
+            StoreUnavailable: the store cannot tell.
         """
         now = asyncio.get_running_loop().time
         started = now()
@@ -54,12 +54,12 @@ class Budget:
             TURNS.labels(method, outcome).observe(now() - started)
 
     async def pause(self, call_class: str, seconds: float) -> None:
-        """Lets no replica make calls of this class for that long, if the store takes it."""
+        """Keeps every replica from calls of this class for that long, if the store can note it."""
         with contextlib.suppress(StoreUnavailable):
             await self._store.pause(_name(call_class), seconds)
 
     def _line(self, call_class: str, method: Method) -> "Line":
-        """The line of a class: what may pause it alone, and what it shares with all others."""
+        """The line of a class, with the limit that can pause it alone and those it shares with other classes."""
         if call_class not in self._lines:
             minute = self._minutes[method]
             limits = {_name(call_class): minute, _name(method): minute, _name("burst"): self._second}
@@ -68,13 +68,13 @@ class Budget:
 
 
 class Line:
-    """Those on this replica who wait for turns of one kind; one of us asks the store for all, so there is no herd."""
+    """The calls of one class that wait on this replica; one task asks the store for all of them."""
 
     def __init__(self, store: Store, limits: Mapping[str, Limit]) -> None:
         self._store = store
         self._limits = limits
         self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
-        """Until when (seconds on the event loop's clock), first come, first served."""
+        """Deadlines (seconds on the event loop's clock) and turns; first come, first served."""
         self._rests_until = 0.0
         self._dealing: asyncio.Task[None] | None = None
 
@@ -82,8 +82,8 @@ class Line:
         """Returns when it is the caller's turn.
 
         Raises:
-            UpstreamUnavailable: not before the deadline.
-            StoreUnavailable: nobody knows.
+            UpstreamUnavailable: its turn does not come before the deadline.
+            StoreUnavailable: the store cannot tell.
         """
         loop = asyncio.get_running_loop()
         if deadline < self._rests_until:
@@ -99,7 +99,7 @@ class Line:
             raise UpstreamUnavailable("too many wait for their turn", retry_after=1) from None
 
     async def _deal(self) -> None:
-        """Gives out turns as long as somebody waits for one."""
+        """Grants turns as long as any call waits."""
         try:
             while self._still_waiting():
                 allowance = await self._store.spend_some(min(AT_ONCE, len(self._waiting)), self._limits)
@@ -110,8 +110,8 @@ class Line:
         except BffError as error:
             self._refuse(error, math.inf)
         finally:
-            # There is nobody left, unless an error came that nobody foresaw, or the end of this task.
-            self._refuse(StoreUnavailable("nobody deals any more", retry_after=1), math.inf)
+            # Calls are left only after an unforeseen error or the cancellation of this task.
+            self._refuse(StoreUnavailable("no turns are granted any more", retry_after=1), math.inf)
             self._waiting.clear()
             self._rests_until = 0.0
             self._dealing = None
@@ -128,7 +128,7 @@ class Line:
                 return
 
     async def _rest(self, seconds: float) -> None:
-        """Waits until there may be room again; those who cannot wait that long hear it at once."""
+        """Waits until there may be room again; calls that cannot wait that long are refused at once."""
         now = asyncio.get_running_loop().time()
         pause = seconds + random.uniform(0, JITTER_SECONDS)  # noqa: S311  spreads load, guards nothing
         self._rests_until = now + pause

@@ -16,9 +16,9 @@ class _Kept(NamedTuple, Generic[T]):
 
 
 class DerivedValues(Generic[K, T]):
-    """The newest value of each key with its parts, for the keys used last; never older than its parts.
+    """The newest value of each key with the inputs (`parts`) it was made from, for the keys used last.
 
-    It holds at most `size` values, and as many as weigh `max_weight` together.
+    It holds at most `size` values, which weigh at most `max_weight` together.
     """
 
     def __init__(self, size: int, max_weight: float = math.inf) -> None:
@@ -28,11 +28,11 @@ class DerivedValues(Generic[K, T]):
         self._kept: OrderedDict[K, _Kept[T]] = OrderedDict()
 
     def get(self, key: K, parts: object, make: Callable[[], T], weigh: Callable[[T], int] = lambda _: 0) -> T:
-        """The value made from these parts; `make` is called if the last one was made from others."""
+        """The value made from these parts; `make` is called if the kept one was made from other parts."""
         kept = self._kept.get(key)
         value = make() if kept is None or kept.parts != parts else kept.value
         self.forget(key)
-        # With the parts of now, although they may be equal: the same ones are compared at no cost the next time.
+        # These parts replace equal ones: comparing an object with itself costs nothing the next time.
         self._kept[key] = _Kept(parts, value, weigh(value))
         self._weight += self._kept[key].weight
         while len(self._kept) > self._size or self._weight > self._max_weight:
@@ -40,7 +40,7 @@ class DerivedValues(Generic[K, T]):
         return value
 
     def last(self, key: K) -> T | None:
-        """The value made last, whatever has become of its parts; None if there is none."""
+        """The value made last, even if its parts have changed; None if there is none."""
         kept = self._kept.get(key)
         return kept and kept.value
 

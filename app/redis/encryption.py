@@ -1,4 +1,4 @@
-"""AES-256-GCM envelopes, derived keys and keyed names: what Redis holds, nobody reads without us."""
+"""AES-256-GCM envelopes, derived keys and keyed names: what Redis holds cannot be read without our keys."""
 
 import base64
 import hmac
@@ -18,16 +18,16 @@ VERSION = b"\x01"
 NONCE_BYTES = 12
 NAME_BYTES = 16
 ANOTHER_KEY_SECONDS = 30
-"""Until a record is asked for again that none of our keys opens; a key may be on its way to this replica."""
+"""Retry-After for a record that none of our keys opens; a key may be on its way to this replica."""
 
 
 class RecordUnreadable(StoreUnavailable):
-    """A record is there, and none of our keys opens it: we cannot tell what it says."""
+    """A record exists, and none of our keys opens it: its content is unknown, and it never counts as absent."""
 
 
 @contextmanager
 def parsing() -> Iterator[None]:
-    """Turns a record that its model refuses into `RecordUnreadable`: it is there, so it never counts as absent."""
+    """Turns a record that its model refuses into `RecordUnreadable`: it exists, so it never counts as absent."""
     try:
         yield
     except ValidationError:
@@ -36,18 +36,18 @@ def parsing() -> Iterator[None]:
 
 
 def seal(key: bytes, plaintext: bytes, context: str) -> bytes:
-    """The envelope of `plaintext`; it opens with the same 32-byte key and the same context only."""
+    """The envelope of `plaintext`; only the same 32-byte key and the same context open it."""
     nonce = secrets.token_bytes(NONCE_BYTES)
     return VERSION + nonce + AESGCM(key).encrypt(nonce, plaintext, _associated(context))
 
 
 def unseal(key: bytes, envelope: bytes, context: str) -> bytes:
-    """What was sealed.
+    """The plaintext of an envelope.
 
     Raises:
-        RecordUnreadable: another key, another context, another version, or the bytes were changed.
+        RecordUnreadable: another key, another context, another version, or changed bytes.
     """
-    # A view: what is sealed may be large, and need not be copied.
+    # A view, because the envelope may be large.
     nonce, ciphertext = envelope[1 : 1 + NONCE_BYTES], memoryview(envelope)[1 + NONCE_BYTES :]
     if envelope[:1] != VERSION or len(nonce) != NONCE_BYTES:
         raise RecordUnreadable("not one of our envelopes")
@@ -58,7 +58,7 @@ def unseal(key: bytes, envelope: bytes, context: str) -> bytes:
 
 
 class Keyring:
-    """The configured keys: the first seals, all open, the last one names."""
+    """The configured keys: the first seals, every one opens, the last one makes names."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = keys
@@ -69,10 +69,10 @@ class Keyring:
         return seal(_derived(self._keys[0], scope), plaintext, context)
 
     def unseal(self, envelope: bytes, scope: str, context: str) -> bytes:
-        """What any of the keys opens.
+        """The plaintext of an envelope that any of the keys sealed.
 
         Raises:
-            RecordUnreadable: none does.
+            RecordUnreadable: none of the keys opens it.
         """
         for key in self._keys:
             try:

@@ -1,4 +1,4 @@
-"""How often one may ask: a quota for each caller and each parcel, a delay for each order number that fails to be found.
+"""Rate limits: a quota for each caller and each parcel, and a growing delay for an order whose lookups fail.
 
 The transitions of the delay are pure functions; docs/limits.md has the table.
 """
@@ -20,17 +20,17 @@ from app.telemetry.metrics import LOOKUPS_REFUSED
 WINDOW_SECONDS = 60
 MINUTE = 60
 BUSY_SECONDS = 5
-"""Until something of the same parcel that was under way may have ended."""
+"""Retry-After while another request of the same parcel is under way."""
 DELAYS = tuple(MINUTE * minutes for minutes in (0, 0, 0, 1, 4, 16, 64, 256, 480))
-"""Seconds to wait after so many failures; the last one stands for all more."""
+"""Seconds to wait after 0, 1, 2, … failures; the last one holds for every further failure."""
 FORGOTTEN_SECONDS = 24 * 3600
-"""After the last failure; after a few hours already, more than ten attempts could fail within 24 hours."""
+"""After the last failure. If failures were forgotten within hours, more than ten could happen in 24 hours."""
 RACES = 50
-"""How often a lost race for an order's failures is run again."""
+"""How often a lost compare-and-set of an order's failures is repeated."""
 
 
 class Failures(RedactedModel):
-    """Lookups of one order that failed or are under way, and when the last one began (seconds on the store's clock)."""
+    """Lookups of one order that failed or are under way; `last` is when the newest began (store's clock, seconds)."""
 
     format: Literal[1] = 1
     count: int = 0
@@ -46,7 +46,7 @@ class Attempt(NamedTuple):
 
 
 class Quota(NamedTuple):
-    """What is left to a caller as header fields; `retry_after` (seconds) means that this time was one too many."""
+    """A caller's remaining quota as header fields; `retry_after` (seconds) means that this lookup exceeds it."""
 
     headers: Mapping[str, str]
     retry_after: int | None
@@ -59,22 +59,22 @@ def delay(failures: Failures, now: float) -> float:
 
 
 def begun(failures: Failures, now: float) -> Failures:
-    """The failures with an attempt that counts as failed until it is taken back; those of long ago are forgotten."""
+    """The failures and one attempt, which counts as failed until it is taken back; old failures are forgotten."""
     count = failures.count if now - failures.last < FORGOTTEN_SECONDS else 0
     return Failures(count=count + 1, last=now)
 
 
 def taken_back(failures: Failures, attempt: Attempt) -> Failures:
-    """The failures without this attempt, which did not fail; those before it still count from when they happened."""
+    """The failures without this attempt, which did not fail; the delay runs again from the failure before it."""
     last = attempt.last_before if failures.last == attempt.at else failures.last
     return Failures(count=max(0, failures.count - 1), last=last)
 
 
 def plain(identifier: str) -> str:
-    """What remains of an order or tracking number in whatever spelling.
+    """An order or tracking number reduced to its letters and digits, so that its spellings count as one.
 
-    Which spellings the upstream takes for the same number is not documented, so that more of them are one here than
-    there: a guess must not become another one by a blank, a dash, an accent or a capital.
+    Which spellings the upstream takes for the same number is not documented. More of them are equal here than there,
+    because a guesser must not get another attempt by a blank, a dash, an accent or a capital.
     """
     folded = unicodedata.normalize("NFKD", identifier).casefold()
     return "".join(filter(str.isalnum, folded)) or identifier
@@ -93,7 +93,7 @@ class CallerLimit:
         """Counts one lookup to the partner, or to the address where there is none.
 
         Raises:
-            StoreUnavailable: nobody can tell whether it would be one too many.
+            StoreUnavailable: the store cannot tell whether it exceeds the quota.
         """
         limit, quantity = ("partner", self._per_partner) if partner else ("caller", self._per_address)
         key = f"q:{{caller:{self._keyring.name(limit, partner or address)}}}"
@@ -110,18 +110,18 @@ class CallerLimit:
 
 
 class ParcelLimit:
-    """Upstream calls a minute by parcel: what all shoppers share, none of them may use up."""
+    """Upstream calls a minute by parcel, so that no shopper uses up the budget that all share."""
 
     def __init__(self, store: Store, per_parcel: int) -> None:
         self._store = store
         self._limit = Limit(per_parcel, WINDOW_SECONDS)
 
     async def spend(self, scope: str, calls: int = 1) -> float:
-        """Counts so many calls to the parcel; tells when (seconds on the store's clock).
+        """Counts so many calls to the parcel; the moment of that (seconds on the store's clock).
 
         Raises:
-            TooManyCalls: not now; it says when.
-            StoreUnavailable: nobody can tell.
+            TooManyCalls: the parcel has used up its calls; `retry_after` says when there are more.
+            StoreUnavailable: the store cannot tell.
         """
         allowance = await self._store.spend(f"q:{{parcel:{scope}}}", calls, self._limit)
         if not allowance.granted:
@@ -130,7 +130,7 @@ class ParcelLimit:
 
 
 class PerParcelLimit:
-    """What one parcel may have under way at this replica, where places are few and slow callers hold them."""
+    """How many requests of one parcel may be under way at this replica, where places are few and calls are slow."""
 
     def __init__(self, per_parcel: int) -> None:
         self._per_parcel = per_parcel
@@ -149,7 +149,7 @@ class PerParcelLimit:
 
 
 class OrderLimit:
-    """Failed lookups by order number, whoever makes them; it cannot be told from outside whether an order exists."""
+    """Failed lookups by order number, counted for all callers; an order that does not exist is treated alike."""
 
     def __init__(self, store: Store, keyring: Keyring) -> None:
         self._store = store
@@ -159,8 +159,8 @@ class OrderLimit:
         """The right to look this number up once, counted as failed until it is taken back.
 
         Raises:
-            TooManyFailedLookups: not now; it says when.
-            StoreUnavailable: nobody can tell.
+            TooManyFailedLookups: the order has to wait; `retry_after` says how long.
+            StoreUnavailable: the store cannot tell.
         """
         key = f"q:{{order:{self._keyring.name('order', brand, plain(identifier))}}}"
         operation = secrets.token_urlsafe(9)
@@ -176,7 +176,7 @@ class OrderLimit:
         raise StoreUnavailable("lost every race for the failures", retry_after=1)
 
     async def take_back(self, attempt: Attempt) -> None:
-        """Counts the attempt as not failed; if the store does not take it now, it stays counted until it fades."""
+        """Counts the attempt as not failed; if the store does not answer, it stays counted until it is forgotten."""
         operation = secrets.token_urlsafe(9)
         with suppress(StoreUnavailable):
             for _ in range(RACES):

@@ -1,4 +1,4 @@
-"""What runs inside the server, each within one hash slot; all of it may run twice."""
+"""Lua scripts, each within one hash slot and safe to run twice."""
 
 # Each versioned record is a hash: r = revision, o = the operation that wrote it, v = its bytes.
 READ = """

@@ -1,4 +1,4 @@
-"""What the fleet asks the upstream once: one call at a time per key, renewed ahead, served stale when it fails."""
+"""Upstream answers cached for the fleet: one call at a time per key, renewed ahead, served stale on failures."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from app.redis.store import Change, Limit, Store
 STALE_SECONDS = 24 * 3600
 """How long an answer is served while the upstream fails."""
 ROOM_OF_ONE_PARCEL = Limit(2 * 1024 * 1024, STALE_SECONDS)
-"""Bytes that are kept because of one parcel's questions; else whoever has one could fill the store with them."""
+"""Bytes kept because of one parcel's searches; without a bound, any shopper could fill the store with searches."""
 PAUSE_SECONDS = 0.02
 _TIME = struct.Struct(">d")
 
@@ -24,13 +24,14 @@ Fetch = Callable[[], Awaitable[bytes]]
 
 
 class Cached(NamedTuple):
-    """An answer of the upstream; stale means older than it should be, because the upstream fails."""
+    """An upstream answer; a stale one is older than its freshness allows, because the upstream fails."""
 
     value: bytes
     stale: bool
     asked_at: float
-    """When the upstream was asked, in seconds on the store's clock, as the next one."""
+    """When the upstream was asked, in seconds on the store's clock."""
     now: float
+    """The store's clock."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class _Kept:
         return self.now - self.asked_at
 
     def served(self, value: bytes, *, stale: bool) -> Cached:
-        """It as an answer."""
+        """The kept value as an answer."""
         return Cached(value, stale, self.asked_at, self.now)
 
 
@@ -61,17 +62,17 @@ class FleetCache:
     async def get(self, key: str, fetch: Fetch, freshness: float, scope: str | None = None) -> Cached:
         """The answer, at most `freshness` seconds old unless the upstream fails.
 
-        From half that age on it is asked for again while the old one is served, so that a busy key never waits.
-        What is asked for a parcel, named by its scope, is kept as long as that parcel has room.
+        From half that age on it is renewed in the background while the old one is served, so that a busy key never
+        waits. With `scope`, the answer is kept only while that parcel has room.
 
         Raises:
             UpstreamError, NotFound: as `fetch` does, where nothing is kept.
-            StoreUnavailable: before any upstream call, which would go uncounted otherwise.
+            StoreUnavailable: before any upstream call, because it could not be counted.
         """
         return await self._flights.share(key, partial(self._get, key, fetch, freshness, scope))
 
     async def aclose(self) -> None:
-        """Waits for what is under way."""
+        """Waits for the calls under way."""
         await self._flights.aclose()
         await asyncio.gather(*self._renewing, return_exceptions=True)
 
@@ -85,7 +86,7 @@ class FleetCache:
             if await self._store.acquire(_lock(key), owner, self._patience):
                 seen, kept = kept, await self._kept(key)
                 if kept.revision != seen.revision:
-                    # Somebody renewed it between our look and our lock.
+                    # Another replica renewed it between our read and our lock.
                     await self._store.release(_lock(key), owner)
                     continue
                 renewal = self._renewed(key, owner, kept, fetch, scope)
@@ -102,10 +103,10 @@ class FleetCache:
         try:
             value = await fetch()
         except BffError as error:
-            # A refused token is the asker's trouble, an absent brand is an answer: only failures are bridged.
+            # A refused token concerns its session alone, and an absent brand is an answer: neither is bridged.
             failed = isinstance(error, UpstreamError) and not isinstance(error, UpstreamUnauthorized)
             if failed and kept.value is not None:
-                # The lock stays until it runs out: nobody is made to wait for the next failure.
+                # The lock stays until it runs out, so that callers do not wait for the next failure.
                 return kept.served(kept.value, stale=True)
             await self._store.release(_lock(key), owner)
             raise

@@ -21,15 +21,15 @@ from app.telemetry.metrics import STORE_CALLS
 _ANSWERED, _UNAVAILABLE = STORE_CALLS.labels("answered"), STORE_CALLS.labels("unavailable")
 CHANNEL = "returns"
 REPLICAS = 1
-"""How many replicas have to have a durable write."""
+"""How many replicas must have a durable write."""
 REPLICATION_SECONDS = 0.15
 DURABLE_SECONDS = 5.0
-"""How long a durable write is tried."""
+"""How long a durable write is repeated."""
 DURABLE_PAUSE_SECONDS = 0.1
 
 
 ANY = -1
-"""The revision of a change that is made whatever stands there."""
+"""The expected revision of a change that overwrites any record."""
 
 
 class Limit(NamedTuple):
@@ -41,7 +41,7 @@ class Limit(NamedTuple):
 
 @dataclass(frozen=True)
 class Allowance:
-    """How much was granted, what remains after it, and the seconds until something that was refused would fit.
+    """How much was granted, how much remains after it, and the seconds until a refused amount would fit.
 
     `at` is the moment it was decided: seconds since the epoch on the store's clock.
     """
@@ -62,7 +62,7 @@ class Versioned:
 
 @dataclass(frozen=True)
 class Change:
-    """What one key becomes if it still has the revision that was read, or `ANY`; no value deletes it."""
+    """The new value of one key, if it still has the expected revision (or `ANY`); None deletes the key."""
 
     key: str
     expected: int
@@ -75,7 +75,7 @@ class Script(Protocol):
     """A script that runs where its keys are, all of one hash slot."""
 
     async def __call__(self, keys: Sequence[str], args: Sequence[Argument], *, durable: bool = False) -> Any:  # noqa: ANN401  whatever the script says
-        """What it returns. Raises StoreUnavailable when that cannot be known."""
+        """The script's reply. Raises StoreUnavailable when it cannot be known."""
 
 
 class Store:
@@ -101,7 +101,7 @@ class Store:
 
     @property
     def connections_in_use(self) -> int:
-        """How many connections are lent out now, the listening one included."""
+        """How many connections are in use now, the listening one included."""
         return self._servers.connections_in_use
 
     async def aclose(self) -> None:
@@ -110,11 +110,11 @@ class Store:
             await self._servers.aclose()
 
     def script(self, source: str) -> Script:
-        """The script as something to call. It may run twice, so it has to be safe to repeat."""
+        """The script as a function. It may run twice, so it must be safe to repeat."""
         digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
         async def call(keys: Sequence[str], args: Sequence[Argument], *, durable: bool = False) -> Reply:
-            # A durable write has one deadline, and may meet a server that does not know the script yet.
+            # A durable write is one pipeline with one deadline, and its server may not have the script yet.
             if not durable:
                 with suppress(NoScriptError):
                     return await self._run(keys[0], ("EVALSHA", digest, len(keys), *keys, *args))
@@ -123,16 +123,16 @@ class Store:
         return call
 
     async def ping(self) -> None:
-        """Returns if the server answers, of a Cluster any one."""
+        """Returns if the server answers; of a Cluster, if any one does."""
         await self._run(None, ("PING",))
 
     async def now(self) -> float:
-        """The store's clock in seconds since the epoch: the one clock all replicas share."""
+        """The store's clock in seconds since the epoch, which all replicas share."""
         seconds, microseconds = await self._run(None, ("TIME",))
         return float(seconds) + float(microseconds) / 1_000_000
 
     async def get(self, key: str, seconds: float = TIMEOUT_SECONDS) -> bytes | None:
-        """The bytes under this key, or None if it is known to be absent; `seconds` is for those that may be many."""
+        """The bytes under this key, or None if it is known to be absent; large values need more `seconds`."""
         return cast("bytes | None", await self._run(key, ("GET", key), seconds))
 
     async def put(
@@ -142,15 +142,15 @@ class Store:
         await self._run(key, ("SET", key, value, "PX", int(ttl * 1000)), seconds, durable=durable)
 
     async def delete(self, key: str, *, durable: bool = False) -> bool:
-        """Forgets the key, `durable` as for `commit`; whether it was there, which a repetition may deny."""
+        """Deletes the key, `durable` as for `commit`; whether it existed, which a repetition may deny."""
         return bool(await self._erase(keys=[key], args=[], durable=durable))
 
     async def prolong(self, keys: Sequence[str], ttl: int) -> None:
-        """Lets keys of one hash slot that are there live `ttl` seconds from now on."""
+        """Makes existing keys of one hash slot live `ttl` seconds from now on."""
         await self._prolong(keys=keys, args=[ttl])
 
     async def keep_newest(self, key: str, value: str, size: int, ttl: float) -> list[str]:
-        """What falls out of a list of the newest `size` when this value joins; it lives `ttl` seconds or longer."""
+        """Adds the value to a list of the newest `size`; the values that fall out. It lives at least `ttl` seconds."""
         reply = await self._keep_newest(keys=[key], args=[value, size, int(ttl * 1000)])
         return [each.decode() for each in cast("list[bytes]", reply)]
 
@@ -164,9 +164,9 @@ class Store:
         await self._release(keys=[key], args=[owner])
 
     async def spend(self, key: str, amount: int, limit: Limit) -> Allowance:
-        """Spends `amount` if it fits under the limit, on the store's clock; else nothing.
+        """Spends `amount` if it fits under the limit, on the store's clock; otherwise nothing.
 
-        Sent twice it may count twice, which errs on the safe side.
+        A command that is sent twice may count twice, which errs on the safe side.
         """
         return await self._spent(amount, amount, {key: limit})
 
@@ -180,11 +180,11 @@ class Store:
         return Allowance(granted, remaining, wait_ms / 1000, now_ms / 1000)
 
     async def pause(self, key: str, seconds: float) -> None:
-        """Lets nothing of this key be spent for that long from now; an earlier, longer pause stays."""
+        """Lets nothing be spent under this key for that long; an earlier pause that ends later stays."""
         await self._pause(keys=[key], args=[round(seconds * 1000)])
 
     async def mark(self, member: str, keys: Sequence[str], ttl: float) -> None:
-        """Notes the moment for this member under keys of one hash slot; each keeps the two members marked last."""
+        """Notes the present moment for this member under keys of one hash slot; each keeps the two newest members."""
         await self._mark(keys=keys, args=[member, int(ttl * 1000)])
 
     async def marks(self, *keys: str) -> tuple[float, list[dict[str, float]]]:
@@ -202,10 +202,10 @@ class Store:
         return now_ms / 1000, [Versioned(int(revision), value) for revision, value in pairs]
 
     async def commit(self, operation: str, changes: Sequence[Change], news: str = "", *, durable: bool = False) -> bool:
-        """Makes all changes at once and tells `news` to all who listen; or none if a record changed meanwhile (False).
+        """Makes all changes at once and publishes `news`, or makes none if a record changed meanwhile (False).
 
-        Sending it twice is harmless: `operation` names this very commit, and the first change must keep its record.
-        A durable one outlives its server where there are replicas: one of them has it, or this raises after 5 seconds.
+        Sending it twice is harmless: `operation` names this very commit, and the first change must not delete.
+        A durable commit is acknowledged by a replica, where there are any, or this raises after 5 seconds.
         """
         arguments: list[Argument] = [operation, CHANNEL, news]
         for change in changes:
@@ -213,7 +213,7 @@ class Store:
         return bool(await self._commit(keys=[change.key for change in changes], args=arguments, durable=durable))
 
     async def names(self, pattern: str) -> AsyncIterator[str]:
-        """The keys of this form on every server, some perhaps twice. It takes long: not for requests."""
+        """The keys of this form on every server, some perhaps twice. Too slow for requests."""
         with _failures_mapped():
             for node in await self._servers.masters():
                 cursor: bytes | None = b"0"
@@ -226,7 +226,7 @@ class Store:
                     cursor = None if after == b"0" else after
 
     async def listen(self) -> AsyncIterator[str]:
-        """News as it is told; "" means that some may have been missed, as at the beginning."""
+        """News as it is published; "" means that some may have been missed, as at the beginning."""
         with _failures_mapped():
             node = await self._servers.node(None)
             async with aclosing(node.listen(CHANNEL)) as listening:
@@ -237,7 +237,7 @@ class Store:
         self, key: str | None, command: Command, seconds: float = TIMEOUT_SECONDS, *, durable: bool = False
     ) -> Any:  # noqa: ANN401  whatever the command says
         started, timer = time.perf_counter(), _ANSWERED
-        # In full, for every request comes here several times: a context manager would cost as much as the rest.
+        # Written out, because every request comes here several times and a context manager would double the cost.
         try:
             if durable and self._servers.replicated:
                 return await self._until_replicated(key, command)
@@ -255,9 +255,9 @@ class Store:
             timer.observe(time.perf_counter() - started)
 
     async def _until_replicated(self, key: str | None, command: Command) -> Reply:
-        """The reply once a replica has the write; a failover goes on meanwhile, so trouble is waited out.
+        """The reply once a replica has the write; errors are waited out, because a failover may be under way.
 
-        A full server is no such trouble: it refuses at once and stays full.
+        A full server is not waited for: it refuses at once and stays full.
         """
         clock = asyncio.get_running_loop().time
         wait = ("WAIT", REPLICAS, int(REPLICATION_SECONDS * 1000))
@@ -281,7 +281,7 @@ class Store:
 
 
 def _stated(reply: Reply) -> Any:  # noqa: ANN401  whatever the server says
-    """The reply, unless it is an error."""
+    """The reply; an error reply is raised."""
     if isinstance(reply, Exception):
         raise reply
     return reply

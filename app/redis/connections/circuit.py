@@ -1,4 +1,4 @@
-"""Patience that a stall of our own cannot use up, and a circuit that fails fast."""
+"""A timeout that a stall of our own event loop cannot use up, and a circuit breaker for one server."""
 
 import asyncio
 from types import TracebackType
@@ -7,16 +7,16 @@ from app.errors import StoreUnavailable
 
 TICKS = 5
 PROBE_SECONDS = 0.3
-"""Between two questions to a server that did not answer; more than one of them takes."""
+"""Between two probes of a server that did not answer; longer than a probe takes."""
 RETRY_AFTER_SECONDS = 5
-"""A replica has its master's place by then (docs/operations.md): who repeats a call once finds the store at work."""
+"""By then a replica has taken its master's place (docs/operations.md), so that one repetition of a call succeeds."""
 
 
 class Patience:
-    """Raises TimeoutError after so many seconds of a loop that runs; while ours stalls, its clock stands nearly still.
+    """Raises TimeoutError after so many seconds in which the event loop ran; a stall of the loop hardly counts.
 
     A loop that comes back from a stall runs its timers before it reads its sockets: a plain timeout would give up on
-    a reply that has long been there. So several timers in a row have to pass, and a stall eats one of them at most.
+    a reply that has arrived long ago. Here several timers in a row must pass, and a stall uses up one at most.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -42,7 +42,7 @@ class Patience:
 
 
 class Circuit:
-    """Whether to ask a server at all: after a miss one call asks now and then, the others fail at once."""
+    """Whether to ask a server at all: after a miss, one call probes it now and then and the others fail at once."""
 
     def __init__(self) -> None:
         self._reason: str | None = None
@@ -57,19 +57,19 @@ class Circuit:
         """Returns if it may be asked (`now` in seconds of any steady clock).
 
         Raises:
-            StoreUnavailable: not now; the text names the last miss.
+            StoreUnavailable: it may not be asked now; the text names the last miss.
         """
         if self._reason is not None and now < self._probe_at:
             raise StoreUnavailable(self._reason, retry_after=RETRY_AFTER_SECONDS)
 
     def asked(self, now: float) -> None:
-        """Somebody asks; while the circuit is open, nobody else does for a while."""
+        """Notes that the server is being asked; while the circuit is open, that is the only probe for a while."""
         self._probe_at = now + PROBE_SECONDS
 
     def answered(self) -> None:
-        """The server lives."""
+        """Notes that the server answered, which closes the circuit."""
         self._reason = None
 
     def missed(self, reason: str, now: float) -> None:
-        """The server did not answer, for this reason."""
+        """Notes that the server did not answer, and why, which opens the circuit."""
         self._reason, self._probe_at = reason, now + PROBE_SECONDS

@@ -1,4 +1,4 @@
-"""Where the keys are, by URL: on the one server, at the master that Sentinels name, on a Cluster's nodes."""
+"""The topology of a URL: one server, the master that Sentinels name, or a Cluster's nodes."""
 
 import asyncio
 import contextlib
@@ -59,7 +59,7 @@ def _sentinel(server: Server, sentinels: Sequence[Address], service: str) -> Top
             with contextlib.suppress(*FOREIGN):
                 async with contextlib.aclosing(Node(sentinel).listen(SWITCHED)) as news:
                     async for switched in news:
-                        # At the beginning too: it may have happened while nobody listened.
+                        # At the beginning too: a switch may have happened before we listened.
                         if not switched or switched.split()[0] == service.encode():
                             await here.look()
             await asyncio.sleep(RECONNECT_SECONDS)
@@ -78,7 +78,7 @@ def _cluster(server: Server, seeds: Sequence[Address]) -> Topology:
 
 
 async def _answers(servers: Iterable[Server], commands: Sequence[Command]) -> list[tuple[str, list[Any]]]:
-    """What those servers answer that do, each with its host; asked side by side, so that a hung one costs little."""
+    """The answers that come, with the hosts they come from; all are asked at once, so a hung one costs little."""
     asked = list(servers)
     found = await asyncio.gather(*(ask(server, commands) for server in asked), return_exceptions=True)
     pairs = zip(asked, found, strict=True)
@@ -104,7 +104,7 @@ def _covered(found: Map) -> int:
 
 
 def _standing(info: bytes) -> tuple[bool, int]:
-    """Whether the node is at work, and its epoch: one that was cut off raises its own with every vote it calls for."""
+    """Whether the node works, then its epoch: a node that was cut off raises its own epoch with every vote it calls."""
     facts = dict(line.split(b":", 1) for line in info.split() if b":" in line)
     return facts[b"cluster_state"] == b"ok", int(facts[b"cluster_current_epoch"])
 

@@ -1,4 +1,4 @@
-"""Which server has a key, by a map of hash slots that is looked up anew when in doubt."""
+"""Which server has a key, by a map of hash slots that is asked for again when in doubt."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from app.redis.connections.circuit import PROBE_SECONDS, RETRY_AFTER_SECONDS, Ci
 from app.redis.connections.server import FOREIGN, Command, Node, Reply, Server, reason
 
 HOPS = 4
-"""How often a command may be sent on to another node."""
+"""How often a command may be redirected."""
 
 Address = tuple[str, int]
 
@@ -34,13 +34,13 @@ class Map(NamedTuple):
 
 
 Find = Callable[[Iterable[Address]], Awaitable[Map]]
-"""The newest map that can be had, given addresses from earlier maps. Raises one of `FOREIGN` if nobody can tell."""
+"""The newest map to be had, given addresses from earlier maps. Raises one of `FOREIGN` if no server answers."""
 Watch = Callable[["Topology"], Sequence[Coroutine[None, None, None]]]
-"""What runs in the background as long as a topology is open."""
+"""Background work of an open topology."""
 
 
 class Topology:
-    """The servers behind one URL; a circuit for each, so that the failure of one is no failure of the others."""
+    """The servers behind one URL; each has a circuit of its own, so that one failure does not spread to the others."""
 
     def __init__(self, server: Server, find: Find, watch: Watch | None = None, *, replicated: bool) -> None:
         self.replicated = replicated
@@ -59,14 +59,14 @@ class Topology:
 
     @property
     def connections_in_use(self) -> int:
-        """How many connections are lent out now, the listening one included."""
+        """How many connections are in use now, the listening one included."""
         return sum(node.in_use for node in self._nodes.values())
 
     async def run(self, key: str | None, commands: Sequence[Command], seconds: float) -> Sequence[Reply]:
-        """The replies of the server that has the key (None: of any), errors it answered with among them.
+        """The replies of the server that has the key (None: of any server); its error replies are among them.
 
         Raises:
-            StoreUnavailable, RedisError, OSError, ...: it cannot be known; one of `FOREIGN`.
+            StoreUnavailable, RedisError, OSError, ...: no reply can be had; one of `FOREIGN`.
         """
         slot = None if key is None else key_slot(key.encode())
         node = await self.node(slot)
@@ -81,12 +81,12 @@ class Topology:
                 self.doubt()
                 replies = await self._replies(node, commands, seconds)
             else:
-                # The slot is on its way there: for this one question, and no other.
+                # The slot is moving there: this one command is asked for there, and no other.
                 replies = (await self._replies(node, [("ASKING",), *commands], seconds))[1:]
         return replies
 
     async def node(self, slot: int | None) -> Node:
-        """The node that has this slot; for None any one, rather one that answers."""
+        """The node that has this slot; for None any node, preferably one that answers."""
         ranges = (self._map or await self._first_map()).ranges
         if slot is None:
             nodes = [self._node(each.address) for each in ranges]
@@ -95,7 +95,7 @@ class Topology:
         address = self._moved.get(slot) or next(holders, None)
         if address is None:
             self.doubt()
-            raise StoreUnavailable("nobody has the slot", retry_after=RETRY_AFTER_SECONDS)
+            raise StoreUnavailable("no node has the slot", retry_after=RETRY_AFTER_SECONDS)
         return self._node(address)
 
     async def masters(self) -> list[Node]:
@@ -104,14 +104,14 @@ class Topology:
         return [self._node(address) for address in dict.fromkeys(each.address for each in ranges)]
 
     def doubt(self) -> None:
-        """Looks in the background where the keys are now, and again while doubts come in, but not all the time."""
+        """Asks in the background for a new map, and again while doubts come in, but not more often than probes."""
         if self.replicated and not self._doubted:
             self._doubted = True
             self._start(self._look_later())
 
     async def look(self) -> Map:
-        """Where the keys are now. Raises one of `FOREIGN` if nobody can tell."""
-        # One at a time: what was asked first must not be believed last.
+        """Asks for the newest map. Raises one of `FOREIGN` if no server answers."""
+        # One at a time: an older answer must not replace a newer one.
         async with self._looking:
             self._map = found = await self._find(self._map.known if self._map else [])
             self._moved.clear()
@@ -140,7 +140,7 @@ class Topology:
 
     async def _first_map(self) -> Map:
         clock = asyncio.get_running_loop().time
-        # All who come first wait for one of them: a line in which each asks for himself would never end.
+        # One of the first callers asks, and the others wait for its answer.
         async with self._asking_first:
             if self._map:
                 return self._map
