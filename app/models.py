@@ -358,6 +358,13 @@ class NationalCarrier(_Answer):
     contact: str | None
 
 
+class PickupWindow(_Answer):
+    """The days on which a courier can be asked for, both included, by the calendar of the shopper's address."""
+
+    earliest: date
+    latest: date
+
+
 class Options(_Answer):
     """What the shopper can choose from."""
 
@@ -366,6 +373,8 @@ class Options(_Answer):
     refund_required: bool
     """Whether a return has to name one of them."""
     delivery_options: list[DeliveryOption]
+    pickup: PickupWindow | None
+    """None where the shop has nothing picked up."""
     stores: list[Store]
     fee: Money | None
     shipping_method_ids: list[int]

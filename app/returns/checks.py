@@ -18,7 +18,7 @@ from app.domain import (
 )
 from app.errors import FieldProblem
 from app.models import NewContact, NewPhoto, NewReturn, NewReturnItem
-from app.returns.delivery import delivery_options
+from app.returns.delivery import delivery_options, pickup_window
 
 SENDER_NEEDS = ("name", "street", "postal_code", "city", "email")
 """What the upstream wants to know of the sender beside the country."""
@@ -47,12 +47,17 @@ def problems(
     body: NewReturn,
     order: Order,
     settings: ShopSettings,
+    now: float,
     files: Mapping[str, str] = NO_FILES,
 ) -> list[FieldProblem]:
-    """Everything that is wrong with the body for this parcel, this shop and the session's `files`, all at once."""
+    """Everything that is wrong with the body for this parcel, this shop and the session's `files`, all at once.
+
+    `now` is in seconds since the epoch.
+    """
     checks: tuple[Callable[[NewReturn, Order, ShopSettings], Iterator[FieldProblem]], ...]
     checks = (_items, _reasons, _refund, _delivery, _contact, _parcels)
-    return [problem for check in checks for problem in check(body, order, settings)] + list(_photos(body, files))
+    found = [problem for check in checks for problem in check(body, order, settings)]
+    return [*found, *_pickup_date(body, order, now), *_photos(body, files)]
 
 
 def held_units(body: NewReturn, order: Order, left: Mapping[str, int]) -> list[FieldProblem]:
@@ -118,6 +123,12 @@ def _delivery(body: NewReturn, order: Order, settings: ShopSettings) -> Iterator
         yield FieldProblem("#/delivery/carrier", "not-offered", "This carrier does not take the parcel.")
     if delivery.store is not None and delivery.store not in {place.id for place in settings.stores}:
         yield FieldProblem("#/delivery/store", "not-offered", "The shop has no such store.")
+
+
+def _pickup_date(body: NewReturn, order: Order, now: float) -> Iterator[FieldProblem]:
+    day, window = body.delivery.pickup_date, pickup_window(order, now)
+    if body.delivery.option == "pickup" and day and not window.earliest <= day <= window.latest:
+        yield FieldProblem("#/delivery/pickup_date", "invalid", "No courier can be asked for on this day.")
 
 
 def _photos(body: NewReturn, files: Mapping[str, str]) -> Iterator[FieldProblem]:

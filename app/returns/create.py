@@ -41,7 +41,7 @@ from app.returns.fingerprints import fingerprints
 from app.returns.labels import Labels
 from app.returns.polling import MAX_PARCELS
 from app.returns.records import SCHEMA, ReturnRecord, VersionedReturn
-from app.returns.store import Returns
+from app.returns.store import ParcelReturns, Returns
 from app.service_points.search import Place, Search, ServicePoints
 from app.service_points.view import service_point
 from app.sessions.store import Session
@@ -73,7 +73,7 @@ class Creation:
         order = session.order
         settings = (await self.portals.get(session.brand, session.languages)).settings
         parcel = await self.returns.of_parcel(session.scope, order.units)
-        problems = checks.problems(body, order, settings, _files(session_id, body))
+        problems = checks.problems(body, order, settings, parcel.now, _files(session_id, body))
         problems += checks.held_units(body, order, order.left(parcel.free))
         if order.parcel_id is None:
             problems.append(FieldProblem("#", "not-returnable-online", "This order cannot be returned here."))
@@ -111,24 +111,24 @@ class Creation:
         if order.parcel_id is None:
             raise NotReturnableOnline("no parcel id", location=self.sendcloud.hosted_portal(session.brand))
         settings = (await self.portals.get(session.brand, session.languages)).settings
+        parcel = await self.returns.of_parcel(session.scope, order.units)
         files = _files(session_id, body)
-        if problems := checks.problems(body, order, settings, files):
+        if problems := checks.problems(body, order, settings, parcel.now, files):
             raise InvalidRequest("the body does not fit the parcel", errors=problems)
         record = _record(session.brand, body, order)
         selection = order.selection(checks.units(body))
-        await self._recheck_failures(session)
+        await self._recheck_failures(session, parcel)
         attempt = await self.attempts.claim(session.scope, key, forms, record, selection)
         point = await self._claimed_service_point(session, attempt, body)
         request = checks.return_request(body, order.parcel_id, order, point, files)
         return await self._post(session, attempt.sending_to(point), request)
 
-    async def _recheck_failures(self, session: Session) -> None:
+    async def _recheck_failures(self, session: Session, parcel: ParcelReturns) -> None:
         """Returns whose announcement failed are polled once more before their units can be claimed again."""
-        units = session.order.units
-        for found in (await self.returns.of_parcel(session.scope, units)).returns:
+        for found in parcel.returns:
             if found.record.announcement_failed:
                 await self.parcel_limit.spend(session.scope)
-                await self.labels.polling.recheck(session.scope, found.record.id, units)
+                await self.labels.polling.recheck(session.scope, found.record.id, session.order.units)
 
     async def _post(self, session: Session, attempt: Attempt, request: ReturnRequest) -> Return:
         location = location_of(attempt.return_id)

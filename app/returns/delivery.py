@@ -1,10 +1,15 @@
 """The return methods: what each needs from the body of a return, and whether a parcel can take it."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from types import MappingProxyType
 
 from app.domain import DeliveryOptionCode, Order, ShopSettings
-from app.models import DeliveryMember, DeliveryOption
+from app.models import DeliveryMember, DeliveryOption, PickupWindow, utc_datetime
+from app.service_points.opening_hours import FARTHEST_WEST, time_zone
+
+PICKUP_DAYS = 30
+"""How far ahead a courier can be asked for; upstream documents no limit, so this is our choice."""
 
 _NEEDS_AND_ACCEPTS: Mapping[DeliveryOptionCode, tuple[Sequence[DeliveryMember], Sequence[DeliveryMember]]] = (
     MappingProxyType(
@@ -21,6 +26,16 @@ _NEEDS_AND_ACCEPTS: Mapping[DeliveryOptionCode, tuple[Sequence[DeliveryMember], 
 def delivery_options(settings: ShopSettings, order: Order) -> list[DeliveryOption]:
     """The return methods that the shop offers."""
     return [_delivery_option(code, settings, order) for code in settings.delivery_options]
+
+
+def pickup_window(order: Order, now: float) -> PickupWindow:
+    """The days on which a courier can be asked for, from the day that it is at `now` where the parcel went."""
+    latitude, longitude = (
+        (order.coordinates.latitude, order.coordinates.longitude) if order.coordinates else (None, None)
+    )
+    zone = time_zone(order.address.country, latitude, longitude) or FARTHEST_WEST
+    today = utc_datetime(now).astimezone(zone).date()
+    return PickupWindow(earliest=today, latest=today + timedelta(days=PICKUP_DAYS))
 
 
 def _delivery_option(code: DeliveryOptionCode, settings: ShopSettings, order: Order) -> DeliveryOption:

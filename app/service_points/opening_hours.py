@@ -19,7 +19,7 @@ MAX_DEGREES = 25.0
 _DAY = 24 * 60
 """In minutes, and so is the next one."""
 _WEEK = 7 * _DAY
-_FARTHEST_WEST, _FARTHEST_EAST = ZoneInfo("Etc/GMT+12"), ZoneInfo("Etc/GMT-14")
+FARTHEST_WEST, FARTHEST_EAST = ZoneInfo("Etc/GMT+12"), ZoneInfo("Etc/GMT-14")
 _COORDINATE = re.compile(r"([+-])(\d{2,3})(\d{2})(?:\d{2})?(?=[+-]|$)")
 
 
@@ -109,7 +109,7 @@ def _distance(city: City, latitude: float, longitude: float) -> float:
 def in_one_week(one: datetime, other: datetime, zone: ZoneInfo | None) -> bool:
     """Whether both moments (aware) are in one week of the zone, from Monday on; without a zone, wherever it may be."""
     earlier, later = sorted((one, other))
-    return _iso_week(earlier.astimezone(zone or _FARTHEST_WEST)) == _iso_week(later.astimezone(zone or _FARTHEST_EAST))
+    return _iso_week(earlier.astimezone(zone or FARTHEST_WEST)) == _iso_week(later.astimezone(zone or FARTHEST_EAST))
 
 
 def _iso_week(local: datetime) -> tuple[int, int]:

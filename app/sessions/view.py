@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from app import models
 from app.domain import Address, Order, OrderLine, ShopSettings
 from app.portal.view import brand, money, reasons, refund_options, stores
-from app.returns.delivery import delivery_options
+from app.returns.delivery import delivery_options, pickup_window
 from app.returns.store import ParcelReturns
 from app.service_points.view import service_point
 from app.sessions.store import Session
@@ -21,7 +21,7 @@ def first_screen(session: Session, settings: ShopSettings, returned: ParcelRetur
         parcel=parcel(order),
         ship_from=ship_from(order.address),
         items=lines,
-        options=options(settings, order),
+        options=options(settings, order, returned.now),
         drop_off=drop_off(order, returned.now, session.opened_at),
         returns=[found.public() for found in returned.returns],
         actions=actions(order, lines),
@@ -76,13 +76,14 @@ def _item(line: OrderLine, left: int) -> models.Item:
     )
 
 
-def options(settings: ShopSettings, order: Order) -> models.Options:
-    """What the shopper can choose from for this parcel."""
+def options(settings: ShopSettings, order: Order, now: float) -> models.Options:
+    """What the shopper can choose from for this parcel at this moment (seconds since the epoch)."""
     return models.Options(
         reasons=reasons(settings.reasons),
         refund_options=refund_options(settings.refund_options),
         refund_required=bool(settings.refund_options),
         delivery_options=delivery_options(settings, order),
+        pickup=pickup_window(order, now) if "pickup" in settings.delivery_options else None,
         stores=stores(settings, order.store_distances),
         fee=money(settings.return_fee),
         shipping_method_ids=list(order.shipping_method_ids),

@@ -77,6 +77,7 @@ async def test_the_screen_is_complete(bff: Bff) -> None:
             "delivery_options",
             "fee",
             "national_carrier",
+            "pickup",
             "reasons",
             "refund_options",
             "refund_required",

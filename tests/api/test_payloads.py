@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.scripted_upstream import ScriptedUpstream, outgoing, scripted
 from tests.support.shopper import Shopper, shopper
 
 OFFERED = [(brand.domain, option) for brand in all_brands().values() for option in brand.delivery_options]
+FIRST_DAY, LAST_DAY = ((datetime.now(UTC) + timedelta(days=days)).date().isoformat() for days in (1, 29))
 CUSTOMS = {
     "invoice_number": "INV-2026-17",
     "export_type": "commercial_b2c",
@@ -73,9 +75,9 @@ async def test_every_way_back_of_every_brand(bff: Bff, sandbox: SandboxProcess, 
     "delivery",
     [
         {"option": "pickup"},
-        {"option": "pickup", "pickup_date": "2026-12-01"},
+        {"option": "pickup", "pickup_date": FIRST_DAY},
         {"option": "pickup", "carrier": "dhl"},
-        {"option": "pickup", "carrier": "ups", "pickup_date": "2027-01-31"},
+        {"option": "pickup", "carrier": "ups", "pickup_date": LAST_DAY},
         {"option": "drop_off_point", "service_point": 20000001, "carrier": "postnl"},
         {"option": "drop_off_labelless", "carrier": "postnl"},
         {"option": "drop_off_labelless", "service_point": 20000001},
@@ -231,7 +233,7 @@ async def test_customs_information_arrives_whole(heard_by: Bff, upstream: Script
     assert "customs_information" not in await heard(heard_by, upstream)
 
 
-@pytest.mark.parametrize("date", ["2026-12-01", "2028-02-29"])
+@pytest.mark.parametrize("date", [FIRST_DAY, LAST_DAY])
 async def test_a_pickup_is_booked_as_one(heard_by: Bff, upstream: ScriptedUpstream, date: str) -> None:
     """A pickup arrives with its first mile, the chosen carrier and the date; without a choice neither is made up."""
     chosen = {"option": "pickup", "carrier": "dhl", "pickup_date": date}

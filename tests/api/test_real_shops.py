@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -153,6 +154,29 @@ async def test_a_shop_with_refunds_asks_for_one(stage: Stage) -> None:
     assert someone.screen["options"]["refund_required"] is True
     assert (await preview(someone, SHIRT))["missing"] == ["#/refund"]
     assert told(await someone.create(SHIRT)) == (422, "invalid-request")
+
+
+async def test_a_pickup_on_a_day_that_is_over(stage: Stage) -> None:
+    """A pickup is asked for within the days that the first screen names; any other one is invalid, and not made."""
+    someone = await stage.shopper()
+    body = someone.body("pickup")
+    first, last = (date.fromisoformat(someone.screen["options"]["pickup"][end]) for end in ("earliest", "latest"))
+    for day in (first - timedelta(days=1), last + timedelta(days=1), date(1, 1, 1)):
+        body["delivery"]["pickup_date"] = day.isoformat()
+        [problem] = (await preview(someone, body))["problems"]
+        refused = await someone.create(body)
+        assert told(refused) == (422, "invalid-request")
+        assert [problem] == refused.json()["errors"]
+        assert (problem["pointer"], problem["code"]) == ("#/delivery/pickup_date", "invalid")
+    assert timedelta(days=-1) < first - datetime.now(UTC).date() < timedelta(days=2)
+    body["delivery"]["pickup_date"] = last.isoformat()
+    assert (await someone.create(body)).status_code == 202
+
+
+async def test_no_days_where_nothing_is_picked_up(stage: Stage) -> None:
+    """A shop that offers no pickup names no days for one."""
+    someone = await stage.shopper(return_portal=samples.portal_settings(delivery_options=["in_store"]))
+    assert someone.screen["options"]["pickup"] is None
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ def test_a_product_id_is_a_string(number: object) -> None:
 def test_all_four_ways_back_can_be_chosen(delivery: dict[str, object]) -> None:
     """Every way back that the upstream knows can be asked for and is sent by its name."""
     choice = samples.body(delivery=delivery)
-    assert checks.problems(choice, samples.order(), samples.shop_settings()) == []
+    assert checks.problems(choice, samples.order(), samples.shop_settings(), samples.NOON) == []
     assert sent(choice)["delivery_option"] == delivery["option"]
 
 
@@ -251,7 +251,7 @@ def test_the_shopper_chooses_the_refund(refund: dict[str, str]) -> None:
     """The refund that was chosen is sent, and there is none by default."""
     assert sent(samples.body(refund=refund))["refund"]["refund_type"] == {"code": refund["type"]}
     unstated = NewReturn.model_validate(samples.body().model_dump(exclude={"refund"}))
-    [problem] = checks.problems(unstated, samples.order(), samples.shop_settings())
+    [problem] = checks.problems(unstated, samples.order(), samples.shop_settings(), samples.NOON)
     assert problem.missing == "#/refund"
 
 
@@ -261,7 +261,7 @@ def test_nothing_is_made_up() -> None:
     sender = sent(samples.body(), bare)["incoming_parcel"]
     assert [sender[f"from_{name}"] for name in ("country", "house_number", "email", "telephone")] == ["PL", "", "", ""]
     choice = samples.body(reason=None)
-    problems = checks.problems(choice, samples.order(), samples.shop_settings())
+    problems = checks.problems(choice, samples.order(), samples.shop_settings(), samples.NOON)
     assert [problem.missing for problem in problems] == ["#/items/0/reason"]
 
 

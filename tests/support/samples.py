@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +14,8 @@ from app.returns.records import ReturnRecord
 from app.sendcloud import translation
 from app.sessions.store import Session
 
+NOON = datetime(2026, 7, 6, 10, tzinfo=UTC).timestamp()
+"""A Monday noon in Amsterdam, in seconds since the epoch."""
 UNCHANGED: Mapping[str, object] = MappingProxyType({})
 INCOMING_PARCEL = {
     "from_name": "Sam Jansen",

@@ -9,8 +9,9 @@ import pytest
 from app.domain import Order, ServicePoint, ShopSettings
 from app.models import NewReturn
 from app.returns import checks
+from app.returns.delivery import pickup_window
 from app.sendcloud import schemas, translation
-from tests.support.samples import INCOMING_PARCEL, body, order, product, service_point, shop_settings
+from tests.support.samples import INCOMING_PARCEL, NOON, body, order, product, service_point, shop_settings
 
 SHIRT = {"id": "shirt", "quantity": 1}
 CUSTOMS = {"invoice_number": "R-1"}
@@ -21,7 +22,7 @@ POINT = {"option": "drop_off_point", "service_point": 20000001}
 
 def found(choice: NewReturn, data: Order | None = None, settings: ShopSettings | None = None) -> list[tuple[str, str]]:
     """Pointer and code of everything that is wrong, in no order."""
-    problems = checks.problems(choice, data or order(), settings or shop_settings(), FILES)
+    problems = checks.problems(choice, data or order(), settings or shop_settings(), NOON, FILES)
     return sorted((problem.pointer, problem.code) for problem in problems)
 
 
@@ -46,7 +47,7 @@ def told(choice: NewReturn, given: Order | None = None, point: ServicePoint | No
         {"option": "drop_off_labelless", "service_point": 20000002, "carrier": "dhl"},
         {"option": "in_store", "store": 7},
         {"option": "pickup"},
-        {"option": "pickup", "carrier": "dhl", "pickup_date": "2026-12-01"},
+        {"option": "pickup", "carrier": "dhl", "pickup_date": "2026-07-07"},
         POINT | {"store": None, "pickup_date": None},
     ],
 )
@@ -74,7 +75,7 @@ def test_sound_delivery(delivery: dict[str, object]) -> None:
         ({"delivery": {"option": "in_store", "store": 8}}, ("#/delivery/store", "not-offered")),
         ({"delivery": POINT | {"carrier": "ups"}}, ("#/delivery/carrier", "not-offered")),
         ({"delivery": POINT | {"store": 7}}, ("#/delivery/store", "not-applicable")),
-        ({"delivery": POINT | {"pickup_date": "2026-12-01"}}, ("#/delivery/pickup_date", "not-applicable")),
+        ({"delivery": POINT | {"pickup_date": "2026-07-07"}}, ("#/delivery/pickup_date", "not-applicable")),
         ({"delivery": {"option": "pickup", "service_point": 1}}, ("#/delivery/service_point", "not-applicable")),
         (
             {"delivery": {"option": "in_store", "store": 7, "carrier": "dhl"}},
@@ -99,7 +100,7 @@ def test_satisfied_needs() -> None:
 
 def test_photos_of_nobody() -> None:
     """Without uploads no photo is known."""
-    problems = checks.problems(body(photos=[PHOTO]), order(), shop_settings())
+    problems = checks.problems(body(photos=[PHOTO]), order(), shop_settings(), NOON)
     assert [problem.pointer for problem in problems] == ["#/photos/0/file"]
 
 
@@ -114,14 +115,14 @@ def test_photos_of_nobody() -> None:
 )
 def test_missing_member(changes: dict[str, object], missing: str) -> None:
     """What is missing is pointed at as well, though only its parent is there."""
-    (problem,) = checks.problems(body(**changes), order(), shop_settings())
+    (problem,) = checks.problems(body(**changes), order(), shop_settings(), NOON)
     assert (problem.missing, problem.code) == (missing, "missing")
     assert missing.startswith(problem.pointer + "/")
 
 
 def test_other_problems_miss_nothing() -> None:
     """A member that is there and wrong is not missing."""
-    problems = checks.problems(body(reason=99, parcels=3), order(), shop_settings())
+    problems = checks.problems(body(reason=99, parcels=3), order(), shop_settings(), NOON)
     assert [problem.missing for problem in problems] == ["", ""]
 
 
@@ -210,10 +211,38 @@ def test_all_problems_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("place", "country", "earliest"),
+    [
+        ({"latitude": 51.44, "longitude": 5.47}, "NL", "2026-07-06"),
+        (None, "NL", "2026-07-06"),
+        ({"latitude": -36.8, "longitude": 174.8}, "NZ", "2026-07-06"),
+        ({"latitude": 21.3, "longitude": -157.9}, "US", "2026-07-05"),
+        (None, "US", "2026-07-05"),
+        ({"latitude": 0, "longitude": 0}, "XX", "2026-07-05"),
+    ],
+)
+def test_days_of_a_pickup(place: dict[str, float] | None, country: str, earliest: str) -> None:
+    """The first day is the one on the shopper's calendar; where that is not known, the one farthest west."""
+    data = order({"to_coordinates": place, "country": {"iso_2": country}})
+    nine_hours_ago = NOON - 9 * 3600
+    assert pickup_window(data, nine_hours_ago).earliest == date.fromisoformat(earliest)
+
+
+@pytest.mark.parametrize(
+    ("day", "sound"),
+    [("2026-07-05", False), ("2026-07-06", True), ("2026-08-05", True), ("2026-08-06", False), ("9999-12-31", False)],
+)
+def test_a_pickup_outside_the_window(day: str, sound: bool) -> None:  # noqa: FBT001
+    """A courier cannot be asked for on a day before the first or after the last one that the first screen names."""
+    choice = body(delivery={"option": "pickup", "pickup_date": day})
+    assert found(choice) == ([] if sound else [("#/delivery/pickup_date", "invalid")])
+
+
 def test_order_of_problems() -> None:
     """Members that a way back has no use for are reported in the order of their names, in every process."""
-    delivery = {"option": "in_store", "store": 7, "service_point": 1, "pickup_date": "2026-12-01", "carrier": "dhl"}
-    problems = checks.problems(body(delivery=delivery), order(), shop_settings())
+    delivery = {"option": "in_store", "store": 7, "service_point": 1, "pickup_date": "2026-07-07", "carrier": "dhl"}
+    problems = checks.problems(body(delivery=delivery), order(), shop_settings(), NOON)
     assert [problem.pointer for problem in problems] == [
         "#/delivery/carrier",
         "#/delivery/pickup_date",
@@ -228,7 +257,7 @@ def test_problems_quote_nothing() -> None:
         refund={"type": "qqq"},
         delivery=POINT | {"carrier": "qqq"},
     )
-    problems = checks.problems(choice, order(), shop_settings())
+    problems = checks.problems(choice, order(), shop_settings(), NOON)
     shown = " ".join(f"{problem.code} {problem.detail}" for problem in problems)
     assert len(problems) == 4
     assert "qqq" not in shown
@@ -303,11 +332,11 @@ def test_whole_body() -> None:
         ({"option": "in_store", "store": 7}, {}),
         ({"option": "pickup"}, {"selected_functionalities": {"first_mile": "pickup"}}),
         (
-            {"option": "pickup", "carrier": "dhl", "pickup_date": "2026-12-01"},
+            {"option": "pickup", "carrier": "dhl", "pickup_date": "2026-07-07"},
             {
                 "selected_functionalities": {"first_mile": "pickup"},
                 "selected_carrier_code": "dhl",
-                "pickup_date": "2026-12-01",
+                "pickup_date": "2026-07-07",
             },
         ),
     ],

@@ -10,7 +10,7 @@ from app.http.session_id import SessionId
 from app.redis.encryption import seal
 from app.returns import checks
 from app.uploads.handles import handle, opened
-from tests.support.samples import body, order, shop_settings
+from tests.support.samples import NOON, body, order, shop_settings
 
 FILENAME = "1dca0000000000000000000000000000.webp"
 SESSION = SessionId.new()
@@ -91,7 +91,7 @@ def test_a_changed_handle(data: st.DataObject) -> None:
 )
 def test_photos_of_a_return(photos: list[dict[str, str]] | None, problems: list[tuple[str, str]]) -> None:
     """Each names a file of the session and one of the items that come back; all misfits are told at once."""
-    found = checks.problems(body(photos=photos), order(), shop_settings(), FILES)
+    found = checks.problems(body(photos=photos), order(), shop_settings(), NOON, FILES)
     assert [(problem.pointer, problem.code) for problem in found] == problems
 
 

@@ -15,7 +15,7 @@ from app.portal.languages import accepted_languages, negotiate_language
 from app.returns.delivery import delivery_options
 from app.service_points import view as points_view
 from app.sessions import view
-from tests.support.samples import order, product, service_point, shop_settings
+from tests.support.samples import NOON, order, product, service_point, shop_settings
 
 DIRTY = "  Ret\x00urns\r\n\x1b[31m \u202eeht\u2066 \x85shop\x7f "
 CLEAN = "Ret urns [31m eht  shop"
@@ -28,8 +28,6 @@ def left(data: Order, held: Mapping[str, int]) -> Mapping[str, int]:
     return data.left(Units(lines, products))
 
 
-NOON = datetime(2026, 7, 6, 10, tzinfo=UTC).timestamp()
-"""A Monday noon in Amsterdam, in seconds since the epoch."""
 CLOSED: dict[str, object] = {day: [] for day in "0123456"}
 
 
@@ -81,7 +79,7 @@ def test_a_session_tells_no_more_than_it_has_to() -> None:
     """Neither the tokens nor anything unmasked of the shopper is in what is made of a lookup."""
     data, settings = order(), shop_settings()
     items = view.items(data, left(data, {}))
-    made = [view.ship_from(data.address), view.parcel(data), view.options(settings, data), *items]
+    made = [view.ship_from(data.address), view.parcel(data), view.options(settings, data, NOON), *items]
     shown = f"{made} {view.drop_off(data, NOON, NOON)} {view.actions(data, items)} {shown_portal()}"
     for secret in ("Jansen", "Kerkstraat", "sam@", "example.com", "600000000", "Achterhuis", "access", "133700001"):
         assert secret not in shown
@@ -415,7 +413,7 @@ def test_logos() -> None:
 def test_stores_have_distances_of_the_parcel() -> None:
     """Stores carry whole metres where the lookup named them, and none on the public portal."""
     known, unknown = order(), order(shop_distances=[{"id": 8, "distance": 1}])
-    shown = [view.options(shop_settings(), data).stores[0].distance for data in (known, unknown)]
+    shown = [view.options(shop_settings(), data, NOON).stores[0].distance for data in (known, unknown)]
     assert shown == [91200, None]
     assert shown_portal().stores[0].distance is None
 
@@ -440,11 +438,11 @@ def test_national_carrier() -> None:
         national_carrier={"name": "PostNL", "drop_off_finder": "https://carrier.example"},
         national_carrier_contact="tel:112",
     )
-    shown = view.options(shop_settings(), named).national_carrier
+    shown = view.options(shop_settings(), named, NOON).national_carrier
     assert shown == models.NationalCarrier(
         code=None, name="PostNL", drop_off_finder="https://carrier.example", contact=None
     )
-    assert view.options(shop_settings(), order()).national_carrier is None
+    assert view.options(shop_settings(), order(), NOON).national_carrier is None
 
 
 def test_nearest_points_are_open_or_not() -> None:
@@ -497,7 +495,7 @@ def test_languages_have_no_weight() -> None:
 def test_codes_of_carriers(code: str) -> None:
     """Carriers that are not named by a short code are left out, the national one's code is absent."""
     data = order(carriers=[{"code": code}, {"code": "dhl"}], national_carrier={"code": code})
-    shown = view.options(shop_settings(), data).national_carrier
+    shown = view.options(shop_settings(), data, NOON).national_carrier
     assert [carrier.code for carrier in view.drop_off(data, NOON, NOON).carriers] == ["dhl"]
     assert shown
     assert shown.code is None

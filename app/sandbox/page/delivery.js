@@ -58,9 +58,8 @@ function storeChoice({ words: { say, metres }, session, draft }) {
 }
 
 function pickupField({ words: { say }, session, draft }) {
-  const today = new Date().toISOString().slice(0, 10);
   const day = h("input", {
-    type: "date", min: session.options.pickup?.earliest ?? today, max: session.options.pickup?.latest,
+    type: "date", min: session.options.pickup?.earliest, max: session.options.pickup?.latest,
     value: draft.delivery.pickup_date ?? "",
     onchange: () => { draft.delivery.pickup_date = day.value || undefined; },
   });

@@ -569,6 +569,7 @@ export interface components {
             refund_options: components["schemas"]["RefundOption"][];
             refund_required: boolean;
             delivery_options: components["schemas"]["DeliveryOption"][];
+            pickup: components["schemas"]["PickupWindow"] | null;
             stores: components["schemas"]["Store"][];
             fee: components["schemas"]["Money"] | null;
             shipping_method_ids: number[];
@@ -580,6 +581,13 @@ export interface components {
             tracking_number: string;
             carrier: string | null;
             max_parcels: number;
+        };
+        /** @description The days on which a courier can be asked for, both included, by the calendar of the shopper's address. */
+        PickupWindow: {
+            /** Format: date */
+            earliest: string;
+            /** Format: date */
+            latest: string;
         };
         /** @description A shop's return settings, as far as they are anybody's business. */
         Portal: {
