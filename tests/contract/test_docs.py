@@ -8,6 +8,7 @@ import pytest
 
 from app.documents import store as documents_store
 from app.http.problem_types import ALL_PROBLEM_TYPES
+from app.models import ReturnState
 from app.redis import shared_cache
 from app.returns import claims, store
 from app.sandbox.scenarios import SCENARIOS
@@ -40,6 +41,15 @@ def test_pages_of_problems_are_up_to_date() -> None:
 def test_every_magic_order_is_in_the_readme() -> None:
     """The README lists the sandbox's order prefixes and no others."""
     assert _first_cells("README.md", "## The sandbox's orders") == set(SCENARIOS)
+
+
+def test_every_state_of_a_return_ends() -> None:
+    """docs/returns.md says for each state what time, the upstream and an operator can do, and leaves no cell empty."""
+    ends = Path("docs/returns.md").read_text().partition("## How each state ends")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in ends.splitlines() if line[:3] == "| `"]
+    assert {row[0].strip("`") for row in rows} == {*ReturnState}
+    assert {len(row) for row in rows} == {5}
+    assert all(cell for row in rows for cell in row)
 
 
 def test_every_place_of_an_upstream_fact_exists() -> None:
