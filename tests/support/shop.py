@@ -23,6 +23,8 @@ class Shop:
     """Shoppers at one address, and what they were told."""
 
     http: httpx.AsyncClient
+    patience: float = 100.0
+    """Seconds a shopper waits for an answer that is neither held nor a creation."""
     sessions: list[Shopper] = field(default_factory=list)
     """Those that were acknowledged."""
     orders: set[str] = field(default_factory=set)
@@ -87,7 +89,8 @@ class Shop:
 
     async def _answer(self, method: str, path: str, **sent: Any) -> httpx.Response:
         started = time.monotonic()
-        answer = await self.http.request(method, path, **sent)
+        waits = "Prefer" in sent["headers"] or path == "/v1/returns"
+        answer = await self.http.request(method, path, timeout=100 if waits else self.patience, **sent)
         if "Prefer" not in sent["headers"]:
             self.slowest = max(self.slowest, time.monotonic() - started)
         if answer.is_error:

@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(200)]
 HUNG_SECONDS = 30.0
 A_SECOND = 2
 COMPLETE = 0.95
+PATIENCE_SECONDS = 15.0
+"""Of a client, for an answer that is neither held nor a creation."""
 QUICK = {"proxy_read_timeout 12s": "proxy_read_timeout 1s", "fail_timeout=5s": "fail_timeout=60s"}
 
 
@@ -65,7 +67,7 @@ async def test_a_stopped_replica_costs_few_journeys(valkey: Valkey, sandbox: San
         running = partial(running_bff, valkey.url, sandbox, poll_interval=0.1, loop_lag=2, as_shipped=True)
         fleet: list[Bff] = [await stack.enter_async_context(running()) for _ in range(3)]
         gateway = await stack.enter_async_context(running_nginx([each.port for each in fleet]))
-        shop = Shop(gateway.http)
+        shop = Shop(gateway.http, patience=PATIENCE_SECONDS)
         fleet[0].process.send(signal.SIGSTOP)
         asyncio.get_running_loop().call_later(HUNG_SECONDS, fleet[0].process.send, signal.SIGCONT)
         began = await _journeys(shop, HUNG_SECONDS)
