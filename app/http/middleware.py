@@ -239,6 +239,8 @@ def _record(scope: Scope, status: int, seconds: float, cost: Cost, journeys: Jou
     problem = scope["state"].get("problem")
     if problem:
         PROBLEMS.labels(problem).inc()
+    if cost.span:
+        cost.span.answered(method, route, status, problem)
     if route in NEVER_SHED and status < HTTPStatus.BAD_REQUEST:
         # Probes come every few seconds, for ever.
         return
@@ -253,8 +255,6 @@ def _record(scope: Scope, status: int, seconds: float, cost: Cost, journeys: Jou
         **{name: scope["state"][name] for name in WHO_ASKED if name in scope["state"]},
         **_trace(scope, cost),
     )
-    if cost.span:
-        cost.span.answered(method, route, status, problem)
 
 
 def _trace(scope: Scope, cost: Cost) -> dict[str, str]:

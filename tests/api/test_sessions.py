@@ -183,7 +183,7 @@ async def test_unknown_order_and_wrong_postal_code_look_alike(shop: Bff) -> None
     assert len({answer.content for answer in answers}) == 1
 
 
-@pytest.mark.parametrize("brand", ["nobody", "DEMO", "demo.example", "x" * 63])
+@pytest.mark.parametrize("brand", ["served-elsewhere", "DEMO", "demo.example", "x" * 63])
 async def test_unknown_brand(shop: Bff, sandbox: SandboxProcess, brand: str) -> None:
     """A brand that is not served here is not found, and the upstream is not asked about it."""
     wanted = {"identifier": fresh("LABEL"), "postal_code": "5611 AA"}

@@ -137,7 +137,7 @@ async def test_the_caller_decides_what_is_sampled(traced: Bff, caller: Caller) -
 async def test_a_trace_of_our_own(traced: Bff, caller: Caller) -> None:
     """A request without a trace begins one, and its line in the log has the id."""
     name = secrets.token_hex(12)
-    await caller.http.get("/livez", headers={"traceparent": "", "x-request-id": name})
+    await caller.http.get("/problems/parcel-not-found", headers={"traceparent": "", "x-request-id": name})
 
     async def is_logged() -> bool:
         return name in traced.process.output.read_text()
@@ -146,7 +146,7 @@ async def test_a_trace_of_our_own(traced: Bff, caller: Caller) -> None:
     [line] = [each for each in traced.process.output.read_text().splitlines() if name in each]
     caller.trace_id = json.loads(line)["trace_id"]
     [request] = await caller.spans()
-    assert (request.name, request.parent_span_id) == ("GET /livez", b"")
+    assert (request.name, request.parent_span_id) == ("GET /problems/{code}", b"")
 
 
 async def test_nothing_of_a_trace_goes_upstream(collector: Collector, valkey: Valkey, sandbox: SandboxProcess) -> None:

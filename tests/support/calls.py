@@ -1,7 +1,7 @@
 """Every upstream call through the real client."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
 import httpx
 
@@ -37,15 +37,16 @@ async def client(port: int, scheme: str = "http") -> AsyncIterator[Sendcloud]:
 async def clients() -> AsyncIterator[Callable[[int], Sendcloud]]:
     """Patient clients by port, all on the same connections, each with breakers that are closed."""
     tls = httpx.create_ssl_context(trust_env=False)
-    reads = AiohttpTransport(tls)
-    async with httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES) as creates:
+    async with (
+        aclosing(AiohttpTransport(tls)) as reads,
+        httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES) as creates,
+    ):
 
         def fresh(port: int) -> Sendcloud:
             url = f"http://127.0.0.1:{port}"
             return Sendcloud(url, url, reads=reads, creates=HttpxTransport(creates), guards=unlimited())
 
         yield fresh
-    await reads.aclose()
 
 
 async def made(sendcloud: Sendcloud, call: Call) -> object:

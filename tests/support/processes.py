@@ -219,13 +219,14 @@ class Bff:
     http: httpx.AsyncClient
 
 
+BRANDS = ("demo", "mode-paris", "buecherei", "guide", "paketfrei", "grossstadt")
 SECRET_KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def bff_environment(store_url: str, sandbox: "SandboxProcess", **settings: Any) -> dict[str, str]:
     """The variables of a BFF with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`."""
     usual = {
-        "brands": "demo,mode-paris,buecherei,guide,paketfrei,grossstadt",
+        "brands": ",".join(BRANDS),
         "redis_url": store_url,
         "secret_key": SECRET_KEY,
         "upstream_url": sandbox.panel_url,
