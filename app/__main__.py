@@ -19,7 +19,7 @@ from app.settings import Settings, SettingsError, load_settings
 from app.telemetry.logs import configure_logging, log
 
 KEEP_ALIVE_SECONDS = 75
-"""Longer than a gateway keeps its side, so that it never writes into a connection we just closed."""
+"""Longer than a gateway keeps its side, so that it never writes into a connection that we have just closed."""
 GRACE_SECONDS = 50
 """For requests under way at shutdown; longer than the longest upstream deadline."""
 
@@ -29,7 +29,7 @@ TICKS = 10
 
 
 class Server(uvicorn.Server):
-    """Stops in two steps: first it sends everybody elsewhere and goes on serving, then it finishes what is left."""
+    """Stops in two steps: first it goes on serving while callers are sent elsewhere, then it finishes the rest."""
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         self._app = app
@@ -53,7 +53,7 @@ class Server(uvicorn.Server):
 
     @override
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        # uvicorn raises Ctrl-C again once it has stopped, and says why it cannot start in the log alone.
+        # uvicorn raises Ctrl-C again once it has stopped, and tells only the log why it cannot start.
         try:
             super().run(sockets)
         except SystemExit:
@@ -64,7 +64,7 @@ class Server(uvicorn.Server):
     @override
     async def on_tick(self, counter: int) -> bool:
         if counter % TICKS == 0:
-            # Its thread needs no interpreter lock: it ends the process even while a regular expression holds that.
+            # Its thread needs no interpreter lock, so it ends the process even while a regular expression holds it.
             faulthandler.dump_traceback_later(self._watchdog_seconds, exit=True)
         return await super().on_tick(counter)
 
@@ -78,7 +78,7 @@ class Server(uvicorn.Server):
         asyncio.get_running_loop().call_soon_threadsafe(self._stop, sig, frame)
 
     def _stop(self, sig: int, frame: FrameType | None) -> None:
-        # Who asks twice, or is at the keyboard, wants it over now.
+        # A second signal, or one from the keyboard, skips the drain.
         patient = sig == signal.SIGTERM and self.started and not self._told
         self._told = True
         start_draining(self._app)
@@ -96,7 +96,7 @@ def main() -> None:
         sys.exit(f"return-portal-bff: {error}")
     log.info("starting", **settings.shown())
     server = Server(app, settings)
-    # What is here now stays: each look through all of it would hold every request up for a tenth of a second.
+    # The objects made so far stay; a collection that visits them holds up all requests for a tenth of a second.
     gc.freeze()
     server.run()
 

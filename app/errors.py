@@ -1,14 +1,14 @@
-"""Everything this service raises on purpose; `api/problems.py` says what each looks like outside.
+"""Everything this service raises on purpose; `http/problem_types` has the problem that each becomes.
 
 BffError
 ├── InvalidRequest                  the request's own fields are wrong
 ├── MalformedRequest                it cannot be read at all
-├── UnsupportedMediaType            the body is not what it has to be
-├── BodyTooLarge, HeadersTooLarge   more than we read
-├── BodyTooSlow                     it does not end in time
+├── UnsupportedMediaType            the body has another media type than the call takes
+├── BodyTooLarge, HeadersTooLarge   longer than we read
+├── BodyTooSlow                     the body does not end in time
 ├── TooManyFiles, FileTooLarge      more than one upload takes
-├── NotAnImage                      what a file holds is no picture
-├── UploadTooSlow                   its body does not end in time
+├── NotAnImage                      a file is no picture
+├── UploadTooSlow                   the body of an upload does not end in time
 ├── UploadsBusy                     there is no room for one more upload now
 ├── MethodNotAllowed
 ├── InternalError                   a fault of ours
@@ -20,20 +20,20 @@ BffError
 ├── SessionRequired                 no credential at all
 ├── SessionExpired                  known to be absent, expired or refused by the upstream
 ├── OriginNotAllowed                a browser of another site calls with our cookie
-├── TooManyHandoffs                 one parcel has all the links it may
-├── PartnerKeyUnknown               an X-Partner-Key of no partner
+├── TooManyHandoffs                 one parcel has as many links as it may
+├── PartnerKeyUnknown               no partner has this X-Partner-Key
 ├── TooManyCalls                    one parcel's sessions cost the upstream, or this replica, too much
-├── TooManyLookups                  this caller asked too often
-├── TooManyFailedLookups            this order failed too often, whoever asked
-├── NotFound                        the thing asked for is known not to be there
+├── TooManyLookups                  this caller looked up too often
+├── TooManyFailedLookups            lookups of this order failed too often, over all callers
+├── NotFound                        the resource is known not to exist
 │   ├── RouteNotFound
 │   ├── BrandNotFound
-│   ├── ParcelNotFound              unknown order or wrong postal code: one and the same
-│   ├── HandoffNotFound             used, expired or never given: one and the same
+│   ├── ParcelNotFound              unknown order or wrong postal code, never told apart
+│   ├── HandoffNotFound             used, expired or never made, never told apart
 │   ├── ReturnNotFound
 │   ├── CustomsDeclarationNotFound
 │   └── ServicePointNotFound
-├── Conflict                        right question, wrong moment
+├── Conflict                        the state of the resource does not allow the request
 │   ├── LabelNotReady
 │   ├── NoLabel                     this return ends without a label
 │   ├── NotReturnableNow            the upstream refuses the return of an order it may know
@@ -44,15 +44,15 @@ BffError
 │   └── UnitsClaimed                another return holds these units
 ├── ClaimLost                       this request was taken for dead before it sent anything
 ├── ReturnRefused                   the upstream refused the return with a 4xx
-├── ReturnOutcomeUnknown            we may have created it
+├── ReturnOutcomeUnknown            the return may have been created
 ├── StoreUnavailable                Redis cannot answer now
 └── UpstreamError
     ├── BadUpstream                 it answered nonsense
-    ├── UpstreamTimeout             it was late
+    ├── UpstreamTimeout             it did not answer in time
     ├── UpstreamUnauthorized        it refused our token (401)
     ├── UpstreamRejected            it refused our request (other 4xx)
-    │   └── UpstreamGone            with 403, 404 or 410: nothing is there for us
-    └── UpstreamUnavailable         never reached, or it has no time for us (429)
+    │   └── UpstreamGone            with 403, 404 or 410
+    └── UpstreamUnavailable         it was never reached, or it limits our rate (429)
 """
 
 from collections.abc import Sequence
@@ -61,17 +61,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FieldProblem:
-    """What is wrong with one member of a request body; `pointer` is a JSON Pointer in fragment form."""
+    """A fault of one member of a request body; `pointer` is a JSON Pointer in fragment form."""
 
     pointer: str
     code: str
     detail: str
     missing: str = ""
-    """Pointer of the member that is not there; `pointer` names its parent then."""
+    """Pointer of an absent member; `pointer` then names its parent."""
 
 
 class BffError(Exception):
-    """A failure we foresaw. `reason` is our own words for the log, never text of the upstream or the caller."""
+    """A foreseen failure. `reason` is for the log, in words of ours: never text of the upstream or the caller."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class BffError(Exception):
         self.retry_after = retry_after
         """Seconds after which the same request may succeed."""
         self.location = location
-        """Absolute path of the resource that stands in the way."""
+        """Absolute path of the resource that caused the failure."""
         self.errors = errors
 
 
@@ -130,7 +130,7 @@ class UploadTooSlow(BffError):
 
 
 class UploadsBusy(BffError):
-    """As many uploads as our disk has room for are under way."""
+    """As many uploads are under way as our disk has room for."""
 
 
 class MethodNotAllowed(BffError):
@@ -138,15 +138,15 @@ class MethodNotAllowed(BffError):
 
 
 class InternalError(BffError):
-    """A fault of ours that nobody foresaw."""
+    """An unforeseen fault of ours."""
 
 
 class Overloaded(BffError):
-    """This replica has more to do than it can; nothing was done for this request."""
+    """This replica has too much to do; nothing was done for this request."""
 
 
 class ShuttingDown(BffError):
-    """This replica is about to stop and wants no more requests."""
+    """This replica is about to stop and takes no more requests."""
 
 
 class IdempotencyKeyInvalid(BffError):
@@ -174,27 +174,27 @@ class OriginNotAllowed(BffError):
 
 
 class TooManyHandoffs(BffError):
-    """As many links were made for the parcel as may be for now."""
+    """The parcel has as many links as it may have for now."""
 
 
 class TooManyCalls(BffError):
-    """The sessions of this parcel do as much as they may for now, or had too many returns refused."""
+    """The sessions of this parcel have used up their calls for now, or had too many returns refused."""
 
 
 class PartnerKeyUnknown(BffError):
-    """The call carries the key of no partner."""
+    """No partner has the key that the call carries."""
 
 
 class TooManyLookups(BffError):
-    """This address or partner looked up as often as it may."""
+    """This address or partner has used up its lookups."""
 
 
 class TooManyFailedLookups(BffError):
-    """Lookups of this order number failed so often that the next one has to wait, whoever makes it."""
+    """Lookups of this order number failed so often that the next one has to wait, from any caller."""
 
 
 class NotFound(BffError):
-    """What was asked for is known not to exist for this caller."""
+    """The resource is known not to exist for this caller."""
 
 
 class RouteNotFound(NotFound):
@@ -210,7 +210,7 @@ class ParcelNotFound(NotFound):
 
 
 class HandoffNotFound(NotFound):
-    """No session waits behind this token: it was used, has expired, or never was."""
+    """No session waits for this token: it was used, has expired, or was never made."""
 
 
 class ReturnNotFound(NotFound):
@@ -226,7 +226,7 @@ class CustomsDeclarationNotFound(NotFound):
 
 
 class Conflict(BffError):
-    """The request is right, and the state of the resource is not."""
+    """The state of the resource does not allow a request that is right in itself."""
 
 
 class LabelNotReady(Conflict):
@@ -267,7 +267,7 @@ class UnitsClaimed(Conflict):
 
 
 class ClaimLost(BffError):
-    """This request stalled before it sent anything and was taken for dead."""
+    """This request stalled before it sent anything, and its claim was taken away."""
 
 
 class ReturnRefused(BffError):
@@ -275,18 +275,18 @@ class ReturnRefused(BffError):
 
 
 class ReturnOutcomeUnknown(BffError):
-    """The return may or may not have been created; nobody posts these units again until that is settled."""
+    """The return may or may not have been created; its units stay claimed until that is settled."""
 
 
 class StoreUnavailable(BffError):
-    """Redis cannot answer: nothing is known, nothing was deleted."""
+    """Redis cannot answer: nothing is known, and nothing was deleted."""
 
 
 class UpstreamError(BffError):
     """The upstream did not give a usable answer."""
 
     passing = False
-    """Whether the same call may well succeed a moment later."""
+    """Whether the same call may succeed a moment later."""
 
 
 class BadUpstream(UpstreamError):

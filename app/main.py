@@ -69,13 +69,13 @@ ROUTED = (portal, sessions, handoffs, service_points, returns, documents, upload
 
 
 ConnectUpstream = Callable[[Settings, Mapping[Call, CallPolicy]], Upstream]
-"""Makes the connections to an upstream; each of its calls may be guarded by the policy of its kind."""
+"""Connects an upstream; each of its calls may be guarded by the policy of its kind."""
 
 
 def create_app(settings: Settings, connect_upstream: ConnectUpstream | None = None) -> FastAPI:
-    """The service with these settings, on Sendcloud unless on another upstream; connections are made when it starts.
+    """The service with these settings, on Sendcloud unless another upstream is given; it connects when it starts.
 
-    A function, not a global: tests and the sandbox make as many as they need.
+    A function, not a global, so that tests and the sandbox can make several.
 
     Raises:
         SettingsError: traces are wanted, and the packages for them are not installed.
@@ -100,11 +100,11 @@ def create_app(settings: Settings, connect_upstream: ConnectUpstream | None = No
 
 
 def _surround(app: FastAPI, settings: Settings, load: Load, tracing: "Tracing | None") -> None:
-    """What a request passes on its way to a handler, the innermost first."""
+    """Adds what a request passes on its way to a handler, the innermost first."""
     render = problem_response(settings.public_url)
     handle_errors(app, render, end_session)
     app.add_middleware(PublicAnswers)
-    # Around it: what is kept knows its route only as long as that is not taken away.
+    # Around it, because it takes the route away that a kept answer needs.
     app.add_middleware(DeferredResponses)
     app.add_middleware(RequestLimits, problem=render, body_limits={uploads.PATH: MAX_BYTES})
     app.add_middleware(Shedding, problem=render, load=load)
@@ -116,7 +116,7 @@ def _tracing(settings: Settings) -> "Tracing | None":
     if not settings.traces_url:
         return None
     try:
-        from app.telemetry.traces import Tracing  # noqa: PLC0415  half a second and packages that not everybody has
+        from app.telemetry.traces import Tracing  # noqa: PLC0415  takes half a second, and its packages are optional
     except ModuleNotFoundError:
         raise SettingsError("BFF_TRACES_URL: needs the packages of locks/otel.txt") from None
     return Tracing(settings.traces_url)
@@ -128,7 +128,7 @@ def _hide_description(app: FastAPI) -> None:
 
 
 def start_draining(app: FastAPI) -> None:
-    """Answers everybody who waits with what is known and sends all others elsewhere, before the process stops."""
+    """Ends every wait with the present state and sends new requests elsewhere, before the process stops."""
     services: Services | None = getattr(app.state, "services", None)
     if services:
         services.load.draining = True
@@ -144,16 +144,16 @@ def api() -> FastAPI:
         license_info={"name": "MIT"},
         # With whatever providers are installed, spans would record paths and query strings.
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        # Theirs loads scripts from a CDN; ours is in http/operations.py.
+        # FastAPI's page loads scripts from a CDN; ours is in http/operations.py.
         docs_url=None,
         redoc_url=None,
-        # A redirect would go to the host that the request names.
+        # A redirect would lead to the host that the request names.
         redirect_slashes=False,
     )
     app.session_dependencies = {live_session, ending_session_id}
     hot = (sessions.hot, returns.hot, service_points.hot)
-    # First what is asked for most, for paths are compared one after the other; and all as they are, without a router
-    # around each: it would be asked for every request.
+    # The most frequent routes first, because paths are compared in order; and without routers around them, which
+    # would be asked in every request.
     for router in (*hot, *(module.router for module in ROUTED)):
         app.router.routes.extend(router.routes)
     app.mount(operations.DOCS_FILES, StaticFiles(packages=[("fastapi_swagger", "resources")]))
@@ -161,7 +161,7 @@ def api() -> FastAPI:
 
 
 class Parts(NamedTuple):
-    """What has something to close, in the order in which it is opened."""
+    """The objects that have something to close, in the order in which they are opened."""
 
     store: Store
     sendcloud: Upstream
@@ -175,7 +175,7 @@ class Parts(NamedTuple):
 async def running_services(
     settings: Settings, load: Load, connect_upstream: ConnectUpstream
 ) -> AsyncIterator[Services]:
-    """What the handlers work with, closed in the order that lets nothing be lost."""
+    """The objects that handlers work with; they are closed in an order in which nothing gets lost."""
     keyring = Keyring(settings.secret_key.get_secret_value())
     store = Store.connect(settings.redis_url.get_secret_value())
     guarded = guards(_deadlines(settings), _budget(settings, store), UpstreamCalls())

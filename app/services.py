@@ -1,6 +1,6 @@
-"""What one process works with, and how handlers ask for it in their signatures.
+"""The objects of one process, and the dependencies by which handlers ask for them.
 
-All are coroutines, those that wait for nothing too: FastAPI would send a plain function to a thread.
+Every dependency is a coroutine, even if it waits for nothing: FastAPI would run a plain function in a thread.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ UPLOADS_OF_ONE_PARCEL = 1
 
 @dataclass(frozen=True)
 class Services:
-    """What one process works with; made once by the lifespan."""
+    """The objects of one process, made once by the lifespan."""
 
     settings: Settings
     load: Load
@@ -48,12 +48,12 @@ class Services:
     parcel_limit: ParcelLimit
     waits_of_parcels: PerParcelLimit
     upload_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS_AT_ONCE))
-    """Each holds up to 100 MB of the temporary directory."""
+    """Each upload holds up to 100 MB of the temporary directory."""
     uploads_of_parcels: PerParcelLimit = field(default_factory=lambda: PerParcelLimit(UPLOADS_OF_ONE_PARCEL))
 
 
 def services_of(request: Request) -> Services:
-    """The services of this process; for calls that are made so often that a dependency would be dear."""
+    """The services of this process, for routes that are called so often that a dependency would cost too much."""
     return cast("Services", request.app.state.services)
 
 
@@ -69,7 +69,7 @@ async def served_brand(brand: Annotated[str, Path(max_length=63)], services: Ser
     """The brand of the path.
 
     Raises:
-        BrandNotFound: it is not served here.
+        BrandNotFound: the brand is not served here.
     """
     if brand not in services.settings.brands:
         raise BrandNotFound("not one of ours")

@@ -1,4 +1,4 @@
-"""Settings from the environment; a wrong one stops the start with one clear line."""
+"""Settings from the environment; a wrong one prevents the start with one clear line."""
 
 import base64
 import binascii
@@ -99,7 +99,7 @@ def _network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     except ValueError:
         raise ValueError("a network is an address, or a CIDR without bits beyond its prefix") from None
     if not network.prefixlen:
-        raise ValueError("a network of everybody would let everybody name himself")
+        raise ValueError("with a network of all addresses, every caller could choose its own address")
     if isinstance(network, ipaddress.IPv6Network) and network.overlaps(_MAPPED):
         raise ValueError("write networks of IPv4 addresses as IPv4")
     return network
@@ -152,12 +152,12 @@ class Settings(BaseSettings):
     ]
     """Brand domains served; any other brand is not found."""
     redis_url: Annotated[Secret[str], BeforeValidator(_redis_url)]
-    """Where the state lives: one server, a Cluster, or what Sentinels watch over (docs/adr/0010)."""
+    """Where the state is: one server, a Cluster, or servers watched by Sentinels (docs/adr/0010)."""
     secret_key: Annotated[Secret[tuple[bytes, ...]], NoDecode, BeforeValidator(_keys)]
     """The first key seals, all open, the last one names parcels in Redis (docs/adr/0001)."""
     upstream_url: UpstreamUrl = "https://panel.sendcloud.sc/api/v2"
     upstream_public_url: Annotated[str, AfterValidator(_optional_url)] = ""
-    """The base by which the upstream names its own URLs, where that is another than `upstream_url`."""
+    """The base under which the upstream names its own URLs, if it differs from `upstream_url`."""
     service_points_url: UpstreamUrl = "https://servicepoints.sendcloud.sc/api/v2"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
@@ -170,7 +170,7 @@ class Settings(BaseSettings):
     partners: Annotated[dict[str, bytes], NoDecode, BeforeValidator(_partners), Field(default={})]
     """SHA-256 of each partner's key by the partner's name."""
     public_url: Annotated[str, AfterValidator(_optional_url)] = ""
-    """Makes problem types absolute; the request's Host is never trusted."""
+    """Makes the types of problems absolute; the request's Host is never trusted."""
     docs: bool = True
     """Whether /docs and /openapi.json are served."""
     traces_url: Annotated[str, AfterValidator(_optional_url)] = ""
@@ -199,11 +199,11 @@ class Settings(BaseSettings):
     requests_at_once: Annotated[int, Field(ge=1)] = 256
     """Requests worked on at once; more are turned away. Those that only wait do not count."""
     loop_lag: Seconds = 0.25
-    """An event loop later than this has too much to do: what came meanwhile is turned away."""
+    """An event loop that is later than this has too much to do; requests that came meanwhile are turned away."""
     watchdog: Seconds = 60.0
     """A process whose event loop has stood still for this long ends itself, so that it is started again."""
     drain: Annotated[float, Field(ge=0, le=60)] = 5.0
-    """How long a replica that was told to stop goes on serving, so that every gateway has noticed."""
+    """How long a replica goes on serving after SIGTERM, so that every gateway notices."""
 
     lookup_deadline: Seconds = 8.0
     """Portal settings and parcel lookup."""
@@ -215,11 +215,11 @@ class Settings(BaseSettings):
     It runs from the claim on, and once more from the first byte on.
     """
     poll_deadline: Seconds = 5.0
-    """One look at the label's state; also the wait for a document's first byte and between two of its chunks."""
+    """One poll for a label; also the wait for a document's first byte and between two of its chunks."""
     poll_interval: Seconds = 1.0
-    """Before the first look at a label; the looks grow apart to eight times that."""
+    """Before the first poll for a label; the pauses grow to eight times that."""
     label_budget: Seconds = 120.0
-    """A label is watched this long after its creation, later only while somebody waits for it."""
+    """A label is watched this long after its creation, later only while a caller waits for it."""
     kept_labels: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
     """Bytes of labels kept in Redis within 24 hours, all together; 0 keeps none."""
     label_deadline: Seconds = 30.0
@@ -231,11 +231,11 @@ class Settings(BaseSettings):
     """Searches for service points likewise."""
 
     upstream_reads: Annotated[int, Field(ge=1)] = 800
-    """GETs a minute that all replicas together send upstream, which takes 1000."""
+    """GETs a minute that all replicas together send to the upstream, which accepts 1000."""
     upstream_writes: Annotated[int, Field(ge=1)] = 80
-    """POSTs a minute likewise; upstream takes 100."""
+    """POSTs a minute likewise; the upstream accepts 100."""
     upstream_burst: Annotated[int, Field(ge=1)] = 12
-    """Both a second; upstream takes 15."""
+    """Calls of both kinds a second; the upstream accepts 15."""
 
     def shown(self) -> dict[str, object]:
         """The settings for the log: without secrets, partners by name, and of the store its topology alone."""

@@ -1,11 +1,11 @@
-"""What people type and paste, cleaned the same way everywhere before it is validated. Pure."""
+"""Text that people type and paste, cleaned the same way everywhere before it is validated. Pure."""
 
 import re
 
 _INVISIBLE = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
 _INVISIBLES = re.compile(f"[{_INVISIBLE}]+")
 _BLANK = " \t\r\n\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-"""Control characters are none: they stay, and are refused."""
+"""Control characters are not among them: they stay, and are refused."""
 _ENDS = re.compile(f"^[{_BLANK}{_INVISIBLE}]+|[{_BLANK}{_INVISIBLE}]+$")
 _DIRECTION_TRICKS = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]+")
 """Embeddings, overrides and isolates, which make a text look like another; marks and joiners are part of words."""
@@ -17,7 +17,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}(?![A-Za-z0-9])"
 def cleaned_code(value: object) -> object:
     """An order number, postal code or the like: without invisible characters, in plain ASCII where it was full-width.
 
-    All else inside stays as typed, so that "#1001" and "0001001" find what they name.
+    Everything else inside stays as typed, because an order may be named "#1001" or "0001001".
     """
     if not isinstance(value, str):
         return value
@@ -25,12 +25,12 @@ def cleaned_code(value: object) -> object:
 
 
 def cleaned_prose(value: object) -> object:
-    """A name or a comment: without blanks and marks at its ends, and without what turns the direction of a text."""
+    """A name or a comment, without blanks and invisible marks at its ends and without changes of text direction."""
     return _ENDS.sub("", _DIRECTION_TRICKS.sub("", value)) if isinstance(value, str) else value
 
 
 def cleaned_language(value: object) -> object:
-    """A language tag up to its first extension; None for a text that is no tag: it is a courtesy and stops nobody."""
+    """A language tag up to its first extension; None for other texts, because a bad tag must not fail a request."""
     if not isinstance(value, str):
         return value
     found = _LANGUAGE.match(value.strip(" \t\r\n").replace("_", "-"))

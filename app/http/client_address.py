@@ -1,4 +1,4 @@
-"""Who asks: the address behind the proxies we trust, or a partner known by its key. Pure."""
+"""The caller of a lookup: its address behind the proxies we trust, or a partner known by its key. Pure."""
 
 import hashlib
 import hmac
@@ -10,9 +10,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 UNKNOWN = "unknown"
-"""All callers without an address, as on a Unix socket, are one."""
+"""All callers without an address, as on a Unix socket, count as one."""
 HOST_BITS = 64
-"""Of an IPv6 address: its holder has them all."""
+"""The bits of an IPv6 address that its holder can choose."""
 _WITH_PORT = re.compile(r"(?P<v4>[0-9.]+):[0-9]{1,5}|\[(?P<v6>[^\]]+)\](:[0-9]{1,5})?")
 
 
@@ -20,7 +20,7 @@ def address_of(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Net
     """The caller's address: IPv4, or the /64 of IPv6.
 
     `forwarded` are the `X-Forwarded-For` lines in their order. They are read from the right, each entry only if the
-    one that wrote it is trusted, so nobody can put words into a proxy's mouth.
+    proxy that wrote it is trusted, so that no caller can name its own address.
     """
     caller = _address(peer or "")
     hops = [hop for line in forwarded for hop in line.split(",")]
@@ -33,13 +33,13 @@ def address_of(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Net
 
 
 def is_forwarded_by_a_stranger(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> bool:
-    """Whether a forwarding header came from a peer that is not trusted, so that it does not count."""
+    """Whether a forwarding header came from an untrusted peer, so that it does not count."""
     address = _address(peer or "")
     return bool(forwarded) and not (address and any(address in network for network in trusted))
 
 
 def partner_of(key: str, partners: Mapping[str, bytes]) -> str | None:
-    """The name of the partner with this key (a header's value); how long it takes tells nothing about any key."""
+    """The name of the partner with this key (a header's value), in a time that tells nothing about any key."""
     digest = hashlib.sha256(key.encode("latin-1")).digest()
     names = [name for name, expected in partners.items() if hmac.compare_digest(digest, expected)]
     return names[0] if names else None

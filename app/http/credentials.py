@@ -1,4 +1,4 @@
-"""Credentials of a request: the session id in cookie or bearer, its origin, its idempotency key."""
+"""What a request brings as proof: the session id in cookie or bearer, its origin, its idempotency key."""
 
 import re
 from typing import Annotated
@@ -21,7 +21,7 @@ KEY = r'^(?:"([!-~]{16,255})"|([!#-~][!-~]{15,254}))$'
 
 
 def session_cookie(request: Request) -> str | None:
-    """The value of our cookie, None without one.
+    """The value of our cookie; None without one.
 
     Read from the raw header: `http.cookies` needs quadratic time for some values before Python 3.11.10 and 3.12.6, and
     Starlette strips bytes from names that a browser keeps, which would let a sibling domain set a cookie of our name.
@@ -53,7 +53,7 @@ async def presented(request: Request) -> SessionId | None:
 
 
 async def replaced(request: Request) -> SessionId | None:
-    """The session that a new one takes the place of; one that is unusable is as good as none."""
+    """The session that a new one replaces; an unusable id counts as none."""
     try:
         return await presented(request)
     except SessionExpired:
@@ -64,10 +64,10 @@ ReplacedDep = Annotated[SessionId | None, Depends(replaced)]
 
 
 def check_origin(request: Request, allowed_origins: list[str]) -> None:
-    """Returns if no page of another site is behind this request; a call with neither header comes from no browser.
+    """Returns if no page of another site can have made this request; one with neither header comes from no browser.
 
     Raises:
-        OriginNotAllowed: one may be.
+        OriginNotAllowed: a page of another site may have made it.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     # Every browser of today sends one of the two with an unsafe request.
@@ -78,14 +78,14 @@ def check_origin(request: Request, allowed_origins: list[str]) -> None:
 
 
 def page_origins(request: Request, allowed_origins: list[str]) -> list[str]:
-    """The origins of pages that may get a session: those listed, and ours where the browser says it is the page's."""
+    """The origins whose pages may get a session: those listed, and our own if the browser says that the page has it."""
     origin = request.headers.get("origin")
     same_origin = request.headers.get("sec-fetch-site") == "same-origin"
     return [*allowed_origins, origin] if same_origin and origin else allowed_origins
 
 
 async def json_body(request: Request) -> None:
-    """Returns if the body is declared to be JSON, which no form of another site can do unasked."""
+    """Returns if the body is declared as JSON, which a form of another site cannot do without a preflight."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
     if media_type != "application/json":
         raise UnsupportedMediaType
@@ -110,7 +110,7 @@ IDEMPOTENCY_KEY = {
     "description": "16 to 255 visible ASCII characters, quoted or not; kept for this parcel as long as its return.",
     "schema": {"type": "string", "pattern": KEY},
 }
-"""Its description; that it is missing is a problem of its own, which FastAPI's own check would not tell."""
+"""The header's description. FastAPI does not check it, because a missing key has a problem of its own."""
 
 
 IdempotencyKeyDep = Annotated[str, Depends(idempotency_key)]

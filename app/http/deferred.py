@@ -1,4 +1,4 @@
-"""Waiting for the shopper, as long as the shopper waits."""
+"""Deferred responses: held requests and event streams, which wait for news as long as their caller does."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
 
 Leaving = Callable[[], Awaitable[object]]
-"""Waits until the caller who waits for news is gone."""
+"""Returns once the waiting caller has left."""
 HELD = "held"
 MAX_WAIT_SECONDS = 55
 _WAIT = re.compile(r"\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*", re.IGNORECASE)
@@ -22,7 +22,7 @@ Prefer = Annotated[
 
 
 def preferred_wait(prefer: str) -> int:
-    """Seconds the caller is ready to wait (RFC 7240); other preferences are ignored."""
+    """Seconds that the caller is ready to wait (RFC 7240); other preferences are ignored."""
     wanted = next((match[1] for part in re.split("[,;]", prefer) if (match := _WAIT.fullmatch(part))), "0")
     return min(int(wanted), MAX_WAIT_SECONDS)
 
@@ -33,12 +33,12 @@ def preference_applied(wait: int) -> dict[str, str]:
 
 
 def retry_after(seconds: int | None) -> dict[str, str]:
-    """The header that says when to ask again, if there is anything to ask for."""
+    """The header that says when to ask again; none if nothing more is to come."""
     return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
 class DeferredResponse(Response):
-    """An answer that waits for news, outside of FastAPI: see `DeferredResponses`."""
+    """An answer that waits for news outside of FastAPI (see `DeferredResponses`)."""
 
     def __init__(self, answer: ASGIApp) -> None:
         super().__init__()
@@ -50,9 +50,9 @@ class DeferredResponse(Response):
 
 
 class DeferredResponses:
-    """Lets an answer wait once all that led to it is over: FastAPI and Starlette hold more for it than all the rest.
+    """Renders a deferred response after its handler has returned, when FastAPI and Starlette have freed their memory.
 
-    A HEAD request waits for nothing.
+    A HEAD request does not wait.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -60,7 +60,7 @@ class DeferredResponses:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
-        # A copy, for they leave in it what they worked with. HEAD is a GET whose body the server leaves out.
+        # A copy, because they leave their objects in it. HEAD is a GET whose body the server leaves out.
         is_head = scope["type"] == "http" and scope["method"] == "HEAD"
         inner = {**scope, "method": "GET"} if is_head else {**scope}
         try:
@@ -74,8 +74,8 @@ class DeferredResponses:
 
 
 def leaving(scope: Scope, receive: Receive) -> Leaving:
-    """Waits until the caller is gone: nobody else tells us. From now on the request only waits."""
-    # Thousands may wait; they must not keep out those who have something to do.
+    """Watches for the caller to leave, which only `receive` tells. From now on the request counts as waiting."""
+    # Thousands may wait; they must not keep out requests that need work.
     scope["state"]["place"].leave()
 
     async def left() -> None:

@@ -1,4 +1,4 @@
-"""How busy this replica is: requests worked on, lateness of the event loop, and whether it is about to stop."""
+"""The load of this replica: requests worked on, lateness of the event loop, and whether it is about to stop."""
 
 import asyncio
 import time
@@ -8,17 +8,17 @@ from app.telemetry.metrics import STALLED
 
 TICK_SECONDS = 0.05
 PASSES = 200
-"""Turns of the event loop that what came during a stall is turned away; uvloop accepts one connection in each."""
+"""Turns of the event loop in which requests are shed after a stall; uvloop accepts one connection in each turn."""
 ASKING_SHARE = 4
-"""One place in so many is for requests that may ask the upstream: when it hangs, the others stay free."""
+"""One place in so many is for requests that may ask the upstream; the others stay free when it hangs."""
 REMEMBERED_TICKS = 200
-"""Ten seconds, about as often as metrics are fetched."""
+"""Ten seconds, about the interval at which metrics are fetched."""
 
 
 class Load:
-    """What one replica has to do; it can work on `bound` requests at once, its event loop may be `late` (seconds).
+    """The load of one replica, which works on `bound` requests at once and whose event loop may be `late` (seconds).
 
-    Requests that only wait (for news, for the rest of their body, for their reader) are no work: thousands of them
+    Requests that only wait (for news, for the rest of their body, for their reader) do not count: thousands of them
     are normal.
     """
 
@@ -34,15 +34,15 @@ class Load:
         self.asking = 0
         """Those among them that may ask the upstream."""
         self.draining = False
-        """About to stop: others should take the requests."""
+        """Whether the replica is about to stop, so that others should take the requests."""
 
     @property
     def lag(self) -> float:
-        """How late the event loop was at its worst within the last ten seconds (seconds)."""
+        """The greatest lateness of the event loop within the last ten seconds (seconds)."""
         return max(self._lags)
 
     def excess(self, *, asks: bool = False) -> str:
-        """Why no more work can be taken on: "bound", "lag", or nothing; "asking" for what may ask the upstream."""
+        """Why one more request must be shed: "bound", "lag" or "asking" (it may ask the upstream); "" if not at all."""
         if self.in_flight >= self._bound:
             return "bound"
         if asks and self.asking >= self._asking_bound:
@@ -78,14 +78,14 @@ class InFlightSlot:
         self._is_taken = False
 
     def take(self) -> None:
-        """Counts the request as work, unless it has left before."""
+        """Counts the request as worked on, unless it has left before."""
         if self._is_new:
             self._is_new, self._is_taken = False, True
             self._load.in_flight += 1
             self._load.asking += self._asks
 
     def leave(self) -> None:
-        """Counts it no longer, for good."""
+        """Counts the request no longer; it cannot come back."""
         self._load.in_flight -= self._is_taken
         self._load.asking -= self._is_taken and self._asks
         self._is_new = self._is_taken = False

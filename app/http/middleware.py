@@ -1,4 +1,4 @@
-"""Pure ASGI: request ids, one log line each, shedding, limits before anything is read, a problem for every error."""
+"""ASGI middleware: request ids, one log line for each request, shedding, limits, a problem for every error."""
 
 import asyncio
 import itertools
@@ -24,13 +24,13 @@ from app.telemetry.metrics import LATENCY, PROBLEMS, REQUESTS, SHED
 MAX_HEADER_BYTES = 32 * 1024
 MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 8.0
-"""Until the whole body has to be here; whoever sends it byte by byte must not hold on to us."""
+"""Within this time the whole body must arrive, so that a client that sends byte by byte cannot hold a place."""
 NEVER_SHED = frozenset({"/livez", "/readyz", "/metrics"})
 MAY_ASK = ("/v1/brands/", "/v1/service-points")
-"""Below these paths a request may wait for the upstream; creations wait by themselves."""
+"""Below these paths a request may wait for the upstream; creations have bounds of their own."""
 METHODS = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"})
 WHO_ASKED = ("brand", "partner", "journey")
-"""What handlers leave in the state for the log: names of ours and a pseudonym, nothing of the shopper."""
+"""Members of the request's state that go into the log line: names of ours and a pseudonym, nothing personal."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 """W3C Trace Context, version 00; neither id may be all zeros."""
@@ -38,16 +38,16 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-(
 RawHeaders = Iterable[tuple[bytes, bytes]]
 _PROCESS = secrets.token_urlsafe(9)
 _NUMBERS = itertools.count(1)
-"""Together they name a request of the fleet, at less than a fresh random name would cost."""
+"""Together they make an id that is unique in the fleet, and cheaper than a random one."""
 
 ProblemResponse = Callable[[Scope, BffError], Response]
 """Renders an error as the problem document of this request."""
 
 
 class RequestLog:
-    """Gives every request an id and its answer the headers that all answers carry; writes one line when it is over.
+    """Gives every request an id and its answer the headers that all answers carry; logs one line when it is over.
 
-    What a handler leaves in `request.state.answer_headers` goes with the answer too, be it an error.
+    Headers that a handler leaves in `request.state.answer_headers` go with the answer too, even with an error.
     """
 
     def __init__(self, app: ASGIApp, load: Load, begin_span: BeginSpan | None = None) -> None:
@@ -93,7 +93,7 @@ class RequestLog:
 
 
 class Shedding:
-    """Turns a request away at once, before anything is done for it, while this replica has too much to do."""
+    """Sheds a request at once, before anything is done for it, while this replica has too much to do."""
 
     def __init__(self, app: ASGIApp, problem: ProblemResponse, load: Load) -> None:
         self._app = app
@@ -114,7 +114,7 @@ class Shedding:
         await self._counted(InFlightSlot(self._load, asks=asks), scope, receive, send)
 
     async def _counted(self, place: InFlightSlot, scope: Scope, receive: Receive, send: Send) -> None:
-        """Counts the request as work from the end of its body until its answer begins or it waits for something."""
+        """Counts the request as worked on from the end of its body until its answer begins or it waits for news."""
 
         async def receive_and_take() -> Message:
             message = await receive()
@@ -136,13 +136,13 @@ class Shedding:
 
 
 class RequestLimits:
-    """Refuses what is too large before it is read, and turns what nobody foresaw into a problem document.
+    """Refuses a request that is too large before it is read, and turns an unforeseen error into a problem document.
 
-    Once an answer has begun it cannot become an error: returning without ending it makes the server cut the
-    connection, so nobody takes the part for the whole.
+    An answer that has begun cannot become an error. Returning without ending it makes the server cut the connection,
+    so that a client cannot take the part for the whole.
 
-    `body_limits` names the paths whose bodies may have other sizes (bytes) than all the rest; they also take their
-    own time.
+    `body_limits` has the largest bodies (bytes) of paths that differ from the rest; these paths also bound their own
+    time.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class RequestLimits:
             seconds = None if scope["path"] in self._body_limits else self._body_seconds
             _check_sizes(scope, body_limit)
             await self._app(scope, _limited(receive, body_limit, seconds), send_and_see)
-        except Exception as error:  # noqa: BLE001  the last net: whatever it is, the caller gets a problem document
+        except Exception as error:  # noqa: BLE001  the last net: any error becomes a problem document
             foreseen = error if isinstance(error, BffError) else InternalError()
             answer = None if begun else self._problem(scope, foreseen)
             _report(scope, error, begun=begun)
@@ -213,7 +213,7 @@ def _limited(receive: Receive, body_limit: int, seconds: float | None) -> Receiv
         except TimeoutError:
             raise BodyTooSlow from None
         if not message.get("more_body", False):
-            # From here on it is the caller's leaving that is waited for.
+            # From here on, `receive` waits for the caller to leave.
             deadline = None
         received += len(message.get("body", b""))
         if received > body_limit:
@@ -224,14 +224,14 @@ def _limited(receive: Receive, body_limit: int, seconds: float | None) -> Receiv
 
 
 def _request_id(headers: Headers) -> str:
-    # A caller's id ends up in our logs, so it may only look like one.
+    # A caller's id goes into our logs, so it must look like an id.
     proposed = headers.get("x-request-id", "")
     return proposed if _REQUEST_ID.fullmatch(proposed) else f"{_PROCESS}-{next(_NUMBERS)}"
 
 
 def _record(scope: Scope, status: int, seconds: float, cost: Cost, journeys: JourneySteps) -> None:
     route = getattr(scope.get("route"), "path", "unknown")
-    # A label value per invented method would be the caller's to multiply.
+    # Otherwise a caller could make any number of label values by inventing methods.
     method = scope["method"] if scope["method"] in METHODS else "other"
     REQUESTS.labels(route, method, status).inc()
     LATENCY.labels(route, method).observe(seconds)
@@ -242,7 +242,7 @@ def _record(scope: Scope, status: int, seconds: float, cost: Cost, journeys: Jou
     if cost.span:
         cost.span.answered(method, route, status, problem)
     if route in NEVER_SHED and status < HTTPStatus.BAD_REQUEST:
-        # Probes come every few seconds, for ever.
+        # Probes come every few seconds.
         return
     log.info(
         "request",
@@ -265,12 +265,12 @@ def _trace(scope: Scope, cost: Cost) -> dict[str, str]:
 
 
 def _traceparent(scope: Scope) -> re.Match[str] | None:
-    # Like a request id, it may only look like one. Two of them are none.
+    # Like a request id, it must look like one. Two of them count as none.
     return _TRACEPARENT.fullmatch(",".join(Headers(scope=scope).getlist("traceparent")))
 
 
 def _report(scope: Scope, error: Exception, *, begun: bool) -> None:
-    # Neither the text nor the traceback of an error nobody foresaw: either may quote what must not leak.
+    # Neither the text nor the traceback of an unforeseen error: either may quote personal data.
     cause = error.__cause__ or error
     tell = log.info if isinstance(error, BffError) else log.error
     place = {} if isinstance(error, BffError) else {"at": _place(cause)}

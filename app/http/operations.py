@@ -1,4 +1,4 @@
-"""Call 14: what operators and tools ask."""
+"""The routes for operators and tools: health, metrics, the API description, the pages of problems."""
 
 import base64
 import hashlib
@@ -36,18 +36,18 @@ DOCS_POLICY = (
     f"default-src 'none'; script-src 'self' {_SCRIPTS}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The page loads what is served here, runs the script that stands in it, and is shown in no frame."""
+"""The page loads only files of ours, runs only its own inline script, and is shown in no frame."""
 
 
 @router.get("/livez", operation_id="getLiveness", responses=responses())
 async def get_liveness() -> Health:
-    """The process runs; nothing else is asked."""
+    """The process runs; nothing else is checked."""
     return Health()
 
 
 @router.get("/readyz", operation_id="getReadiness", responses=responses(StoreUnavailable, ShuttingDown))
 async def get_readiness(services: ServicesDep) -> Health:
-    """Redis answers and nobody stops us; the upstream is not asked, or its outage would take every replica out."""
+    """Redis answers and the replica is not stopping; an outage of the upstream must not stop every replica."""
     if services.load.draining:
         raise ShuttingDown
     await services.store.ping()
@@ -62,7 +62,7 @@ async def get_metrics() -> Response:
 
 @router.get(DOCS, include_in_schema=False)
 async def get_docs() -> HTMLResponse:
-    """The API to read and to try out; everything it needs comes from here."""
+    """The API description as a page to read and try out; it loads nothing from elsewhere."""
     return HTMLResponse(_DOCS.body, headers={"Content-Security-Policy": DOCS_POLICY})
 
 
@@ -73,7 +73,7 @@ async def get_docs() -> HTMLResponse:
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **responses(RouteNotFound)},
 )
 async def get_problem(code: str, request: Request) -> Response:
-    """What a problem code means and what helps; a page to read for those who prefer HTML."""
+    """The meaning of a problem code and what helps; as a page for clients that prefer HTML."""
     kind = ALL_PROBLEM_TYPES.get(code)
     if kind is None:
         raise RouteNotFound

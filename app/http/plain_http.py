@@ -1,22 +1,22 @@
-"""HTTP/1.1 on a connection whose client would rather speak another protocol."""
+"""HTTP/1.1 for clients that ask to upgrade to another protocol."""
 
 import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of a head that is still incomplete, twice of what any answer of ours allows: the parser itself has no bound."""
+"""Of an incomplete head, twice what `RequestLimits` allows; the parser itself has no bound."""
 
 
 class PlainHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol that passes over a wish to upgrade, as RFC 9110 section 7.8 allows, and reads the body.
+    """uvicorn's protocol, which here ignores a wish to upgrade, as RFC 9110 section 7.8 allows, and reads the body.
 
-    Java's clients ask for `h2c` with each request in clear text. uvicorn takes what follows the head for the other
-    protocol then and loses the body.
+    Java's clients ask for `h2c` with each request in clear text. uvicorn would take the bytes after the head for the
+    other protocol and lose the body.
     """
 
     _head_bytes: int | None = None
-    """Received of a head that is incomplete, from the second piece on; None while none is."""
+    """Bytes received of an incomplete head, from its second piece on; None between requests."""
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -51,7 +51,7 @@ class PlainHttpProtocol(HttpToolsProtocol):
             raise httptools.HttpParserError("a head without end")
 
     def _fed(self, data: bytes) -> bytes:
-        """Feeds the parser; the request to feed in place of one that wants to upgrade, else nothing."""
+        """Feeds the parser; the bytes to feed next, in place of a request that wants to upgrade."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:

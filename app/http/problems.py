@@ -26,20 +26,20 @@ from app.telemetry.logs import log
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 50
-"""More is no help, and an answer must not be larger than the question."""
+"""More errors do not help, and an answer must not be larger than its request."""
 RETRY_AFTER_SECONDS = 2
-"""Where waiting helps and nobody said how long."""
+"""Where waiting helps and no better number is known."""
 
 
 _STATUSES_OF_ROUTING: Mapping[int, type[BffError]] = MappingProxyType(
     {404: errors.RouteNotFound, 405: errors.MethodNotAllowed, 400: errors.MalformedRequest}
 )
 SESSION = (errors.SessionRequired, errors.SessionExpired, errors.TwoCredentials, errors.StoreUnavailable)
-"""What a call with a session may answer, whatever else it does."""
+"""The problems that any call with a session may answer."""
 JSON_BODY = (errors.MalformedRequest, errors.UnsupportedMediaType, errors.InvalidRequest)
 UPSTREAM = (errors.BadUpstream, errors.UpstreamRejected, errors.UpstreamUnavailable, errors.UpstreamTimeout)
 NEW_SESSION = (errors.StoreUnavailable, errors.TwoCredentials, *JSON_BODY, *UPSTREAM)
-"""What a call that starts a session may answer, whatever proof it takes and from whatever page."""
+"""The problems that any call that starts a session may answer."""
 _ANYWHERE = (errors.BodyTooLarge, errors.HeadersTooLarge)
 
 EndSession = Callable[[Request], Awaitable[None]]
@@ -47,7 +47,7 @@ _WAITING_HELPS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNA
 
 
 def problem_response(public_url: str) -> ProblemResponse:
-    """What renders errors as problem documents; their types are below `public_url`."""
+    """A function that renders errors as problem documents, whose types are below `public_url`."""
 
     def render(scope: Scope, error: BffError) -> Response:
         kind = problem_type_of(type(error))
@@ -96,7 +96,7 @@ def handle_errors(app: FastAPI, render: ProblemResponse, end_session: EndSession
         raise error
 
     async def of_routing(request: Request, error: Exception) -> Response:
-        # FastAPI wraps whatever ends the reading of a body.
+        # FastAPI wraps any error that ends the reading of a body.
         if isinstance(error.__cause__, BffError):
             return render(request.scope, error.__cause__)
         status = error.status_code if isinstance(error, HTTPException) else 0
@@ -114,7 +114,7 @@ def handle_errors(app: FastAPI, render: ProblemResponse, end_session: EndSession
 
 
 def _methods_of(app: FastAPI, scope: Scope) -> Iterator[str]:
-    """Every method of this path; routing alone names those of the first route that has it."""
+    """Every method of this path; Starlette names only those of the first route that has it."""
     for method in ("DELETE", "GET", "POST"):
         asked = {**scope, "method": method}
         if any(route.matches(asked)[0] is Match.FULL for route in app.router.routes):
@@ -129,7 +129,7 @@ def _invalid(error: Exception) -> BffError:
 
 
 def _field_problem(found: Json) -> FieldProblem:
-    """The validator's finding without the value it found; a missing member is reported at its parent."""
+    """The validator's finding without the offending value; a missing member is reported at its parent."""
     place, *path = found["loc"]
     if found["type"] == "missing":
         path, detail = path[:-1], f"{path[-1] if path else 'The body'} is missing."
@@ -153,7 +153,7 @@ def responses(*error_types: type[BffError]) -> dict[int | str, Json]:
 
 
 def links(*operation_ids: str, **parameters: str) -> dict[str, Json]:
-    """Where an answer leads, for its OpenAPI description: operations and where in the answer their parameters stand."""
+    """Links for an OpenAPI description: the operations an answer leads to, and where it has their parameters."""
     return {each: {"operationId": each, "parameters": parameters} for each in operation_ids}
 
 
@@ -164,7 +164,7 @@ def described_as(description: str) -> Json:
 
 
 class Described(FastAPI):
-    """An app whose description, made when it is asked for, tells what FastAPI cannot know.
+    """An app whose API description, made on demand, adds facts that FastAPI cannot know.
 
     A call that depends on one of `session_dependencies` needs a session.
     """
@@ -188,14 +188,14 @@ class Described(FastAPI):
 
 
 def _problem_schemas() -> Json:
-    """The schema of problem documents, which FastAPI would only give to JSON answers."""
+    """The schema of problem documents, which FastAPI includes for JSON answers only."""
     schema = Problem.model_json_schema(ref_template=_REFERENCE)
     # No `enum`: a new code must not break a client that was generated before.
     schema["properties"]["code"]["x-extensible-enum"] = sorted({kind.code for kind in PROBLEM_TYPES.values()})
     return {**schema.pop("$defs"), Problem.__name__: schema}
 
 
-# Read as dependencies, both ways would be looked at in every request.
+# Declared as dependencies, both schemes would be tried in every request.
 _CREDENTIALS = {
     "bearer": {"type": "http", "description": "`session_token`.", "scheme": "bearer"},
     "cookie": {"type": "apiKey", "description": "Set by createSession.", "in": "cookie", "name": COOKIE},

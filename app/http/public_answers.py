@@ -1,4 +1,4 @@
-"""Pure ASGI: an answer that anybody may keep for a minute is kept here for a second."""
+"""ASGI middleware that keeps public answers for a second."""
 
 import time
 from collections import OrderedDict
@@ -11,13 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 KEPT_SECONDS = 1.0
 ANSWERS = 256
 CONDITIONS = frozenset({b"if-none-match", b"if-modified-since", b"range"})
-"""Headers of requests that are answered each on its own. Credentials are not among them: public is for everybody."""
+"""A request with one of these headers is not answered from here. Credentials do not matter to a public answer."""
 
 Key = tuple[str, bytes, tuple[bytes, ...]]
 
 
 class Kept(NamedTuple):
-    """A whole answer, where it came from, and until when it is given again (seconds of a steady clock)."""
+    """A whole answer, its route, and until when it is given again (seconds of a monotonic clock)."""
 
     start: Message
     body: Message
@@ -26,9 +26,9 @@ class Kept(NamedTuple):
 
 
 class PublicAnswers:
-    """Gives a public answer again, without making it again, to all who ask within a second.
+    """Gives a public answer to all who ask within a second, without making it again.
 
-    Public is what `Cache-Control` says is public; nothing of who asks has a say in it but `Accept-Language`.
+    An answer is public if its `Cache-Control` says so; of the request, only path, query and `Accept-Language` count.
     """
 
     def __init__(self, app: ASGIApp, seconds: float = KEPT_SECONDS) -> None:
@@ -70,10 +70,10 @@ class PublicAnswers:
 
 
 def _key(scope: Scope) -> Key | None:
-    """What the answer depends on; None if it may depend on more."""
+    """The parts of the request that the answer depends on; None if it may depend on more."""
     if scope["type"] != "http" or scope["method"] != "GET" or any(name in CONDITIONS for name, _ in scope["headers"]):
         return None
-    # Not as one text: of two lines the handler reads the first alone.
+    # Not joined, because the handler reads only the first of two lines.
     languages = tuple(value for name, value in scope["headers"] if name == b"accept-language")
     return scope["path"], scope["query_string"], languages
 

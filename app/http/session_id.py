@@ -1,4 +1,4 @@
-"""The opaque id of a session: outside a string, inside the name and the key of a sealed record."""
+"""The opaque id of a session: a string for the client, the name and the secret of a sealed record for us."""
 
 import base64
 import re
@@ -18,17 +18,17 @@ KEY_BYTES = 16
 SECRET_BYTES = 32
 
 
-# 43 characters have two bits to spare: those that end otherwise would be further spellings of one secret.
+# 43 characters have two spare bits; without the last class, one secret would have several spellings.
 _ID = re.compile(r"(rp[sh])_([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])")
 
 
 Kind = Literal["rps", "rph"]
-"""A session a shopper holds, or one waiting to be picked up by another device."""
+"""A session that a shopper holds, or one that waits for another device."""
 
 
 @dataclass(frozen=True)
 class SessionId:
-    """What the browser holds: `key` names the record, `secret` opens it. Its text shows the key half only."""
+    """The id that the client holds: `key` names the record, `secret` opens it. Its text shows only the key half."""
 
     key: str
     secret: bytes = field(repr=False)
@@ -36,7 +36,7 @@ class SessionId:
 
     @classmethod
     def new(cls, kind: Kind = "rps") -> Self:
-        """A fresh id nobody can guess."""
+        """A fresh random id."""
         return cls(_encoded(secrets.token_bytes(KEY_BYTES)), secrets.token_bytes(SECRET_BYTES), kind)
 
     @classmethod
@@ -44,7 +44,7 @@ class SessionId:
         """The id of this kind in this text.
 
         Raises:
-            SessionExpired: it is not of our form, so no session can have it.
+            SessionExpired: it does not have our form, so no session can have it.
         """
         match = _ID.fullmatch(text)
         if match is None or match[1] != kind:

@@ -1,4 +1,4 @@
-"""What one request costs: its upstream calls and its span."""
+"""The cost of one request: its upstream calls, and its span."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from app.telemetry.metrics import CALLS, RETRIES
 
 
 class RequestSpan(Protocol):
-    """What a trace holds of one request."""
+    """The span of one request."""
 
     trace_id: str
 
@@ -27,14 +27,14 @@ BeginSpan = Callable[[re.Match[str] | None], RequestSpan | None]
 
 @dataclass
 class Cost:
-    """What one request has cost so far; tasks that it starts count here as well."""
+    """The cost of one request so far, with that of the tasks it starts."""
 
     upstream_calls: int = 0
     span: RequestSpan | None = None
 
 
 COST: ContextVar[Cost | None] = ContextVar("cost", default=None)
-"""That of the request for whose sake we do what we do now; None for work of our own."""
+"""The cost of the request that the present task serves; None for background work."""
 
 
 class UpstreamCalls:
@@ -44,7 +44,7 @@ class UpstreamCalls:
         """One try ended."""
         CALLS.labels(lane, outcome).observe(seconds)
         cost = COST.get()
-        # Where the breaker is open nothing leaves.
+        # While the breaker is open, no call leaves.
         if cost and outcome != "not_tried":
             cost.upstream_calls += 1
             if cost.span:

@@ -1,11 +1,11 @@
-"""How far shoppers get, by brand: the busiest brands by name, all others together."""
+"""Steps of shoppers' journeys, counted by brand: the busiest brands by name, all others together."""
 
 from collections import Counter
 
 from app.telemetry.metrics import JOURNEY_STEPS
 
 BRANDS = 50
-"""As many brands have series of their own."""
+"""How many brands have series of their own."""
 OTHERS = "other"
 _STEPS = {
     ("POST", "/v1/brands/{brand}/sessions", 201): "lookup_found",
@@ -16,7 +16,7 @@ STEPS = (*_STEPS.values(), "server_error")
 
 
 class JourneySteps:
-    """Counts the steps of journeys; a brand that becomes twice as busy as a named one takes its name over."""
+    """Counts the steps of journeys; a brand that becomes twice as busy as a named one takes its place."""
 
     def __init__(self, brands: int = BRANDS) -> None:
         self._room = brands

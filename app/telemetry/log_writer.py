@@ -1,4 +1,4 @@
-"""A writer that can neither block nor fail whoever logs."""
+"""A log writer that neither blocks nor fails the code that logs."""
 
 import contextlib
 import os
@@ -8,9 +8,9 @@ from collections import deque
 from app.telemetry.metrics import LOG_LINES_DROPPED
 
 WAITING_LINES = 10_000
-"""More are dropped and counted: a log that nobody reads must not fill the memory."""
+"""Further lines are dropped and counted, so that an unread log does not fill the memory."""
 FLUSH_SECONDS = 1.0
-"""For what still waits when the process ends."""
+"""For lines that still wait when the process ends."""
 
 
 class LogWriter:
@@ -25,7 +25,7 @@ class LogWriter:
         self._news = threading.Event()
         self._idle = threading.Event()
         self._idle.set()
-        # A daemon: one that is stuck in a write must not keep the process.
+        # A daemon, because a thread that is stuck in a write must not keep the process alive.
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def write(self, line: str) -> None:
@@ -38,10 +38,10 @@ class LogWriter:
         self._news.set()
 
     def flush(self) -> None:
-        """Nothing is held back; it is there because loggers call it."""
+        """Does nothing; loggers call it."""
 
     def close(self) -> None:
-        """Waits for what still waits, one second at most."""
+        """Waits until the waiting lines are written, one second at most."""
         self._idle.wait(FLUSH_SECONDS)
 
     def _run(self) -> None:
@@ -55,7 +55,7 @@ class LogWriter:
     def _write_some(self) -> None:
         lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
         left = "".join(lines).encode()
-        # A full disk, a closed pipe: what did not fit is lost, and the next lines are tried again.
+        # A full disk or a closed pipe: these lines are lost, and the next ones are tried.
         with contextlib.suppress(OSError):
             while left and self._descriptor is not None:
                 left = left[os.write(self._descriptor, left) :]

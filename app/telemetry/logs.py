@@ -18,7 +18,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("bff")
 
 
 class _Reduced(logging.Handler):
-    """Other libraries' warnings by logger and level alone: their texts and tracebacks may quote what must not leak."""
+    """Other libraries' warnings by logger and level alone: their texts and tracebacks may quote personal data."""
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
@@ -29,7 +29,7 @@ class _Reduced(logging.Handler):
 def configure_logging() -> None:
     """Sends one JSON object a line to standard output, and nothing of other libraries below a warning.
 
-    Nobody who logs waits for standard output or fails with it.
+    Logging never waits for standard output and never fails with it.
     """
     # None where the process was started with a closed standard output.
     stdout: TextIO | None = sys.stdout

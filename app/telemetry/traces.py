@@ -1,4 +1,4 @@
-"""Spans of our own for a collector: route templates, words of the code, statuses, times; nothing of anybody (ADR 14).
+"""Spans of our own for a collector: route templates, words of the code, statuses, times; nothing personal (ADR 14).
 
 The only module that needs the packages of the extra `otel`; it is imported where traces are wanted.
 """
@@ -27,7 +27,7 @@ from opentelemetry.trace import (
 
 NAME = "return-portal-bff"
 FLUSH_SECONDS = 2.0
-"""What the end of the process waits for the last spans."""
+"""How long the end of the process waits for the last spans."""
 SERVER_FAULTS = 500
 
 
@@ -61,10 +61,10 @@ class TracedRequest:
 
 
 class Tracing:
-    """Sends spans to a collector in the background; if that fails or lags they are dropped, and nobody waits."""
+    """Sends spans to a collector in the background; if that fails or lags, they are dropped and no request waits."""
 
     def __init__(self, url: str) -> None:
-        # Not the global one: other libraries would find it and tell it addresses.
+        # Not the global provider: other libraries would find it and record addresses.
         self._provider = TracerProvider(resource=Resource.create({SERVICE_NAME: NAME}), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(url)))
         self._tracer = self._provider.get_tracer(NAME)
@@ -75,7 +75,7 @@ class Tracing:
         return TracedRequest(self._tracer, span) if span.is_recording() else None
 
     async def aclose(self) -> None:
-        """Sends what is left, as far as `FLUSH_SECONDS` allow."""
+        """Sends the remaining spans, as far as `FLUSH_SECONDS` allow."""
         # The SDK would wait half a minute for a collector that hangs, and its thread must not keep the process.
         flushing = threading.Thread(target=self._provider.shutdown, daemon=True)
         flushing.start()

@@ -1,4 +1,4 @@
-"""The one table of problems: which class of errors looks how outside. docs/problems is made from it (`make docs`)."""
+"""The table of problem types (RFC 9457): what each class of errors becomes. `make docs` makes docs/problems from it."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,11 +16,11 @@ PROBLEM_TYPES: Mapping[type[BffError], ProblemType] = MappingProxyType({**REQUES
 ALL_PROBLEM_TYPES: Mapping[str, ProblemType] = MappingProxyType(
     {kind.code: kind for kind in sorted({*PROBLEM_TYPES.values(), *GATEWAY}, key=lambda kind: (kind.status, kind.code))}
 )
-"""Every problem there is, by its code, in the order of the documents."""
+"""Every problem type by its code, in the order of the documents."""
 
 
 def problem_type_of(error_type: type[BffError]) -> ProblemType:
-    """How this class of errors looks outside: its own row, or that of the nearest class above it."""
+    """The problem type of this class of errors: its own row, or that of its nearest base class."""
     return next(
         (PROBLEM_TYPES[each] for each in error_type.__mro__ if each in PROBLEM_TYPES), PROBLEM_TYPES[InternalError]
     )

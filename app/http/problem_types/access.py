@@ -1,4 +1,4 @@
-"""Problems with who asks: lookups, sessions, origins, limits."""
+"""Problems of access: lookups, sessions, origins, limits."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -27,7 +27,7 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "Check the brand in the path.",
             when="The name is misspelt, the service is not set up for it, or its portal is not active at the "
             "shipping service.",
-            front_end="Nothing a shopper can mend: take the name from the configuration of the front end, and check it "
+            front_end="A shopper cannot fix it: take the name from the configuration of the front end, and check it "
             "there.",
         ),
         errors.ParcelNotFound: ProblemType(
@@ -35,8 +35,8 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             HTTPStatus.NOT_FOUND,
             "No parcel matches",
             "Check the order or tracking number and the postal code the parcel went to.",
-            when="The number is unknown or the postal code is another one. Which of the two is never told.",
-            front_end="Show the form again with what was typed, and say that one of both is wrong.",
+            when="The number is unknown or the postal code is another one. The answer never says which.",
+            front_end="Show the form again with its values, and say that one of the two is wrong.",
         ),
         errors.TwoCredentials: ProblemType(
             "two-credentials",
@@ -45,7 +45,7 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "Send the session once: as the cookie or as the bearer token.",
             when="The browser added the session cookie to a request that also has an Authorization header, or several "
             "cookies have the session's name.",
-            front_end='Decide for one way: with bearer tokens, make calls without cookies (`credentials: "omit"`).',
+            front_end='Use one of them: with bearer tokens, make calls without cookies (`credentials: "omit"`).',
         ),
         errors.SessionRequired: ProblemType(
             "session-required",
@@ -61,16 +61,16 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
         errors.OriginNotAllowed: ProblemType(
             "origin-not-allowed",
             HTTPStatus.FORBIDDEN,
-            "The page that made this call is not allowed to",
+            "The page that made this call is not allowed to make it",
             "Call from the same origin, or have the origin listed.",
             when="A browser made the call from a page whose origin is neither the service's own nor among those "
             "allowed.",
-            front_end="Nothing a shopper can mend: have the operator add the origin to `BFF_ALLOWED_ORIGINS`.",
+            front_end="A shopper cannot fix it: have the operator add the origin to `BFF_ALLOWED_ORIGINS`.",
         ),
         errors.PartnerKeyUnknown: ProblemType(
             "partner-key-unknown",
             HTTPStatus.FORBIDDEN,
-            "The X-Partner-Key is of no partner",
+            "No partner has this X-Partner-Key",
             "Send the key that was agreed, or leave the header out.",
             when="A server-side integration sent a key that was mistyped, replaced or never given out.",
             front_end="Check the configuration of the integration. A page in a browser must not have a partner key.",
@@ -90,8 +90,8 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             HTTPStatus.TOO_MANY_REQUESTS,
             "Too many calls for one parcel",
             "Nothing was done. Repeat the request after Retry-After seconds.",
-            when="The sessions of one parcel made as many calls as they may within a minute that the shipping service "
-            "has to answer, had many returns refused within a day, or have an upload or large downloads under way.",
+            when="Within a minute, the sessions of one parcel made all the calls to the shipping service that they "
+            "may, many of its returns were refused within a day, or an upload or large downloads are under way.",
             front_end="Wait for Retry-After; search again only when the shopper has chosen another place or filter. "
             "Upload all pictures in one call, or one call after the other.",
             retryable=True,
@@ -100,11 +100,11 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "too-many-failed-lookups",
             HTTPStatus.TOO_MANY_REQUESTS,
             "Too many failed lookups of this number",
-            "Check order number and postal code, and repeat the request after Retry-After seconds. It does "
-            "not matter who made the failed ones, nor whether the number exists.",
+            "Check order number and postal code, and repeat the request after Retry-After seconds. Failed lookups of "
+            "all callers count, and numbers that do not exist are treated alike.",
             when="The order or tracking number was asked for with wrong data several times; each failure makes the "
             "wait longer.",
-            front_end="Disable the button and show the wait. Do not repeat by itself.",
+            front_end="Disable the button and show the wait. Do not repeat automatically.",
             retryable=True,
         ),
         errors.TooManyHandoffs: ProblemType(
@@ -112,7 +112,7 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             HTTPStatus.TOO_MANY_REQUESTS,
             "Too many links for one parcel",
             "Use one of the links made before, or make one after Retry-After seconds.",
-            when="More links to other devices were made for the parcel than are given in a while.",
+            when="More links to other devices were made for the parcel than one may have within 15 minutes.",
             front_end="Show the link that is there already instead of asking for one each time the page is drawn.",
             retryable=True,
         ),

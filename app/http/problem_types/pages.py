@@ -24,7 +24,7 @@ _WEIGHT = re.compile(r"\s*(text/html|application/json)\s*(?:;\s*q=([01](?:\.\d{0
 
 
 def documented(kind: ProblemType, description: Json) -> ProblemKind:
-    """All there is to say of a problem; `description` is the OpenAPI document, which knows the calls."""
+    """The whole documentation of a problem; `description` is the OpenAPI document, which knows the calls."""
     return ProblemKind(**kind._asdict(), calls=list(_calls(kind, description)))
 
 
@@ -47,7 +47,7 @@ def prefers_html(accept: str) -> bool:
 
 
 def sections(problem: ProblemKind) -> Mapping[str, str]:
-    """What its page says, by heading."""
+    """The texts of its page by heading."""
     return {"When it happens": problem.when, "What helps": problem.detail, "In a front end": problem.front_end}
 
 

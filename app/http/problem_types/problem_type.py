@@ -1,4 +1,4 @@
-"""What is said of one kind of problem."""
+"""One row of the table of problem types."""
 
 from http import HTTPStatus
 from typing import NamedTuple

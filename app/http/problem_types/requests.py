@@ -25,8 +25,8 @@ REQUESTS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             HTTPStatus.BAD_REQUEST,
             "The request cannot be read",
             "The body has to be one JSON document in UTF-8, or a well-formed form where files are uploaded.",
-            when="What arrived is cut off, is no JSON or no form, or is not in the encoding it should be in.",
-            front_end="Nothing a shopper can mend: build the body with the platform's own JSON or form functions, and "
+            when="The body is cut off, is no JSON or no form, or is in another encoding.",
+            front_end="A shopper cannot fix it: build the body with the platform's own JSON or form functions, and "
             "report it.",
         ),
         errors.UnsupportedMediaType: ProblemType(
@@ -61,7 +61,7 @@ REQUESTS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "The headers are too large",
             "All header fields together have at most 32 KiB.",
             when="Cookies of other pages on the same host, or a proxy on the way, made the header fields too long.",
-            front_end="Look at which cookies the host sets. A call of this service needs few and short headers.",
+            front_end="Look at the cookies that the host sets. A call of this service needs few and short headers.",
         ),
         errors.RouteNotFound: ProblemType(
             "not-found",
@@ -100,7 +100,7 @@ REQUESTS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "A file is not a picture",
             "Send JPEG, PNG, WebP, GIF or HEIC, whatever the file is called; errors says which one is none of these.",
-            when="The first bytes of a file are of no picture format that the shipping service takes; nothing was "
+            when="The first bytes of a file belong to no picture format that the shipping service takes; nothing was "
             "stored.",
             front_end="Show the entry at the file it names and let the shopper choose another one.",
         ),

@@ -1,4 +1,4 @@
-"""Problems with a return and what belongs to it."""
+"""Problems with a return, its service point and its documents."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -22,10 +22,10 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
         errors.IdempotencyKeyReused: ProblemType(
             "idempotency-key-reused",
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            "The Idempotency-Key came with another body before",
+            "The Idempotency-Key was used with another body",
             "Repeat the first body, or use a fresh key for a new return.",
             when="A creation with this key was received earlier and had a different body, for this parcel.",
-            front_end="Keep key and body together; whoever changes the return after an answer needs a new key.",
+            front_end="Keep key and body together; a return that is changed after an answer needs a new key.",
         ),
         errors.NotReturnableNow: ProblemType(
             "not-returnable-now",
@@ -63,7 +63,7 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
         errors.ReturnInProgress: ProblemType(
             "return-in-progress",
             HTTPStatus.CONFLICT,
-            "The first request with this key still runs",
+            "The first request with this key is still running",
             "Repeat the request after Retry-After seconds to get its answer.",
             when="A second request came while the first one was still waiting for the shipping service, as after a "
             "double click.",
@@ -110,10 +110,10 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             HTTPStatus.GATEWAY_TIMEOUT,
             "It is not known whether the return was created",
             "Do not send it again: it will not be sent twice. Follow Location, watch for the confirmation "
-            "e-mail, and contact the shop if neither tells.",
+            "e-mail, and contact the shop if neither helps.",
             when="The request to create the return left, and no usable answer came back.",
-            front_end="Never create it anew by itself. Show what is known, keep following the return, and name the "
-            "shop's contact.",
+            front_end="Never create it again automatically. Show what is known, keep following the return, and name "
+            "the shop's contact.",
         ),
         errors.ReturnNotFound: ProblemType(
             "return-not-found",
@@ -145,7 +145,7 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "customs-declaration-not-found",
             HTTPStatus.NOT_FOUND,
             "The return has no customs declaration",
-            "It comes with the label, and only where customs asks for one.",
+            "It comes with the label, and only where customs require one.",
             when="The label is not ready yet, or the parcel crosses no customs border.",
             front_end="Offer the document only where the return has a link to it.",
         ),

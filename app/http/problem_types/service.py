@@ -23,8 +23,8 @@ SERVICE: Mapping[type[BffError], ProblemType] = MappingProxyType(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "The service has too much to do",
             "Nothing was done. Repeat the request after Retry-After seconds.",
-            when="More requests came at once than can be answered in good time, so this one was turned away at its "
-            "door.",
+            when="More requests came at once than can be answered in good time, so this one was turned away "
+            "unread.",
             front_end="Repeat after the wait, and not more often: every repeat is load too.",
             retryable=True,
         ),
@@ -52,8 +52,8 @@ SERVICE: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "The shipping service answered something unusable",
             "Repeat the request later.",
             when="Its answer was cut off, had an error status, or was something else than its contract says.",
-            front_end="Say that it does not work at the moment and offer to try again. Do not blame what the shopper "
-            "typed.",
+            front_end="Say that it does not work at the moment and offer to try again. Do not blame the shopper's "
+            "input.",
             retryable=True,
         ),
         errors.UpstreamTimeout: ProblemType(
@@ -78,9 +78,9 @@ SERVICE: Mapping[type[BffError], ProblemType] = MappingProxyType(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "The shipping service cannot be reached or is busy",
             "Repeat the request after Retry-After seconds.",
-            when="No connection could be made, its quota is used up, or it failed so often lately that it is left "
-            "alone for seconds.",
-            front_end="Show that it is busy and repeat after the wait, in the background where nobody waits for it.",
+            when="No connection could be made, its quota is used up, or it failed so often lately that it is not "
+            "called for some seconds.",
+            front_end="Show that it is busy and repeat after the wait; repeat background calls later still.",
             retryable=True,
         ),
     }
@@ -93,7 +93,7 @@ GATEWAY = (
         "The address is too long",
         "Path and query together have at most 16 KiB.",
         when="The gateway did not read the request because its first line is too long.",
-        front_end="A mistake in the code of the front end: whatever is long belongs in a body.",
+        front_end="A mistake in the code of the front end: put long values into a body.",
     ),
     ProblemType(
         "too-many-connections",
@@ -101,7 +101,7 @@ GATEWAY = (
         "Too many requests at once from one address",
         "Wait for answers before asking more, and repeat the request after Retry-After seconds.",
         when="The gateway holds more requests of this address than one household or office makes.",
-        front_end="Close event streams that nobody looks at, and hold one request at a time for each return.",
+        front_end="Close event streams of hidden pages, and hold one request at a time for each return.",
         retryable=True,
     ),
     ProblemType(
@@ -123,4 +123,4 @@ GATEWAY = (
         retryable=True,
     ),
 )
-"""What only the gateway answers (deploy/nginx/problems.conf); what else it answers, this service answers as well."""
+"""Problems that only the gateway answers (deploy/nginx/problems.conf); its other problems are in the tables above."""

@@ -293,7 +293,7 @@ export interface paths {
         };
         /**
          * Get Liveness
-         * @description The process runs; nothing else is asked.
+         * @description The process runs; nothing else is checked.
          */
         get: operations["getLiveness"];
         put?: never;
@@ -313,7 +313,7 @@ export interface paths {
         };
         /**
          * Get Readiness
-         * @description Redis answers and nobody stops us; the upstream is not asked, or its outage would take every replica out.
+         * @description Redis answers and the replica is not stopping; an outage of the upstream must not stop every replica.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -333,7 +333,7 @@ export interface paths {
         };
         /**
          * Get Problem
-         * @description What a problem code means and what helps; a page to read for those who prefer HTML.
+         * @description The meaning of a problem code and what helps; as a page for clients that prefer HTML.
          */
         get: operations["getProblem"];
         put?: never;
