@@ -21,6 +21,7 @@ from app.portal import routes as portal
 from app.portal.cache import PortalCache
 from app.redis.budget import Budget
 from app.redis.encryption import Keyring
+from app.redis.marker import Markers
 from app.redis.rate_limits import CallerLimit, OrderLimit, ParcelLimit, PerParcelLimit
 from app.redis.shared_cache import FleetCache
 from app.redis.store import Store
@@ -176,7 +177,7 @@ async def running_services(
     settings: Settings, load: Load, connect_upstream: ConnectUpstream
 ) -> AsyncIterator[Services]:
     """The objects that handlers work with; they are closed in an order in which nothing gets lost."""
-    keyring = Keyring(settings.secret_key.get_secret_value())
+    keyring = Keyring.of(settings)
     store = Store.connect(settings.redis_url.get_secret_value())
     guarded = guards(_deadlines(settings), _budget(settings, store), UpstreamCalls())
     parts = _parts(settings, store, keyring, connect_upstream(settings, guarded))
@@ -188,7 +189,11 @@ async def running_services(
         _show(parts.labels, store, load)
         for guard in guarded.values():
             _show_guard(guard)
-        yield _services(settings, load, keyring, parts)
+        services = _services(settings, load, keyring, parts)
+        # Before the first request: readiness has to know whether the store knows our names.
+        await services.markers.look()
+        await closing.enter_async_context(_meanwhile(services.markers.watch()))
+        yield services
 
 
 def sendcloud(settings: Settings, guarded: Mapping[Call, CallPolicy]) -> Upstream:
@@ -223,11 +228,13 @@ def _services(settings: Settings, load: Load, keyring: Keyring, parts: Parts) ->
     callers = CallerLimit(store, keyring, settings.lookup_limit, settings.partner_lookup_limit)
     ttl = settings.session_ttl
     flows = Flows(ttl, store, keyring, sendcloud, portals, sessions_kept, kept, labels, documents, orders, parcels)
-    creation = Creation(sendcloud, portals, points, kept, attempts, labels, parcels)
+    markers = Markers(store, keyring.naming, 2 * settings.claim_ttl)
+    creation = Creation(sendcloud, portals, points, kept, attempts, labels, parcels, markers)
     return Services(
         settings,
         load,
         store,
+        markers,
         sendcloud,
         portals,
         sessions_kept,

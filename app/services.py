@@ -12,6 +12,7 @@ from fastapi import Depends, Path, Request
 from app.errors import BrandNotFound
 from app.http.load import Load
 from app.redis.encryption import Keyring
+from app.redis.marker import Markers
 from app.redis.rate_limits import CallerLimit, ParcelLimit, PerParcelLimit
 from app.redis.store import Store
 from app.settings import Settings
@@ -36,6 +37,7 @@ class Services:
     settings: Settings
     load: Load
     store: Store
+    markers: Markers
     sendcloud: Upstream
     portals: "PortalCache"
     sessions: "SessionStore"

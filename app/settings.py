@@ -73,11 +73,17 @@ def _key(value: object) -> bytes:
         raise ValueError("a key is base64") from error
     if len(key) != SECRET_KEY_BYTES:
         raise ValueError(f"a key has {SECRET_KEY_BYTES} random bytes")
+    if len(set(key)) == 1:
+        raise ValueError("a key of one byte repeated is no secret")
     return key
 
 
 def _keys(value: object) -> object:
     return tuple(_key(part) for part in value.split(",")) if isinstance(value, str) else value
+
+
+def _naming_key(value: object) -> object:
+    return _key(value) if isinstance(value, str) else value
 
 
 def _redis_url(value: object) -> object:
@@ -154,7 +160,9 @@ class Settings(BaseSettings):
     redis_url: Annotated[Secret[str], BeforeValidator(_redis_url)]
     """Where the state is: one server, a Cluster, or servers watched by Sentinels (docs/adr/0010)."""
     secret_key: Annotated[Secret[tuple[bytes, ...]], NoDecode, BeforeValidator(_keys)]
-    """The first key seals, all open, the last one names parcels in Redis (docs/adr/0001)."""
+    """The first key seals, all open (docs/adr/0001)."""
+    naming_key: Annotated[Secret[bytes] | None, BeforeValidator(_naming_key)] = None
+    """Names parcels in Redis; without it the last secret key does (docs/adr/0001)."""
     upstream_url: UpstreamUrl = "https://panel.sendcloud.sc/api/v2"
     upstream_public_url: Annotated[str, AfterValidator(_optional_url)] = ""
     """The base under which the upstream names its own URLs, if it differs from `upstream_url`."""

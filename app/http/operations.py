@@ -47,10 +47,12 @@ async def get_liveness() -> Health:
 
 @router.get("/readyz", operation_id="getReadiness", responses=responses(StoreUnavailable, ShuttingDown))
 async def get_readiness(services: ServicesDep) -> Health:
-    """Redis answers and the replica is not stopping; an outage of the upstream must not stop every replica."""
+    """Redis answers and has our names, and the replica is not stopping; an outage of the upstream stops no replica."""
     if services.load.draining:
         raise ShuttingDown
     await services.store.ping()
+    if not services.markers.names_as_others:
+        raise StoreUnavailable("BFF_NAMING_KEY is not that of the store")
     return Health()
 
 

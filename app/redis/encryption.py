@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import ValidationError
 
 from app.errors import StoreUnavailable
+from app.settings import Settings
 
 VERSION = b"\x01"
 NONCE_BYTES = 12
@@ -58,11 +59,22 @@ def unseal(key: bytes, envelope: bytes, context: str) -> bytes:
 
 
 class Keyring:
-    """The configured keys: the first seals, every one opens, the last one makes names."""
+    """The configured keys: the first seals, every one opens; the naming key makes names, or the last of the others."""
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
+    def __init__(self, keys: Sequence[bytes], naming_key: bytes | None = None) -> None:
         self._keys = keys
-        self._naming_key = _derived(keys[-1], "names")
+        self._naming_key = _derived(naming_key or keys[-1], "names")
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Keyring":
+        """The keys of these settings."""
+        naming_key = settings.naming_key.get_secret_value() if settings.naming_key else None
+        return cls(settings.secret_key.get_secret_value(), naming_key)
+
+    @property
+    def naming(self) -> str:
+        """The same wherever the same key names; tells nothing about it."""
+        return self.name("naming key")
 
     def seal(self, plaintext: bytes, scope: str, context: str) -> bytes:
         """An envelope under the key of this scope; the context is authenticated with it."""

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, cast
@@ -87,6 +87,7 @@ class Store:
         self._commit = self.script(scripts.COMMIT)
         self._erase = self.script(scripts.ERASE)
         self._release = self.script(scripts.RELEASE)
+        self._replace = self.script(scripts.REPLACE)
         self._spend = self.script(scripts.SPEND)
         self._pause = self.script(scripts.PAUSE)
         self._prolong = self.script(scripts.PROLONG)
@@ -134,6 +135,24 @@ class Store:
     async def get(self, key: str, seconds: float = TIMEOUT_SECONDS) -> bytes | None:
         """The bytes under this key, or None if it is known to be absent; large values need more `seconds`."""
         return cast("bytes | None", await self._run(key, ("GET", key), seconds))
+
+    async def get_and_prolong(self, key: str, ttl: int) -> bytes | None:
+        """The bytes under this key, which live `ttl` seconds from now on; None if the key is known to be absent."""
+        return cast("bytes | None", await self._run(key, ("GETEX", key, "EX", ttl)))
+
+    async def replace(self, key: str, kept: bytes, value: bytes, ttl: int) -> bytes:
+        """What is there afterwards: the value, durably, if it was `kept` (b"": nothing); else what was there."""
+        return cast("bytes", await self._replace(keys=[key], args=[kept, value, ttl], durable=True))
+
+    async def first_on_each(self, names: Iterable[str]) -> list[str]:
+        """Of these names the first that each server keeps."""
+        with _failures_mapped():
+            return list((await self._servers.first_on_each(names)).values())
+
+    async def first_beside(self, key: str, names: Iterable[str]) -> str:
+        """Of these names the first that the server of this key keeps."""
+        with _failures_mapped():
+            return await self._servers.first_beside(key, names)
 
     async def put(
         self, key: str, value: bytes, ttl: float, seconds: float = TIMEOUT_SECONDS, *, durable: bool = False

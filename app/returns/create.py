@@ -33,6 +33,7 @@ from app.models import (
 )
 from app.portal.cache import PortalCache
 from app.portal.view import money
+from app.redis.marker import Markers
 from app.redis.rate_limits import ParcelLimit
 from app.returns import checks
 from app.returns.attempts import Attempt, Attempts
@@ -67,6 +68,7 @@ class Creation:
     attempts: Attempts
     labels: Labels
     parcel_limit: ParcelLimit
+    markers: Markers
 
     async def preview(self, session: Session, session_id: SessionId, body: NewReturn) -> Preview:
         """Everything that would keep this return from being created, found without creating anything."""
@@ -119,7 +121,7 @@ class Creation:
         selection = order.selection(checks.units(body))
         await self._recheck_failures(session, parcel)
         attempt = await self.attempts.claim(session.scope, key, forms, record, selection)
-        point = await self._claimed_service_point(session, attempt, body)
+        point = await self._prepared(session, attempt, body)
         request = checks.return_request(body, order.parcel_id, order, point, files)
         return await self._post(session, attempt.sending_to(point), request)
 
@@ -157,9 +159,13 @@ class Creation:
         self.labels.watch_in_background(session.scope, found)
         return found.record.first_answer
 
-    async def _claimed_service_point(self, session: Session, attempt: Attempt, body: NewReturn) -> ServicePoint | None:
-        """The chosen point, asked for once the key is taken: duplicates cost the upstream nothing."""
+    async def _prepared(self, session: Session, attempt: Attempt, body: NewReturn) -> ServicePoint | None:
+        """The chosen point, once key and units are stored: duplicates cost the upstream nothing.
+
+        Only then the store is asked whether it remembers: what it forgot before, the claim cannot have seen.
+        """
         try:
+            await self.markers.check(session.scope)
             return await self._service_point(session, body)
         except BffError:
             await self.attempts.settle(attempt, Event.NOT_TAKEN, _refused)

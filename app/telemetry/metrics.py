@@ -81,6 +81,7 @@ ANNOUNCEMENT_FAILURES = Counter(
 CONFLICTS = Counter(
     "bff_return_conflicts", "Returns that exist though their units were given back.", ["by"], registry=REGISTRY
 )
+MARKERS = Counter("bff_store_markers_wrong", "Looks that found a store not to be ours.", ["finding"], registry=REGISTRY)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 

@@ -101,6 +101,13 @@ def test_last_key_names() -> None:
     assert Keyring([NEW]).name("parcel", "my-shop") != Keyring([OLD]).name("parcel", "my-shop")
 
 
+def test_a_naming_key_names() -> None:
+    """With the old key as the naming key all names stay, whatever seals; keys are told apart without a name."""
+    rotated = Keyring([NEW], OLD)
+    assert rotated.name("parcel", "my-shop") == Keyring([OLD]).name("parcel", "my-shop")
+    assert rotated.naming == Keyring([OLD]).naming != Keyring([NEW]).naming
+
+
 @given(st.lists(st.text(max_size=20), max_size=4), st.lists(st.text(max_size=20), max_size=4))
 def test_names_are_stable_and_distinct(one: list[str], other: list[str]) -> None:
     """The same parts have the same name in every process, other parts another one."""

@@ -8,7 +8,8 @@ import pytest
 
 from app.settings import Settings, SettingsError, load_settings
 
-KEY, OTHER_KEY = (base64.b64encode(letter * 32).decode() for letter in (b"k", b"o"))
+KEY_BYTES, OTHER_KEY_BYTES = bytes(range(32)), bytes(range(32, 64))
+KEY, OTHER_KEY = (base64.b64encode(key).decode() for key in (KEY_BYTES, OTHER_KEY_BYTES))
 REQUIRED = {
     "BFF_BRANDS": "my-shop",
     "BFF_REDIS_URL": "redis://user:swordfish@redis.example:6379/1",
@@ -37,7 +38,7 @@ def test_three_settings_suffice() -> None:
     settings = load_settings()
     assert settings.brands == ["my-shop"]
     assert settings.redis_url.get_secret_value() == REQUIRED["BFF_REDIS_URL"]
-    assert settings.secret_key.get_secret_value() == (b"k" * 32,)
+    assert settings.secret_key.get_secret_value() == (KEY_BYTES,)
     assert settings.upstream_url == "https://panel.sendcloud.sc/api/v2"
     assert (settings.host, settings.port, settings.allowed_origins) == ("127.0.0.1", 8000, [])
 
@@ -57,7 +58,7 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings()
     assert settings.brands == ["my-shop", "other-shop"]
     assert settings.allowed_origins == ["https://shop.example", "http://localhost:5173"]
-    assert settings.secret_key.get_secret_value() == (b"k" * 32, b"o" * 32)
+    assert settings.secret_key.get_secret_value() == (KEY_BYTES, OTHER_KEY_BYTES)
 
 
 @pytest.mark.parametrize("value", ["", " , ", "My-Shop", "my shop", "-shop", "shop-", "shop.example", "a" * 64, "a/b"])
@@ -186,9 +187,9 @@ def test_malformed_secret_key(monkeypatch: pytest.MonkeyPatch, value: str) -> No
 @pytest.mark.parametrize(
     ("value", "keys"),
     [
-        (f" {KEY}\n", (b"k" * 32,)),
-        (f"{KEY}, {OTHER_KEY}", (b"k" * 32, b"o" * 32)),
-        (f"{KEY} ,\t{OTHER_KEY} ", (b"k" * 32, b"o" * 32)),
+        (f" {KEY}\n", (KEY_BYTES,)),
+        (f"{KEY}, {OTHER_KEY}", (KEY_BYTES, OTHER_KEY_BYTES)),
+        (f"{KEY} ,\t{OTHER_KEY} ", (KEY_BYTES, OTHER_KEY_BYTES)),
     ],
 )
 def test_blanks_around_a_secret_key(monkeypatch: pytest.MonkeyPatch, value: str, keys: tuple[bytes, ...]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from redis.crc import key_slot
@@ -102,6 +102,24 @@ class Topology:
         """Every node that has slots."""
         ranges = (self._map or await self._first_map()).ranges
         return [self._node(address) for address in dict.fromkeys(each.address for each in ranges)]
+
+    async def first_on_each(self, names: Iterable[str]) -> Mapping[Node, str]:
+        """Of these names the first that each server keeps."""
+        ranges = (self._map or await self._first_map()).ranges
+        servers = {each.address for each in ranges}
+        found: dict[Node, str] = {}
+        for name in names:
+            slot = key_slot(name.encode())
+            for holder in (each.address for each in ranges if each.first <= slot <= each.last):
+                found.setdefault(self._node(holder), name)
+            if len(found) == len(servers):
+                break
+        return found
+
+    async def first_beside(self, key: str, names: Iterable[str]) -> str:
+        """Of these names the first that the server of this key keeps; any one while its slot is on the move."""
+        found = await self.first_on_each(names)
+        return found.get(await self.node(key_slot(key.encode()))) or next(iter(found.values()))
 
     def doubt(self) -> None:
         """Asks in the background for a new map, and again while doubts come in, but not more often than probes."""

@@ -313,7 +313,7 @@ export interface paths {
         };
         /**
          * Get Readiness
-         * @description Redis answers and the replica is not stopping; an outage of the upstream must not stop every replica.
+         * @description Redis answers and has our names, and the replica is not stopping; an outage of the upstream stops no replica.
          */
         get: operations["getReadiness"];
         put?: never;
