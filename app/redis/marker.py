@@ -50,7 +50,7 @@ class Markers:
         self._ttl = ttl
         self._known: dict[str, Marker] = {}
         self.names_as_others = True
-        """Whether the last look found our naming key."""
+        """Whether the last look that every server answered found our naming key."""
 
     async def check(self, scope: str) -> None:
         """Returns if the server that keeps this parcel remembers what it was told.
@@ -62,11 +62,10 @@ class Markers:
         await self._check(await self._store.first_beside(scope, NAMES))
 
     async def look(self) -> None:
-        """Looks at the marker of every server that answers, and writes those that are missing."""
+        """Looks at the marker of every server, and writes those that are missing."""
         with suppress(StoreUnavailable):
             names = await self._store.first_on_each(NAMES)
-            found = await asyncio.gather(*map(self._check, names), return_exceptions=True)
-            self.names_as_others = not any(isinstance(each, AnotherNamingKey) for each in found)
+            self.names_as_others = all(await asyncio.gather(*map(self._is_named_as_ours, names)))
 
     async def watch(self) -> None:
         """Looks again and again, until cancelled: a store that forgot is doubted soon, whether or not it is asked."""
@@ -85,6 +84,14 @@ class Markers:
         for name in await self._store.first_on_each(NAMES):
             accepted = self._fresh().model_copy(update={"accepted_at": await self._store.now()})
             await self._replaced(name, await self._store.get(name) or b"", accepted)
+
+    async def _is_named_as_ours(self, name: str) -> bool:
+        try:
+            with suppress(CreationsPaused):
+                await self._check(name)
+        except AnotherNamingKey:
+            return False
+        return True
 
     async def _check(self, name: str) -> None:
         kept = await self._store.get_and_prolong(name, self._ttl) or b""

@@ -26,6 +26,7 @@ from app.redis.encryption import RecordUnreadable
 from app.service_points import view
 from app.sessions.dependencies import end_session
 from app.settings import Settings
+from tests.support.processes import SECRET_KEY
 from tests.support.samples import service_point
 
 SECRET = "swordfish"
@@ -467,7 +468,7 @@ async def test_unknown_routes(client: httpx.AsyncClient, method: str, path: str,
 @pytest.fixture
 async def service() -> AsyncIterator[httpx.AsyncClient]:
     """A client of the whole service, none of whose connections is made."""
-    wanted = {"brands": "my-shop", "redis_url": "redis://store.example", "secret_key": "A" * 43 + "="}
+    wanted = {"brands": "my-shop", "redis_url": "redis://store.example", "secret_key": SECRET_KEY}
     transport = httpx.ASGITransport(create_app(Settings.model_validate(wanted)))
     async with httpx.AsyncClient(transport=transport, base_url="http://bff.example") as opened:
         yield opened
