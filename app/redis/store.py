@@ -14,7 +14,8 @@ from app.errors import StoreUnavailable
 from app.redis import scripts
 from app.redis.connections.circuit import RETRY_AFTER_SECONDS
 from app.redis.connections.discovery import topology
-from app.redis.connections.server import FOREIGN, TIMEOUT_SECONDS, Argument, Command, Reply, reason
+from app.redis.connections.failures import FOREIGN, reason
+from app.redis.connections.server import TIMEOUT_SECONDS, Argument, Command, Reply
 from app.redis.connections.topology import Topology
 from app.telemetry.metrics import STORE_CALLS
 

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from urllib.parse import urlsplit
 
@@ -11,13 +11,17 @@ import pytest
 import pytest_asyncio
 from redis.exceptions import ResponseError
 
-from app.errors import StoreUnavailable, UpstreamUnavailable
+from app.documents.store import progress_key
+from app.errors import BffError, StoreUnavailable, UpstreamUnavailable
 from app.redis.budget import Line
 from app.redis.connections.server import TOGETHER, Node, Reply, Server
-from app.redis.store import Limit, Store
+from app.redis.store import Change, Limit, Store
 from tests.support.processes import LOCAL, Valkey
 
 SOON_SECONDS = 1.0
+GOOD = progress_key("of a document")
+NOT_UTF8 = "\udcff"
+"""What `os.fsdecode` makes of a byte that is no UTF-8; Redis takes no such text."""
 
 
 @pytest_asyncio.fixture(name="node")
@@ -65,6 +69,26 @@ async def test_calls_of_one_turn_share_a_connection(node: Node, store: Valkey) -
     replies = await asyncio.gather(*asked(node, TOGETHER))
     assert replies == [own(number) for number in range(TOGETHER)]
     assert (await store.client.info("stats"))["total_connections_received"] - before == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda store: store.acquire("lease", NOT_UTF8, 60),
+        lambda store: store.put(GOOD, None, 60),
+        lambda store: store.commit(NOT_UTF8, [Change(GOOD, 0, b"new", 60)]),
+    ],
+    ids=["text", "type", "script"],
+)
+async def test_a_bad_argument_fails_its_caller_alone(shared: Store, bad: Callable[[Store], Awaitable[object]]) -> None:
+    """A command that cannot be sent is a bug of its caller, who gets 500; the calls beside it are answered."""
+    await shared.put(GOOD, b"kept", 60)
+    calls = shared.get(GOOD), bad(shared), shared.get(GOOD)
+    before, failed, after = await asyncio.gather(*calls, return_exceptions=True)
+    assert (before, after) == (b"kept", b"kept")
+    assert isinstance(failed, Exception)
+    assert not isinstance(failed, BffError)
+    assert await shared.get(GOOD) == b"kept"
 
 
 @pytest.mark.parametrize("after", range(8))

@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 
-from app.redis.connections.server import FOREIGN, Command, Node, Server, ask
+from app.redis.connections.failures import FOREIGN, misreads_mapped
+from app.redis.connections.server import Command, Node, Server, ask
 from app.redis.connections.topology import Address, Map, Range, Topology
 
 PORT, SENTINEL_PORT = 6379, 26379
@@ -49,10 +50,11 @@ def _sentinel(server: Server, sentinels: Sequence[Address], service: str) -> Top
 
     async def find(_: Iterable[Address]) -> Map:
         answers = await _answers(asked, [("SENTINEL", "MASTER", service)])
-        facts = [dict(zip(fields[::2], fields[1::2], strict=True)) for _, (fields,) in answers]
-        # One that was cut off still names the master of an earlier epoch.
-        newest = max(facts, key=lambda each: int(each[b"config-epoch"]))
-        return _everything_at((newest[b"ip"].decode(), int(newest[b"port"])))
+        with misreads_mapped():
+            facts = [dict(zip(fields[::2], fields[1::2], strict=True)) for _, (fields,) in answers]
+            # One that was cut off still names the master of an earlier epoch.
+            newest = max(facts, key=lambda each: int(each[b"config-epoch"]))
+            return _everything_at((newest[b"ip"].decode(), int(newest[b"port"])))
 
     async def watch(here: Topology, sentinel: Server) -> None:
         while True:
@@ -60,7 +62,7 @@ def _sentinel(server: Server, sentinels: Sequence[Address], service: str) -> Top
                 async with contextlib.aclosing(Node(sentinel).listen(SWITCHED)) as news:
                     async for switched in news:
                         # At the beginning too: a switch may have happened before we listened.
-                        if not switched or switched.split()[0] == service.encode():
+                        if not switched or switched.partition(b" ")[0] == service.encode():
                             await here.look()
             await asyncio.sleep(RECONNECT_SECONDS)
 
@@ -71,8 +73,9 @@ def _cluster(server: Server, seeds: Sequence[Address]) -> Topology:
     async def find(known: Iterable[Address]) -> Map:
         asked = [server._replace(host=host, port=port) for host, port in dict.fromkeys([*known, *seeds])]
         answers = await _answers(asked, [("CLUSTER", "INFO"), ("CLUSTER", "SLOTS")])
-        maps = [(_standing(info), _cluster_map(slots, host)) for host, (info, slots) in answers]
-        return max(maps, key=lambda each: (each[0], _covered(each[1])))[1]
+        with misreads_mapped():
+            maps = [(_standing(info), _cluster_map(slots, host)) for host, (info, slots) in answers]
+            return max(maps, key=lambda each: (each[0], _covered(each[1])))[1]
 
     return Topology(server, find, replicated=True)
 

@@ -1,7 +1,6 @@
 """One Redis server: a few connections, and what is said over them."""
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -10,10 +9,11 @@ from typing import Any, NamedTuple
 from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, DataError, ResponseError
 
 from app.errors import StoreUnavailable
 from app.redis.connections.circuit import RETRY_AFTER_SECONDS, Circuit, Patience
+from app.redis.connections.failures import FOREIGN, misreads_mapped, reason
 
 TIMEOUT_SECONDS = 0.25
 """For each of: the connection, its greeting, an exchange."""
@@ -26,12 +26,6 @@ TOGETHER = 64
 """Commands of one turn of the event loop that share a connection and a round trip."""
 QUIET_SECONDS = 2.0
 """After this long without news the connection is asked whether it still lives, and has as long to say so."""
-
-# TypeError and AttributeError: redis-py lets them out when a peer closed a connection (redis-py#4287); RuntimeError:
-# uvloop, when such a connection is written to. A protocol error may surface as a ValueError or a LookupError.
-FOREIGN = (RedisError, OSError, EOFError, TypeError, AttributeError, RuntimeError, ValueError, LookupError)
-
-_CODE = re.compile(r"[A-Z]{4,20}")
 
 AnyConnection = Connection | UnixDomainSocketConnection
 Argument = str | int | bytes
@@ -83,9 +77,10 @@ def _say_nothing(_: object) -> None: ...
 
 
 class Asked(NamedTuple):
-    """Commands of one caller, and where their replies go."""
+    """Commands of one caller as they are sent, how many replies they get, and where these go."""
 
-    commands: Sequence[Command]
+    packed: Sequence[bytes]
+    expected: int
     replies: asyncio.Future[list[Reply]]
 
 
@@ -97,6 +92,8 @@ class Node:
         self.circuit = Circuit()
         self.in_use = 0
         """Connections lent out now, listening ones included."""
+        # Never opened: it knows how commands are sent.
+        self._packer = server.connection()
         self._turns = asyncio.Semaphore(CONNECTIONS)
         # The last one given back is lent first: what a burst has opened may close unseen.
         self._idle: list[AnyConnection] = []
@@ -111,15 +108,18 @@ class Node:
         Raises:
             StoreUnavailable: the circuit is open.
             RedisError, OSError, ...: one of `FOREIGN`; the circuit is open from now on.
+            TypeError: an argument is none that Redis takes; nothing is sent.
         """
         loop = asyncio.get_running_loop()
         self.circuit.check(loop.time())
+        # Before it joins others in one exchange: what is wrong with it fails its caller alone.
+        packed = self._packed(commands)
         if seconds > TIMEOUT_SECONDS:
             # It takes its time, for replicas or many bytes: nobody else should have to wait for it.
-            return await self._exchange(commands, seconds)
+            return await self._exchange(packed, len(commands), seconds)
         if not self._asked:
             loop.call_soon(self._send)
-        asked = Asked(commands, loop.create_future())
+        asked = Asked(packed, len(commands), loop.create_future())
         self._asked.append(asked)
         return await asked.replies
 
@@ -132,33 +132,36 @@ class Node:
             task.add_done_callback(self._sending.discard)
 
     async def _answer(self, asked: Sequence[Asked]) -> None:
-        """Hands each caller his replies, or to all the error; callers who left meanwhile change nothing for others."""
+        """Hands each caller its replies, or the error to all; callers who left meanwhile change nothing for others."""
         try:
-            replies = iter(await self._exchange([command for each in asked for command in each.commands]))
+            packed = [piece for each in asked for piece in each.packed]
+            replies = iter(await self._exchange(packed, sum(each.expected for each in asked)))
+        except Exception as error:  # noqa: BLE001  whatever it is, those who wait are told by nothing else
+            _tell_all(asked, error)
         except BaseException as error:
-            foreseen = isinstance(error, (StoreUnavailable, *FOREIGN))
-            # Whatever it is, as the end of this task: nobody else would ever tell those who wait.
-            told = error if foreseen else StoreUnavailable(reason(error), retry_after=RETRY_AFTER_SECONDS)
-            for each in asked:
-                if not each.replies.done():
-                    each.replies.set_exception(told)
-            if foreseen:
-                return
+            _tell_all(asked, StoreUnavailable(reason(error), retry_after=RETRY_AFTER_SECONDS))
             raise
-        for each in asked:
-            own = list(islice(replies, len(each.commands)))
-            if not each.replies.done():
-                each.replies.set_result(own)
+        else:
+            for each in asked:
+                own = list(islice(replies, each.expected))
+                if not each.replies.done():
+                    each.replies.set_result(own)
 
-    async def _exchange(self, commands: Sequence[Command], seconds: float = TIMEOUT_SECONDS) -> list[Reply]:
+    def _packed(self, commands: Sequence[Command]) -> list[bytes]:
+        try:
+            return self._packer.pack_commands(commands)
+        except (DataError, UnicodeError) as error:
+            # `from None`: the cause may quote the argument.
+            raise TypeError(f"no argument for Redis: {type(error).__name__}") from None
+
+    async def _exchange(self, packed: Sequence[bytes], count: int, seconds: float = TIMEOUT_SECONDS) -> list[Reply]:
         loop = asyncio.get_running_loop()
         async with self._lent() as connection:
             # Again: it may have opened while we waited for our turn.
             self.circuit.check(loop.time())
             self.circuit.asked(loop.time())
-            packed = connection.pack_commands(commands)
             try:
-                replies = await _said(connection, packed, len(commands), seconds)
+                replies = await _said(connection, packed, count, seconds)
             except FOREIGN as error:
                 self.circuit.missed(reason(error), loop.time())
                 raise
@@ -211,11 +214,10 @@ class Node:
                 self._idle.append(connection)
 
 
-def reason(error: BaseException) -> str:
-    """What kind of failure it is, for logs: the name of its class, or the code with which the server refused."""
-    code = str(error).partition(" ")[0]
-    # Nothing else of the text: a server may quote keys and arguments.
-    return code if type(error) is ResponseError and _CODE.fullmatch(code) else type(error).__name__
+def _tell_all(asked: Sequence[Asked], error: Exception) -> None:
+    for each in asked:
+        if not each.replies.done():
+            each.replies.set_exception(error)
 
 
 async def ask(server: Server, commands: Sequence[Command]) -> list[Reply]:
@@ -239,10 +241,11 @@ async def ask(server: Server, commands: Sequence[Command]) -> list[Reply]:
 async def greeted(connection: AnyConnection) -> None:
     """Returns once the connection is open and the server knows who asks."""
     try:
-        async with Patience(TIMEOUT_SECONDS):
-            await connection.connect()  # type: ignore[no-untyped-call]  # the library's
-        async with Patience(TIMEOUT_SECONDS):
-            await connection.on_connect()
+        with misreads_mapped():
+            async with Patience(TIMEOUT_SECONDS):
+                await connection.connect()  # type: ignore[no-untyped-call]  # the library's
+            async with Patience(TIMEOUT_SECONDS):
+                await connection.on_connect()
     except BaseException:
         await connection.disconnect(nowait=True)
         raise
@@ -254,20 +257,24 @@ async def heard(connection: AnyConnection, channel: str) -> AsyncGenerator[bytes
     Raises:
         TimeoutError: the server is silent even when asked.
     """
-    await connection.send_command("SUBSCRIBE", channel)
+    with misreads_mapped():
+        await connection.send_command("SUBSCRIBE", channel)
     asked = False
     while True:
-        message = await connection.read_response(timeout=QUIET_SECONDS)
-        if message is None and asked:
-            raise TimeoutError
+        with misreads_mapped():
+            message = await connection.read_response(timeout=QUIET_SECONDS)
+            if message is None and asked:
+                raise TimeoutError
+            if message is None:
+                await connection.send_command("PING")
         asked = message is None
         if message is None:
-            await connection.send_command("PING")
-        elif message[0] in {b"subscribe", b"message"}:
+            continue
+        if message[0] in {b"subscribe", b"message"}:
             yield message[2] if message[0] == b"message" else b""
 
 
-async def _said(connection: AnyConnection, packed: list[bytes], count: int, seconds: float) -> list[Reply]:
+async def _said(connection: AnyConnection, packed: Sequence[bytes], count: int, seconds: float) -> list[Reply]:
     reused = connection.is_connected
     try:
         if reused:
@@ -282,11 +289,12 @@ async def _said(connection: AnyConnection, packed: list[bytes], count: int, seco
     return await _exchanged(connection, packed, count, seconds)
 
 
-async def _exchanged(connection: AnyConnection, packed: list[bytes], count: int, seconds: float) -> list[Reply]:
+async def _exchanged(connection: AnyConnection, packed: Sequence[bytes], count: int, seconds: float) -> list[Reply]:
     # Whatever interrupts it, the library closes the connection: nobody takes a late reply for his own.
-    async with Patience(seconds):
-        await connection.send_packed_command(packed)
-        return [await _reply(connection) for _ in range(count)]
+    with misreads_mapped():
+        async with Patience(seconds):
+            await connection.send_packed_command(packed)
+            return [await _reply(connection) for _ in range(count)]
 
 
 async def _reply(connection: AnyConnection) -> Reply:

@@ -10,7 +10,8 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyErr
 
 from app.errors import StoreUnavailable
 from app.redis.connections.circuit import PROBE_SECONDS, RETRY_AFTER_SECONDS, Circuit
-from app.redis.connections.server import FOREIGN, Command, Node, Reply, Server, reason
+from app.redis.connections.failures import FOREIGN, reason
+from app.redis.connections.server import Command, Node, Reply, Server
 
 HOPS = 4
 """How often a command may be redirected."""
