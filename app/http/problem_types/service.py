@@ -23,8 +23,7 @@ SERVICE: Mapping[type[BffError], ProblemType] = MappingProxyType(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "The service has too much to do",
             "Nothing was done. Repeat the request after Retry-After seconds.",
-            when="More requests came at once than can be answered in good time, so this one was turned away "
-            "unread.",
+            when="More requests came at once than can be answered in good time, so this one was turned away unread.",
             front_end="Repeat after the wait, and not more often: every repeat is load too.",
             retryable=True,
         ),
