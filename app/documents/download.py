@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator
@@ -29,6 +30,11 @@ from app.redis.store import Change, Store
 from app.upstream import Document
 
 MAGIC = b"%PDF-"
+MAGIC_WITHIN_BYTES = 1024
+"""Readers accept a PDF that begins so late; more than blanks, a byte order mark and printer codes may be anything."""
+_BEFORE_MAGIC = re.compile(
+    rb"(?:\xef\xbb\xbf|[\0\s]|@PJL[^\r\n<%]*\r?\n|\x1b(?:E|[%&(*][-a-z0-9]*[A-Z]))*(?=" + MAGIC + rb")"
+)
 END, END_WITHIN_BYTES = b"%%EOF", 1024
 MAX_BYTES = 25 * 1024 * 1024
 CHUNK_BYTES = 128 * 1024
@@ -47,29 +53,31 @@ class Pdf:
 
     @classmethod
     async def begin(cls, document: Document) -> "Pdf":
-        """The document as a PDF.
+        """The document as a PDF, without what may stand before one.
 
         Raises:
             BadUpstream: it does not start like one, or announces more than 25 MiB.
         """
         chunks = aiter(document)
-        head = b""
-        while len(head) < len(MAGIC) and (chunk := await anext(chunks, b"")):
+        head, most = b"", MAGIC_WITHIN_BYTES + len(MAGIC)
+        while MAGIC not in head and len(head) < most and (chunk := await anext(chunks, b"")):
             head += chunk
-        if not head.startswith(MAGIC):
+        before = _BEFORE_MAGIC.match(head[:most])
+        if before is None:
             raise BadUpstream("the document is no PDF")
         if (document.length or 0) > MAX_BYTES:
             raise BadUpstream("the document is too large")
-        return cls(document.length, head, chunks)
+        length = None if document.length is None else document.length - before.end()
+        return cls(length, head[before.end() :], chunks)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._head
-        size, tail = len(self._head), self._head[-END_WITHIN_BYTES:]
+        size, tail = len(self._head), self._head.rstrip(b"\0")[-END_WITHIN_BYTES:]
         async for chunk in self._rest:
             size += len(chunk)
             if size > MAX_BYTES:
                 raise BadUpstream("the document is too large")
-            tail = (tail + chunk[-END_WITHIN_BYTES:])[-END_WITHIN_BYTES:]
+            tail = (tail + chunk.rstrip(b"\0")[-END_WITHIN_BYTES:])[-END_WITHIN_BYTES:]
             yield chunk
         if self.length is None and END not in tail:
             raise BadUpstream("the document is cut off")

@@ -31,7 +31,7 @@ from app.sendcloud.policy.call_policy import CallPolicy
 from app.sendcloud.protocol import Call, Request
 from app.sendcloud.tokens import hosted_portal
 from app.sendcloud.transport.aiohttp_transport import AiohttpTransport
-from app.sendcloud.transport.base import Answer, Transport, complete, content_length, exchange, read
+from app.sendcloud.transport.base import Answer, Transport, complete, content_length, decoded, exchange, read
 from app.sendcloud.transport.httpx_transport import CREATES, HttpxTransport
 from app.sendcloud.transport.send_tracker import SendTracker
 from app.upstream import Document, Picture
@@ -191,10 +191,12 @@ class Sendcloud:
             head, chunks = await opening.enter_async_context(response)
             attempt.status = head.status
             if attempt.status != HTTPStatus.OK:
-                raise protocol.refusal(request.call, attempt.status, head.headers, await read(chunks))
+                refused = await read(decoded(head.headers, chunks))
+                raise protocol.refusal(request.call, attempt.status, head.headers, refused)
             await connection.enter_async_context(opening.pop_all())
         length = content_length(head.headers)
-        return Document(length, complete(chunks, length))
+        body = decoded(head.headers, complete(chunks, length))
+        return Document(None if "content-encoding" in head.headers else length, body)
 
 
 def _given(token: str) -> str:

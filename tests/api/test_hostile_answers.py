@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+import os
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -281,6 +282,7 @@ async def test_no_session_from_a_token_that_has_ended(stage: Stage, seconds: int
 PDF = b"%PDF-1.7\n" + bytes(200_000)
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 MIB = b"100000\r\n" + bytes(1024 * 1024) + b"\r\n"
+ZIPPED = "content-encoding: gzip\r\n"
 NO_PDF: dict[str, Behaviour] = {
     "nothing": answer(200, b""),
     "HTML": answer(200, b"<!doctype html><script>alert(1)</script>", headers="content-type: application/pdf\r\n"),
@@ -289,8 +291,11 @@ NO_PDF: dict[str, Behaviour] = {
     "HTML that is a PDF later": answer(200, b"<script>/*%PDF-1.7\n*/alert(1)</script>%%EOF"),
     "GIF that is a PDF later": answer(200, b"GIF89a%PDF-1.7\n%%EOF"),
     "ZIP that is a PDF later": answer(200, b"PK\x03\x04%PDF-1.7\n%%EOF"),
-    "PDF behind a BOM": answer(200, b"\xef\xbb\xbf%PDF-1.7\n%%EOF"),
-    "PDF, compressed": answer(200, gzip.compress(b"%PDF-1.7\n%%EOF"), headers="content-encoding: gzip\r\n"),
+    "HTML with a BOM that is a PDF later": answer(200, b"\xef\xbb\xbf<!--%PDF-1.7\n%%EOF"),
+    "PDF far behind": answer(200, b"\n" * 1025 + b"%PDF-1.7\n%%EOF"),
+    "compressed HTML": answer(200, gzip.compress(b"<html>%PDF-1.7\n%%EOF"), headers=ZIPPED),
+    "a compressed PDF, cut": answer(200, gzip.compress(b"%PDF-1.7\n%%EOF")[:-12], headers=ZIPPED),
+    "a PDF that is said to be compressed": answer(200, b"%PDF-1.7\n%%EOF", headers=ZIPPED),
     "announced too large": fin(b"HTTP/1.1 200 OK\r\ncontent-length: 26214401\r\n\r\n" + PDF),
     "cut in its first word": fin(b"HTTP/1.1 200 OK\r\n\r\n%PD"),
     "cut soon, announced": fin(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n%PDF-1.7\n%%EOF"),
@@ -304,6 +309,8 @@ CUT: dict[str, Behaviour] = {
     "cut, not announced": fin(b"HTTP/1.1 200 OK\r\n\r\n" + LONG),
     "cut between chunks": fin(CHUNKED + b"%x\r\n" % len(LONG) + LONG + b"\r\n"),
     "no last word": saying(CHUNKED + b"%x\r\n" % len(LONG) + LONG + b"\r\n0\r\n\r\n"),
+    "unpacks to too much": answer(200, gzip.compress(PDF + bytes(26 << 20) + b"%%EOF"), headers=ZIPPED),
+    "compressed, cut": answer(200, gzip.compress(LONG + os.urandom(1 << 20) + b"%%EOF")[:-4], headers=ZIPPED),
     "too large in the end": fin(CHUNKED + b"9\r\n%PDF-1.7\n\r\n" + MIB * 25 + b"5\r\n%%EOF\r\n0\r\n\r\n"),
 }
 
@@ -329,6 +336,29 @@ async def test_what_is_no_pdf(stage: Stage, labels: AsyncIterator[tuple[Shopper,
         response = await someone.get(path)
         assert told(response) == (502, "bad-upstream"), name
         assert b"%PDF" not in response.content, name
+
+
+ODD_PDF: dict[str, Behaviour] = {
+    "behind a line": answer(200, b"\r\n" + PDF),
+    "behind a BOM": answer(200, b"\xef\xbb\xbf" + PDF),
+    "behind printer codes": answer(200, b"\x1b%-12345X@PJL ENTER LANGUAGE=PDF\r\n" + PDF),
+    "before NULs": fin(b"HTTP/1.1 200 OK\r\n\r\n" + PDF + b"%%EOF" + bytes(5000)),
+    "compressed": answer(200, gzip.compress(PDF + b"%%EOF"), headers=ZIPPED),
+    "compressed in chunks": fin(
+        CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Encoding: GZIP\r\n\r\n")
+        + b"%x\r\n%b\r\n0\r\n\r\n" % (len(ONCE := gzip.compress(PDF + b"%%EOF")), ONCE)
+    ),
+}
+
+
+async def test_odd_pdfs_are_delivered(stage: Stage, labels: AsyncIterator[tuple[Shopper, str]]) -> None:
+    """A PDF behind what readers skip, before NULs, or compressed though identity was asked for is a label."""
+    for name, behaviour in ODD_PDF.items():
+        someone, path = await anext(labels)
+        stage.upstream.do(download=always(behaviour))
+        for response in (await someone.get(path), await someone.get(path)):
+            assert response.status_code == 200, name
+            assert response.content.rstrip(b"\0").removesuffix(b"%%EOF").rstrip(b"\0") == PDF.rstrip(b"\0"), name
 
 
 async def test_what_is_no_whole_pdf(stage: Stage, labels: AsyncIterator[tuple[Shopper, str]]) -> None:

@@ -70,7 +70,11 @@ async def test_any_chunks(sizes: list[int]) -> None:
         [b"%", b"P", b"D", b"F"],
         [b"<!doctype html>"],
         [b"<", b"html>%PDF-1.4 %%EOF"],
-        [b" %PDF-1.4 %%EOF"],
+        [b"alert(1)//%PDF-1.4 %%EOF"],
+        [b"GIF89a%PDF-1.4 %%EOF"],
+        [b"\n" * 1025, b"%PDF-1.4 %%EOF"],
+        [b"@PJL SET NAME=<script>\n%PDF-1.4 %%EOF"],
+        [b"\x1b%-12345X@PJL ENTER LANGUAGE=PDF"],
         [b"%pdf-1.4 %%EOF"],
         [b"{}"],
     ],
@@ -79,6 +83,27 @@ async def test_no_pdf(chunks: list[bytes]) -> None:
     """What does not start like a PDF, and an empty answer, is refused before anything is passed on."""
     with pytest.raises(BadUpstream):
         await Pdf.begin(Document(None, arriving(chunks)))
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b" ",
+        b"\r\n",
+        b"\xef\xbb\xbf",
+        b"\xef\xbb\xbf\r\n\0",
+        b"\n" * 1024,
+        b"\x1bE",
+        b"\x1b%-12345X@PJL JOB\r\n@PJL SET COPIES=1\n@PJL ENTER LANGUAGE=PDF\r\n",
+        b"\x1bE\x1b&l26A\x1b&l1H\x1b%-12345X",
+    ],
+)
+@pytest.mark.parametrize("cut", [1, 3, 2000])
+async def test_what_may_stand_before_a_pdf(before: bytes, cut: int) -> None:
+    """Blanks, a byte order mark and printer codes before a PDF are left out, and its length is the one without them."""
+    chunks = [(before + WHOLE)[start : start + cut] for start in range(0, len(before + WHOLE), cut)]
+    pdf = await Pdf.begin(Document(len(before + WHOLE), arriving(chunks)))
+    assert (pdf.length, await passed_on(pdf)) == (len(WHOLE), (WHOLE, True))
 
 
 async def test_announced_too_large() -> None:
@@ -102,7 +127,7 @@ async def test_largest_document() -> None:
 
 
 @pytest.mark.parametrize(
-    "chunks", [[b"%PDF-1.4\n"], [b"%PDF-1.4\n", b"1 0 obj\n%%EO"], [WHOLE, bytes(END_WITHIN_BYTES)]]
+    "chunks", [[b"%PDF-1.4\n"], [b"%PDF-1.4\n", b"1 0 obj\n%%EO"], [WHOLE, b"x" * END_WITHIN_BYTES]]
 )
 async def test_cut_off(chunks: list[bytes]) -> None:
     """Without an announced length a document has to end like a PDF, or it counts as cut off after its last byte."""
@@ -111,10 +136,18 @@ async def test_cut_off(chunks: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    "chunks", [[WHOLE, bytes(END_WITHIN_BYTES - 6)], [WHOLE[:-4], b"EOF\n"], [WHOLE, b"\r\n", b"\n"]]
+    "chunks",
+    [
+        [WHOLE, b"x" * (END_WITHIN_BYTES - 6)],
+        [WHOLE[:-4], b"EOF\n"],
+        [WHOLE, b"\r\n", b"\n"],
+        [WHOLE, bytes(5000), bytes(5000)],
+        [WHOLE + bytes(5000)],
+        [WHOLE[:-4], b"EOF" + bytes(5000)],
+    ],
 )
 async def test_end_near_the_end(chunks: list[bytes]) -> None:
-    """The last word may be followed by a little, and may come in two pieces."""
+    """The last word may be followed by a little and by any number of NULs, and may come in two pieces."""
     assert await read(*chunks) == b"".join(chunks)
 
 

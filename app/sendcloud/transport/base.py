@@ -1,6 +1,7 @@
 """One exchange with the upstream over HTTP, whatever library carries it."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+import zlib
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -11,6 +12,8 @@ from app.sendcloud.transport.send_tracker import SendTracker
 
 T = TypeVar("T")
 Answer = tuple[int, Mapping[str, str], bytes]
+UNZIPPED_BYTES = 256 * 1024
+"""How much of a compressed body is unpacked at a time."""
 
 
 class Head(NamedTuple):
@@ -45,7 +48,7 @@ async def exchange(
 ) -> Answer:
     """Status, headers and the whole body, as far as it is no longer than it may be."""
     async with wire.response(request, timeouts, deadline, witness) as (head, chunks):
-        return head.status, head.headers, await read(chunks, request.max_bytes)
+        return head.status, head.headers, await read(decoded(head.headers, chunks), request.max_bytes)
 
 
 async def read(chunks: AsyncIterable[bytes], most: int = MAX_JSON_BYTES) -> bytes:
@@ -56,6 +59,33 @@ async def read(chunks: AsyncIterable[bytes], most: int = MAX_JSON_BYTES) -> byte
         if len(body) > most:
             raise BadUpstream(f"an answer of more than {most} bytes")
     return bytes(body)
+
+
+def decoded(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The body without the gzip that a proxy may add, though no request accepts any encoding.
+
+    Raises `BadUpstream` where it is no whole gzip; how long it may be is for the reader to bound.
+    """
+    return _unzipped(chunks) if headers.get("content-encoding", "").strip().lower() in {"gzip", "x-gzip"} else chunks
+
+
+async def _unzipped(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    async for chunk in chunks:
+        for piece in _pieces(unzip, chunk):
+            yield piece
+    if not unzip.eof:
+        raise BadUpstream("a compressed body that is cut off")
+
+
+def _pieces(unzip: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:
+    """What these bytes unpack to, bit by bit: a small body can unpack to any size."""
+    try:
+        while piece := unzip.decompress(packed, UNZIPPED_BYTES):
+            yield piece
+            packed = unzip.unconsumed_tail
+    except zlib.error:
+        raise BadUpstream("a body that is not compressed as it says") from None
 
 
 async def complete(chunks: AsyncIterable[bytes], length: int | None) -> AsyncIterator[bytes]:
