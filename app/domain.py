@@ -1,4 +1,4 @@
-"""Our own world: the terms in which the service thinks, whatever the upstream calls them.
+"""Domain objects: the terms in which the service thinks, whatever the upstream calls them.
 
 Every object is frozen and complete: each default is decided where it is made (`app/sendcloud/translation.py`), so that
 None always means that something is not known or not there. Texts are bounded and safe to show as text, URLs are http
@@ -15,7 +15,7 @@ from typing_extensions import override
 
 DeliveryOptionCode = Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
 WhyNot = Literal["not-returnable", "incomplete"]
-"""Why a line cannot be returned: the shop does not take it back, or what a return needs of it could not be read."""
+"""Why a line cannot be returned: the shop does not take it back, or a member that a return needs could not be read."""
 
 
 class RedactedModel(BaseModel):
@@ -46,7 +46,7 @@ class Brand(RedactedModel):
     domain: str
     name: str
     color: str | None
-    """`#rrggbb`, and so is the next one."""
+    """`#rrggbb`, like the next one."""
     secondary_color: str | None
     website: str | None
     logo: str | None
@@ -64,7 +64,7 @@ class Reason(RedactedModel):
 
 
 class RefundOption(RedactedModel):
-    """A way to be refunded: `money`, `credit`, `exchange` and whatever else the upstream may add."""
+    """A way to be refunded: `money`, `credit`, `exchange`, or another one that the upstream adds."""
 
     code: str
     label: str
@@ -84,7 +84,7 @@ class Store(RedactedModel):
 
 
 class ShopSettings(RedactedModel):
-    """What a shop's return portal offers."""
+    """A shop's return settings."""
 
     brand: Brand
     helper_text: str
@@ -93,7 +93,7 @@ class ShopSettings(RedactedModel):
     reasons: tuple[Reason, ...]
     refund_options: tuple[RefundOption, ...]
     delivery_options: tuple[DeliveryOptionCode, ...]
-    """Those that this service knows how to handle."""
+    """Those that this service can handle."""
     return_fee: Decimal | None
     stores: tuple[Store, ...]
 
@@ -107,7 +107,7 @@ class Address(RedactedModel):
     name: str
     company_name: str
     street: str
-    """Without the house number, where that is known."""
+    """Without the house number, if that is known."""
     house_number: str
     address_2: str
     postal_code: str
@@ -128,10 +128,10 @@ class Coordinates(RedactedModel):
 
 
 class OrderLine(RedactedModel):
-    """A line of the order, with what is known of it."""
+    """A line of the order."""
 
     id: str
-    """Names the line within its order, in every session the same."""
+    """Names the line within its order, the same in every session."""
     product_id: str
     """As the upstream said it and needs it in a return; often empty, and shared by several lines."""
     name: str
@@ -159,7 +159,7 @@ class Carrier(RedactedModel):
 
 
 class NationalCarrier(RedactedModel):
-    """The postal carrier for those far from any drop-off point; `contact` is a URL."""
+    """The national postal carrier, for shoppers far from any drop-off point; `contact` is a URL."""
 
     code: str | None
     name: str
@@ -189,7 +189,7 @@ class ServicePoint(RedactedModel):
     """Metres from the place asked for."""
     kind: str | None = Field(None, alias="general_shop_type")
     opening_times: dict[str, tuple[str, ...]] | None = Field(None, alias="formatted_opening_times")
-    """What is stated for a day, like "09:00 - 12:00", by weekday from "0" (Monday); a day may be missing."""
+    """Texts like "09:00 - 12:00" by weekday, from "0" for Monday; a day may be missing."""
     open_tomorrow: bool | None = None
     open_upcoming_week: bool | None = None
 
@@ -222,14 +222,14 @@ class Order(RedactedModel):
 
     @property
     def units(self) -> "Units":
-        """What can come back of each line, and what was ordered of each product."""
+        """The units that can come back of each line, and the units ordered of each product."""
         products: Counter[str] = Counter()
         for line in self.lines:
             products[line.product_id] += line.quantity
         return Units({line.id: line.returnable_quantity for line in self.lines}, products)
 
     def selection(self, wanted: Mapping[str, int]) -> "Selection":
-        """So many units by line id, of all that there are."""
+        """So many units by line id, out of all units."""
         products: Counter[str] = Counter()
         for line in self.lines:
             products[line.product_id] += wanted.get(line.id, 0)
@@ -241,7 +241,7 @@ class Order(RedactedModel):
 
 
 class Units(NamedTuple):
-    """Numbers of units, by line id and by product id.
+    """Units by line id and by product id.
 
     A product may stand on several lines. Releases before this one counted by product alone, so both are counted.
     """

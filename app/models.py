@@ -1,4 +1,4 @@
-"""The public contract, version 1: what front ends send and what they get."""
+"""The public contract, version 1: the bodies that front ends send and get."""
 
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ def _iso_date(value: object) -> object:
     try:
         return date.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
-        # Its own words would quote the value.
+        # The original text would quote the value.
         raise ValueError("an ISO 8601 date like 2026-05-31") from None
 
 
@@ -25,7 +25,7 @@ Language = Annotated[
     Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", examples=["nl-NL"])] | None,
     BeforeValidator(cleaned_language),
 ]
-"""Read with `_` for `-` and without extensions; what is no tag counts as none."""
+"""A language tag. `_` counts as `-`, extensions are cut off, and any other text counts as no language."""
 Visible = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$"
 Code = BeforeValidator(cleaned_code)
 Prose = BeforeValidator(cleaned_prose)
@@ -47,7 +47,7 @@ class _Answer(BaseModel):
 
 
 class SessionStart(_Request):
-    """How the id of a new session reaches its holder."""
+    """How the id of a new session is delivered."""
 
     token_delivery: Literal["cookie", "body"] = "cookie"  # noqa: S105  a choice, not a token
 
@@ -58,7 +58,7 @@ class SessionStart(_Request):
 
 
 class NewSession(SessionStart):
-    """What a shopper knows: the order or tracking number, and the postal code the parcel went to."""
+    """A lookup: the order or tracking number, and the postal code that the parcel went to."""
 
     identifier: Annotated[str, Field(min_length=1, max_length=100, pattern=Visible, examples=["LABEL-0001"]), Code]
     postal_code: Annotated[str, Field(min_length=1, max_length=20, pattern=Visible, examples=["5611 AA"]), Code]
@@ -91,7 +91,7 @@ class NewReturnItem(_Request):
     reason: int | None = None
     comment: Annotated[str, Field(max_length=500, pattern=Visible), Prose] | None = None
     hs_code: Annotated[str, Field(pattern=r"^[0-9]{4,12}$")] | None = None
-    """Tariff number, for international returns; so are the next two."""
+    """Tariff number. This and the next two members are for international returns."""
     origin_country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
     weight: Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,3})?$", description="Kilograms.")] | None = None
 
@@ -115,11 +115,11 @@ class NewDelivery(_Request):
 
 Correction = Annotated[str, Field(min_length=1, max_length=200, pattern=Visible), Prose]
 CorrectionOrNothing = Annotated[str, Field(max_length=200, pattern=Visible), Prose]
-"""Of a member that an address need not have: an empty text empties it."""
+"""An optional member of an address; an empty text empties it."""
 
 
 class NewContact(_Request):
-    """Corrections of the address the parcel went to; what is not named stays. The country cannot change.
+    """Corrections of the address that the parcel went to; absent members stay. The country cannot change.
 
     An empty text empties company, second line and phone.
     """
@@ -136,7 +136,7 @@ class NewContact(_Request):
 
 
 class NewCustoms(_Request):
-    """What customs wants to know about an international return."""
+    """Customs information about an international return."""
 
     invoice_number: Annotated[str, Field(min_length=1, max_length=40, pattern=Visible), Code]
     export_type: Literal["private", "commercial_b2c", "commercial_b2b"] = "private"
@@ -149,7 +149,7 @@ class NewCustoms(_Request):
 
 
 class NewPhoto(_Request):
-    """A picture of an item, by the handle that its upload got in this session."""
+    """A picture of an item, named by the handle that its upload got in this session."""
 
     file: Annotated[str, Field(min_length=1, max_length=2000, examples=["up_AX3k0c1cXw"])]
     item: Annotated[str, Field(min_length=1, max_length=100)]
@@ -157,7 +157,7 @@ class NewPhoto(_Request):
 
 
 class NewReturn(_Request):
-    """A return as the shopper chose it; everything else is filled in from the session."""
+    """A return as the shopper chose it; the session supplies the rest."""
 
     items: Annotated[list[NewReturnItem], Field(min_length=1, max_length=200)]
     reason: int | None = None
@@ -221,11 +221,11 @@ class ServicePoint(_Answer):
     open_tomorrow: bool
     open_upcoming_week: bool
     time_zone: str | None
-    """IANA name; None where it is not known, and then nobody can say whether the point is open."""
+    """IANA name; None where it is not known, and then `open_now` is not known either."""
     opening_hours: list[OpeningHours]
-    """Of the current week, holidays included; a weekday without any is closed, unless it is an unknown one."""
+    """Hours of the current week, holidays included; on a weekday without hours that is not unknown it is closed."""
     unknown_weekdays: list[int] = []
-    """Weekdays of which the hours are not known, 1 is Monday."""
+    """Weekdays whose hours are not known; 1 is Monday."""
     open_now: bool | None
     """None where that is not known."""
     closes_at: datetime | None
@@ -269,7 +269,7 @@ class Carrier(_Answer):
 
 
 class DeliveryOption(_Answer):
-    """One way to send the parcel, and what the body of a return then has to name."""
+    """One way to send the parcel back, and the members that the body of a return then needs."""
 
     code: DeliveryOptionCode
     needs: list[DeliveryMember]
@@ -294,7 +294,7 @@ class PortalBrand(_Answer):
 
 
 class Portal(_Answer):
-    """A shop's return settings, as far as they are anybody's business."""
+    """A shop's public return settings."""
 
     brand: PortalBrand
     language: str | None
@@ -307,7 +307,7 @@ class Portal(_Answer):
     fee: Money | None
     stores: list[Store]
     stale: bool
-    """The upstream fails, and this is older than it should be."""
+    """Whether the settings are older than they should be, because the upstream fails."""
 
 
 class Parcel(_Answer):
@@ -320,7 +320,7 @@ class Parcel(_Answer):
 
 
 class ShipFrom(_Answer):
-    """The shopper's address, masked where two weak proofs must not reveal it."""
+    """The shopper's address, masked except for city, postal code and country, because a lookup proves little."""
 
     name: str
     street: str
@@ -366,7 +366,7 @@ class PickupWindow(_Answer):
 
 
 class Options(_Answer):
-    """What the shopper can choose from."""
+    """The shopper's choices."""
 
     reasons: list[Reason]
     refund_options: list[RefundOption]
@@ -390,7 +390,7 @@ class DropOff(_Answer):
 
 
 class Action(_Answer):
-    """A call that can be made now, or why not: a problem code or `nothing-left-to-return`."""
+    """A call, and whether it can be made now; `why_not` is a problem code or `nothing-left-to-return`."""
 
     name: str
     method: Literal["GET", "POST", "DELETE"]
@@ -400,7 +400,7 @@ class Action(_Answer):
 
 
 class ReturnState(StrEnum):
-    """Where a return stands. More states may come: treat one that you do not know like `label_pending`."""
+    """The state of a return. More states may come: treat an unknown one like `label_pending`."""
 
     CREATING = "creating"
     OUTCOME_UNKNOWN = "outcome_unknown"
@@ -419,7 +419,7 @@ FINAL_STATES = frozenset(ReturnState) - {
     ReturnState.LABEL_PENDING,
     ReturnState.AWAITING_PAYMENT,
 }
-"""States in which waiting brings no news; a later look may still find that a label was not lost."""
+"""States after which no news is expected; a late poll may still find a label that counted as lost."""
 
 
 class ReturnItem(_Answer):
@@ -456,11 +456,11 @@ class Label(_Answer):
     href: str | None
     expires_at: datetime | None
     delayed: bool = False
-    """Whether it takes longer than usual, because upstream does not tell how it stands."""
+    """Whether the label takes longer than usual, because the upstream does not tell its state."""
 
 
 class Return(_Answer):
-    """A return and everything that can be done with it."""
+    """A return, and the calls that can be made for it."""
 
     id: Annotated[str, Field(examples=["rtn_3vQ1m0bJ9dJxPq4l2Zk7sA"])]
     state: ReturnState
@@ -480,14 +480,14 @@ class Return(_Answer):
 
 
 class Upload(_Answer):
-    """A stored picture: `file` is what `photos` of a return names, `name` the form field it came in."""
+    """A stored picture: `photos` of a return names it by `file`; `name` is the form field it came in."""
 
     file: str
     name: str
 
 
 class Uploads(_Answer):
-    """What was stored, in the order it came; forgotten after 48 hours unless a return names it."""
+    """The stored pictures in their order; each is forgotten after 48 hours unless a return names it."""
 
     uploads: list[Upload]
 
@@ -508,16 +508,16 @@ class SessionAnswer(_Answer):
 
 
 class Handoff(_Answer):
-    """A way to go on with this session on another device, once and before it expires."""
+    """A link to continue this session on another device, once and before it expires."""
 
     token: str
-    link: str | None = Field(description="The page with the token in its fragment; no server gets to see it.")
+    link: str | None = Field(description="The page with the token in its fragment, which browsers send to no server.")
     qr_code: str | None = Field(description="The link as a picture: a data URI of an SVG image.")
     expires_at: datetime
 
 
 class ProblemError(_Answer):
-    """What is wrong with one member of the request."""
+    """A fault of one member of the request."""
 
     pointer: str
     code: str
@@ -525,7 +525,7 @@ class ProblemError(_Answer):
 
 
 class Preview(_Answer):
-    """What creating this return would say; `missing` points at the members that are not there yet."""
+    """What a creation with this body would be refused for; `missing` points at members that are still absent."""
 
     valid: bool
     problems: list[ProblemError]
@@ -550,12 +550,12 @@ class Problem(_Answer):
 
 
 class ProblemKind(_Answer):
-    """What a problem code means."""
+    """The meaning of a problem code."""
 
     code: str
     status: int
     title: str
-    detail: str = Field(description="What helps; the same text stands in the problem.")
+    detail: str = Field(description="What helps; the problem document has the same text.")
     retryable: bool
     when: str = Field(description="What has happened.")
     front_end: str = Field(description="What a front end does about it.")

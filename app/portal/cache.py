@@ -1,4 +1,4 @@
-"""Portal settings of shops, as the fleet shares them."""
+"""Portal settings of shops, cached for the fleet."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class PortalCache:
         self._sendcloud = sendcloud
         self._freshness = freshness
         self._parsed: DerivedValues[str, ShopSettings] = DerivedValues(PARSED_PORTALS)
-        # As the settings said that were read last, in whatever language; brands are few.
+        # From the settings read last, in any language; brands are few.
         self._offered: dict[str, tuple[str, ...]] = {}
 
     async def get(self, brand: str, languages: Sequence[str]) -> Portal:
@@ -47,7 +47,7 @@ class PortalCache:
         """
         if brand not in self._offered and (known := await self._store.get(_languages_key(brand))):
             self._offered[brand] = _LANGUAGES.validate_json(known)
-        # The first answer in any language tells which ones there are; from then on others cost no call.
+        # The first answer in any language names all languages; from then on, others cost no extra call.
         offered = self._offered.get(brand)
         portal = await self._in(
             brand, next(iter(languages), None) if offered is None else negotiate_language(languages, offered)

@@ -1,4 +1,4 @@
-"""Which of a shop's languages a reader gets."""
+"""Language negotiation: which of a shop's languages a reader gets."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ def negotiate_language(wanted: Iterable[str], offered: Sequence[str]) -> str | N
 
 
 def accepted_languages(header: str) -> list[str]:
-    """The tags of an Accept-Language header, best first; what is not a tag is left out."""
+    """The tags of an Accept-Language header, best first; parts that are no tags are left out."""
     found = [match for part in header.split(",")[:MAX_LANGUAGES] if (match := _ACCEPTED.fullmatch(part.strip()))]
     weighed = [(float(match[2] or 1), match[1]) for match in found]
     return [tag for weight, tag in sorted(weighed, key=lambda each: -each[0]) if weight]

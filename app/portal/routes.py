@@ -1,4 +1,4 @@
-"""Call 1: a shop's return settings, for anybody."""
+"""The route of a shop's return settings, which needs no session."""
 
 import hashlib
 from typing import Annotated
@@ -16,7 +16,7 @@ from app.services import BrandDep, ServicesDep
 router = APIRouter(tags=["portal"])
 
 MAX_AGE_SECONDS = 60
-"""Short: this age comes on top of our own."""
+"""Short, because this age adds to that of our own cache."""
 
 
 @router.get(

@@ -1,4 +1,4 @@
-"""A shop's settings as the public sees them: nothing that is the merchant's alone."""
+"""A shop's settings as the public sees them, without those that are the merchant's alone."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -35,7 +35,7 @@ def reasons(accepted: tuple[Reason, ...]) -> list[models.Reason]:
 
 
 def refund_options(offered: tuple[RefundOption, ...]) -> list[models.RefundOption]:
-    """The ways this shop pays back."""
+    """The refund options of this shop."""
     return [models.RefundOption(**dict(option)) for option in offered]
 
 

@@ -32,7 +32,7 @@ class City(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """Whether a point is open, and when that changes; None is what is not known, or not to come this week."""
+    """Whether a point is open, and when that changes; None if that is not known or does not happen this week."""
 
     open_now: bool | None
     closes_at: datetime | None
@@ -59,9 +59,9 @@ _MORE_CITIES = {
     "BR": [City(-22.3, -49.1, "America/Sao_Paulo"), City(-18.9, -48.3, "America/Sao_Paulo")],
     "UA": [City(47.9, 33.4, "Europe/Kyiv")],
 }
-# Left out, or Málaga would be in the zone of Ceuta: these keep the time of the country around them.
+# Left out, because they keep the time of the country around them: Málaga would be in the zone of Ceuta.
 _SAME_CLOCK = frozenset({"Africa/Ceuta", "Europe/Busingen"})
-# Here the nearest city shows more than one in ten people the wrong time (ADR 9): no answer is better.
+# Here the nearest city has the wrong time for more than one in ten people (ADR 9), so no zone is given.
 _UNSURE = frozenset({"CD", "RU"})
 
 
@@ -101,7 +101,7 @@ def time_zone(country: str, latitude: float | None, longitude: float | None) -> 
 
 
 def _distance(city: City, latitude: float, longitude: float) -> float:
-    """Degrees of arc, as on a plane around the city: enough to tell zones apart; infinite or NaN stays so."""
+    """Degrees of arc on a plane around the city, exact enough to tell zones apart; infinite and NaN stay."""
     east = (longitude - city.longitude + 180) % 360 - 180
     return math.hypot(latitude - city.latitude, east * math.cos(math.radians(city.latitude)))
 
@@ -148,10 +148,10 @@ def _closed(
 
 
 def _unknown(week: WeekHours) -> Iterator[tuple[int, int]]:
-    """What is not known, in minutes since Monday 00:00."""
+    """The stretches of the week whose hours are not known, in minutes since Monday 00:00."""
     for weekday in week.unknown:
         yield (weekday - 1) * _DAY, weekday * _DAY
-    # Where Sunday night ends on Monday, last Sunday's may have done so as well; its hours were of another week.
+    # Where hours of Sunday end on Monday, those of the last Sunday may have, too; they belong to another week.
     for _, closes in map(_in_week, week.hours):
         if closes > _WEEK:
             yield 0, closes - _WEEK
@@ -184,7 +184,7 @@ def _minutes_left(zone: ZoneInfo, start: datetime) -> int:
 
 
 def _clock_change(zone: ZoneInfo, start: datetime, end: int) -> int:
-    """Minutes to the first UTC offset that is another, at most to the end; clocks do not change twice in a week."""
+    """Minutes to the next change of the UTC offset, at most to the end; clocks do not change twice in a week."""
     before = start.astimezone(zone).utcoffset()
     return bisect_left(range(end), True, key=lambda minute: _local(start, minute, zone).utcoffset() != before)
 

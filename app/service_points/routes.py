@@ -1,4 +1,4 @@
-"""Calls 4 and 5: where the parcel can be handed in."""
+"""The routes of service points: a search, and one point as it is now."""
 
 import asyncio
 from itertools import islice
@@ -34,7 +34,7 @@ async def asked_search(
     radius: Annotated[int, Query(ge=100, le=50_000, description="Metres.")] = 5_000,
     carrier: Annotated[str | None, Query(max_length=60, description="One of the parcel's carriers.")] = None,
 ) -> Search:
-    """What the query searches for, around the parcel's address unless it names a place.
+    """The search that the query asks for, around the parcel's address unless it names a place.
 
     Raises:
         InvalidRequest: one coordinate without the other, or no place at all.
@@ -59,11 +59,11 @@ class Filter(NamedTuple):
     limit: int
 
     def picks(self, found: Nearby, session: Session) -> list[ServicePoint]:
-        """Those wanted; of labelless points upstream names one, the nearest, and says of no other whether it is one."""
+        """The wanted points. Of points that need no label, the upstream names only the nearest one."""
         known = session.order.labelless_service_point
         wanted = (point for point in found.points if not self.labelless or (known and point.id == known.id))
         shown = (service_point(point, found.now, found.asked_at) for point in wanted)
-        # Not known is not closed.
+        # A point whose hours are not known may be open.
         return list(islice((point for point in shown if not self.open_now or point.open_now is not False), self.limit))
 
 

@@ -1,4 +1,4 @@
-"""Service points near a place: searched once for everybody around, measured from the exact place."""
+"""Service points near a place: one search is shared by all places around, distances are from the exact place."""
 
 import asyncio
 import math
@@ -18,15 +18,15 @@ from app.upstream import Upstream
 
 GRID_DEGREES = 0.01
 GRID_METRES = 800
-"""More than any place is away from the grid point it is rounded to."""
+"""More than the distance of any place from the grid point that it is rounded to."""
 RADIUS_CLASSES_METRES = (1_000, 2_500, 5_000, 10_000, 25_000, 50_000)
 EARTH_METRES = 6_371_000
 KEPT_OF_A_CARRIER = 200
-"""Points of one search. An answer has fewer: those nearest to a shopper are not those nearest to the grid point."""
+"""Points kept of one search. An answer has fewer: those nearest to the shopper are not those nearest to the grid."""
 LIGHT_KILOGRAMS = 15
-"""Lighter parcels share a search: up to here upstream's answer does not depend on the weight."""
+"""Lighter parcels share a search, because the upstream's answer does not depend on the weight up to here."""
 PARSED_SEARCHES = 64
-"""Kept in memory as objects."""
+"""How many searches stay parsed in memory."""
 
 _POINTS: TypeAdapter[list[ServicePoint]] = TypeAdapter(list[ServicePoint])
 
@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What is searched for; carriers by code, radius in metres, weight in kilograms."""
+    """A search: carriers by code, radius in metres, weight in kilograms."""
 
     brand: str
     country: str
@@ -55,12 +55,13 @@ class Nearby(NamedTuple):
     points: list[ServicePoint]
     stale: bool
     asked_at: float
-    """When upstream was asked, in seconds on the store's clock, as the next one."""
+    """When the upstream was asked, in seconds on the store's clock."""
     now: float
+    """The store's clock."""
 
 
 class ServicePoints:
-    """Searches that the fleet shares by brand, country, rounded place and weight; never by who asks."""
+    """Searches that the fleet shares by brand, country, rounded place and weight; no key names the caller."""
 
     def __init__(self, cache: FleetCache, sendcloud: Upstream, freshness: float) -> None:
         self._cache = cache
@@ -69,10 +70,10 @@ class ServicePoints:
         self._parsed: DerivedValues[str, list[ServicePoint]] = DerivedValues(PARSED_SEARCHES)
 
     async def near(self, search: Search, token: str, scope: str) -> Nearby:
-        """The points of these carriers within the radius; token and room of the parcel are spent on what is new."""
+        """The points of these carriers within the radius; a new search uses the parcel's token and its room."""
         if not search.carriers:
             return Nearby([], stale=False, asked_at=0.0, now=0.0)
-        # Rounded, the search can be shared and tells nobody's address; a little wider, it still holds every point.
+        # A rounded place can be shared and gives no address away; a wider radius keeps every point in the answer.
         centre = Place(*(round(round(degrees / GRID_DEGREES) * GRID_DEGREES, 2) for degrees in search.place))
         reach = next(metres for metres in RADIUS_CLASSES_METRES if metres >= search.radius)
         query = ServicePointQuery(
@@ -94,7 +95,7 @@ class ServicePoints:
         return await asyncio.to_thread(lambda: _POINTS.dump_json(nearest_of_each_carrier(found, centre)))
 
     async def _shared(self, key: str, ask: Callable[[], Awaitable[bytes]], scope: str) -> Cached:
-        """The answer of one upstream call for all; a token that was refused costs its own session alone."""
+        """The answer of one upstream call shared by all; a refused token ends only its own session."""
         while True:
             asked = False
 
@@ -111,7 +112,7 @@ class ServicePoints:
 
 
 def nearest_of_each_carrier(points: Iterable[ServicePoint], place: Place) -> list[ServicePoint]:
-    """The points nearest to this place, as many of each carrier as are kept."""
+    """The points of each carrier nearest to this place, as many as are kept."""
     seen = Counter[str]()
     found = []
     for point in measured(points, place):
@@ -122,7 +123,7 @@ def nearest_of_each_carrier(points: Iterable[ServicePoint], place: Place) -> lis
 
 
 def measured(points: Iterable[ServicePoint], place: Place, radius: float = math.inf) -> list[ServicePoint]:
-    """The points within so many metres, nearest first, with their distance; those of no known place are left out."""
+    """The points within so many metres, nearest first, with their distance; points without a place are left out."""
     found = [
         (metres, point)
         for point in points

@@ -1,4 +1,4 @@
-"""What a service point states about its hours, as intervals of a week."""
+"""The hours that a service point states, as intervals of a week."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from app.telemetry.metrics import REGISTRY
 
 DROPPED = Counter("bff_opening_hours_dropped", "Opening hours that could not be read.", registry=REGISTRY)
 MAX_TEXTS = 12
-"""Texts of one day; no point has more."""
+"""The most texts of one day that are read."""
 HOUR, NOON, MIDNIGHT = 60, 12 * 60, 24 * 60
 LAST_MINUTE = MIDNIGHT - 1
 """Upstream writes "00:00 - 23:59" for points that never close."""
@@ -33,7 +33,7 @@ UNKNOWN = WeekHours([], EVERY_DAY)
 
 
 def week_hours(times: Mapping[str, Sequence[str]]) -> WeekHours:
-    """The hours in the texts of each day, "0" for Monday; a day that is missing or that nobody can read is unknown.
+    """The hours in the texts of each day, "0" for Monday; a day that is missing or cannot be read is unknown.
 
     An interval that closes earlier than it opens ends on the next day: that is our reading, upstream says nothing.
     """
@@ -57,7 +57,7 @@ def _day(weekday: int, texts: Sequence[str] | None) -> list[OpeningHours] | None
 
 
 def _intervals(text: str) -> list[tuple[int, int]] | None:
-    """All intervals of a text in minutes; None if there is none, or anything else beside them."""
+    """All intervals of a text in minutes; None if there is none, or if the text has anything else."""
     if _ALL_DAY.fullmatch(text.strip()):
         return [(0, MIDNIGHT)]
     found = [_span(*match.groups()) for match in _INTERVAL.finditer(text)]
@@ -67,7 +67,7 @@ def _intervals(text: str) -> list[tuple[int, int]] | None:
 
 
 def _span(*stated: str | None) -> tuple[int, int] | None:
-    """Opening and closing in minutes; None where that is no time of a day, or no time at all between them."""
+    """Opening and closing in minutes; None if either is no time of day, or if no time is between them."""
     opens, closes = _minutes(*stated[:3]), _minutes(*stated[3:])
     if opens is None or closes is None or opens in {closes, MIDNIGHT}:
         return None
@@ -77,7 +77,7 @@ def _span(*stated: str | None) -> tuple[int, int] | None:
 
 
 def _shared(opens: int, closes: int) -> int:
-    """The opening time of "1 - 5 PM", which is in the afternoon as well; that of "9 - 5 PM" cannot be."""
+    """The opening time of a text like "1 - 5 PM", where it is in the afternoon, too; in "9 - 5 PM" it is not."""
     return opens + NOON if HOUR <= opens < NOON and opens + NOON < closes else opens
 
 

@@ -13,7 +13,7 @@ _NOT_KNOWN = Opening(open_now=None, closes_at=None, next_open_at=None)
 
 
 def service_point(point: ServicePoint, now: float, asked_at: float | None) -> models.ServicePoint:
-    """A drop-off point, open or not at this moment (seconds since the epoch), as upstream described it when asked.
+    """A service point at this moment (seconds since the epoch), as the upstream described it when it was asked.
 
     Upstream states the hours of the current week, holidays included, so that in another one nothing is known of them.
     """
@@ -52,7 +52,7 @@ def _service_point(point: ServicePoint, now: float, asked_at: float | None) -> m
 
 
 def _week(point: ServicePoint, zone: ZoneInfo | None, now: float, asked_at: float | None) -> WeekHours:
-    """The hours of the week of `now`; days without any are believed unless that is every day."""
+    """The hours of the week of `now`; days without hours count as closed unless no day has any."""
     if asked_at is None or not in_one_week(models.utc_datetime(asked_at), models.utc_datetime(now), zone):
         return UNKNOWN
     week = week_hours(point.opening_times or {})
@@ -61,5 +61,5 @@ def _week(point: ServicePoint, zone: ZoneInfo | None, now: float, asked_at: floa
 
 
 def minute(seconds: float) -> int:
-    """The minute of this moment: within one, no point opens or closes (`opening_hours.opening`)."""
+    """The minute of this moment; within a minute, no point opens or closes (`opening_hours.opening`)."""
     return int(seconds // 60)

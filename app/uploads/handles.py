@@ -11,13 +11,13 @@ SCHEMA = 1
 
 
 def handle(session_id: SessionId, filename: str) -> str:
-    """What the front end calls a stored file; it means something in this session alone."""
+    """The name by which a front end refers to a stored file; only this session can open it."""
     envelope = seal(session_id.secret, filename.encode(), _context(session_id))
     return PREFIX + base64.urlsafe_b64encode(envelope).rstrip(b"=").decode()
 
 
 def opened(session_id: SessionId, handles: Iterable[str]) -> dict[str, str]:
-    """The upstream's file name by handle; what is no handle of this session is left out."""
+    """The upstream's file names by handle; texts that are no handles of this session are left out."""
     found = {each: _filename(session_id, each) for each in handles}
     return {each: filename for each, filename in found.items() if filename is not None}
 

@@ -1,4 +1,4 @@
-"""Pictures out of multipart/form-data while it arrives: limits hold at once, and little of it is ever in memory."""
+"""Pictures in multipart/form-data, parsed while it arrives: limits hold at once, and memory stays small."""
 
 import asyncio
 import re
@@ -26,15 +26,15 @@ from app.errors import (
 from app.upstream import Picture
 
 MAX_BYTES = 100 * 1024 * 1024
-"""A whole body: ten of the largest files and what is around them."""
+"""A whole body: ten files of the largest size and their framing."""
 MAX_FILES = 10
 TOO_LARGE_BYTES = 10_000_000
-"""A file has to be smaller."""
+"""Every file must be smaller."""
 MAX_NAME_CHARS = 200
 MAX_HEADER_BYTES = 1000
-"""Of a header with parameters: the standard library reads them in quadratic time."""
+"""The longest header with parameters, which the standard library parses in quadratic time."""
 RECEIVE_SECONDS = 120.0
-"""For the whole body, as long as one upload may keep others from the disk."""
+"""For the whole body: the longest that one upload may keep others from the disk."""
 IN_MEMORY_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024
 HEAD_BYTES = 12
@@ -55,10 +55,10 @@ class File:
     content: SpooledTemporaryFile[bytes] = field(repr=False)
     size: int = 0
     media_type: str = ""
-    """From the first bytes, never from what the caller says."""
+    """Told by the first bytes, never by the caller."""
 
     def picture(self) -> Picture:
-        """What goes upstream."""
+        """The picture to send upstream."""
         return Picture(self.media_type, self.size, self._chunks())
 
     async def _chunks(self) -> AsyncIterator[bytes]:
@@ -67,7 +67,7 @@ class File:
 
 
 class Form:
-    """The files of a form that is fed to it as it comes; whatever it does not take is raised there and then."""
+    """The files of a form that is fed to it piece by piece; the first fault is raised at once."""
 
     def __init__(self, boundary: bytes) -> None:
         self._files: list[File] = []
@@ -92,7 +92,7 @@ class Form:
         )
 
     def feed(self, data: bytes) -> None:
-        """Takes the next bytes of the form; it writes to the disk, so it belongs into a thread.
+        """Takes the next bytes of the form; it writes to the disk, so call it in a thread.
 
         Raises:
             MalformedRequest, InvalidRequest, TooManyFiles, FileTooLarge, NotAnImage: the form is not to our taste.
@@ -100,7 +100,7 @@ class Form:
         try:
             self._parser.write(data)
         except FormParserError:
-            # `from None`: the parser quotes what it could not read.
+            # `from None`, because the parser quotes the bytes.
             raise MalformedRequest("no well-formed multipart body") from None
 
     def files(self) -> list[File]:
@@ -117,7 +117,7 @@ class Form:
         return self._files
 
     def close(self) -> None:
-        """Gives the disk back."""
+        """Frees the disk."""
         self._spools.close()
 
     def _begin_part(self) -> None:
@@ -173,7 +173,7 @@ class Form:
 
 @asynccontextmanager
 async def received(request: Request, seconds: float = RECEIVE_SECONDS) -> AsyncIterator[list[File]]:
-    """The pictures in the body of this request; the disk has them until the context ends.
+    """The pictures in the body of this request, on the disk until the context ends.
 
     Raises:
         UnsupportedMediaType: it is no form.

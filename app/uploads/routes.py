@@ -1,4 +1,4 @@
-"""Call 12: pictures for a return."""
+"""The route that stores pictures for a return."""
 
 from fastapi import APIRouter, Request
 

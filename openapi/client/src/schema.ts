@@ -348,7 +348,7 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description A call that can be made now, or why not: a problem code or `nothing-left-to-return`. */
+        /** @description A call, and whether it can be made now; `why_not` is a problem code or `nothing-left-to-return`. */
         Action: {
             name: string;
             /** @enum {string} */
@@ -363,7 +363,7 @@ export interface components {
             name: string;
             logo: string | null;
         };
-        /** @description One way to send the parcel, and what the body of a return then has to name. */
+        /** @description One way to send the parcel back, and the members that the body of a return then needs. */
         DeliveryOption: {
             /** @enum {string} */
             code: "drop_off_point" | "drop_off_labelless" | "in_store" | "pickup";
@@ -405,10 +405,10 @@ export interface components {
             next_open_at: string | null;
             available: boolean;
         };
-        /** @description A way to go on with this session on another device, once and before it expires. */
+        /** @description A link to continue this session on another device, once and before it expires. */
         Handoff: {
             token: string;
-            /** @description The page with the token in its fragment; no server gets to see it. */
+            /** @description The page with the token in its fragment, which browsers send to no server. */
             link: string | null;
             /** @description The link as a picture: a data URI of an SVG image. */
             qr_code: string | null;
@@ -463,7 +463,7 @@ export interface components {
             contact: string | null;
         };
         /**
-         * @description Corrections of the address the parcel went to; what is not named stays. The country cannot change.
+         * @description Corrections of the address that the parcel went to; absent members stay. The country cannot change.
          *
          *     An empty text empties company, second line and phone.
          */
@@ -478,7 +478,7 @@ export interface components {
             email?: string | null;
             phone?: string | null;
         };
-        /** @description What customs wants to know about an international return. */
+        /** @description Customs information about an international return. */
         NewCustoms: {
             invoice_number: string;
             /**
@@ -506,7 +506,7 @@ export interface components {
         NewHandoff: {
             page?: string | null;
         };
-        /** @description A picture of an item, by the handle that its upload got in this session. */
+        /** @description A picture of an item, named by the handle that its upload got in this session. */
         NewPhoto: {
             /** @example up_AX3k0c1cXw */
             file: string;
@@ -519,7 +519,7 @@ export interface components {
             type: string;
             message?: string | null;
         };
-        /** @description A return as the shopper chose it; everything else is filled in from the session. */
+        /** @description A return as the shopper chose it; the session supplies the rest. */
         NewReturn: {
             items: components["schemas"]["NewReturnItem"][];
             reason?: number | null;
@@ -542,7 +542,7 @@ export interface components {
             origin_country?: string | null;
             weight?: string | null;
         };
-        /** @description What a shopper knows: the order or tracking number, and the postal code the parcel went to. */
+        /** @description A lookup: the order or tracking number, and the postal code that the parcel went to. */
         NewSession: {
             /**
              * @default cookie
@@ -563,7 +563,7 @@ export interface components {
             /** @example 17:30 */
             closes: string;
         };
-        /** @description What the shopper can choose from. */
+        /** @description The shopper's choices. */
         Options: {
             reasons: components["schemas"]["Reason"][];
             refund_options: components["schemas"]["RefundOption"][];
@@ -589,7 +589,7 @@ export interface components {
             /** Format: date */
             latest: string;
         };
-        /** @description A shop's return settings, as far as they are anybody's business. */
+        /** @description A shop's public return settings. */
         Portal: {
             brand: components["schemas"]["PortalBrand"];
             language: string | null;
@@ -616,25 +616,25 @@ export interface components {
             support_email: string | null;
             hide_powered_by: boolean;
         };
-        /** @description What creating this return would say; `missing` points at the members that are not there yet. */
+        /** @description What a creation with this body would be refused for; `missing` points at members that are still absent. */
         Preview: {
             valid: boolean;
             problems: components["schemas"]["ProblemError"][];
             fee: components["schemas"]["Money"] | null;
             missing: string[];
         };
-        /** @description What is wrong with one member of the request. */
+        /** @description A fault of one member of the request. */
         ProblemError: {
             pointer: string;
             code: string;
             detail: string;
         };
-        /** @description What a problem code means. */
+        /** @description The meaning of a problem code. */
         ProblemKind: {
             code: string;
             status: number;
             title: string;
-            /** @description What helps; the same text stands in the problem. */
+            /** @description What helps; the problem document has the same text. */
             detail: string;
             retryable: boolean;
             /** @description What has happened. */
@@ -664,7 +664,7 @@ export interface components {
             label: string;
             message_required: boolean;
         };
-        /** @description A return and everything that can be done with it. */
+        /** @description A return, and the calls that can be made for it. */
         Return: {
             /** @example rtn_3vQ1m0bJ9dJxPq4l2Zk7sA */
             id: string;
@@ -708,7 +708,7 @@ export interface components {
             tracking_number: string | null;
         };
         /**
-         * @description Where a return stands. More states may come: treat one that you do not know like `label_pending`.
+         * @description The state of a return. More states may come: treat an unknown one like `label_pending`.
          * @enum {string}
          */
         ReturnState: "creating" | "outcome_unknown" | "label_pending" | "awaiting_payment" | "label_ready" | "no_label_needed" | "accepted" | "label_lost" | "failed";
@@ -757,7 +757,7 @@ export interface components {
             returns: components["schemas"]["Return"][];
             actions: components["schemas"]["Action"][];
         };
-        /** @description The shopper's address, masked where two weak proofs must not reveal it. */
+        /** @description The shopper's address, masked except for city, postal code and country, because a lookup proves little. */
         ShipFrom: {
             name: string;
             street: string;
@@ -778,12 +778,12 @@ export interface components {
             country: string;
             distance: number | null;
         };
-        /** @description A stored picture: `file` is what `photos` of a return names, `name` the form field it came in. */
+        /** @description A stored picture: `photos` of a return names it by `file`; `name` is the form field it came in. */
         Upload: {
             file: string;
             name: string;
         };
-        /** @description What was stored, in the order it came; forgotten after 48 hours unless a return names it. */
+        /** @description The stored pictures in their order; each is forgotten after 48 hours unless a return names it. */
         Uploads: {
             uploads: components["schemas"]["Upload"][];
         };
