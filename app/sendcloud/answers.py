@@ -1,4 +1,4 @@
-"""How answers are read: strictly as JSON, and then only what is needed may fail.
+"""How answers are read: strictly as JSON, and then leniently: only members that a step needs can fail it.
 
 What cannot be read is taken away and the rest is read again: a member with a default counts as absent, an element of a
 list is left out, and an object goes with a member that it needs. So the fields of `schemas` say it all.
@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 MAX_JSON_BYTES = 1024 * 1024
 MAX_SEARCH_BYTES = 8 * MAX_JSON_BYTES
-"""Of a search of service points, which upstream answers whole: 2,500 points of one city are 1.7 MB."""
+"""For a search of service points, which the upstream answers whole: 2,500 points of one city take 1.7 MB."""
 MAX_DIGITS = 400
-"""Longer integers are of no use, and of thousands of digits Python makes none."""
+"""Longer integers have no use here, and Python refuses those of thousands of digits."""
 _EMPTY_REFUSALS = frozenset({403, 404})
 
 Path = tuple[str | int, ...]
-"""Where a value stands in an answer: names of members and places in lists."""
+"""The path of a value in an answer: names of members and indexes of lists."""
 
 
 def read(adapter: TypeAdapter[T], body: bytes) -> T:
@@ -34,7 +34,7 @@ def read(adapter: TypeAdapter[T], body: bytes) -> T:
 
 
 def fitted(adapter: TypeAdapter[T], answer: object) -> T:
-    """The model in parsed JSON, which is changed; what was left out is counted by member, and named in the log.
+    """The model in parsed JSON, which is changed; dropped members are counted by name, and named in the log.
 
     Raises:
         BadUpstream: something needed is missing; it names the member and none of its text.
@@ -48,7 +48,7 @@ def fitted(adapter: TypeAdapter[T], answer: object) -> T:
             if () in wrong:
                 # `from None`: the cause would carry the upstream's text into tracebacks.
                 raise _unusable(error, dropped) from None
-            # The deepest first: what is taken away does not stand in the way of the others.
+            # The deepest first, so that dropping one leaves the paths of the others valid.
             for path in sorted(wrong, key=len, reverse=True):
                 _take_away(answer, path)
                 dropped.add(_named(path))
@@ -60,7 +60,7 @@ def fitted(adapter: TypeAdapter[T], answer: object) -> T:
 
 
 def _misread(answer: object, place: Sequence[str | int]) -> Path:
-    """The value that was misread: the one in that place, or the object that misses it."""
+    """The path of the value that could not be read, or of the object that lacks it."""
     path: Path = ()
     value = answer
     for key in place:
@@ -84,12 +84,12 @@ def _take_away(answer: object, path: Path) -> None:
     if isinstance(answer, dict):
         del answer[key]
     elif isinstance(answer, list) and isinstance(key, int):
-        # Its place stays, so that others keep theirs.
+        # Its index stays, so that the others keep theirs.
         answer[key] = None
 
 
 def _named(path: Sequence[str | int]) -> str:
-    """The path without places in lists. Its names are those of `schemas`: others are ignored."""
+    """The path without indexes. Its names are those of `schemas`, because other members are ignored."""
     return "".join("[]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
 
 
@@ -113,7 +113,7 @@ def _parsed(text: str) -> object:
     parsed: object = json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant, parse_int=_integer)
     if "\\u" not in text:
         return parsed
-    # Half a surrogate pair is a string that nobody can send on.
+    # A string with half a surrogate pair cannot be sent on.
     whole = json.dumps(parsed, ensure_ascii=False).encode(errors="replace")
     return json.loads(whole, parse_int=_integer)
 
@@ -133,9 +133,9 @@ def _no_constant(_name: str) -> None:
 
 
 def refuses(status: int, body: bytes) -> bool:
-    """Whether the body of a 4xx says no to a creation: any JSON object without `return`, `{}` included.
+    """Whether the body of a 4xx refuses a creation: any JSON object without `return`, `{}` included.
 
-    Upstream documents an empty body for 403 and 404 alone (docs/upstream.md).
+    The upstream documents an empty body only for 403 and 404 (docs/upstream.md).
     """
     if not body:
         return status in _EMPTY_REFUSALS
@@ -144,7 +144,7 @@ def refuses(status: int, body: bytes) -> bool:
 
 
 def odd_object(body: bytes) -> dict[str, object] | None:
-    """The JSON object in a body, however oddly it is written; None if it is something else."""
+    """The JSON object in a body, even if it is not strictly JSON; None if it is no object."""
     try:
         parsed: object = json.loads(body.decode("utf-8-sig", "replace"), object_pairs_hook=_stated, parse_int=_integer)
     except (ValueError, RecursionError):

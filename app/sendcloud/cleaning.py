@@ -1,4 +1,4 @@
-"""What of the upstream's texts may be shown: bounded, without what would not be seen, and of URLs those of the web."""
+"""Cleaning of the upstream's values: bounded text without invisible characters, web URLs, codes, amounts."""
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
@@ -9,20 +9,20 @@ URL_LENGTH = 2000
 CENT = Decimal("0.01")
 MAX_AMOUNT = Decimal(10**12)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-# Direction marks and blanks of no width. The joiners stay: words of Persian and many emoji are made with them.
+# Direction marks and zero-width blanks. Joiners stay, because Persian words and many emoji need them.
 _INVISIBLE = re.compile(r"[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]*)?", re.IGNORECASE)
 _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
-# A comma before three digits may part thousands, so it is not read at all.
+# A comma before three digits may separate thousands, so such a text is refused.
 _AMOUNT = re.compile(r"-?[0-9]{1,12}(?:,[0-9]{1,2}|(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?)")
 
 
 def text(value: str) -> str:
     """The text on one line, without control and direction characters, cut to 500 characters; markup stays text."""
-    # Cut before it is searched: an upstream text may have any length.
+    # Cut before it is searched, because an upstream text may have any length.
     visible = value[: 4 * TEXT_LENGTH]
     if not (visible.isascii() and visible.isprintable()):
         visible = _INVISIBLE.sub("", _CONTROL.sub(" ", visible))
@@ -39,7 +39,7 @@ def web_url(value: str) -> str:
 
 
 def code(value: str) -> str:
-    """A code of the upstream's. Raises `ValueError` if it is none."""
+    """A code of the upstream. Raises `ValueError` if it is none."""
     return _matched(_CODE, value)
 
 

@@ -1,4 +1,4 @@
-"""The upstream's calls, each guarded as its class needs it."""
+"""The client of the upstream: its calls, each guarded by the policy of its class."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ from app.upstream import Document, Picture
 T = TypeVar("T")
 
 LARGE_BYTES = 64 * 1024
-"""A longer answer takes a while to read, so that the event loop leaves it to a thread."""
+"""A longer answer is decoded in a thread, because it would hold up the event loop."""
 
 
 class Sendcloud:
@@ -67,11 +67,11 @@ class Sendcloud:
         self._guards = guards
 
     def hosted_portal(self, brand: str) -> str:
-        """Where the upstream's own portal for this brand is (seen in clients)."""
+        """The address of the upstream's own portal for this brand (seen in clients)."""
         return hosted_portal(brand)
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Closes all connections."""
         await self._reads.aclose()
         await self._creates.aclose()
 
@@ -84,7 +84,7 @@ class Sendcloud:
         return await self._get(protocol.outgoing(self._panel_url, brand, identifier, postal_code))
 
     async def poll_label(self, brand: str, token: str) -> LabelStatus:
-        """How far the label is (E5)."""
+        """The status of a label (E5)."""
         return await self._get(protocol.polling(self._panel_url, brand, token, self._public_url))
 
     async def service_points(self, brand: str, token: str, query: ServicePointQuery) -> list[ServicePoint]:
@@ -127,9 +127,9 @@ class Sendcloud:
     async def upload(self, brand: str, access_token: str, pictures: Sequence[Picture]) -> list[str]:
         """The names of the pictures as files of the upstream (E3), in their order.
 
-        Lost ones expire there, so no error is grave.
+        Files that are lost to us expire there, so an error does no harm.
 
-        It goes over `creates`: nobody repeats a POST that met a kept connection in its last moment.
+        It goes over `creates`, because a POST that meets a closing kept connection cannot be repeated.
         """
         request = protocol.uploads(self._panel_url, brand, access_token, pictures)
         async with self._guards[request.call].slot(brand) as deadline:
@@ -142,10 +142,10 @@ class Sendcloud:
         request: ReturnRequest,
         before_first_byte: Callable[[], Awaitable[None]],
     ) -> AcceptedReturn:
-        """Create a return (E4), once. `before_first_byte` is awaited when the connection stands and nothing was sent.
+        """Creates a return (E4), once. `before_first_byte` is awaited when the connection stands and nothing was sent.
 
-        Raises `ReturnOutcomeUnknown` wherever the return may exist. Any other error, one of `before_first_byte`
-        included, proves that it does not.
+        Raises `ReturnOutcomeUnknown` wherever the return may exist. Any other error, including one of
+        `before_first_byte`, proves that it does not.
         """
         creation = protocol.incoming(self._panel_url, brand, access_token, request, self._public_url)
         guard = self._guards[creation.call]
@@ -184,7 +184,7 @@ class Sendcloud:
             yield await guard.repeated(request.brand, deadline, ask)
 
     async def _opened(self, request: Request[None], deadline: float, connection: AsyncExitStack) -> Document:
-        """The document as far as its head, on a connection that is given back with the stack."""
+        """The document once its head is here, on a connection that the stack gives back."""
         guard = self._guards[request.call]
         async with guard.attempt(request, deadline) as attempt, AsyncExitStack() as opening:
             response = self._reads.response(request, guard.bulkhead.timeouts(deadline), deadline)
@@ -200,7 +200,7 @@ class Sendcloud:
 
 
 def _given(token: str) -> str:
-    """The token. Asked without one, the upstream would refuse, and that would end the session."""
+    """The token. Without one the upstream would refuse the call, and that would end the session."""
     if not token:
         raise BadUpstream("the lookup gave no token for service points")
     return token

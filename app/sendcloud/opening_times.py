@@ -1,17 +1,17 @@
-"""The shapes in which opening times come, brought into one: the texts of each day."""
+"""Opening times of any known shape, brought into one: the texts of each day."""
 
 from collections.abc import Mapping
 
 from app.sendcloud import cleaning
 
 UNREADABLE = "?"
-"""Stands for what is no text: the day has something to say, and nobody can read it."""
+"""Stands for a value that is no text: hours are stated for the day, and they cannot be read."""
 _DAYS = {name: str(day) for day, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))}
 _NUMBERS = frozenset(_DAYS.values())
 
 
 def opening_times(said: object) -> Mapping[str, tuple[str, ...]] | None:
-    """The texts by day, "0" for Monday; a day of which nothing is said is left out. None if no day is named.
+    """The texts by day, "0" for Monday; a day without a statement is left out. None if no day is named.
 
     Documented is an object with the days "0" to "6". One text counts for every day, and days may be named in English.
     Numbers up to "7" could begin with any day, so they are not read.

@@ -1,4 +1,4 @@
-"""Which lines an order has, and by what each is named: product ids are often empty or shared (docs/upstream.md)."""
+"""The lines of an order and their ids: the upstream's product ids are often empty or shared (docs/upstream.md)."""
 
 import base64
 import hashlib
@@ -11,12 +11,12 @@ from app.domain import OrderLine, WhyNot
 from app.sendcloud.schemas import Product
 
 NO_IDS = frozenset({"", "none", "null"})
-"""What stands in recorded orders where there is no id, in lower case."""
+"""Texts that recorded orders have in place of an id, in lower case."""
 ID_BYTES = 16
 
 
 class _Line(NamedTuple):
-    """What makes a line: two products that agree in this are units of one."""
+    """The identity of a line: two products that agree in all of this are units of one line."""
 
     product_id: str
     name: str
@@ -24,9 +24,9 @@ class _Line(NamedTuple):
 
 
 def order_lines(products: Sequence[Product]) -> tuple[OrderLine, ...]:
-    """The lines of an order in their order, each with an id of its own that no other session would choose differently.
+    """The lines of an order in their order, each with an id that is unique in the order and the same in every session.
 
-    A line keeps the upstream's id where that names it alone, else its id is made of what makes the line. Quantity,
+    A line keeps the upstream's id if no other line has it; otherwise its id is made from its identity. Quantity,
     place and whether units can come back have no part in that.
     """
     merged: dict[_Line, list[Product]] = {}

@@ -44,9 +44,9 @@ T_co = TypeVar("T_co", covariant=True)
 Method = Literal["GET", "POST"]
 
 MAX_RETRY_AFTER = 60
-"""Seconds; what the upstream asks for beyond is cut."""
+"""Seconds; a longer wait that the upstream asks for is cut to this."""
 RETRY_AFTER_WITHOUT_ADVICE = 5
-"""Seconds after a 429 that names none; upstream documents no Retry-After (docs/upstream.md C10)."""
+"""Seconds after a 429 that names none; the upstream documents no Retry-After (docs/upstream.md C10)."""
 
 
 class Call(StrEnum):
@@ -67,7 +67,7 @@ class Call(StrEnum):
 
 @dataclass(frozen=True)
 class Request(Generic[T_co]):
-    """One call, ready to be sent, and how to read each status that is an answer and no refusal."""
+    """One call, ready to be sent, and a reader for each status that is an answer and no refusal."""
 
     call: Call
     method: Method
@@ -76,11 +76,11 @@ class Request(Generic[T_co]):
     body: bytes | AsyncIterable[bytes] | None = field(repr=False, default=None)
     answers: Mapping[int, Callable[[bytes], T_co]] = field(repr=False, default_factory=dict)
     brand: str = field(repr=False, kw_only=True)
-    """Whose call it is: what fails for one shop says nothing about others."""
+    """The shop that the call is for: its failures say nothing about other shops."""
     failure_key: str = field(repr=False, kw_only=True)
-    """What it is about: calls about one thing that fail again and again say nothing about others."""
+    """The object of the call: repeated failures about one object say nothing about others."""
     max_bytes: int = field(repr=False, default=MAX_JSON_BYTES, kw_only=True)
-    """Of the answer, unless it is streamed."""
+    """The largest answer, unless it is streamed."""
 
 
 # Requests
@@ -125,7 +125,7 @@ def outgoing(panel_url: str, brand: str, identifier: str, postal_code: str) -> R
 def uploads(panel_url: str, brand: str, access_token: str, pictures: Sequence[Picture]) -> Request[list[str]]:
     """E3. The answer has the pictures' order.
 
-    The field names are free (documented), so they are ours: nothing that a shopper typed gets into the framing.
+    Field names are free (documented), so we make them: no text of the shopper gets into the framing.
     """
     boundary = secrets.token_hex(16)
     names = [f"photo-{number}" for number in range(len(pictures))]
@@ -265,7 +265,7 @@ def availability(base_url: str, brand: str, token: str, service_point_id: int) -
 
 
 def decode(request: Request[T], status: int, headers: Mapping[str, str], body: bytes) -> T:
-    """What the upstream answered. Raises the error that the table of refusals names, `BadUpstream` for nonsense.
+    """The upstream's answer. Raises the error that the table of refusals names, `BadUpstream` for nonsense.
 
     `headers` has lower-case names or ignores case.
     """
@@ -283,7 +283,7 @@ class _Refusal(NamedTuple):
 
 
 NO_VERDICT = frozenset({408, 409, 423, 424, 425, 499})
-"""Statuses that do not tell whether a creation was carried out: given up halfway, or met by itself."""
+"""Statuses that do not tell whether a creation was carried out: it timed out, or it conflicted with itself."""
 _ALL = frozenset(Call)
 _WITHOUT_TOKEN = frozenset({Call.SETTINGS, Call.OUTGOING})
 _CREATION = frozenset({Call.INCOMING})
@@ -314,7 +314,7 @@ _REFUSALS = (
 def refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> BffError:
     """The error for a status that is no answer to this call; of the body only an error code is read.
 
-    A creation counts as refused only if the body says so as well: a proxy's page may hide what the upstream did.
+    A creation counts as refused only if its body says so, too: behind a proxy's page, the upstream may have made it.
     """
     code = _error_code(body)
     row = next(row for row in _REFUSALS if call in row.calls and status in row.statuses and row.code in {None, code})
@@ -340,7 +340,7 @@ def _error_code(body: bytes) -> str | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> int:
-    """Seconds, counted from the upstream's own clock where it names a date; undocumented (docs/upstream.md C10)."""
+    """Seconds to wait; a date is compared with the upstream's own clock. Undocumented (docs/upstream.md C10)."""
     value = headers.get("retry-after", "")
     if re.fullmatch(r"[0-9]{1,9}", value):
         return min(int(value), MAX_RETRY_AFTER) or RETRY_AFTER_WITHOUT_ADVICE

@@ -1,6 +1,6 @@
-"""What the upstream says and is told, in its own words (openapi/sendcloud.yaml).
+"""The upstream's requests and answers in its own words (openapi/sendcloud.yaml).
 
-How leniently an answer is read stands in its fields (`answers.read`): one without a default is needed, any other is
+The fields say how leniently an answer is read (`answers.read`): a field without a default is needed, any other is
 optional, and of a list each element is read on its own. Null and absent are the same, numbers may come as text.
 """
 
@@ -51,9 +51,9 @@ def _unless_empty(clean: Callable[[str], str]) -> Callable[[str], str | None]:
 
 
 Id = Annotated[int, BeforeValidator(_no_bool), Field(ge=-(2**53), le=2**53)]
-"""What every JSON reader can hold."""
+"""The range of integers that every JSON reader can hold."""
 ParcelId = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=2**53)]
-"""Returns are kept by it: what names no parcel for certain counts as none, or two shoppers could share one."""
+"""Returns are kept by this id, so an uncertain one counts as none: otherwise two shoppers could share a parcel."""
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=1_000_000)]
 Money = Annotated[Decimal, BeforeValidator(cleaning.amount)]
 Metres = Annotated[float, BeforeValidator(_no_bool)]
@@ -69,22 +69,22 @@ LanguageTag = Annotated[str, AfterValidator(cleaning.language_tag)]
 Token = Annotated[str, Field(strict=True, pattern=r"^[!-~]{1,8192}$")]
 """Opaque to us, and fit for a header."""
 Places = Annotated[list[T | None], BeforeValidator(_first(MAX_ELEMENTS))]
-"""The first thousand elements, each in its place; None where it could not be read."""
+"""The first thousand elements at their indexes; None where one could not be read."""
 Elements = Annotated[
     list[Annotated[T, WrapValidator(_unless_none)]],
     BeforeValidator(_first(MAX_ELEMENTS)),
     AfterValidator(_present),
 ]
-"""Those of the first thousand elements that could be read."""
+"""The readable ones of the first thousand elements."""
 AllElements = Annotated[list[Annotated[T, WrapValidator(_unless_none)]], AfterValidator(_present)]
-"""Those that could be read, as many as the answer may hold."""
+"""The readable elements, without a bound but that of the answer."""
 
 
 # E1, portal settings
 
 
 class Layout(RedactedModel):
-    """How the hosted portal looks."""
+    """The texts of the hosted portal."""
 
     helper_text: Text = ""
     background_image: WebUrl = None
@@ -97,13 +97,13 @@ class Logo(RedactedModel):
 
 
 class BrandFooter(RedactedModel):
-    """Whom to write to."""
+    """The shop's contact."""
 
     support_email: Text = ""
 
 
 class CustomizationSettings(RedactedModel):
-    """What the branded portal shows; its header is not read."""
+    """The branded portal; its header is not read."""
 
     footer: BrandFooter = BrandFooter()
 
@@ -220,7 +220,7 @@ class Parcel(RedactedModel):
     order_number: Text = ""
     to_coordinates: Coordinates | None = None
     collo_count: Count = 1
-    """How many colli can come back at most."""
+    """The largest number of parcels that can come back."""
     carrier: CarrierCode = CarrierCode()
     weight: Kilograms | None = None
 
@@ -251,7 +251,7 @@ class Carrier(RedactedModel):
 
 
 class NationalCarrier(RedactedModel):
-    """The postal carrier for those far from any drop-off point."""
+    """The national postal carrier, for shoppers far from any drop-off point."""
 
     code: OptionalCode = None
     name: Text = ""
@@ -259,7 +259,7 @@ class NationalCarrier(RedactedModel):
 
 
 class ShopDistance(RedactedModel):
-    """How far a store is, in metres."""
+    """The distance of a store, in metres."""
 
     id: Id
     distance: Metres
@@ -319,7 +319,7 @@ class Outgoing(RedactedModel):
 
 
 class Upload(RedactedModel):
-    """A stored file: `filename` is what E4 takes, `name` the form field it came in; it lives 48 hours unless used."""
+    """A stored file: E4 takes its `filename`, `name` is its form field; it is deleted after 48 hours unless used."""
 
     filename: Annotated[str, Field(min_length=1, max_length=1024)]
     name: str
@@ -356,7 +356,7 @@ class ReturnedProduct(RedactedModel):
 
 
 class IncomingParcel(RedactedModel):
-    """Who sends the parcel back and from where; `from_address_1` is the street without its number."""
+    """The sender of the parcel; `from_address_1` is the street without its number."""
 
     from_name: str
     from_company_name: str
@@ -411,7 +411,7 @@ class NewReturn(RedactedModel):
 
 
 class ReturnAccepted(RedactedModel):
-    """The answer to E4 as it comes; with a `return` the return exists, whatever else is odd."""
+    """The answer to E4 as it comes; with a `return` the return exists, even if other members are odd."""
 
     return_id: Id = Field(alias="return")
     incoming_parcels: Elements[Id] = Field(default_factory=list)
@@ -423,7 +423,7 @@ class ReturnAccepted(RedactedModel):
 
 
 class LabelAnnounced(RedactedModel):
-    """The 200 answer to E5 as it comes; parcels and tracking numbers go together by their places."""
+    """The 200 answer to E5 as it comes; parcels and tracking numbers belong together by index."""
 
     download_url: object
     parcels: Places[Id] = Field(default_factory=list)

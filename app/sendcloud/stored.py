@@ -1,4 +1,4 @@
-"""What releases before this one stored of the upstream's answers, read for as long as it may be there."""
+"""Records of earlier releases in the upstream's words, read for as long as any may exist."""
 
 import json
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from app.sendcloud.translation import opened_order, service_point
 
 
 def opened_order_of_schema_1(outgoing: Mapping[str, JsonValue]) -> OpenedOrder:
-    """The order in a session of schema 1, which held the upstream's own words; for as long as a session lives."""
+    """The order in a session of schema 1, which held the upstream's own words; needed as long as a session lives."""
     return opened_order(json.dumps(outgoing).encode())
 
 
 def outgoing_of_schema_1(order: Order, access_token: str, service_points_token: str) -> dict[str, JsonValue]:
-    """The order in the upstream's words, as the release before reads a session.
+    """The order in the upstream's words, which the release before reads in a session.
 
-    That release needs a price for each line, so that those without one are left out for it.
+    That release needs a price for each line, so lines without one are left out.
     """
     national = order.national_carrier
     return {
@@ -84,5 +84,5 @@ def _point(point: ServicePoint | None) -> JsonValue:
 
 
 def service_point_of_schema_1(point: ServicePoint) -> ServicePoint:
-    """The drop-off point in a return of schema 1, whose texts are as they came; for as long as returns are kept."""
+    """The drop-off point in a return of schema 1, whose texts are not cleaned; needed as long as returns are kept."""
     return service_point(point.model_dump_json().encode())

@@ -1,4 +1,4 @@
-"""What may be taken from tokens and from URLs that the upstream names: as little as possible, never a host to call."""
+"""Reads tokens, and URLs that the upstream names; takes as little as possible from them, and never a host to call."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from app.errors import BadUpstream
 MAX_EXPIRY = 2**53
 
 _JWT_CHARS = r"(?P<token>[A-Za-z0-9_.\-]{1,4096})"
-# No percent sign, no segment that starts with a dot: there is nothing left that two parsers could read differently.
+# No percent sign and no segment that starts with a dot, so that no two parsers can read a path differently.
 _SEGMENTS = r"(?:[A-Za-z0-9_~\-][A-Za-z0-9_.~\-]*/)*[A-Za-z0-9_~\-][A-Za-z0-9_.~\-]*/?"
 _QUERY = r"(?:\?[A-Za-z0-9_.~=&\-]{1,4096})?"
 _HTTPS = re.compile(r"https://[A-Za-z0-9][A-Za-z0-9.\-]*(?::[0-9]{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]*)?")
@@ -25,7 +25,7 @@ def portal_url(panel_url: str, brand: str) -> str:
 
 
 def hosted_portal(brand: str) -> str:
-    """Where the upstream's own portal for this brand is (seen in clients)."""
+    """The address of the upstream's own portal for this brand (seen in clients)."""
     return f"https://{brand}.shipping-portal.com/rp/"
 
 
@@ -39,9 +39,9 @@ def token_of(url: object, panel_url: str, brand: str, kind: Literal["polling", "
 
 
 def customs_path(url: object, panel_url: str, brand: str) -> str | None:
-    """The path of a customs declaration below the panel base, None where the URL leads out of the brand's portal.
+    """The path of a customs declaration below the panel base; None if the URL leads out of the brand's portal.
 
-    No real one is known (docs/upstream.md), so any plain path is accepted.
+    No real URL is known (docs/upstream.md), so any plain path is accepted.
     """
     if not isinstance(url, str) or len(url) > _MAX_URL_CHARS:
         return None
@@ -51,14 +51,14 @@ def customs_path(url: object, panel_url: str, brand: str) -> str | None:
 
 
 def https_url(url: object) -> str | None:
-    """The URL where it is plain https and can be passed on to a browser, else None."""
+    """The URL, if it is plain https and can be passed on to a browser; otherwise None."""
     if isinstance(url, str) and len(url) <= _MAX_URL_CHARS and _HTTPS.fullmatch(url):
         return url
     return None
 
 
 def token_expiry(token: str) -> int | None:
-    """Unix seconds from the `exp` claim, unverified: a hint and no more; None where there is none to be read."""
+    """Unix seconds from the `exp` claim, unverified and therefore a hint only; None if it cannot be read."""
     try:
         expiry: object = jwt.decode(token, options={"verify_signature": False}).get("exp")
     except (jwt.PyJWTError, ValueError, RecursionError):

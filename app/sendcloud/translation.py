@@ -1,4 +1,4 @@
-"""From the upstream's answers to our own world, and back: the one place that knows both."""
+"""Translates the upstream's answers into domain objects, and a domain request into the upstream's body."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -178,7 +178,7 @@ def _point(point: schemas.ServicePoint) -> domain.ServicePoint:
 
 
 def uploaded(names: Sequence[str], body: bytes) -> list[str]:
-    """The answer to E3: file names in the order in which the fields were sent, whatever order it came in."""
+    """The answer to E3: file names in the order in which the fields were sent."""
     stored = {upload.name: upload.filename for upload in read(_STORED, body)}
     if not stored.keys() >= set(names):
         raise BadUpstream("a file that was sent and not stored")
@@ -186,7 +186,7 @@ def uploaded(names: Sequence[str], body: bytes) -> list[str]:
 
 
 def accepted(panel_url: str, public_url: str, brand: str, body: bytes) -> domain.AcceptedReturn:
-    """The answer to E4. An integer `return` makes it an acceptance, whatever the other members are like."""
+    """The answer to E4. An integer `return` makes it an acceptance, even if other members cannot be read."""
     said = fitted(_ACCEPTED, odd_object(body))
     try:
         poller_token = token_of(_at(panel_url, public_url, said.poller_url), panel_url, brand, "polling")
@@ -213,14 +213,14 @@ def label(panel_url: str, public_url: str, brand: str, body: bytes) -> domain.La
 
 
 def _at(panel_url: str, public_url: str, url: object) -> object:
-    """The URL as it reads at the panel, if the upstream named it by its public base; else as it is."""
+    """The URL below the panel base, if the upstream named it below its public base; otherwise unchanged."""
     if not public_url or not isinstance(url, str) or not url.startswith(f"{public_url}/"):
         return url
     return panel_url + url.removeprefix(public_url)
 
 
 def _labelled(parcels: Sequence[int | None], numbers: Sequence[str | None]) -> Iterable[domain.LabelledParcel]:
-    """Each parcel that could be read with the number in its place."""
+    """Each readable parcel with the tracking number at its index."""
     for parcel, number in zip_longest(parcels, numbers[: len(parcels)]):
         if parcel is not None:
             yield domain.LabelledParcel(id=parcel, tracking_number=number or None)

@@ -1,4 +1,4 @@
-"""A breaker for each brand under one for the whole class: one shop's trouble is no other shop's."""
+"""A breaker for each brand under one for the whole class, so that one shop's failures do not stop the others."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from app.sendcloud.policy.breaker import Breaker, State
 
 BRANDS = 1024
-"""How many brands are remembered, those that called last."""
+"""How many brands are remembered: those that called last."""
 
 Begun = list[tuple[Breaker, int]]
 """The breakers that a call passed, with their generations."""
@@ -24,7 +24,7 @@ class BrandBreakers:
         self._by_brand: OrderedDict[str, Breaker] = OrderedDict()
 
     def state(self, now: float) -> State:
-        """Where the class stands; it is open as well where the breakers of all brands are."""
+        """The state of the class; it is also open if the breakers of all brands are."""
         brands = min((breaker.state(now) for breaker in self._by_brand.values()), default=State.CLOSED)
         return max(self._whole.state(now), brands)
 
@@ -34,7 +34,7 @@ class BrandBreakers:
         return len(self._by_brand)
 
     def open_brands(self, now: float) -> int:
-        """How many brands are not served as usual."""
+        """How many brands have a breaker that is not closed."""
         return sum(breaker.state(now) is not State.CLOSED for breaker in self._by_brand.values())
 
     def wait(self, brand: str, now: float) -> float:
@@ -42,11 +42,11 @@ class BrandBreakers:
         return max(self._whole.wait(now), self._of(brand).wait(now))
 
     def begin(self, brand: str) -> Begun:
-        """Takes note of a call that need not wait."""
+        """Notes the start of a call."""
         return [(breaker, breaker.begin()) for breaker in (self._of(brand), self._whole)]
 
     def end(self, begun: Begun, now: float, failure_keys: tuple[Hashable, Hashable], *, ok: bool | None) -> None:
-        """Takes note of how the call ended, by its key for the brand's breaker and for the one above."""
+        """Notes how the call ended, with its failure keys for the brand's breaker and for the one above."""
         for (breaker, generation), failure_key in zip(begun, failure_keys, strict=True):
             breaker.end(generation, now, failure_key, ok=ok)
 

@@ -1,4 +1,4 @@
-"""When calls of one class make no sense: a state machine without I/O and without a clock of its own."""
+"""A circuit breaker: a state machine without I/O and without a clock of its own."""
 
 from collections import Counter, deque
 from collections.abc import Hashable
@@ -7,17 +7,17 @@ from enum import IntEnum
 FAILURES_IN_A_ROW = 5
 WINDOW_SECONDS = 10.0
 LEAST_CALLS = 20
-"""Within the window, before a share of failures means anything."""
+"""Calls within the window before the share of failures counts."""
 FAILED_SHARE = 0.5
 FAILURES_OF_ONE_KEY = 2
-"""A call and its second try; more of them say something about what was asked and nothing about the upstream."""
+"""A call and its second try. Further failures with one key say something about its object, not about the upstream."""
 OPEN_SECONDS = 5.0
 PROBE_SECONDS = 1.0
-"""What others are told to wait while the probe is under way."""
+"""Retry-After while the probe is under way."""
 
 
 class State(IntEnum):
-    """Calls go through; one of them may try; none does."""
+    """Closed: calls go through. Half-open: one call may probe. Open: no call goes through."""
 
     CLOSED = 0
     HALF_OPEN = 1
@@ -39,7 +39,7 @@ class Breaker:
         self._recent: deque[tuple[float, Hashable]] = deque()
 
     def state(self, now: float) -> State:
-        """Where it stands."""
+        """The state at this moment."""
         if self._open_until is None:
             return State.CLOSED
         return State.OPEN if now < self._open_until else State.HALF_OPEN
@@ -53,16 +53,16 @@ class Breaker:
         return PROBE_SECONDS if self._probing else 0
 
     def begin(self) -> int:
-        """Takes note of a call that need not wait; the number belongs to its end."""
+        """Notes the start of a call; pass the returned generation to `end`."""
         self._probing = self._open_until is not None
         return self._generation
 
     def end(self, generation: int, now: float, failure_key: Hashable, *, ok: bool | None) -> None:
-        """Takes note of how the call ended; None means that it tells nothing about the upstream.
+        """Notes how the call ended; None means that it says nothing about the upstream.
 
-        Failures with one `failure_key` are about one thing.
+        Failures with one `failure_key` concern one object.
         """
-        # Calls that began before the breaker opened or closed are old news.
+        # Calls that began before the breaker opened or closed no longer count.
         if generation != self._generation:
             return
         if ok is None or (not ok and failure_key == self._failed_probe):

@@ -1,4 +1,4 @@
-"""How long upstream calls may take and how many run at once, one bulkhead for each class of call."""
+"""Bulkheads: how many calls of each class run at once, and how long they may take."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -13,27 +13,27 @@ from app.errors import UpstreamUnavailable
 from app.sendcloud.protocol import Call
 
 WAIT_FOR_A_SLOT = 1.0
-"""Seconds; a burst is over by then, and whoever waits longer should hear it."""
+"""Seconds. A burst is over by then; a call that would wait longer is refused."""
 _CONNECT = 1.0
 """Seconds for TCP, and again for TLS."""
 _SLOTS = 64
 
 
 class Deadlines(NamedTuple):
-    """How long a call may take, in seconds: its waits for a slot and a turn and a second try included."""
+    """How long a call may take, in seconds, with its waits for a slot and a turn and its second try."""
 
     lookup: float = 8
     create: float = 20
     poll: float = 5
     service_points: float = 5
     label_gap: float = 5
-    """The longest silence in a document, before its first byte too."""
+    """The longest silence within a document, and before its first byte."""
     label_total: float = 30
     upload: float = 60
 
 
 class Within(float):
-    """A timeout in seconds that shrinks to what is left until `deadline`, a moment on the event loop's clock.
+    """A timeout in seconds that shrinks to the time left until `deadline`, a moment on the event loop's clock.
 
     httpcore hands the same number to every wait for bytes, and anyio makes a moment of it by `now + timeout`. Answering
     that sum ends a trickle of bytes in time as well.
@@ -42,7 +42,7 @@ class Within(float):
     deadline: float
 
     def __new__(cls, seconds: float, deadline: float) -> Self:
-        """`seconds`, as far as the deadline leaves them."""
+        """A timeout of `seconds` that never outlasts the deadline."""
         timeout = super().__new__(cls, seconds)
         timeout.deadline = deadline
         return timeout
@@ -60,7 +60,7 @@ class Bulkhead:
     total: float
     gap: float = inf
     running: int = 0
-    """Calls in it now."""
+    """Calls in the bulkhead now."""
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SLOTS))
 
     @asynccontextmanager

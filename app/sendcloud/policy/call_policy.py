@@ -1,4 +1,4 @@
-"""What every call passes on its way: a slot, the breaker of its class, its turn; reads get a second try."""
+"""The policy of upstream calls: breaker, slot and turn for every call, and a second try for reads."""
 
 import asyncio
 import math
@@ -19,14 +19,14 @@ from app.sendcloud.protocol import Call, Method, Request
 T = TypeVar("T")
 
 PATIENCE = 1.5
-"""Seconds a call waits for its turn at most; never more than half of what its deadline leaves."""
+"""The longest wait for a turn, in seconds; never more than half of the time that the deadline leaves."""
 LONGEST_PAUSE = 20
-"""Seconds that a whole class pauses at most, whatever a 429 asks for: a wrong one must not silence every shop."""
+"""The longest pause of a whole class, in seconds, so that one mistaken 429 does not stop every shop."""
 RETRY_PAUSE = (0.05, 0.25)
 """Seconds between two tries, from and to."""
 RETRY_SHARE = 0.2
 RETRY_RESERVE = 10.0
-"""A second try for every five calls, saved up to ten: trouble brings a fifth more calls, not twice as many."""
+"""One second try for every five calls, saved up to ten: an outage adds a fifth to the calls, not as many again."""
 PASSING_STATUSES = frozenset({502, 503, 504})
 OK = 200
 TOO_MANY_REQUESTS = 429
@@ -41,16 +41,16 @@ class Quota(Protocol):
         """Returns when a call of this class may be made, within `patience` seconds.
 
         Raises:
-            UpstreamUnavailable: not that soon; nothing was used up.
-            StoreUnavailable: nobody knows.
+            UpstreamUnavailable: its turn would come later than that; nothing was used up.
+            StoreUnavailable: the store cannot tell.
         """
 
     async def pause(self, call_class: str, seconds: float) -> None:
-        """Lets no replica make calls of this class for that long, as the upstream wishes."""
+        """Keeps every replica from calls of this class for that long, as the upstream asks."""
 
 
 class Observer(Protocol):
-    """Who wants to know how calls go."""
+    """Counts tries of upstream calls."""
 
     def called(self, lane: str, outcome: str, seconds: float) -> None:
         """One try ended, after so many seconds with the upstream."""
@@ -68,27 +68,27 @@ class Outcome(StrEnum):
     LATE = "late"
     FAILED = "failed"
     NONSENSE = "nonsense"
-    """A whole answer that says nothing we can use, as one odd order may get again and again."""
+    """A whole answer that cannot be used, as one odd order may get every time."""
     ABANDONED = "abandoned"
-    """We gave it up for reasons of our own: nothing is known about the upstream."""
+    """Given up for reasons of our own, so that it says nothing about the upstream."""
     NOT_TRIED = "not_tried"
     """The breaker was open."""
 
 
 _OK = {Outcome.LATE: False, Outcome.FAILED: False, Outcome.ABANDONED: None}
-"""What the breaker makes of an outcome; every answer, a refusal too, shows that the upstream lives."""
+"""What an outcome means to the breaker; every answer, even a refusal, shows that the upstream works."""
 
 
 @dataclass
 class Attempt:
-    """One try under way; whoever makes it fills in the status as soon as the answer is known."""
+    """One try under way; its caller sets the status as soon as the answer is known."""
 
     status: int | None = None
     started: float | None = None
     """Moment on the event loop's clock; None while it waits for its turn."""
 
     def outcome(self, error: BffError) -> Outcome:
-        """What this error means for the upstream."""
+        """The outcome that this error stands for."""
         if self.started is None:
             return Outcome.ABANDONED
         if self.status == TOO_MANY_REQUESTS:
@@ -103,7 +103,7 @@ class Attempt:
 
 
 class CallPolicy:
-    """What one class of calls shares: its bulkhead, its breaker, its second tries."""
+    """The policy of one class of calls: its bulkhead, its breakers, its second tries."""
 
     def __init__(self, bulkhead: Bulkhead, quota: Quota, observer: Observer) -> None:
         self.bulkhead = bulkhead
@@ -115,27 +115,27 @@ class CallPolicy:
 
     @property
     def state(self) -> State:
-        """Where the breaker stands."""
+        """The state of the breaker."""
         return self._breakers.state(_now())
 
     @property
     def open_brands(self) -> int:
-        """For how many brands the breaker is not closed."""
+        """How many brands have a breaker that is not closed."""
         return self._breakers.open_brands(_now())
 
     def slot(self, brand: str) -> AbstractAsyncContextManager[float]:
-        """A place in the bulkhead, as the deadline of all that happens in it.
+        """A place in the bulkhead; yields the deadline of everything done in it.
 
         Raises:
             UpstreamUnavailable: the breaker is open, or the bulkhead is full.
         """
-        # Before the bulkhead: it may be full of calls that hang, and nobody has to wait for those.
+        # Before the bulkhead, because that may be full of calls that hang.
         self._check(brand)
         return self.bulkhead.slot()
 
     @asynccontextmanager
     async def attempt(self, request: Request[object], deadline: float) -> AsyncIterator[Attempt]:
-        """One try, begun when its turn has come.
+        """One try, started when its turn has come.
 
         Raises:
             UpstreamUnavailable: the breaker is open, the upstream wants to be asked later, or the quota has no room; no
@@ -148,7 +148,7 @@ class CallPolicy:
             await self._quota.turn(self.bulkhead.name, request.method, min(PATIENCE, (deadline - _now()) / 2))
             attempt.started = _now()
             yield attempt
-            # A poll's 500 is an answer, and several of them are an outage.
+            # A 500 to a poll is an answer, but several of them are an outage.
             outcome = Outcome.FAILED if attempt.status in FAULTS else Outcome.ANSWERED
         except BffError as error:
             outcome = attempt.outcome(error)
@@ -165,7 +165,7 @@ class CallPolicy:
                 self._observer.called(self.bulkhead.name, outcome, _now() - attempt.started)
 
     async def repeated(self, brand: str, deadline: float, ask: Callable[[], Awaitable[T]]) -> T:
-        """What `ask` brings, called once more after a failure that may pass. Not for what must not happen twice."""
+        """The result of `ask`, which is called once more after a failure that may pass. Never use it for a creation."""
         self._retries = min(RETRY_RESERVE, self._retries + RETRY_SHARE)
         pause = random.uniform(*RETRY_PAUSE)  # noqa: S311  spreads load, guards nothing
         try:
@@ -180,7 +180,7 @@ class CallPolicy:
         return await ask()
 
     async def _pause(self, request: Request[object], seconds: float) -> None:
-        """Leaves the upstream alone as long as a 429 asks, on every replica where it is about the whole class."""
+        """Makes no such calls for as long as a 429 asks; on every replica, if it concerns the whole class."""
         self._busy.note(request.brand, request.failure_key, _now(), seconds)
         if self._busy.is_general(_now(), self._breakers.brands):
             await self._quota.pause(self.bulkhead.name, min(seconds, LONGEST_PAUSE))
@@ -195,7 +195,7 @@ class CallPolicy:
 
 
 def guards(deadlines: Deadlines, quota: Quota, observer: Observer) -> Mapping[Call, CallPolicy]:
-    """The guard of each call; calls of one class share theirs."""
+    """The policy of each call; calls of one class share theirs."""
     by_call = bulkheads(deadlines)
     shared = {bulkhead: CallPolicy(bulkhead, quota, observer) for bulkhead in dict.fromkeys(by_call.values())}
     return {call: shared[bulkhead] for call, bulkhead in by_call.items()}

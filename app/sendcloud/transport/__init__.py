@@ -1,4 +1,4 @@
-"""How bytes reach the upstream: reads on aiohttp, POSTs on httpx.
+"""Transports: reads go over aiohttp, POSTs over httpx.
 
 A *send tracker* proves that the first byte of a creation never left.
 """

@@ -1,4 +1,4 @@
-"""The wire of the GETs, on aiohttp: connections are kept, and a cancelled call costs itself alone (ADR 3)."""
+"""The transport of reads, on aiohttp: connections are kept, and a cancelled call affects no other (ADR 3)."""
 
 import asyncio
 import ssl
@@ -23,10 +23,10 @@ from app.sendcloud.transport.send_tracker import SendTracker
 T = TypeVar("T")
 
 KEPT_SECONDS = 2.0
-"""Common servers give idle connections up after 5 s and more: a request that meets their FIN is lost."""
+"""Common servers close idle connections after 5 s or more, and a request that meets their FIN is lost."""
 MAX_HEADER_BYTES = 64 * 1024
 PIECE_BYTES = 256 * 1024
-"""Of a body at a time, at most; as much as comes in one read of the event loop, so that it need not be cut."""
+"""The most of a body at a time: one read of the event loop, so that pieces need not be cut."""
 
 # The first row that fits decides, so the most specific stand first. The last column: another connection may do better.
 _FAILURES: tuple[tuple[type[Exception], type[UpstreamError], bool], ...] = (
@@ -43,9 +43,9 @@ _FAILURES: tuple[tuple[type[Exception], type[UpstreamError], bool], ...] = (
 
 
 class SingleResponseProtocol(ResponseHandler):
-    """A connection of aiohttp that is closed when more comes over it than the answer that was asked for.
+    """A connection of aiohttp that is closed when more arrives on it than one answer.
 
-    The library would keep it, and take what came too much for the beginning of the next answer.
+    The library would keep it and take the surplus for the beginning of the next answer.
     """
 
     _answer: aiohttp.StreamReader | None = None
@@ -73,7 +73,7 @@ class SingleResponseProtocol(ResponseHandler):
 
     @override
     def data_received(self, data: bytes) -> None:
-        # The library itself calls it with nothing, to go on where it stopped.
+        # The library calls it with no data to resume reading.
         if data and self._is_answered:
             self.close()
             return
@@ -89,12 +89,12 @@ class SingleResponseProtocol(ResponseHandler):
 
 
 class AiohttpTransport(Transport):
-    """Exchanges of requests that may be repeated; how many at once is for others to say."""
+    """Exchanges of requests that may be repeated; the bulkheads bound their number."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         connector = aiohttp.TCPConnector(ssl=tls, limit=0, keepalive_timeout=KEPT_SECONDS)
-        # There is no public way to name the class of connections, nor to keep the library from sending a GET again that
-        # met the end of a kept one, with which no count would be right.
+        # The library has no public way to set the class of connections, nor to keep it from repeating a GET that met
+        # the end of a kept connection, which would make every count wrong.
         connections: Any = partial(SingleResponseProtocol, loop=asyncio.get_running_loop())
         connector._factory = connections  # noqa: SLF001
         self._session = aiohttp.ClientSession(
@@ -118,7 +118,7 @@ class AiohttpTransport(Transport):
     ) -> AsyncIterator[tuple[Head, AsyncIterator[bytes]]]:
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
-            # The library takes no time at all for no limit.
+            # The library takes 0 for "no limit".
             raise UpstreamTimeout("no time is left")
         limits = aiohttp.ClientTimeout(
             total=left,
@@ -148,7 +148,7 @@ async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 @contextmanager
 def _failures() -> Iterator[None]:
-    """The one place where the library's errors become ours; its texts quote what was received."""
+    """Turns the library's errors into ours, without their texts, which quote received bytes."""
     try:
         yield
     except tuple(theirs for theirs, _, _ in _FAILURES) as cause:

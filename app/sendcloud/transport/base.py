@@ -1,4 +1,4 @@
-"""One exchange with the upstream over HTTP, whatever library carries it."""
+"""The transport's interface, and one exchange over it."""
 
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
@@ -17,23 +17,23 @@ UNZIPPED_BYTES = 256 * 1024
 
 
 class Head(NamedTuple):
-    """How an answer begins; the names of `headers` have no case."""
+    """The head of an answer; the names of `headers` ignore case."""
 
     status: int
     headers: Mapping[str, str]
 
 
 class Transport(Protocol):
-    """What carries requests: no redirects, no cookies, no proxies of the environment, and nothing is sent twice.
+    """Carries requests: no redirects, no cookies, no proxies of the environment, and nothing is sent twice.
 
-    Everything raises `UpstreamError` where the library would raise an error of its own. `timeouts` (seconds) has
+    Every method raises `UpstreamError` where the library would raise an error of its own. `timeouts` (seconds) has
     `connect` and `read`, the longest silence; `deadline` is a moment on the event loop's clock.
     """
 
     def response(
         self, request: Request[T], timeouts: Mapping[str, float], deadline: float, witness: SendTracker | None = None
     ) -> AbstractAsyncContextManager[tuple[Head, AsyncIterator[bytes]]]:
-        """The head of the answer, and its body while it arrives; a witness is shown what happens."""
+        """The head of the answer, and its body while it arrives; a send tracker sees the steps of sending."""
 
     async def aclose(self) -> None:
         """Closes its connections."""
@@ -46,13 +46,13 @@ async def exchange(
     deadline: float,
     witness: SendTracker | None = None,
 ) -> Answer:
-    """Status, headers and the whole body, as far as it is no longer than it may be."""
+    """Status, headers and the whole body. Raises `BadUpstream` if the body is too long."""
     async with wire.response(request, timeouts, deadline, witness) as (head, chunks):
         return head.status, head.headers, await read(decoded(head.headers, chunks), request.max_bytes)
 
 
 async def read(chunks: AsyncIterable[bytes], most: int = MAX_JSON_BYTES) -> bytes:
-    """All of it. Raises `BadUpstream` if it is longer than `most`."""
+    """The whole body. Raises `BadUpstream` if it is longer than `most` bytes."""
     body = bytearray()
     async for chunk in chunks:
         body += chunk
@@ -64,7 +64,7 @@ async def read(chunks: AsyncIterable[bytes], most: int = MAX_JSON_BYTES) -> byte
 def decoded(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The body without the gzip that a proxy may add, though no request accepts any encoding.
 
-    Raises `BadUpstream` where it is no whole gzip; how long it may be is for the reader to bound.
+    Raises `BadUpstream` where it is no whole gzip; the reader bounds its length.
     """
     return _unzipped(chunks) if headers.get("content-encoding", "").strip().lower() in {"gzip", "x-gzip"} else chunks
 
@@ -79,7 +79,7 @@ async def _unzipped(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _pieces(unzip: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:
-    """What these bytes unpack to, bit by bit: a small body can unpack to any size."""
+    """The unpacked bytes piece by piece, because a small body can unpack to any size."""
     try:
         while piece := unzip.decompress(packed, UNZIPPED_BYTES):
             yield piece
@@ -99,6 +99,6 @@ async def complete(chunks: AsyncIterable[bytes], length: int | None) -> AsyncIte
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:
-    """The length that was announced, in bytes."""
+    """The announced length in bytes, if there is one."""
     value = headers.get("content-length", "")
     return int(value) if value.isascii() and value.isdecimal() else None

@@ -1,4 +1,4 @@
-"""The wire of the POSTs, on httpx: it tells what has left and what has not.
+"""The transport of POSTs, on httpx, which tells whether a request has left.
 
 Requests go straight to a transport, so there are no redirects, cookies, netrc or environment proxies to switch off.
 Every deadline is a native timeout of the transport; a call is never cancelled from outside, which would poison
@@ -21,8 +21,8 @@ from app.sendcloud.transport.send_tracker import SendTracker
 
 T = TypeVar("T")
 
-# The bulkheads hold the numbers down. A kept connection may die while the request is on its way; a fresh one for each
-# leaves no doubt about the others.
+# The bulkheads bound the number of connections. None is kept, because a kept one may close under a request and leave
+# its outcome unknown.
 CREATES = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 
 
@@ -84,13 +84,13 @@ _FAILURES: tuple[tuple[type[Exception], type[UpstreamError]], ...] = (
 )
 
 
-# What happens to connections and not to answers: another one may do better.
+# Failures of connections, not of answers: another connection may succeed.
 _PASSING = (httpx.ConnectTimeout, httpx.NetworkError, httpx.RemoteProtocolError)
 
 
 @contextmanager
 def _failures() -> Iterator[None]:
-    """The one place where the transport's errors become ours."""
+    """Turns the transport's errors into ours."""
     try:
         yield
     except tuple(theirs for theirs, _ in _FAILURES) as cause:

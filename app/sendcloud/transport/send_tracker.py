@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 
 class SendTracker:
-    """What the transport shows of a creation on its way: httpx's `trace` extension.
+    """Follows a creation on its way, by httpx's `trace` extension.
 
-    Only what was seen counts: a transport that shows nothing proves nothing.
+    Only observed steps count: a transport that shows nothing proves nothing.
     """
 
     def __init__(self, before_first_byte: Callable[[], Awaitable[None]]) -> None:
@@ -17,7 +17,7 @@ class SendTracker:
         """Why `before_first_byte` did not let it leave."""
 
     async def __call__(self, event: str, _info: Mapping[str, object]) -> None:
-        """Take note of an event, and let the caller record "sent" before the one that starts the sending."""
+        """Notes an event; before the one that starts the sending, the caller can record "sent"."""
         self._saw_something = True
         if not event.endswith("send_request_headers.started"):
             return
@@ -30,5 +30,5 @@ class SendTracker:
 
     @property
     def proves_never_sent(self) -> bool:
-        """Whether the transport was at work, and not yet at sending."""
+        """Whether the transport was working and had not begun to send."""
         return self._saw_something and not self.saw_it_leave
