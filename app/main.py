@@ -32,12 +32,14 @@ from app.returns.evidence import Evidence
 from app.returns.labels import Labels
 from app.returns.layout import ParcelLayout
 from app.returns.polling import Polling, Schedule
+from app.returns.view import ReturnBodies
 from app.sendcloud.client import connect
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.policy.call_policy import CallPolicy, guards
 from app.sendcloud.protocol import Call
 from app.service_points import routes as service_points
 from app.service_points.search import ServicePoints
+from app.service_points.view import ServicePointViews
 from app.services import Services
 from app.sessions import handoff_routes as handoffs
 from app.sessions import routes as sessions
@@ -222,7 +224,7 @@ def _services(settings: Settings, load: Load, keyring: Keyring, parts: Parts) ->
     store, sendcloud, attempts, documents, labels, cache = parts
     kept = attempts.returns
     portals = PortalCache(cache, store, sendcloud, settings.portal_freshness)
-    points = ServicePoints(cache, sendcloud, settings.points_freshness)
+    points, point_views = ServicePoints(cache, sendcloud, settings.points_freshness), ServicePointViews()
     sessions_kept, orders = SessionStore(store, settings.parcel_sessions), OrderLimit(store, keyring)
     parcels = ParcelLimit(store, settings.parcel_limit)
     callers = CallerLimit(store, keyring, settings.lookup_limit, settings.partner_lookup_limit)
@@ -240,6 +242,8 @@ def _services(settings: Settings, load: Load, keyring: Keyring, parts: Parts) ->
         sessions_kept,
         keyring,
         points,
+        point_views,
+        ReturnBodies(point_views),
         labels,
         flows,
         creation,

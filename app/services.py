@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from app.portal.cache import PortalCache
     from app.returns.create import Creation
     from app.returns.labels import Labels
+    from app.returns.view import ReturnBodies
     from app.service_points.search import ServicePoints
+    from app.service_points.view import ServicePointViews
     from app.sessions.lookup import Flows
     from app.sessions.store import SessionStore
 
@@ -43,6 +45,8 @@ class Services:
     sessions: "SessionStore"
     keyring: Keyring
     points: "ServicePoints"
+    point_views: "ServicePointViews"
+    return_bodies: "ReturnBodies"
     labels: "Labels"
     flows: "Flows"
     creation: "Creation"

@@ -17,7 +17,7 @@ from app.errors import (
     ReturnReleased,
     StoreUnavailable,
 )
-from app.models import Return, ReturnState
+from app.models import ReturnState
 from app.redis.encryption import RecordUnreadable
 from app.redis.store import Store, Versioned
 from app.returns.claims import (
@@ -80,8 +80,8 @@ class Attempts:
         self._layout = layout
         self._settling: set[asyncio.Task[VersionedReturn | None]] = set()
 
-    async def repeated(self, scope: str, key: str, fingerprints: Fingerprints) -> Return | None:
-        """The first answer to this idempotency key, or None if the key is unused.
+    async def repeated(self, scope: str, key: str, fingerprints: Fingerprints) -> VersionedReturn | None:
+        """The return whose first answer this idempotency key gets again, or None if the key is unused.
 
         Raises:
             IdempotencyKeyReused, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as the first request stands.
@@ -98,12 +98,9 @@ class Attempts:
             return None
         if found.record.state is ReturnState.FAILED and await self.returns.released(scope, return_id):
             raise ReturnReleased("released by the shop", location=location_of(return_id))
-        if found.record.first_answer:
-            return found.record.first_answer
-        if found.record.state not in WITHOUT_ANSWER:
-            # Its content is gone, the answer with it.
-            return found.public()
-        raise _without_answer(found.record, standing)
+        if found.record.first_answer is None and found.record.state in WITHOUT_ANSWER:
+            raise _without_answer(found.record, standing)
+        return found
 
     async def claim(
         self, scope: str, key: str, forms: Fingerprints, record: ReturnRecord, selection: Selection

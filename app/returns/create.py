@@ -43,6 +43,7 @@ from app.returns.labels import Labels
 from app.returns.polling import MAX_PARCELS
 from app.returns.records import SCHEMA, ReturnRecord, VersionedReturn
 from app.returns.store import ParcelReturns, Returns
+from app.returns.view import public
 from app.service_points.search import Place, Search, ServicePoints
 from app.service_points.view import service_point
 from app.sessions.store import Session
@@ -108,7 +109,8 @@ class Creation:
         forms = fingerprints(body)
         repeated = await self.attempts.repeated(session.scope, key, forms)
         if repeated is not None:
-            return repeated
+            # Once the content of a return is gone, its first answer is gone with it.
+            return repeated.record.first_answer or public(repeated)
         order = session.order
         if order.parcel_id is None:
             raise NotReturnableOnline("no parcel id", location=self.sendcloud.hosted_portal(session.brand))
@@ -223,9 +225,7 @@ class Creation:
             poller_expires_at=created.poller_expires_at,
             next_poll_at=self.labels.first_look_at(found.now) if polled else None,
         )
-        return record.model_copy(
-            update={"first_answer": VersionedReturn(record, found.version + 1, found.now).public()}
-        )
+        return record.model_copy(update={"first_answer": public(VersionedReturn(record, found.version + 1, found.now))})
 
 
 def _record(brand: str, body: NewReturn, order: Order) -> ReturnRecord:

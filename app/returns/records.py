@@ -1,35 +1,15 @@
-"""A return as Redis keeps it, and as the shopper sees it."""
+"""Returns and idempotency keys as Redis keeps them, and a return as it was read."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal, Self
 
 from app.domain import RedactedModel, ServicePoint
-from app.models import Action, Label, Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState, utc_datetime
-from app.redis.derived_values import DerivedValues
-from app.returns.claims import location_of
+from app.models import Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
 from app.returns.fingerprints import CURRENT, FIRST, Fingerprints
 from app.sendcloud.stored import service_point_of_schema_1
-from app.service_points.view import minute, service_point
-
-_LABEL: Mapping[ReturnState, Literal["pending", "ready", "not_needed", "unavailable"]] = MappingProxyType(
-    {
-        ReturnState.CREATING: "pending",
-        ReturnState.OUTCOME_UNKNOWN: "unavailable",
-        ReturnState.LABEL_PENDING: "pending",
-        ReturnState.AWAITING_PAYMENT: "pending",
-        ReturnState.LABEL_READY: "ready",
-        ReturnState.NO_LABEL_NEEDED: "not_needed",
-        ReturnState.ACCEPTED: "unavailable",
-        ReturnState.LABEL_LOST: "unavailable",
-        ReturnState.FAILED: "unavailable",
-    }
-)
 
 _NEW_STATES = frozenset({ReturnState.ACCEPTED, ReturnState.LABEL_LOST})
 """States that the release before this one cannot read."""
-_BODIES: DerivedValues[str, bytes] = DerivedValues(512)
 
 
 SCHEMA = 2
@@ -175,39 +155,3 @@ class VersionedReturn:
         if self.record.state is ReturnState.CREATING:
             return 1
         return None if self.due_in is None else max(1, round(self.due_in))
-
-    @property
-    def body(self) -> bytes:
-        """What the shopper sees of it as JSON, built once for all who ask before it changes."""
-        seen = self.record, self.retry_after, minute(self.now)
-        return _BODIES.get(self.record.id, seen, lambda: self.public().model_dump_json().encode())
-
-    def public(self) -> Return:
-        """What the shopper sees of it."""
-        record = self.record
-        # Without a token only its summary is left.
-        ready = record.state is ReturnState.LABEL_READY and record.download_token is not None
-        label_href = location_of(record.id) + "/label"
-        why_not = None if ready else "no-label" if self.retry_after is None else "label-not-ready"
-        return Return(
-            id=record.id,
-            state=record.state,
-            revision=record.revision,
-            created_at=utc_datetime(record.created_at),
-            updated_at=utc_datetime(record.updated_at),
-            items=record.items,
-            delivery=record.delivery,
-            sendcloud_return_id=record.sendcloud_return_id,
-            parcels=list(record.parcels),
-            payment_url=record.payment_url,
-            label=Label(
-                state="unavailable" if record.state is ReturnState.LABEL_READY and not ready else _LABEL[record.state],
-                href=label_href if ready else None,
-                expires_at=record.label_expires_at and utc_datetime(record.label_expires_at),
-                delayed=record.delayed,
-            ),
-            customs_declaration=location_of(record.id) + "/customs-declaration" if record.customs_path else None,
-            drop_off=record.drop_off and service_point(record.drop_off, self.now, record.created_at),
-            retry_after=self.retry_after,
-            actions=[Action(name="download_label", method="GET", href=label_href, allowed=ready, why_not=why_not)],
-        )

@@ -43,6 +43,7 @@ from app.models import FINAL_STATES, NewReturn, Preview, Return
 from app.returns.claims import location_of
 from app.returns.labels import Labels, Watch
 from app.returns.records import VersionedReturn
+from app.returns.view import ReturnBodies
 from app.services import ServicesDep, services_of
 from app.sessions.dependencies import SessionDep, SessionIdDep, check_session, leaving_or_logged_out
 from app.sessions.session_route import SessionRoute
@@ -122,17 +123,17 @@ async def preview_return(
 )
 async def get_return(return_id: str, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
     """How the return stands; `retry_after` (seconds) says when it can have changed."""
-    labels, wait = services_of(request).labels, preferred_wait(prefer)
-    found = await labels.current(session.scope, return_id)
+    services, wait = services_of(request), preferred_wait(prefer)
+    found = await services.labels.current(session.scope, return_id)
     if not wait or found.record.state in FINAL_STATES:
-        return _return(found, wait)
+        return _return(found, wait, services.return_bodies)
 
     async def once_it_changed(scope: Scope, receive: Receive, send: Send) -> None:
         gone = leaving_or_logged_out(request, leaving(scope, receive))
-        with services_of(request).waits_of_parcels.place(session.scope):
-            newer = await labels.awaited(session.scope, found, wait, gone)
+        with services.waits_of_parcels.place(session.scope):
+            newer = await services.labels.awaited(session.scope, found, wait, gone)
         await check_session(request)
-        await _return(newer, wait)(scope, receive, send)
+        await _return(newer, wait, services.return_bodies)(scope, receive, send)
 
     return DeferredResponse(once_it_changed)
 
@@ -163,7 +164,8 @@ async def watch_return(
 
     async def tell(scope: Scope, receive: Receive, send: Send) -> None:
         with services.waits_of_parcels.place(session.scope):
-            await Events(services.labels, session.scope, found, seen, goes_on)(scope, receive, send)
+            events = Events(services.labels, services.return_bodies, session.scope, found, seen, goes_on)
+            await events(scope, receive, send)
 
     return DeferredResponse(tell)
 
@@ -174,12 +176,14 @@ class Events:
     def __init__(
         self,
         labels: Labels,
+        bodies: ReturnBodies,
         scope: str,
         found: VersionedReturn,
         seen: int,
         goes_on: Callable[[Hashable], Awaitable[bool]],
     ) -> None:
         self._labels = labels
+        self._bodies = bodies
         self._scope = scope
         self._found = found
         self._seen = seen
@@ -218,7 +222,7 @@ class Events:
         if revision <= self._seen:
             return b": still here\n\n"
         self._seen = revision
-        return b"id: %d\nevent: return\ndata: %b\n\n" % (revision, self._found.body)
+        return b"id: %d\nevent: return\ndata: %b\n\n" % (revision, self._bodies.of(self._found))
 
 
 async def _say(send: Send, piece: bytes, *, goes_on: bool) -> None:
@@ -229,6 +233,6 @@ def _reconnect(milliseconds: int) -> bytes:
     return b"retry: %d\n\n" % milliseconds
 
 
-def _return(found: VersionedReturn, wait: int) -> Response:
+def _return(found: VersionedReturn, wait: int, bodies: ReturnBodies) -> Response:
     headers = preference_applied(wait) | retry_after(found.retry_after)
-    return Response(found.body, headers=headers, media_type="application/json")
+    return Response(bodies.of(found), headers=headers, media_type="application/json")

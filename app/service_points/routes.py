@@ -12,7 +12,7 @@ from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound, TooMa
 from app.http.problems import SESSION, UPSTREAM, links, responses
 from app.models import FreshServicePoint, ServicePoint, ServicePoints
 from app.service_points.search import Nearby, Place, Search
-from app.service_points.view import service_point
+from app.service_points.view import ShowPoint, service_point
 from app.services import ServicesDep, services_of
 from app.sessions.dependencies import SessionDep
 from app.sessions.session_route import SessionRoute
@@ -58,11 +58,11 @@ class Filter(NamedTuple):
     open_now: bool
     limit: int
 
-    def picks(self, found: Nearby, session: Session) -> list[ServicePoint]:
+    def picks(self, found: Nearby, session: Session, show_point: ShowPoint) -> list[ServicePoint]:
         """The wanted points. Of points that need no label, the upstream names only the nearest one."""
         known = session.order.labelless_service_point
         wanted = (point for point in found.points if not self.labelless or (known and point.id == known.id))
-        shown = (service_point(point, found.now, found.asked_at) for point in wanted)
+        shown = (show_point(point, found.now, found.asked_at) for point in wanted)
         # A point whose hours are not known may be open.
         return list(islice((point for point in shown if not self.open_now or point.open_now is not False), self.limit))
 
@@ -95,7 +95,7 @@ async def find_service_points(
     """Points of the parcel's carriers, nearest first, with opening hours in their own time zone."""
     await services.parcel_limit.spend(session.scope)
     found = await services.points.near(search, session.service_points_token, session.scope)
-    answer = ServicePoints(service_points=wanted.picks(found, session), stale=found.stale)
+    answer = ServicePoints(service_points=wanted.picks(found, session, services.point_views.of), stale=found.stale)
     return Response(answer.model_dump_json(), media_type="application/json")
 
 

@@ -1,5 +1,6 @@
 """A service point as the public sees it at a given moment."""
 
+from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from app import models
@@ -8,7 +9,11 @@ from app.redis.derived_values import DerivedValues
 from app.service_points.opening_hours import Opening, in_one_week, opening, time_zone
 from app.service_points.stated_hours import UNKNOWN, WeekHours, week_hours
 
-_POINTS: DerivedValues[int, models.ServicePoint] = DerivedValues(1024)
+KEPT_POINTS = 1024
+
+ShowPoint = Callable[[ServicePoint, float, float | None], models.ServicePoint]
+"""From a point, this moment and the moment when upstream described it (seconds since the epoch) to its view."""
+
 _NOT_KNOWN = Opening(open_now=None, closes_at=None, next_open_at=None)
 
 
@@ -17,11 +22,6 @@ def service_point(point: ServicePoint, now: float, asked_at: float | None) -> mo
 
     Upstream states the hours of the current week, holidays included, so that in another one nothing is known of them.
     """
-    parts = point, minute(now), asked_at and minute(asked_at)
-    return _POINTS.get(point.id, parts, lambda: _service_point(point, now, asked_at))
-
-
-def _service_point(point: ServicePoint, now: float, asked_at: float | None) -> models.ServicePoint:
     zone = time_zone(point.country, point.latitude, point.longitude)
     week = _week(point, zone, now, asked_at)
     opens = opening(week, zone, models.utc_datetime(now)) if zone else _NOT_KNOWN
@@ -49,6 +49,18 @@ def _service_point(point: ServicePoint, now: float, asked_at: float | None) -> m
         closes_at=opens.closes_at,
         next_open_at=opens.next_open_at,
     )
+
+
+class ServicePointViews:
+    """Points as `service_point` shows them, built once for all who ask within a minute."""
+
+    def __init__(self) -> None:
+        self._points: DerivedValues[int, models.ServicePoint] = DerivedValues(KEPT_POINTS)
+
+    def of(self, point: ServicePoint, now: float, asked_at: float | None) -> models.ServicePoint:
+        """The view of this point."""
+        parts = point, minute(now), asked_at and minute(asked_at)
+        return self._points.get(point.id, parts, lambda: service_point(point, now, asked_at))
 
 
 def _week(point: ServicePoint, zone: ZoneInfo | None, now: float, asked_at: float | None) -> WeekHours:

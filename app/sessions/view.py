@@ -7,6 +7,7 @@ from app.domain import Address, Order, OrderLine, ShopSettings
 from app.portal.view import brand, money, reasons, refund_options, stores
 from app.returns.delivery import delivery_options, pickup_window
 from app.returns.store import ParcelReturns
+from app.returns.view import public
 from app.service_points.view import service_point
 from app.sessions.store import Session
 
@@ -23,7 +24,7 @@ def first_screen(session: Session, settings: ShopSettings, returned: ParcelRetur
         items=lines,
         options=options(settings, order, returned.now),
         drop_off=drop_off(order, returned.now, session.opened_at),
-        returns=[found.public() for found in returned.returns],
+        returns=[public(found) for found in returned.returns],
         actions=actions(order, lines),
     )
 

@@ -32,6 +32,7 @@ from app.returns.claims import AFTER_FIRST_BYTE, Event, Phase
 from app.returns.layout import ParcelLayout
 from app.returns.records import ReturnRecord, VersionedReturn
 from app.returns.store import RecordChange
+from app.returns.view import public
 from tests.support.processes import Valkey, eventually
 from tests.support.samples import forms, return_record
 
@@ -77,7 +78,7 @@ def accepted(found: VersionedReturn) -> ReturnRecord:
     if found.record.first_answer:
         return found.record
     record = found.became(ReturnState.LABEL_PENDING, poller_token="poller", next_poll_at=found.now + LONG)
-    return record.model_copy(update={"first_answer": VersionedReturn(record, found.version + 1, found.now).public()})
+    return record.model_copy(update={"first_answer": public(VersionedReturn(record, found.version + 1, found.now))})
 
 
 CHANGES: Mapping[Event, RecordChange] = {
@@ -288,7 +289,8 @@ class Parcels(RuleBasedStateMachine):
     @rule(parcel=parcels, key=keys, body=bodies)
     def repeat(self, parcel: str, key: str, body: str) -> None:
         """A key that was used gives the first answer, or says why there is none; another body is refused."""
-        answer = self.told(self.attempts.repeated(self.scopes[parcel], key, forms(body)))
+        again = self.told(self.attempts.repeated(self.scopes[parcel], key, forms(body)))
+        answer = again.record.first_answer if isinstance(again, VersionedReturn) else again
         use = self.use_of(self.scopes[parcel], key)
         if use is None:
             assert answer is None

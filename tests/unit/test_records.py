@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.returns.records import SCHEMA, ReturnRecord, VersionedReturn
+from app.returns.view import public
 from tests.support.samples import return_record, service_point
 
 SAMPLE = Path("tests/samples/return_of_schema_1.json").read_bytes()
@@ -40,6 +41,6 @@ def test_a_drop_off_point_has_hours_in_its_week_alone(days: int, known: bool) ->
     """The point in a return shows the hours of the week in which the return was made, and none in another one."""
     monday = datetime(2026, 7, 6, 10, tzinfo=UTC).timestamp()
     record = return_record(drop_off=service_point(), created_at=monday)
-    shown = VersionedReturn(record, 1, monday + days * 86_400).public().drop_off
+    shown = public(VersionedReturn(record, 1, monday + days * 86_400)).drop_off
     assert shown is not None
     assert bool(shown.opening_hours) is known
