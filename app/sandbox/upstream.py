@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 
 import uvicorn
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
@@ -88,6 +88,8 @@ class Upstream:
                 answer = await self._upstream_answer(request, SERVICE_POINT_ROUTES if numeric else PORTAL_ROUTES)
         except Refused as refused:
             answer = refused.envelope(path, numeric=numeric)
+        except ClientDisconnect:
+            return
         await answer(scope, receive, send)
 
     async def _upstream_answer(self, request: Request, routes: tuple[Route, ...]) -> Answer:

@@ -22,10 +22,10 @@ ALLOWED_RISE = 30 * 1024 * 1024
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
-async def look_up(bff: Bff) -> Shopper:
+async def look_up(bff: Bff, brand: str = BRAND) -> Shopper:
     """A shopper after a lookup."""
     wanted = {"identifier": "A-1001", "postal_code": "5611 AA", "token_delivery": "body"}
-    screen = (await bff.http.post(f"/v1/brands/{BRAND}/sessions", json=wanted)).raise_for_status().json()
+    screen = (await bff.http.post(f"/v1/brands/{brand}/sessions", json=wanted)).raise_for_status().json()
     return Shopper(bff.http, screen, {"Authorization": f"Bearer {screen['session_token']}"})
 
 
@@ -42,8 +42,8 @@ async def test_proxies_and_netrc_are_ignored(
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
         monkeypatch.setenv("NO_PROXY", "")
         urls = {"upstream_url": upstream.url, "service_points_url": upstream.url}
-        async with running_bff(valkey.url, sandbox, brands=BRAND, poll_interval=0.05, **urls) as bff:
-            someone = await look_up(bff)
+        async with running_bff(valkey.url, sandbox, brands="proxied", poll_interval=0.05, **urls) as bff:
+            someone = await look_up(bff, "proxied")
             location = (await someone.create(someone.body("pickup"))).headers["location"]
             await someone.settled(location)
             assert (await someone.get(f"{location}/label")).status_code == 200

@@ -199,6 +199,7 @@ function agreed(say) {
 }
 
 select.value = journey.words.language;
+select.disabled = false;
 select.addEventListener("change", async () => {
   journey.words = await wordsOf(select.value);
   await go(journey.step ?? "start", { replace: true });
