@@ -12,11 +12,10 @@ from app.documents import routes as documents
 from app.documents.delivery import Documents
 from app.http import operations
 from app.http.cors import Cors
-from app.http.deferred import DeferredResponses
+from app.http.hot_route import HotRoute
 from app.http.load import Load
-from app.http.middleware import RequestLimits, RequestLog, Shedding
+from app.http.middleware import Admission, Exchanges, HotRoutes
 from app.http.problems import Described, handle_errors, problem_response
-from app.http.public_answers import PublicAnswers
 from app.portal import routes as portal
 from app.portal.cache import PortalCache
 from app.redis.budget import Budget
@@ -105,14 +104,11 @@ def create_app(settings: Settings, connect_upstream: ConnectUpstream | None = No
 def _surround(app: FastAPI, settings: Settings, load: Load, tracing: "Tracing | None") -> None:
     """Adds what a request passes on its way to a handler, the innermost first."""
     render = problem_response(settings.public_url)
-    handle_errors(app, render, end_session)
-    app.add_middleware(PublicAnswers)
-    # Around it, because it takes the route away that a kept answer needs.
-    app.add_middleware(DeferredResponses)
-    app.add_middleware(RequestLimits, problem=render, body_limits={uploads.PATH: MAX_BYTES})
-    app.add_middleware(Shedding, problem=render, load=load)
+    hot = [route for route in app.routes if isinstance(route, HotRoute)]
+    app.add_middleware(HotRoutes, routes=hot, answer_error=handle_errors(app, render, end_session))
+    app.add_middleware(Admission, load=load, problem=render, body_limits={uploads.PATH: MAX_BYTES})
     app.add_middleware(Cors, origins=settings.allowed_origins)
-    app.add_middleware(RequestLog, load=load, begin_span=tracing.begin if tracing else None)
+    app.add_middleware(Exchanges, load=load, begin_span=tracing.begin if tracing else None)
 
 
 def _tracing(settings: Settings) -> "Tracing | None":
@@ -154,7 +150,7 @@ def api() -> FastAPI:
         redirect_slashes=False,
     )
     app.session_dependencies = {live_session, ending_session_id}
-    hot = (sessions.hot, returns.hot, service_points.hot)
+    hot = (sessions.hot, returns.hot, service_points.hot, portal.hot)
     # The most frequent routes first, because paths are compared in order; and without routers around them, which
     # would be asked in every request.
     for router in (*hot, *(module.router for module in ROUTED)):

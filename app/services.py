@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import Depends, Path, Request
 
 from app.errors import BrandNotFound
+from app.http.exchange import exchange_of
 from app.http.load import Load
+from app.http.recent_answers import RecentAnswers
 from app.redis.encryption import Keyring
 from app.redis.marker import Markers
 from app.redis.rate_limits import CallerLimit, ParcelLimit, PerParcelLimit
@@ -53,6 +55,7 @@ class Services:
     caller_limit: CallerLimit
     parcel_limit: ParcelLimit
     waits_of_parcels: PerParcelLimit
+    portal_answers: RecentAnswers = field(default_factory=RecentAnswers)
     upload_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS_AT_ONCE))
     """Each upload holds up to 100 MB of the temporary directory."""
     uploads_of_parcels: PerParcelLimit = field(default_factory=lambda: PerParcelLimit(UPLOADS_OF_ONE_PARCEL))
@@ -79,7 +82,7 @@ async def served_brand(brand: Annotated[str, Path(max_length=63)], services: Ser
     """
     if brand not in services.settings.brands:
         raise BrandNotFound("not one of ours")
-    request.state.brand = brand
+    exchange_of(request.scope).brand = brand
     return brand
 
 

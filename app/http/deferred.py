@@ -9,9 +9,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
 
+from app.http.exchange import exchange_of
+
 Leaving = Callable[[], Awaitable[object]]
 """Returns once the waiting caller has left."""
-HELD = "held"
 MAX_WAIT_SECONDS = 55
 _WAIT = re.compile(r"\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*", re.IGNORECASE)
 
@@ -38,7 +39,7 @@ def retry_after(seconds: int | None) -> dict[str, str]:
 
 
 class DeferredResponse(Response):
-    """An answer that waits for news outside of FastAPI (see `DeferredResponses`)."""
+    """An answer that waits for news after its handler has returned; a HEAD request does not wait."""
 
     def __init__(self, answer: ASGIApp) -> None:
         super().__init__()
@@ -46,37 +47,16 @@ class DeferredResponse(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope[HELD] = self._answer
-
-
-class DeferredResponses:
-    """Renders a deferred response after its handler has returned, when FastAPI and Starlette have freed their memory.
-
-    A HEAD request does not wait.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one request."""
-        # A copy, because they leave their objects in it. HEAD is a GET whose body the server leaves out.
-        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
-        inner = {**scope, "method": "GET"} if is_head else {**scope}
-        try:
-            await self._app(inner, receive, send)
-        finally:
-            scope["route"] = inner.pop("route", None)
-        held: ASGIApp | None = inner.pop(HELD, None)
-        del inner
-        if held:
-            await (Response() if is_head else held)(scope, receive, send)
+        if exchange_of(scope).method == "HEAD":
+            await super().__call__(scope, receive, send)
+        else:
+            await self._answer(scope, receive, send)
 
 
 def leaving(scope: Scope, receive: Receive) -> Leaving:
     """Watches for the caller to leave, which only `receive` tells. From now on the request counts as waiting."""
     # Thousands may wait; they must not keep out requests that need work.
-    scope["state"]["place"].leave()
+    exchange_of(scope).leave()
 
     async def left() -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -19,7 +19,8 @@ from typing_extensions import override
 from app import errors
 from app.errors import BffError, FieldProblem
 from app.http.credentials import COOKIE
-from app.http.middleware import ProblemResponse
+from app.http.exchange import Exchange, exchange_of
+from app.http.middleware import ErrorResponse, ProblemResponse
 from app.http.problem_types import PROBLEM_TYPES, ProblemType, problem_type_of
 from app.models import Json, Problem, ProblemError
 from app.telemetry.logs import log
@@ -49,18 +50,18 @@ _WAITING_HELPS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNA
 def problem_response(public_url: str) -> ProblemResponse:
     """A function that renders errors as problem documents, whose types are below `public_url`."""
 
-    def render(scope: Scope, error: BffError) -> Response:
+    def render(exchange: Exchange, error: BffError) -> Response:
         kind = problem_type_of(type(error))
-        scope["state"]["problem"] = kind.code
+        exchange.problem = kind.code
         problem = Problem(
             type=f"{public_url}/problems/{kind.code}",
             title=kind.title,
             status=kind.status,
             detail=kind.detail,
-            instance=scope["path"],
+            instance=exchange.path,
             code=kind.code,
             retryable=kind.retryable,
-            request_id=scope["state"]["request_id"],
+            request_id=exchange.request_id,
             errors=[ProblemError(**asdict(each)) for each in error.errors[:MAX_ERRORS]],
             alternatives=getattr(error, "alternatives", None),
         )
@@ -82,35 +83,45 @@ def _headers(kind: ProblemType, error: BffError) -> dict[str, str]:
     return {name: value for name, value in stated.items() if value is not None}
 
 
-def handle_errors(app: FastAPI, render: ProblemResponse, end_session: EndSession) -> None:
-    """Makes the app answer with problem documents; a session whose tokens the upstream refuses is ended."""
+def handle_errors(app: FastAPI, render: ProblemResponse, end_session: EndSession) -> ErrorResponse:
+    """Makes the app answer with problem documents; a session whose tokens the upstream refuses is ended.
+
+    Returns:
+        The answer to such an error, for handlers that are not called by the app.
+    """
 
     async def foreseen(request: Request, error: Exception) -> Response:
-        if isinstance(error, BffError):
-            if isinstance(error, errors.UpstreamUnauthorized):
-                await end_session(request)
-            kind, answer = problem_type_of(type(error)), render(request.scope, error)
-            tell = log.warning if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR else log.info
-            tell("problem", code=kind.code, reason=str(error), request_id=request.state.request_id)
-            return answer
-        raise error
+        if not isinstance(error, BffError):
+            raise error
+        if isinstance(error, errors.UpstreamUnauthorized):
+            await end_session(request)
+        exchange = exchange_of(request.scope)
+        kind, answer = problem_type_of(type(error)), render(exchange, error)
+        tell = log.warning if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR else log.info
+        tell("problem", code=kind.code, reason=str(error), request_id=exchange.request_id)
+        return answer
 
     async def of_routing(request: Request, error: Exception) -> Response:
+        exchange = exchange_of(request.scope)
         # FastAPI wraps any error that ends the reading of a body.
         if isinstance(error.__cause__, BffError):
-            return render(request.scope, error.__cause__)
+            return render(exchange, error.__cause__)
         status = error.status_code if isinstance(error, HTTPException) else 0
-        response = render(request.scope, _STATUSES_OF_ROUTING.get(status, errors.InternalError)())
+        response = render(exchange, _STATUSES_OF_ROUTING.get(status, errors.InternalError)())
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             response.headers["Allow"] = ", ".join(_methods_of(app, request.scope))
         return response
 
     async def of_validation(request: Request, error: Exception) -> Response:
-        return render(request.scope, _invalid(error))
+        return render(exchange_of(request.scope), _invalid(error))
+
+    async def of_handler(request: Request, error: Exception) -> Response:
+        return await (of_validation if isinstance(error, RequestValidationError) else foreseen)(request, error)
 
     app.add_exception_handler(BffError, foreseen)
     app.add_exception_handler(HTTPException, of_routing)
     app.add_exception_handler(RequestValidationError, of_validation)
+    return of_handler
 
 
 def _methods_of(app: FastAPI, scope: Scope) -> Iterator[str]:

@@ -3,23 +3,26 @@
 import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
 from app.errors import BrandNotFound, InvalidRequest, StoreUnavailable
+from app.http.hot_route import HotRoute
 from app.http.problems import UPSTREAM, responses
 from app.models import Language, Portal
 from app.portal import view
+from app.portal.cache import PortalCache
 from app.portal.languages import accepted_languages
-from app.services import BrandDep, ServicesDep
+from app.services import served_brand, services_of
 
 router = APIRouter(tags=["portal"])
+hot = APIRouter(tags=["portal"], route_class=HotRoute)
 
 MAX_AGE_SECONDS = 60
 """Short, because this age adds to that of our own cache."""
 
 
-@router.get(
+@hot.get(
     "/v1/brands/{brand}/portal",
     operation_id="getPortal",
     response_model=Portal,
@@ -29,22 +32,33 @@ MAX_AGE_SECONDS = 60
     },
 )
 async def get_portal(
-    brand: BrandDep,
-    services: ServicesDep,
+    request: Request,
+    brand: Annotated[str, Path(max_length=63)],
     language: Annotated[Language, Query(description="Beats Accept-Language.")] = None,
     accept_language: Annotated[str, Header()] = "",
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     """The shop's colours, texts, reasons, refunds and ways back, in a language it speaks."""
-    wanted = [language] if language else accepted_languages(accept_language)
-    portal = await services.portals.get(brand, wanted)
+    services = services_of(request)
+    await served_brand(brand, services, request)
+
+    async def made() -> Response:
+        wanted = [language] if language else accepted_languages(accept_language)
+        return await _portal(services.portals, brand, wanted)
+
+    answer = await services.portal_answers.get((brand, language, accept_language), made)
+    if answer.headers["etag"] in if_none_match or if_none_match.strip() == "*":
+        unchanged = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
+        return Response(status_code=304, headers=unchanged)
+    return answer
+
+
+async def _portal(portals: PortalCache, brand: str, languages: list[str]) -> Response:
+    portal = await portals.get(brand, languages)
     body = view.portal(portal.settings, portal.language, stale=portal.stale).model_dump_json().encode()
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {
-        "ETag": etag,
+        "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
         "Cache-Control": f"public, max-age={MAX_AGE_SECONDS}, stale-while-revalidate=240, stale-if-error=86400",
         "Vary": "Accept-Language",
     } | ({"Content-Language": portal.language} if portal.language else {})
-    if etag in if_none_match or if_none_match.strip() == "*":
-        return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")

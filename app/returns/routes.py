@@ -38,6 +38,7 @@ from app.http.deferred import (
     preferred_wait,
     retry_after,
 )
+from app.http.hot_route import HotRoute
 from app.http.problems import JSON_BODY, SESSION, UPSTREAM, links, responses
 from app.models import FINAL_STATES, NewReturn, Preview, Return
 from app.returns.claims import location_of
@@ -46,10 +47,9 @@ from app.returns.records import VersionedReturn
 from app.returns.view import ReturnBodies
 from app.services import ServicesDep, services_of
 from app.sessions.dependencies import SessionDep, SessionIdDep, check_session, leaving_or_logged_out
-from app.sessions.session_route import SessionRoute
 
 router = APIRouter(tags=["returns"])
-hot = APIRouter(tags=["returns"], route_class=SessionRoute)
+hot = APIRouter(tags=["returns"], route_class=HotRoute)
 
 RECONNECT_MS = 3000
 RECONNECT_ELSEWHERE_MS = range(100, 2000)
@@ -138,7 +138,7 @@ async def get_return(return_id: str, request: Request, session: SessionDep, pref
     return DeferredResponse(once_it_changed)
 
 
-@router.get(
+@hot.get(
     "/v1/returns/{return_id}/events",
     operation_id="watchReturn",
     response_class=StreamingResponse,
@@ -150,12 +150,13 @@ async def get_return(return_id: str, request: Request, session: SessionDep, pref
 )
 async def watch_return(
     return_id: str,
+    request: Request,
     session: SessionDep,
     session_id: SessionIdDep,
-    services: ServicesDep,
     last_event_id: Annotated[str, Header(description="The revision seen last.")] = "",
 ) -> Response:
     """The return as Server-Sent Events: its state now unless it was seen, then each change until a final one."""
+    services = services_of(request)
     found = await services.labels.current(session.scope, return_id)
     seen = int(last_event_id) if re.fullmatch("[0-9]{1,9}", last_event_id) else 0
     if found.record.state in FINAL_STATES and found.record.revision <= seen:

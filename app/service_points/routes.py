@@ -9,17 +9,17 @@ from pydantic import Field
 from starlette.responses import Response
 
 from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound, TooManyCalls
+from app.http.hot_route import HotRoute
 from app.http.problems import SESSION, UPSTREAM, links, responses
 from app.models import FreshServicePoint, ServicePoint, ServicePoints
 from app.service_points.search import Nearby, Place, Search
 from app.service_points.view import ShowPoint, service_point
 from app.services import ServicesDep, services_of
 from app.sessions.dependencies import SessionDep
-from app.sessions.session_route import SessionRoute
 from app.sessions.store import Session
 
 router = APIRouter(tags=["service points"])
-hot = APIRouter(tags=["service points"], route_class=SessionRoute)
+hot = APIRouter(tags=["service points"], route_class=HotRoute)
 
 Latitude = Annotated[
     float | None, Query(ge=-90, le=90, allow_inf_nan=False, description="With longitude; the parcel's by default.")

@@ -18,6 +18,7 @@ from app.errors import (
 from app.http.client_address import address_of, is_forwarded_by_a_stranger, partner_of
 from app.http.credentials import check_origin, presented, session_cookie
 from app.http.deferred import Leaving
+from app.http.exchange import exchange_of
 from app.http.session_id import SessionId
 from app.services import Services, services_of
 from app.sessions.store import Session
@@ -58,9 +59,9 @@ async def live_session(request: Request) -> Session:
     """
     session_id = await required_session_id(request)
     session = await services_of(request).sessions.get(session_id)
-    request.state.session_id = session_id
-    request.state.brand = session.brand
-    request.state.journey = services_of(request).keyring.name("journey", session_id.key)
+    exchange = exchange_of(request.scope)
+    exchange.session_id, exchange.brand = session_id, session.brand
+    exchange.journey = services_of(request).keyring.name("journey", session_id.key)
     return session
 
 
@@ -97,12 +98,13 @@ async def check_session(request: Request) -> None:
 
 
 async def _goes_on(request: Request) -> bool:
-    return await services_of(request).sessions.may_go_on(request.state.session_id, None)
+    session_id = exchange_of(request.scope).session_id
+    return session_id is not None and await services_of(request).sessions.may_go_on(session_id, None)
 
 
 async def end_session(request: Request) -> None:
     """Ends the session of this request, if it has one: the upstream refuses its tokens."""
-    session_id: SessionId | None = getattr(request.state, "session_id", None)
+    session_id = exchange_of(request.scope).session_id
     if session_id:
         await services_of(request).sessions.delete(session_id)
 
@@ -123,15 +125,15 @@ async def count_lookup(request: Request, partner_key: str | None, services: Serv
     """
     settings, peer = services.settings, request.client.host if request.client else None
     partner = None if partner_key is None else partner_of(partner_key, settings.partners)
-    if partner is not None:
-        request.state.partner = partner
+    exchange = exchange_of(request.scope)
+    exchange.partner = partner
     forwarded = request.headers.getlist("x-forwarded-for")
     address = address_of(peer, forwarded, settings.trusted_proxies)
     if is_forwarded_by_a_stranger(peer, forwarded, settings.trusted_proxies):
         FORWARDED_UNTRUSTED.inc()
         log.warning("forwarding header of an untrusted peer", setting="BFF_TRUSTED_PROXIES")
     quota = await services.caller_limit.spend(partner=partner, address=address)
-    request.state.answer_headers = quota.headers
+    exchange.answer_headers = quota.headers
     if quota.retry_after is not None:
         raise TooManyLookups(retry_after=quota.retry_after)
     if partner_key is not None and partner is None:

@@ -16,15 +16,15 @@ from app.errors import (
     TwoCredentials,
 )
 from app.http.credentials import COOKIE, ReplacedDep, json_body, session_cookie
+from app.http.hot_route import HotRoute
 from app.http.problems import NEW_SESSION, SESSION, UPSTREAM, links, responses
 from app.models import NewSession, SessionAnswer
 from app.services import BrandDep, ServicesDep, services_of
 from app.sessions.dependencies import EndingDep, PartnerKeyDep, SessionDep, count_lookup
-from app.sessions.session_route import SessionRoute
 from app.sessions.start import check_page, session_started
 
 router = APIRouter(tags=["session"])
-hot = APIRouter(tags=["session"], route_class=SessionRoute)
+hot = APIRouter(tags=["session"], route_class=HotRoute)
 
 
 @router.post(

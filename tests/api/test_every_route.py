@@ -5,7 +5,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app import main
-from app.http.middleware import MAX_BODY_BYTES, MAX_HEADER_BYTES
+from app.http.exchange import MAX_BODY_BYTES, MAX_HEADER_BYTES
 from app.models import Problem
 from app.uploads.multipart import MAX_BYTES
 from app.uploads.routes import PATH as UPLOADS

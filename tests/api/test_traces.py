@@ -10,8 +10,8 @@ import httpx
 import pytest_asyncio
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from app.http.middleware import METHODS
 from app.http.problem_types import ALL_PROBLEM_TYPES
+from app.http.request_log import METHODS
 from app.main import api
 from app.sendcloud.policy.bulkheads import Deadlines, bulkheads
 from app.sendcloud.policy.call_policy import Outcome

@@ -1,18 +1,21 @@
 """What happens around every request, whoever handles it."""
 
 import asyncio
+import json
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from app.errors import InvalidRequest
+from app.http.exchange import MAX_BODY_BYTES, MAX_HEADER_BYTES, exchange_of
 from app.http.load import InFlightSlot, Load
-from app.http.middleware import MAX_BODY_BYTES, MAX_HEADER_BYTES, RequestLimits, RequestLog, Shedding
+from app.http.middleware import Admission, Exchanges, HotRoutes
 from app.http.problems import problem_response
 from app.telemetry.cost import UpstreamCalls
 from app.telemetry.metrics import REGISTRY
@@ -45,9 +48,12 @@ async def fails_midway(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 def stack(handler: Handler) -> ASGIApp:
     """The middleware as the service has it."""
-    load = Load(1, 0.25)
-    problem = problem_response("")
-    return RequestLog(Shedding(RequestLimits(handler, problem), problem, load), load)
+    return surrounded(handler, Load(1, 0.25))
+
+
+def surrounded(handler: Handler, load: Load, **limits: Any) -> ASGIApp:
+    """The middleware of a replica with this load and these limits of bodies."""
+    return Exchanges(Admission(handler, load, problem_response(""), **limits), load)
 
 
 async def call(app: ASGIApp, *parts: bytes, headers: dict[str, str] | None = None, **scope: Any) -> list[Message]:
@@ -72,6 +78,12 @@ async def call(app: ASGIApp, *parts: bytes, headers: dict[str, str] | None = Non
 
     await app({**asked, **scope}, receive, send)
     return sent
+
+
+def request_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """The lines that were written for requests."""
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    return [line for line in written if line["event"] == "request"]
 
 
 def seen(sent: list[Message]) -> tuple[int, dict[str, str], bytes]:
@@ -102,7 +114,7 @@ async def test_request_id_reaches_handler_and_problem() -> None:
 
     async def handler(scope: Scope, _receive: Receive, _send: Send) -> None:
         """Looks at its scope and fails."""
-        assert (scope["state"]["kept"], scope["state"]["request_id"]) == (1, "a-request")
+        assert (scope["state"]["kept"], exchange_of(scope).request_id) == (1, "a-request")
         raise InvalidRequest
 
     sent = await call(stack(handler), headers={"x-request-id": "a-request"}, state={"kept": 1})
@@ -156,7 +168,7 @@ async def test_announced_body_limit(announced: str, status: int) -> None:
 @pytest.mark.parametrize("announce", [True, False])
 async def test_body_limit_of_a_path(path: str, size: int, announce: bool) -> None:  # noqa: FBT001  a column of the table
     """A path may have a limit of its own, smaller or larger, announced and counted; all others keep theirs."""
-    app = RequestLog(RequestLimits(reads_all, problem_response(""), {"/v1/uploads": 10}), Load(1, 0.25))
+    app = surrounded(reads_all, Load(1, 0.25), body_limits={"/v1/uploads": 10})
     headers = {"content-length": str(size)} if announce else {}
     status, _, _ = seen(await call(app, b"x" * size, headers=headers, path=path))
     assert status == (413 if path == "/v1/uploads" and size > 10 else 200)
@@ -165,7 +177,7 @@ async def test_body_limit_of_a_path(path: str, size: int, announce: bool) -> Non
 async def test_larger_body_limit_of_a_path() -> None:
     """Where a path takes more than all others, more gets through to its handler."""
     size = MAX_BODY_BYTES + 1
-    app = RequestLog(RequestLimits(reads_all, problem_response(""), {"/v1/uploads": size}), Load(1, 0.25))
+    app = surrounded(reads_all, Load(1, 0.25), body_limits={"/v1/uploads": size})
     answers = [await call(app, b"x" * size, path=path) for path in ("/v1/uploads", "/v1/returns")]
     assert [seen(sent)[0] for sent in answers] == [200, 413]
 
@@ -188,9 +200,7 @@ async def test_counted_body_limit(last: bytes, status: int, headers: dict[str, s
 @pytest.mark.parametrize(("path", "status"), [("/v1/returns", 408), ("/v1/uploads", 200)])
 async def test_slow_body(path: str, status: int) -> None:
     """A body that does not end in time is given up, except where the handler has a time of its own."""
-    app = RequestLog(
-        RequestLimits(reads_all, problem_response(""), {"/v1/uploads": 10}, body_seconds=0.05), Load(1, 0.25)
-    )
+    app = surrounded(reads_all, Load(1, 0.25), body_limits={"/v1/uploads": 10}, body_seconds=0.05)
     scope = {"type": "http", "method": "POST", "path": path, "headers": []}
     sent: list[Message] = []
 
@@ -229,15 +239,14 @@ async def test_a_caller_may_wait_longer_than_a_body_may_take() -> None:
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    await RequestLog(RequestLimits(held, problem_response(""), body_seconds=0.05), Load(1, 0.25))(scope, receive, send)
+    await surrounded(held, Load(1, 0.25), body_seconds=0.05)(scope, receive, send)
     assert seen(sent)[0] == 200
 
 
 def busy(handler: Handler) -> tuple[Load, ASGIApp]:
     """The middleware of a replica that works on one request at most."""
     load = Load(1, 0.25)
-    problem = problem_response("")
-    return load, RequestLog(Shedding(RequestLimits(handler, problem), problem, load), load)
+    return load, surrounded(handler, load)
 
 
 @pytest.mark.parametrize(("path", "status"), [("/", 503), ("/livez", 200), ("/readyz", 200), ("/metrics", 200)])
@@ -253,8 +262,8 @@ async def test_shedding(path: str, status: int) -> None:
 @pytest.mark.parametrize("path", ["/v1/brands/demo/portal", "/v1/brands/demo/sessions", "/v1/service-points/7"])
 async def test_a_hung_upstream_leaves_places_free(path: str) -> None:
     """While others wait for the upstream, who may ask it as well is turned away, and nobody else."""
-    problem, load = problem_response(""), Load(4, 0.25)
-    app = RequestLog(Shedding(RequestLimits(reads_all, problem), problem, load), load)
+    load = Load(4, 0.25)
+    app = surrounded(reads_all, load)
     InFlightSlot(load, asks=True).take()
     assert seen(await call(app, path=path))[0] == 503
     assert seen(await call(app, path="/v1/session"))[0] == 200
@@ -308,7 +317,7 @@ async def test_who_waits_does_not_count() -> None:
 
     async def handler(scope: Scope, receive: Receive, send: Send) -> None:
         """Waits."""
-        scope["state"]["place"].leave()
+        exchange_of(scope).leave()
         await receive()
         assert not load.in_flight
         await PlainTextResponse("")(scope, receive, send)
@@ -360,7 +369,7 @@ async def test_log_names_the_cause() -> None:
     assert [entry["error"] for entry in logs if entry["event"] == "failed"] == ["ZeroDivisionError"]
 
 
-async def test_cost_of_a_request() -> None:
+async def test_cost_of_a_request(capsys: pytest.CaptureFixture[str]) -> None:
     """A request's line counts the upstream calls made for it, in tasks of its own too, and none that never left."""
     calls = UpstreamCalls()
 
@@ -375,10 +384,9 @@ async def test_cost_of_a_request() -> None:
         await asyncio.create_task(task())
         await reads_all(scope, receive, send)
 
-    with capture_logs() as logs:
-        for each in (handler, reads_all):
-            await call(stack(each))
-    assert [entry["upstream_calls"] for entry in logs] == [2, 0]
+    for each in (handler, reads_all):
+        await call(stack(each))
+    assert [line["upstream_calls"] for line in request_lines(capsys)] == [2, 0]
 
 
 async def test_failure_after_the_answer_began() -> None:
@@ -408,7 +416,12 @@ async def test_failed_send() -> None:
     assert attempts == ["http.response.start"]
 
 
-async def test_one_log_line_and_metric_for_each_request() -> None:
+async def no_error(_request: Request, error: Exception) -> Response:
+    """There is none to answer."""
+    raise error
+
+
+async def test_one_log_line_and_metric_for_each_request(capsys: pytest.CaptureFixture[str]) -> None:
     """Each request is logged and counted by its route's template, never by its path."""
 
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
@@ -418,22 +431,21 @@ async def test_one_log_line_and_metric_for_each_request() -> None:
 
     labels = {"route": "/v1/returns/{return_id}", "method": "POST", "status": "202"}
     before = REGISTRY.get_sample_value("bff_requests_total", labels) or 0
-    with capture_logs() as logs:
-        await call(stack(routed), path=f"/v1/returns/{SECRET}")
+    await call(surrounded(HotRoutes(routed, [], no_error), Load(1, 0.25)), path=f"/v1/returns/{SECRET}")
     assert REGISTRY.get_sample_value("bff_requests_total", labels) == before + 1
-    assert [(entry["event"], entry["route"], entry["status"]) for entry in logs] == [("request", labels["route"], 202)]
-    assert SECRET not in str(logs)
+    lines = request_lines(capsys)
+    assert [(line["level"], line["route"], line["status"]) for line in lines] == [("info", labels["route"], 202)]
+    assert SECRET not in str(lines)
 
 
 @pytest.mark.parametrize(("method", "label"), [("PATCH", "PATCH"), ("PROPFIND", "other"), (SECRET, "other")])
-async def test_methods_in_metrics_and_logs(method: str, label: str) -> None:
+async def test_methods_in_metrics_and_logs(method: str, label: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A method that HTTP does not know counts as "other": callers cannot make metrics grow or write into logs."""
     labels = {"route": "unknown", "method": label, "status": "200"}
     before = REGISTRY.get_sample_value("bff_requests_total", labels) or 0
-    with capture_logs() as logs:
-        await call(stack(reads_all), method=method)
+    await call(stack(reads_all), method=method)
     assert REGISTRY.get_sample_value("bff_requests_total", labels) == before + 1
-    assert [entry["method"] for entry in logs] == [label]
+    assert [line["method"] for line in request_lines(capsys)] == [label]
 
 
 async def test_other_protocols_pass() -> None:

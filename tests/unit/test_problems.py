@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from app import errors
 from app.errors import BffError, FieldProblem
 from app.http.load import Load
-from app.http.middleware import RequestLimits, RequestLog
+from app.http.middleware import Admission, Exchanges
 from app.http.problem_types import ALL_PROBLEM_TYPES, PROBLEM_TYPES, ProblemType, problem_type_of
 from app.http.problem_types.pages import documented, page
 from app.http.problems import MEDIA_TYPE, described_as, handle_errors, links, problem_response, responses
@@ -109,8 +109,9 @@ def app_with_problems(public_url: str = "") -> FastAPI:
     app = FastAPI(openapi_url=None, telemetry={"tracing": False})
     render = problem_response(public_url)
     handle_errors(app, render, end_session)
-    app.add_middleware(RequestLimits, problem=render)
-    app.add_middleware(RequestLog, load=Load(1, 0.25))
+    load = Load(1, 0.25)
+    app.add_middleware(Admission, load=load, problem=render)
+    app.add_middleware(Exchanges, load=load)
     for handler in (raise_it, raise_status, raise_group, raise_unavailable, raise_missing, take_parameters):
         app.add_api_route(f"/{handler.__name__}", handler)
     for taker in (take_body, take_real_body, take_session):

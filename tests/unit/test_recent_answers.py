@@ -1,127 +1,56 @@
 """Which answers are given again, to whom, and for how long."""
 
-import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
-from functools import partial
-from typing import Any
 
 import pytest
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse, Response
 
-from app.http.cors import Cors
-from app.http.load import Load
-from app.http.middleware import RequestLog
-from app.http.public_answers import PublicAnswers
-
-PUBLIC = {"Cache-Control": "public, max-age=60", "Vary": "Accept-Language"}
-Pairs = list[tuple[str, str]]
+from app.errors import NoLabel
+from app.http.recent_answers import RecentAnswers
 
 
-class Shop:
-    """An app that numbers its answers, each made as it was told."""
+class Numbered:
+    """Makes answers that are numbered."""
 
-    def __init__(self, kind: type[Response] = PlainTextResponse, status: int = 200, **headers: str) -> None:
+    def __init__(self) -> None:
         self._numbers = itertools.count(1)
-        self._kind = kind
-        self._status = status
-        self._headers = {name.replace("_", "-"): value for name, value in headers.items()} or PUBLIC
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers."""
-        text = str(next(self._numbers))
-        content: Any = _parts(text) if self._kind is StreamingResponse else text
-        await self._kind(content, self._status, self._headers)(scope, receive, send)
+    async def __call__(self) -> Response:
+        """The next answer."""
+        return PlainTextResponse(str(next(self._numbers)))
 
 
-async def _parts(text: str) -> AsyncIterator[str]:
-    yield text
+async def test_an_answer_is_given_again_for_its_time() -> None:
+    """Within its time the same question gets the same answer; after it, one that is made again."""
+    made, lasting, over = Numbered(), RecentAnswers(seconds=60), RecentAnswers(seconds=0)
+    assert [(await lasting.get("a", made)).body for _ in range(3)] == [b"1"] * 3
+    assert [(await over.get("a", made)).body for _ in range(2)] == [b"2", b"3"]
 
 
-async def got(app: ASGIApp, headers: Pairs | None = None, **changes: Any) -> tuple[str, Pairs]:
-    """The text and the headers of an answer."""
-    sent: list[Message] = []
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    async def receive() -> Message:
-        return await asyncio.Future()
-
-    raw = [(name.encode(), value.encode()) for name, value in headers or []]
-    asked = {"type": "http", "method": "GET", "path": "/portal", "query_string": b"", "headers": raw}
-    await app(asked | changes, receive, send)
-    text = b"".join(message.get("body", b"") for message in sent).decode()
-    return text, [(name.decode(), value.decode()) for name, value in sent[0]["headers"]]
+async def test_another_question_has_its_own_answer() -> None:
+    """An answer is given to no other question than its own."""
+    made, answers = Numbered(), RecentAnswers(seconds=60)
+    assert [(await answers.get(key, made)).body for key in ("a", "b", "a")] == [b"1", b"2", b"1"]
 
 
-async def test_a_public_answer_is_given_again() -> None:
-    """Whoever asks the same meanwhile gets the same, with a cookie too; after its time it is made anew."""
-    app = PublicAnswers(Shop(), seconds=60)
-    first = await got(app)
-    assert await got(app) == await got(app, [("cookie", "session=1")]) == first
-    assert first[0] == "1"
-    over = PublicAnswers(Shop(), seconds=0)
-    assert [(await got(over))[0], (await got(over))[0]] == ["1", "2"]
+async def test_what_is_of_one_exchange_is_not_repeated() -> None:
+    """Headers that middleware adds to one answer are not on the next."""
+    made, answers = Numbered(), RecentAnswers(seconds=60)
+    for _ in range(2):
+        answer = await answers.get("a", made)
+        assert "access-control-allow-origin" not in answer.headers
+        MutableHeaders(raw=answer.raw_headers)["access-control-allow-origin"] = "https://shop.example"
 
 
-@pytest.mark.parametrize(
-    ("headers", "changes"),
-    [
-        ([("accept-language", "nl")], {}),
-        ([("accept-language", "de,en")], {}),
-        ([("if-none-match", '"tag"')], {}),
-        ([("if-modified-since", "Mon, 23 Nov 2026 16:00:00 GMT")], {}),
-        ([("range", "bytes=0-1")], {}),
-        ([], {"query_string": b"language=nl"}),
-        ([], {"path": "/another"}),
-        ([], {"method": "HEAD"}),
-        ([], {"method": "POST"}),
-    ],
-    ids=str,
-)
-async def test_another_question_has_its_own_answer(headers: Pairs, changes: dict[str, Any]) -> None:
-    """Nobody gets what was made for another language, path, query, method, or without a condition."""
-    app = PublicAnswers(Shop(), seconds=60)
-    await got(app)
-    await got(app, [("accept-language", "de"), ("accept-language", "en")])
-    assert (await got(app, headers, **changes))[0] in {"3", ""}
-    assert (await got(app))[0] == "1"
+async def test_an_error_is_not_kept() -> None:
+    """After a failure the next one who asks gets the answer that can be made by then."""
 
+    async def failing() -> Response:
+        """Fails."""
+        raise NoLabel
 
-@pytest.mark.parametrize(
-    "shop",
-    [
-        partial(Shop, cache_control="private, max-age=60"),
-        partial(Shop, vary="Accept-Language"),
-        partial(Shop, cache_control="public", vary="Cookie"),
-        partial(Shop, cache_control="public", set_cookie="session=1"),
-        partial(Shop, status=404),
-        partial(Shop, status=304),
-        partial(Shop, StreamingResponse),
-    ],
-    ids=["private", "unsaid", "varies", "cookie", "error", "not modified", "streamed"],
-)
-async def test_all_other_answers_are_made_each_time(shop: Callable[[], Shop]) -> None:
-    """What is not public, not whole, not plain, or sets a cookie is for whoever asked."""
-    app = PublicAnswers(shop(), seconds=60)
-    await got(app)
-    assert (await got(app))[0] == "2"
-
-
-async def test_what_is_of_one_request_is_not_repeated() -> None:
-    """The request id, the permission of an origin and the farewell of a replica are each answer's own."""
-    load = Load(1, 0.25)
-    app = RequestLog(Cors(PublicAnswers(Shop(), seconds=60), origins=["https://shop.example"]), load)
-    stranger = dict((await got(app, [("origin", "https://other.example")]))[1])
-    known = dict((await got(app, [("origin", "https://shop.example")]))[1])
-    load.draining = True
-    text, last = await got(app)
-    assert text == "1"
-    assert [name for name, _ in last].count("x-request-id") == 1
-    assert len({answer["x-request-id"] for answer in (stranger, known, dict(last))}) == 3
-    assert known["access-control-allow-origin"] == "https://shop.example"
-    assert "access-control-allow-origin" not in stranger.keys() | dict(last).keys()
-    assert dict(last)["connection"] == "close"
-    assert "connection" not in known
+    answers = RecentAnswers(seconds=60)
+    with pytest.raises(NoLabel):
+        await answers.get("a", failing)
+    assert (await answers.get("a", Numbered())).body == b"1"

@@ -44,6 +44,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/returns/{return_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch Return
+         * @description The return as Server-Sent Events: its state now unless it was seen, then each change until a final one.
+         */
+        get: operations["watchReturn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/service-points/{service_point_id}": {
         parameters: {
             query?: never;
@@ -198,26 +218,6 @@ export interface paths {
          * @description Everything that would keep this return from being created, at once; nothing is created.
          */
         post: operations["previewReturn"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/returns/{return_id}/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Watch Return
-         * @description The return as Server-Sent Events: its state now unless it was seen, then each change until a final one.
-         */
-        get: operations["watchReturn"];
-        put?: never;
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -874,6 +874,38 @@ export interface operations {
             };
         };
     };
+    watchReturn: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The revision seen last. */
+                "last-event-id"?: string;
+            };
+            path: {
+                return_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One `return` event for each change. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description The state is final and was seen: do not reconnect. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     getServicePoint: {
         parameters: {
             query?: never;
@@ -1085,38 +1117,6 @@ export interface operations {
             };
         };
     };
-    watchReturn: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The revision seen last. */
-                "last-event-id"?: string;
-            };
-            path: {
-                return_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One `return` event for each change. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": unknown;
-                };
-            };
-            /** @description The state is final and was seen: do not reconnect. */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
     getLabel: {
         parameters: {
             query?: never;
@@ -1260,6 +1260,7 @@ export const CALLS = {
   getSession: ["GET", "/v1/session"],
   deleteSession: ["DELETE", "/v1/session"],
   getReturn: ["GET", "/v1/returns/{return_id}"],
+  watchReturn: ["GET", "/v1/returns/{return_id}/events"],
   getServicePoint: ["GET", "/v1/service-points/{service_point_id}"],
   getPortal: ["GET", "/v1/brands/{brand}/portal"],
   createSession: ["POST", "/v1/brands/{brand}/sessions"],
@@ -1268,7 +1269,6 @@ export const CALLS = {
   findServicePoints: ["GET", "/v1/service-points"],
   createReturn: ["POST", "/v1/returns"],
   previewReturn: ["POST", "/v1/returns/preview"],
-  watchReturn: ["GET", "/v1/returns/{return_id}/events"],
   getLabel: ["GET", "/v1/returns/{return_id}/label"],
   getCustomsDeclaration: ["GET", "/v1/returns/{return_id}/customs-declaration"],
   uploadPhotos: ["POST", "/v1/uploads"],

@@ -1,0 +1,154 @@
+"""One request and its answer: what is known of it, its limits on the way in, its headers on the way out."""
+
+import asyncio
+import itertools
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import cast
+
+from starlette.types import Message, Receive, Scope, Send
+
+from app.errors import BodyTooLarge, BodyTooSlow, HeadersTooLarge
+from app.http.load import InFlightSlot, Load
+from app.http.session_id import SessionId
+from app.telemetry.cost import Cost
+
+MAX_HEADER_BYTES = 32 * 1024
+MAX_BODY_BYTES = 64 * 1024
+MAY_ASK = ("/v1/brands/", "/v1/service-points")
+"""Below these paths a request may wait for the upstream; creations wait by themselves."""
+KEY = "exchange"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+"""W3C Trace Context, version 00; neither id may be all zeros."""
+_PROCESS = secrets.token_urlsafe(9)
+_NUMBERS = itertools.count(1)
+"""Together they name a request of the fleet, at less than a fresh random name would cost."""
+
+
+class Exchange:
+    """One request and its answer; handlers find theirs by `exchange_of`.
+
+    Handlers leave here what the log line tells of the caller (`brand`, `partner`, `journey`: words of ours and a
+    pseudonym, nothing of the shopper), the session to end when the upstream refuses its tokens, and headers that go
+    with the answer, an error included. The request counts as work from the end of its body until its answer begins.
+    """
+
+    brand: str | None = None
+    partner: str | None = None
+    journey: str | None = None
+    session_id: SessionId | None = None
+    answer_headers: Mapping[str, str] = MappingProxyType({})
+    problem: str | None = None
+    """The code of the problem that is the answer."""
+    route = "unknown"
+    """The template of the path."""
+    status = 0
+    """Of the answer; 0 until it begins."""
+    has_begun = False
+    """The server was asked to send: the answer cannot become another one."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, load: Load) -> None:
+        self.started = time.perf_counter()
+        self.path: str = scope["path"]
+        self.method: str = scope["method"]
+        self.may_ask = self.path.startswith(MAY_ASK)
+        self.cost = Cost()
+        self._receive = receive
+        self._send = send
+        self._load = load
+        self._slot = InFlightSlot(load, asks=self.may_ask)
+        self._body_limit = MAX_BODY_BYTES
+        self._body_deadline: float | None = None
+        self._received = 0
+        self._is_whole = False
+        self._read_head(scope)
+
+    def _read_head(self, scope: Scope) -> None:
+        proposed, parents = b"", []
+        self._head_bytes, self._announced, self._has_body = 0, b"0", False
+        for name, value in scope["headers"]:
+            self._head_bytes += len(name) + len(value)
+            if name == b"content-length":
+                self._announced = value
+                self._has_body = self._has_body or value != b"0"
+            elif name == b"transfer-encoding":
+                self._has_body = True
+            elif name == b"x-request-id":
+                proposed = proposed or value
+            elif name == b"traceparent":
+                parents.append(value)
+        # A caller's ids go into our logs, so they must look like ids. Two parents count as none.
+        text = proposed.decode("latin-1")
+        self.request_id = text if _REQUEST_ID.fullmatch(text) else f"{_PROCESS}-{next(_NUMBERS)}"
+        self.parent = _TRACEPARENT.fullmatch(b",".join(parents).decode("latin-1")) if parents else None
+
+    def admit(self, body_limit: int, body_seconds: float | None) -> None:
+        """Lets the request be worked on, with a body of at most so many bytes that arrives in time.
+
+        Raises:
+            HeadersTooLarge: its headers exceed their limit.
+            BodyTooLarge: its body is announced with more.
+        """
+        if not self._has_body:
+            self._slot.take()
+        if self._head_bytes > MAX_HEADER_BYTES:
+            raise HeadersTooLarge
+        announced = self._announced
+        if len(announced) > len(str(body_limit)) or (announced.isdigit() and int(announced) > body_limit):
+            raise BodyTooLarge
+        self._body_limit = body_limit
+        if body_seconds is not None:
+            self._body_deadline = asyncio.get_running_loop().time() + body_seconds
+
+    async def receive(self) -> Message:
+        """The next part of the body, counted and timed; after the last one, the news that the caller left.
+
+        Raises:
+            BodyTooSlow: the body did not end in time.
+            BodyTooLarge: more came than may.
+        """
+        if self._is_whole:
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._body_deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise BodyTooSlow from None
+        if not message.get("more_body", False):
+            self._is_whole = True
+            self._slot.take()
+        self._received += len(message.get("body", b""))
+        if self._received > self._body_limit:
+            raise BodyTooLarge
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Sends a part of the answer, its head with what every answer carries."""
+        self.has_begun = True
+        self._slot.leave()
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = self._completed(message["headers"])
+        await self._send(message)
+
+    def _completed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        whole = [*headers, (b"x-request-id", self.request_id.encode()), (b"x-content-type-options", b"nosniff")]
+        if not any(name == b"cache-control" for name, _ in headers):
+            whole.append((b"cache-control", b"private, no-store"))
+        whole += [(name.lower().encode(), value.encode()) for name, value in self.answer_headers.items()]
+        if self._load.draining:
+            whole.append((b"connection", b"close"))
+        return whole
+
+    def leave(self) -> None:
+        """Counts the request as work no longer: it is over, or only waits from now on."""
+        self._slot.leave()
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """The exchange of this request."""
+    return cast("Exchange", scope[KEY])

@@ -1,0 +1,40 @@
+"""Public answers, given again for a moment instead of being made again."""
+
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from copy import copy
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from app.redis.derived_values import DerivedValues
+
+SECONDS = 1.0
+ANSWERS = 256
+
+
+class _Recent(NamedTuple):
+    answer: Response
+    until: float
+
+
+class RecentAnswers:
+    """Whole answers of one route by all that they depend on, each for a second; for answers that are the same for all.
+
+    An error is not kept.
+    """
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self._seconds = seconds
+        self._recent: DerivedValues[Hashable, _Recent] = DerivedValues(ANSWERS)
+
+    async def get(self, key: Hashable, make: Callable[[], Awaitable[Response]]) -> Response:
+        """The answer of this key, made if there is none or its time is over."""
+        recent = self._recent.last(key)
+        if recent is None or time.monotonic() >= recent.until:
+            made = _Recent(await make(), time.monotonic() + self._seconds)
+            recent = self._recent.get(key, made.until, lambda: made)
+        answer = copy(recent.answer)
+        # Headers of one exchange, as of an allowed origin, are written into the list itself.
+        answer.raw_headers = [*recent.answer.raw_headers]
+        return answer

@@ -1,0 +1,69 @@
+"""The log line and the metrics of a request that is over."""
+
+import json
+import time
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from prometheus_client import Counter, Histogram
+
+from app.http.exchange import Exchange
+from app.telemetry.journeys import JourneySteps
+from app.telemetry.logs import write_line
+from app.telemetry.metrics import LATENCY, PROBLEMS, REQUESTS
+
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+"""They come every few seconds, for ever: always served, and not logged while all is well."""
+METHODS = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"})
+
+
+class RequestLog:
+    """Counts and logs answered requests."""
+
+    def __init__(self) -> None:
+        self._journeys = JourneySteps()
+        # Looked up by their labels, they would cost as much as the rest; routes, methods and statuses are few.
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def answered(self, exchange: Exchange) -> None:
+        """Counts and logs a request that is over; status 0 means that no answer began."""
+        seconds = time.perf_counter() - exchange.started
+        # Otherwise a caller could make any number of label values by inventing methods.
+        method = exchange.method if exchange.method in METHODS else "other"
+        requests, latency = self._of(exchange.route, method, exchange.status)
+        requests.inc()
+        latency.observe(seconds)
+        self._journeys.answered(exchange.brand, method, exchange.route, exchange.status)
+        if exchange.problem:
+            PROBLEMS.labels(exchange.problem).inc()
+        if exchange.cost.span:
+            exchange.cost.span.answered(method, exchange.route, exchange.status, exchange.problem)
+        if exchange.route in PROBES and exchange.status < HTTPStatus.BAD_REQUEST:
+            return
+        write_line(_line(exchange, method, seconds))
+
+    def _of(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+        found = self._series.get((route, method, status))
+        if found is None:
+            found = REQUESTS.labels(route, method, status), LATENCY.labels(route, method)
+            self._series[route, method, status] = found
+        return found
+
+
+def _line(exchange: Exchange, method: str, seconds: float) -> str:
+    """The line as JSON, written by hand: routes and methods are words of ours, ids look like ids."""
+    known = ("brand", exchange.brand), ("partner", exchange.partner), ("journey", exchange.journey)
+    asked_by = "".join(f',"{name}":{json.dumps(value)}' for name, value in known if value is not None)
+    trace_id = _trace_id(exchange)
+    trace = f',"trace_id":"{trace_id}"' if trace_id else ""
+    return (
+        f'{{"route":"{exchange.route}","method":"{method}","status":{exchange.status},"ms":{seconds * 1000:.1f}'
+        f',"upstream_calls":{exchange.cost.upstream_calls},"request_id":"{exchange.request_id}"{asked_by}{trace}'
+        f',"event":"request","level":"info","timestamp":"{datetime.now(UTC).isoformat()[:-6]}Z"}}'
+    )
+
+
+def _trace_id(exchange: Exchange) -> str | None:
+    if exchange.cost.span:
+        return exchange.cost.span.trace_id
+    return exchange.parent[1] if exchange.parent else None
