@@ -65,7 +65,7 @@ class Brand:
                 "helper_text": settings["helper_text"][negotiate_language],
                 "background_image": None,
             },
-            "enable_refunds": True,
+            "enable_refunds": bool(settings["refunds"]),
             "refund_options": [refund | {"label": texts["refunds"][refund["code"]]} for refund in settings["refunds"]],
         }
         same = ("enable_paid_returns", "brand", "languages", "return_fee", "delivery_options")

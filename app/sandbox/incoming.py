@@ -26,12 +26,12 @@ class StrictModel(BaseModel):
 
 
 class Product(StrictModel):
-    """One product that goes back."""
+    """One product that goes back; that one of unknown price may go without a value is our choice."""
 
     product_id: int | str
     quantity: int = Field(ge=1)
     description: str
-    value: float
+    value: float = 0.0
     return_reason: int = 0
     return_message: str = ""
     hs_code: str = ""
@@ -145,12 +145,15 @@ class Customs(StrictModel):
 
 
 class Incoming(StrictModel):
-    """The body of E4. `reason` may be null where every product names its own (our choice)."""
+    """The body of E4. `reason` may be null where every product names its own, `refund` absent where none is offered.
+
+    Both are our choice.
+    """
 
     reason: int | None
     message: str
     outgoing_parcel: int
-    refund: Refund
+    refund: Refund | None = None
     delivery_option: Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
     products: list[Product] = Field(min_length=1)
     incoming_parcel: IncomingParcel
@@ -214,15 +217,18 @@ def _about_service_point(number: int, brand: Brand) -> Iterator[str]:
 
 
 def _about_products(incoming: Incoming, order: Order) -> Iterator[str]:
-    ordered = {product["id"]: product for product in order.products()}
+    ordered: Counter[str] = Counter()
+    for line in order.products():
+        if line["returnable"] and line["quantity"]:
+            ordered[line["id"]] += line["quantity"]
     # The same product may come on several lines, and its id as string or integer.
     wanted: Counter[str] = Counter()
     for product in incoming.products:
         wanted[str(product.product_id)] += product.quantity
     for product_id, quantity in wanted.items():
-        if product_id not in ordered or not ordered[product_id]["returnable"]:
+        if product_id not in ordered:
             yield "products: one of them cannot be returned"
-        elif quantity > ordered[product_id]["quantity"]:
+        elif quantity > ordered[product_id]:
             yield "products: more than was ordered"
 
 
@@ -238,6 +244,10 @@ def _about_reasons(incoming: Incoming, brand: Brand) -> Iterator[str]:
 
 def _about_refund(incoming: Incoming, brand: Brand) -> Iterator[str]:
     needs_message = {refund["code"]: refund["require_message"] for refund in brand.settings["refunds"]}
+    if incoming.refund is None:
+        if needs_message:
+            yield "refund: needed"
+        return
     code = incoming.refund.refund_type.code
     if code not in needs_message:
         yield "refund.refund_type.code: not one of this shop's"

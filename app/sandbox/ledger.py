@@ -38,6 +38,8 @@ class Return:
     order: Order
     delivery_option: str
     collo_count: int
+    units: int
+    """Of all its products."""
     paid: bool
     polls: int = 0
     downloads: int = 0
@@ -84,10 +86,16 @@ class Ledger:
         self.requests.append(entry)
         return entry
 
-    def make_return(self, order: Order, delivery_option: str, collo_count: int) -> Return:
+    def units_returned(self, order: Order) -> int:
+        """How many units of the order came back, if the order is one that counts them down."""
+        if not order.scenario.counts_down:
+            return 0
+        return sum(made.units for made in self.returns.values() if made.order == order)
+
+    def make_return(self, order: Order, delivery_option: str, collo_count: int, units: int) -> Return:
         """A new return with the next number; nothing has to be paid to a shop that charges nothing."""
         paid = not order.scenario.paid or order.brand.returns_are_free
-        made = Return(FIRST_RETURN + len(self.returns), order, delivery_option, collo_count, paid=paid)
+        made = Return(FIRST_RETURN + len(self.returns), order, delivery_option, collo_count, units, paid=paid)
         self.returns[made.id] = made
         return made
 

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 from app.sandbox.answers import Refused
 from app.sandbox.brands import Brand, Json, load
@@ -56,12 +57,14 @@ class Order:
         typed = _plain(postal_code)
         return typed in (_plain(self.brand.settings["postal_code"]), _plain(self.customer["postal_code"]))
 
-    def products(self) -> list[Json]:
-        """`data.products` of E2."""
-        catalogue = self.brand.settings["products"]
+    def products(self, returned: int = 0) -> list[Json]:
+        """`data.products` of E2, after so many units of each came back."""
+        catalogue, odd = self.brand.settings["products"], self.scenario.lines
         return [
-            {**product, "quantity": quantity}
-            for product, quantity in zip(catalogue, self.scenario.quantities, strict=False)
+            {**product, "quantity": quantity - returned, **line}
+            for product, quantity, line in zip(
+                catalogue, self.scenario.quantities, chain(odd, repeat({})), strict=False
+            )
         ]
 
     def parcel(self) -> Json:
@@ -80,11 +83,12 @@ class Order:
             "collo_count": self.scenario.collo_count if self.scenario.shipped else None,
             "weight": "1.250",
             "carrier": {"code": self.brand.carrier_codes()[0]},
+            **self.scenario.address,
         }
 
-    def outgoing(self, *, omit_service_points: bool) -> Json:
-        """`data` of E2; `shipping_method_ids` only for the brands that have them (docs/upstream.md C5)."""
-        data = {"parcel": self.parcel(), "products": self.products(), "carriers": self.brand.carriers()}
+    def outgoing(self, *, omit_service_points: bool, returned: int) -> Json:
+        """`data` of E2 after so many units came back; some brands have `shipping_method_ids` (docs/upstream.md C5)."""
+        data = {"parcel": self.parcel(), "products": self.products(returned), "carriers": self.brand.carriers()}
         data |= self.brand.national_carrier()
         if self.brand.settings["shipping_method_ids"]:
             data["shipping_method_ids"] = self.brand.settings["shipping_method_ids"]

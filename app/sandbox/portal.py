@@ -28,6 +28,8 @@ class Call:
     ledger: Ledger
     entry: Entry
     token_lifetime: float
+    host: str
+    """Scheme and host by which URLs are named."""
 
     @property
     def brand(self) -> Brand:
@@ -56,8 +58,8 @@ class Call:
             await pause(self.request.receive, order.scenario.delay)
 
     def url(self, rest: str) -> str:
-        """An absolute URL under this brand's return portal, on the host the caller asked."""
-        return f"{self.request.base_url}api/v2/brand/{self.path['brand']}/return-portal/{rest}"
+        """An absolute URL under this brand's return portal."""
+        return f"{self.host}/api/v2/brand/{self.path['brand']}/return-portal/{rest}"
 
 
 async def settings(call: Call) -> Answer:
@@ -77,7 +79,7 @@ async def outgoing(call: Call) -> Answer:
     claims = {"brand": order.brand.domain, "order": order.number, "parcel": order.parcel_id}
     lifetime = call.token_lifetime if order.scenario.token_lifetime is None else order.scenario.token_lifetime
     answer = {
-        "data": order.outgoing(omit_service_points=any(omitted)),
+        "data": order.outgoing(omit_service_points=any(omitted), returned=call.ledger.units_returned(order)),
         "service_points_token": issue("service_points", claims | {"iid": call.brand.settings["brand"]["id"]}, lifetime),
         "access_token": issue("access", claims, lifetime),
     }
@@ -101,7 +103,8 @@ async def create(call: Call) -> Answer:
         return order.scenario.refusal(order.suffix)
     body = incoming.accept(await call.request.body(), order, call.ledger.files[order.brand.domain])
     # From here on the return exists, however badly the scenario answers.
-    made = call.ledger.make_return(order, body.delivery_option, body.incoming_parcel.collo_count)
+    units = sum(product.quantity for product in body.products)
+    made = call.ledger.make_return(order, body.delivery_option, body.incoming_parcel.collo_count, units)
     call.entry.created, call.entry.return_id, call.entry.body = True, made.id, _without_person(body)
     return order.scenario.create(order.suffix) if order.scenario.create else JSONResponse(_created(call, made))
 
@@ -148,9 +151,12 @@ def _label(made: Return) -> Pdf:
 
 
 def _created(call: Call, made: Return) -> Json:
-    lifetime = call.token_lifetime
+    lifetime = (
+        call.token_lifetime if made.order.scenario.poller_lifetime is None else made.order.scenario.poller_lifetime
+    )
     poller_url = call.url(f"label/polling?token={issue('poller', {'id': made.id}, lifetime)}")
     answer = {"poller_url": _perhaps_elsewhere(call, made, "poller_url", poller_url), "return": made.id}
+    answer |= _absent(made, answer)
     payment_url = None if made.paid else f"https://payments.example/checkout/{made.id}"
     return answer | {"incoming_parcels": made.parcels, "payment_url": payment_url}
 
@@ -163,12 +169,16 @@ def _ready(call: Call, made: Return) -> Json:
         "parcels": made.parcels,
         "tracking_numbers": made.tracking_numbers,
     }
+    answer |= _absent(made, answer)
     return answer | ({"customs_declaration_url": call.url(f"customs/{token}")} if made.order.scenario.overseas else {})
 
 
+def _absent(made: Return, answer: Json) -> Json:
+    return {made.order.scenario.absent: None} if made.order.scenario.absent in answer else {}
+
+
 def _perhaps_elsewhere(call: Call, made: Return, name: str, url: str) -> str:
-    host = str(call.request.base_url).rstrip("/")
-    return url.replace(host, ELSEWHERE, 1) if made.order.scenario.foreign == name else url
+    return url.replace(call.host, ELSEWHERE, 1) if made.order.scenario.foreign == name else url
 
 
 async def _order_of_bearer(call: Call) -> Order:

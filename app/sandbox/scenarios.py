@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
@@ -16,6 +16,7 @@ Fault = Callable[[str], Answer]
 
 PAGE = "<!doctype html><title>Bad gateway</title><h1>Something went wrong</h1>"
 HALF_A_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: applica"
+PRINTER_CODES = b"\x1b%-12345X@PJL JOB\r\n@PJL ENTER LANGUAGE=PDF\r\n"
 UNSENT_BYTES = 100
 """How much of a truncated or cut label is missing."""
 
@@ -35,6 +36,11 @@ def blocked(_suffix: str) -> Answer:
     raise Refused(400, "return_refused", "This order is blocked.")
 
 
+def window_over(_suffix: str) -> Answer:
+    """The shop takes nothing back any more; status and code are our own choice."""
+    raise Refused(409, "return_window_closed", "The return window is over.")
+
+
 def revoked(_suffix: str) -> Answer:
     """The access token is good for nothing any more."""
     raise Refused(401, "unauthorized", "This token was revoked.")
@@ -52,6 +58,11 @@ async def _flow(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
         yield piece
         # A reader who left is noticed between two pieces.
         await asyncio.sleep(0)
+
+
+def behind_printer_codes(pdf: Pdf) -> Answer:
+    """The label as it is sent to a printer."""
+    return StreamingResponse(_flow([PRINTER_CODES, *pdf.pieces()]), media_type="application/pdf")
 
 
 def truncated(pdf: Pdf) -> Answer:
@@ -88,6 +99,12 @@ class Scenario:
     meaning: str
     quantities: tuple[int, ...] = (1,)
     """Ordered quantity of each of the brand's products, in the order of `data/brands.json`."""
+    lines: tuple[Mapping[str, object], ...] = ()
+    """Members of the products that are other than in the catalogue, in the same order."""
+    counts_down: bool = False
+    """True: what was returned is no longer in the quantities of the next lookup."""
+    address: Mapping[str, object] = field(default_factory=dict)
+    """Members of the parcel that are other than the customer's."""
     collo_count: int = 1
     shipped: bool = True
     """False: the order never went through the upstream, so it has no parcel id."""
@@ -97,6 +114,8 @@ class Scenario:
     """True: where the shop charges a fee, the return waits until `/_sandbox/paid/{order}` says it is paid."""
     token_lifetime: float | None = None
     """Seconds; None means the sandbox's setting, infinity a token without `exp`."""
+    poller_lifetime: float | None = None
+    """As above, of the poller's token."""
     delay: float = 0.0
     """Seconds every answer about this order takes."""
     lookup: Fault | None = None
@@ -111,6 +130,8 @@ class Scenario:
     """Answers E5 instead of the status in `polls` that says ready."""
     foreign: str = ""
     """Which URL names another host: `poller_url` or `download_url`."""
+    absent: str = ""
+    """Which member of an answer is null: `poller_url` or `tracking_numbers`."""
     points: Literal["all", "but_one_carrier", "none"] = "all"
     """Whose service points may be searched for; the last carrier of the brand is the one that is not enabled."""
     label: Callable[[Pdf], Answer] = whole
@@ -126,6 +147,15 @@ SCENARIOS = {
     "LABEL": Scenario("one item; the label is ready at the third poll"),
     "INSTANT": Scenario("one item; the label is ready at the first poll", polls=READY),
     "ITEMS": Scenario("four products: one of quantity 3, one not returnable", quantities=(1, 3, 2, 1)),
+    "NOIDS": Scenario("two products without ids", quantities=(1, 1), lines=({"id": ""}, {"id": ""})),
+    "SAMEIDS": Scenario("two sizes of one product id", quantities=(1, 2), lines=({"id": "size"}, {"id": "size"})),
+    "ODDLINE": Scenario(
+        "four products: no quantity, no price, a price with a comma, and a sound one",
+        quantities=(1, 1, 1, 1),
+        lines=({"quantity": None, "returnable": None}, {"price": None}, {"price": "29,95"}, {"returnable": True}),
+    ),
+    "SHRINK": Scenario("one product of quantity 3; a lookup after a return counts it down", (3,), counts_down=True),
+    "NOEMAIL": Scenario("the customer's e-mail is not known", address={"email": None}),
     "COLLI": Scenario("up to three parcels go back", quantities=(1, 2, 1), collo_count=3),
     "LABELLESS": Scenario("for labelless returns: the document is ready at the second poll", polls=(202, 200)),
     "STORE": Scenario("for returns in store: no label is made (every order polls 202 for ever then)"),
@@ -134,6 +164,8 @@ SCENARIOS = {
     "PAID": Scenario(
         "has to be paid first if the shop charges a fee: polls 202 until `/_sandbox/paid/{order}`", paid=True
     ),
+    "PAYFAILED": Scenario("as `PAID`, but no poller is named and nothing pays it", paid=True, absent="poller_url"),
+    "APPROVAL": Scenario("the shop has to approve the return: no poller is named", absent="poller_url"),
     "FAIL": Scenario("the announcement fails: one 202, then 500 for ever", polls=(202, 500)),
     "FLAKY": Scenario("one 500 while polling, then 202, then the label", polls=(500, 202, 200)),
     "SLOW": Scenario("every answer about this order takes 1.5 seconds", delay=1.5, polls=READY),
@@ -142,6 +174,7 @@ SCENARIOS = {
     "EXPIRED": Scenario("both tokens have expired already: 401", token_lifetime=-60),
     "SHORT": Scenario("both tokens expire in 45 seconds", token_lifetime=45),
     "REVOKED": Scenario("the access token is refused when it is used: 401", refusal=revoked),
+    "WINDOW": Scenario("the lookup is refused with 409: the return window is over", lookup=window_over),
     "REFUSE": Scenario("creating is refused with 400", refusal=blocked),
     "CREATE429": Scenario("creating is rate-limited; suffix R...: with Retry-After", refusal=rate_limited),
     "LOOKUP429": Scenario("the lookup is rate-limited; suffix R...: with Retry-After", lookup=rate_limited),
@@ -174,10 +207,13 @@ SCENARIOS = {
     "POINTS403": Scenario("service points are not activated: searches are 403", points="none"),
     "POLLFOREIGN": Scenario("`download_url` names another host", polls=READY, foreign="download_url"),
     "POLLHTML": Scenario("every poll answers 200 with a web page", polls=READY, poll=always(HTMLResponse(PAGE))),
+    "LABELGONE": Scenario("polls answer 404, and their token ends after 4 seconds", polls=(404,), poller_lifetime=4),
+    "NONUMBER": Scenario("the label has no tracking number", polls=READY, absent="tracking_numbers"),
     "POLL429": Scenario(
         "the first poll is rate-limited (suffix R...: with Retry-After), then 202, then the label",
         polls=(429, 202, 200),
     ),
+    "PDFPREFIX": Scenario("the label begins with printer codes", polls=READY, label=behind_printer_codes),
     "PDFHTML": Scenario("the label is a web page that calls itself a PDF", polls=READY, label=html_as_pdf),
     "PDFEMPTY": Scenario("the label is empty", polls=READY, label=empty),
     "PDFTRUNCATED": Scenario("the label ends before its announced length", polls=READY, label=truncated),

@@ -21,6 +21,7 @@ from app.sandbox import portal, service_points
 from app.sandbox.answers import Answer, Refused
 from app.sandbox.control import Control
 from app.sandbox.ledger import Ledger
+from app.sandbox.rate_limits import RateLimits
 from app.sandbox.scenarios import PAGE
 
 CONTROL = "/_sandbox/"
@@ -70,9 +71,13 @@ NOWHERE = _route("other", "", "", _nowhere)
 class Upstream:
     """Both hosts and the control API as one ASGI application; the port a request came to says which host it means."""
 
-    def __init__(self, service_points_port: int, token_lifetime: float) -> None:
+    def __init__(
+        self, service_points_port: int, token_lifetime: float, public_host: str = "", limits: RateLimits | None = None
+    ) -> None:
         self._service_points_port = service_points_port
         self._token_lifetime = token_lifetime
+        self._public_host = public_host
+        self._limits = limits
         self._ledger = Ledger()
         self._control = Control(self._ledger)
 
@@ -101,8 +106,11 @@ class Upstream:
             entry.status = 503
             return HTMLResponse(PAGE, 503)
         try:
+            if self._limits:
+                self._limits.take(request.method)
             _refuse_body_of_get(request)
-            answer = await route.handler(portal.Call(request, path, self._ledger, entry, self._token_lifetime))
+            host = self._public_host or str(request.base_url).rstrip("/")
+            answer = await route.handler(portal.Call(request, path, self._ledger, entry, self._token_lifetime, host))
         except Refused as refused:
             entry.status = refused.status
             raise
@@ -169,6 +177,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8100, help="port of the panel host")
     parser.add_argument("--service-points-port", type=int, default=8101, help="port of the service points host")
     parser.add_argument("--token-lifetime", type=float, default=3600.0, help="seconds a token is good for")
+    parser.add_argument("--public-host", default="", help="scheme and host by which URLs are named, if another")
+    parser.add_argument("--rate-limits", action="store_true", help="keep the limits that the upstream documents")
     options = parser.parse_args(arguments)
     try:
         sockets = [_listener(port) for port in (options.port, options.service_points_port)]
@@ -176,7 +186,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"sandbox: cannot listen on 127.0.0.1: {error.strerror}", file=sys.stderr)  # noqa: T201 - a command's output
         return 1
     # One server for both sockets: one set of signal handlers, one shutdown, one state.
-    upstream = Upstream(sockets[1].getsockname()[1], options.token_lifetime)
+    limits = RateLimits() if options.rate_limits else None
+    upstream = Upstream(sockets[1].getsockname()[1], options.token_lifetime, options.public_host, limits)
     config = uvicorn.Config(upstream, http=RawProtocol, lifespan="off", log_level="error", server_header=False)
     asyncio.run(Listeners(config).serve(sockets))
     return 0

@@ -10,6 +10,7 @@ import pytest_asyncio
 from app.sandbox.pdf import draw
 from app.sandbox.scenarios import SCENARIOS
 from app.sendcloud.policy.breaker import FAILURES_IN_A_ROW
+from tests.api import test_sandbox_world
 from tests.support.pdf import pages
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
@@ -68,8 +69,8 @@ def lines_of(settled: dict[str, Any]) -> list[str]:
 
 
 def test_no_prefix_is_left_out() -> None:
-    """Every prefix of the sandbox's table is played by a test of this module."""
-    assert tested == SCENARIOS.keys()
+    """Every prefix of the sandbox's table is played by a test of this module or of `test_sandbox_world`."""
+    assert tested | {*test_sandbox_world.TESTED} == SCENARIOS.keys()
 
 
 @magic("prefix", "LABEL", "INSTANT", "SLOW", "SLOWLABEL", "FLAKY", "POLL429")

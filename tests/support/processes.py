@@ -219,7 +219,7 @@ class Bff:
     http: httpx.AsyncClient
 
 
-BRANDS = ("demo", "mode-paris", "buecherei", "guide", "paketfrei", "grossstadt")
+BRANDS = ("demo", "mode-paris", "buecherei", "guide", "paketfrei", "grossstadt", "ohne-erstattung")
 SECRET_KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 
 

@@ -101,6 +101,7 @@ class Customer:
 POSTAL_CODES = {"demo": "5611 AA", "mode-paris": "75004", "buecherei": "10115", "guide": "5617 BC"} | {
     "paketfrei": "10117",
     "grossstadt": "10119",
+    "ohne-erstattung": "10179",
 }
 
 
@@ -113,11 +114,12 @@ async def customer_of(panel: httpx.AsyncClient, order: str, brand: str = "demo")
 
 
 @asynccontextmanager
-async def running_sandbox(**options: float) -> AsyncIterator[SandboxProcess]:
-    """A sandbox process, stopped at the end; `token_lifetime=2` stands for `--token-lifetime 2`."""
+async def running_sandbox(**options: float | str | bool) -> AsyncIterator[SandboxProcess]:
+    """A sandbox process, stopped at the end; `token_lifetime=2` stands for `--token-lifetime 2`, True for a switch."""
     panel_port, service_points_port = free_port(), free_port()
     ports = {"port": panel_port, "service_points_port": service_points_port}
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**ports, **options}.items()]
+    given = {f"--{name.replace('_', '-')}": value for name, value in {**ports, **options}.items()}
+    flags = [flag if value is True else f"{flag}={value}" for flag, value in given.items()]
     command = [sys.executable, "-m", "app.sandbox.upstream", *flags]
     url = f"http://{LOCAL}:{panel_port}/_sandbox/"
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=START_SECONDS) as control:

@@ -15,6 +15,7 @@ from tests.support.processes import fresh
 POSTAL_CODES = {"demo": "5611 AA", "mode-paris": "75004", "buecherei": "10115", "guide": "5617 BC"} | {
     "paketfrei": "10117",
     "grossstadt": "10119",
+    "ohne-erstattung": "10179",
 }
 JOURNEY_SECONDS = 40.0
 COOKIE = "__Host-return_session"
@@ -37,9 +38,10 @@ def return_of(screen: dict[str, Any], option: str) -> dict[str, Any]:
     if option == "in_store":
         choice["store"] = screen["options"]["stores"][0]["id"]
     reason = screen["options"]["reasons"][0]["id"]
+    refunds = [{"type": refund["code"]} for refund in screen["options"]["refund_options"]]
     return {
         "items": [{"id": item["id"], "quantity": 1, "reason": reason}],
-        "refund": {"type": screen["options"]["refund_options"][0]["code"]},
+        **({"refund": refunds[0]} if refunds else {}),
         "delivery": choice,
     }
 

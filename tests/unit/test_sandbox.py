@@ -1,14 +1,17 @@
 """The sandbox's own rules: its orders, its documents, and the page that lists them."""
 
+import contextlib
 import re
 from pathlib import Path
 
 import pytest
 
+from app.sandbox.answers import Refused
 from app.sandbox.brands import all_brands, brand_named, metres
 from app.sandbox.orders import Order, order_known_as
 from app.sandbox.pdf import draw
 from app.sandbox.points import nearest, points_of
+from app.sandbox.rate_limits import RateLimits
 from app.sandbox.scenarios import SCENARIOS
 from tests.support.pdf import pages
 
@@ -125,3 +128,25 @@ def test_pdf_reads_back(size: int) -> None:
 def test_big_pdf_needs_little_memory() -> None:
     """A big document comes in pieces of at most 64 KiB."""
     assert max(map(len, draw([["big"]], 30_000_000).pieces())) <= 65536
+
+
+def test_documented_rate_limits() -> None:
+    """Fifteen writes a second, a hundred a minute and a thousand reads a minute pass; refused ones do not count."""
+    now = 0.0
+    limits = RateLimits(lambda: now)
+
+    def passing(method: str, tries: int) -> int:
+        passed = 0
+        for _ in range(tries):
+            with contextlib.suppress(Refused):
+                limits.take(method)
+                passed += 1
+        return passed
+
+    assert (passing("POST", 20), passing("GET", 1010)) == (15, 1000)
+    in_all = 15
+    for now in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0):  # noqa: B007  the clock reads it
+        in_all += passing("POST", 20)
+    assert in_all == 100
+    now = 61.0
+    assert (passing("POST", 20), passing("GET", 1010)) == (15, 1000)
