@@ -47,7 +47,7 @@ from app.telemetry.logs import log
 from app.telemetry.metrics import CONFLICTS
 
 SETTLE_SECONDS = 5.0
-"""How long a request waits for the store to take the outcome; it is stored later all the same."""
+"""How long a request waits for the store to take the outcome, which is stored later even if the request gives up."""
 SETTLE_PAUSE_SECONDS = 0.25
 
 WITHOUT_ANSWER = frozenset({ReturnState.CREATING, ReturnState.OUTCOME_UNKNOWN, ReturnState.FAILED})
@@ -55,7 +55,7 @@ WITHOUT_ANSWER = frozenset({ReturnState.CREATING, ReturnState.OUTCOME_UNKNOWN, R
 
 @dataclass(frozen=True)
 class Attempt:
-    """One request's right to post a return, and all that is needed to store it again should the store forget it."""
+    """One request's right to post a return, with everything needed to store it again if the store forgets it."""
 
     scope: str
     record: ReturnRecord
@@ -63,7 +63,7 @@ class Attempt:
 
     @property
     def return_id(self) -> str:
-        """The return it is about."""
+        """The return that the attempt is about."""
         return self.record.id
 
     def sending_to(self, drop_off: ServicePoint | None) -> "Attempt":
@@ -94,7 +94,7 @@ class Attempts:
         try:
             found = await self.returns.get(scope, return_id)
         except ReturnNotFound:
-            # Its owner died before it sent anything, since we looked: the key is as good as unused.
+            # Since we read the claims, its owner died before it sent anything, so the key counts as unused.
             return None
         if found.record.state is ReturnState.FAILED and await self.returns.released(scope, return_id):
             raise ReturnReleased("released by the shop", location=location_of(return_id))
@@ -105,7 +105,7 @@ class Attempts:
     async def claim(
         self, scope: str, key: str, forms: Fingerprints, record: ReturnRecord, selection: Selection
     ) -> Attempt:
-        """The right to post this return of the selected units, durably stored before anything leaves.
+        """The right to post this return of the selected units, stored durably before anything is sent.
 
         Raises:
             UnitsClaimed: another return holds its units.
@@ -115,7 +115,7 @@ class Attempts:
         layout, owner = self._layout, secrets.token_urlsafe(12)
         units, limits = layout.named(scope, selection.wanted), layout.named(scope, selection.ordered)
         names = claims_key(scope), layout.used_key(scope, key), first_seen_key(scope)
-        # Before the claim: whoever is to release it has to find it.
+        # Before the claim, so that an operator can find it.
         await self._store.put(index_key(record.id), scope.encode(), layout.whole_life)
         for _ in range(RACES):
             now, (claims, used, seen) = await self._store.read(*names)
@@ -139,7 +139,7 @@ class Attempts:
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
     async def first_byte(self, attempt: Attempt) -> None:
-        """Durably stores that the POST may be under way from here on, under a lease that begins now.
+        """Stores durably that the POST may be under way from now on, with a lease that begins now.
 
         Raises:
             ClaimLost: the lease has passed, on the store's clock or on ours; this request must not post.
@@ -155,18 +155,18 @@ class Attempts:
             return found.record.model_copy(update={"drop_off": attempt.record.drop_off})
 
         await self.returns.change(attempt.scope, attempt.return_id, Step(sent, bound, durable=True))
-        # Stored it is, but this process may have stood still since.
+        # It is stored, but this process may have stood still since then.
         if clock() >= lease_until:
             raise ClaimLost("the lease passed before the first byte")
 
     async def settle(self, attempt: Attempt, event: Event, change: RecordChange) -> VersionedReturn | None:
-        """The return after its outcome was stored (None if it never came to be).
+        """The return after its outcome was stored; None if it was never created.
 
         Raises:
             RecordUnreadable: the return is kept under a key that we do not have; nothing more is tried.
             StoreUnavailable: the store does not take it now; it is tried on until it does.
         """
-        # A task of its own: the caller may give up, but an outcome that is known must not get lost with it.
+        # A task of its own, because a known outcome must be stored even if the caller gives up.
         task = asyncio.create_task(self._until_stored(attempt, event, change))
         self._settling.add(task)
         task.add_done_callback(self._settled)
@@ -176,7 +176,7 @@ class Attempts:
         return task.result()
 
     async def aclose(self) -> None:
-        """Stores the outcomes still open if the store takes them soon; others become unknown when their lease ends."""
+        """Waits a few seconds for outcomes that are not stored yet; the rest become unknown when their leases end."""
         if self._settling:
             await asyncio.wait(self._settling, timeout=SETTLE_SECONDS)
         for task in self._settling:
@@ -185,7 +185,7 @@ class Attempts:
 
     def _settled(self, task: asyncio.Task[VersionedReturn | None]) -> None:
         self._settling.discard(task)
-        # Whoever asked may have given up, and then nobody looks at the failure any more.
+        # The caller may have given up, and then the task's error must be read here.
         if not task.cancelled():
             task.exception()
 
@@ -211,7 +211,7 @@ class Attempts:
             advance,
             change,
             forgotten=attempt.record if event in AFTER_FIRST_BYTE else None,
-            # What left and what came of it: whoever was told must not be told otherwise by a successor of the server.
+            # A server that takes over after a failover must not contradict an outcome that was told.
             durable=True,
         )
         found = await self.returns.change(attempt.scope, attempt.return_id, step)
@@ -223,7 +223,7 @@ class Attempts:
     def _used_for(
         self, scope: str, standing: Mapping[str, Claim], used: Versioned, fingerprints: Fingerprints
     ) -> str | None:
-        """The return the key was used for; None also if nothing ever came of it."""
+        """The return that the key was used for; None if it was not used, or if nothing was ever sent."""
         use = loaded_use(used)
         if use is None or use.return_id not in standing:
             return None

@@ -1,4 +1,4 @@
-"""From the shopper's choice to the request that creates it: every local check, then the request. Pure."""
+"""Checks of a return's body, and the request it becomes. Pure."""
 
 import re
 from collections import Counter
@@ -21,14 +21,14 @@ from app.models import NewContact, NewPhoto, NewReturn, NewReturnItem
 from app.returns.delivery import delivery_options, pickup_window
 
 SENDER_NEEDS = ("name", "street", "postal_code", "city", "email")
-"""What the upstream wants to know of the sender beside the country."""
+"""Members that the upstream needs of the sender, besides the country."""
 EU = frozenset(re.findall("..", "ATBEBGCYCZDEDKEEESFIFRGRHRHUIEITLTLULVMCMTNLPLPTROSESISK"))
-"""Countries of one customs territory, ISO 3166 (Monaco belongs to it)."""
+"""Countries of the EU's customs territory, ISO 3166 (Monaco belongs to it)."""
 NO_FILES: Mapping[str, str] = MappingProxyType({})
 
 
 def lines(body: NewReturn) -> list[NewReturnItem]:
-    """The items with those that differ in quantity alone summed into one."""
+    """The items, where those that differ only in quantity are summed into one."""
     summed: Counter[NewReturnItem] = Counter()
     for item in body.items:
         summed[item.model_copy(update={"quantity": 1})] += item.quantity

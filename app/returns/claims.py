@@ -72,13 +72,13 @@ TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyTyp
         (Phase.OUTCOME_UNKNOWN, Event.NEVER_MADE): Phase.FAILED,
         (Phase.OUTCOME_UNKNOWN, Event.CANCELLED): Phase.FAILED,
         (Phase.DONE, Event.CANCELLED): Phase.FAILED,
-        # A late acceptance is right, whatever an operator found.
+        # A late acceptance overrides an operator's finding.
         (Phase.FAILED, Event.ACCEPTED): Phase.DONE,
-        # The store lost the claim after the first byte left, and its owner knows what came of it.
+        # The store lost the claim after the first byte left, and its owner knows the outcome.
         (None, Event.ACCEPTED): Phase.DONE,
         (None, Event.REFUSED): Phase.FAILED,
         (None, Event.LOST): Phase.OUTCOME_UNKNOWN,
-        # The same news once more: it was stored, and the store's answer got lost.
+        # A repeated event: it was stored, and the store's answer got lost.
         (None, Event.NOT_TAKEN): None,
         (Phase.DONE, Event.ACCEPTED): Phase.DONE,
         (Phase.FAILED, Event.REFUSED): Phase.FAILED,
@@ -88,11 +88,11 @@ TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyTyp
 
 
 NEVER_MADE_AFTER = 15 * 60
-"""Seconds after the lease: no POST of its owner is under way any more, and what upstream shows is complete."""
+"""Seconds after the lease. By then no POST of its owner is under way, and the upstream shows every return."""
 AFTER_FIRST_BYTE = frozenset({Event.ACCEPTED, Event.REFUSED, Event.LOST})
 FAILED_COUNTED_SECONDS = 24 * 3600
 MAX_FAILED = 50
-"""Failed returns of a parcel within that time; of all that are kept, so many are shown."""
+"""The most failed returns of a parcel within that time, and the most that a list shows."""
 
 
 class Claim(BaseModel):
@@ -109,7 +109,7 @@ class Claim(BaseModel):
 
 
 def expire_leases(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
-    """The claims after every owner whose lease ended was declared dead."""
+    """The claims after every lease that has ended took effect."""
     alive = dict(claims)
     for return_id, claim in claims.items():
         if claim.lease_until <= now and (claim.phase, Event.OWNER_DEAD) in TRANSITIONS:
@@ -118,11 +118,11 @@ def expire_leases(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
 
 
 def announcement_failed(claims: Mapping[str, Claim], return_id: str, *, now: float) -> dict[str, Claim]:
-    """The claims after the label announcement failed for good: the units are free, whoever says so."""
+    """The claims after the label announcement failed for good, which frees the units."""
     alive = expire_leases(claims, now)
     claim = alive.get(return_id)
     if claim and (claim.phase, Event.ANNOUNCEMENT_FAILED) in TRANSITIONS:
-        # Its day as a refusal begins now.
+        # It counts as a failed return for a day from now on.
         renewed = claim.model_copy(update={"lease_until": now})
         _put(alive, return_id, renewed, TRANSITIONS[claim.phase, Event.ANNOUNCEMENT_FAILED])
     return alive
@@ -131,7 +131,7 @@ def announcement_failed(claims: Mapping[str, Claim], return_id: str, *, now: flo
 def restored(
     claims: Mapping[str, Claim], return_id: str, ordered: Mapping[str, int], *, now: float
 ) -> dict[str, Claim]:
-    """The claims after a return turned out to be alive, if its units are still free of those ordered per line.
+    """The claims after a return turned out to be alive, if its units are still free among those ordered per line.
 
     Raises:
         UnitsClaimed: another return holds them.
@@ -145,10 +145,10 @@ def restored(
 
 
 def resolved(claims: Mapping[str, Claim], return_id: str, event: Event, *, now: float) -> dict[str, Claim]:
-    """The claims after an operator said what became of this return; it stays to its end, so its key is never free.
+    """The claims after an operator recorded a finding. The claim stays to its end, so that its key is never free.
 
     Raises:
-        ClaimLost: that is not possible where the claim stands, or not yet.
+        ClaimLost: the phase of the claim does not allow the event, or not yet.
     """
     alive = expire_leases(claims, now)
     claim = alive.get(return_id)
@@ -162,12 +162,12 @@ def resolved(claims: Mapping[str, Claim], return_id: str, event: Event, *, now: 
 
 
 def advanced(claims: Mapping[str, Claim], return_id: str, event: Event, ours: Claim, *, now: float) -> dict[str, Claim]:
-    """The claims after this event of the owner of `ours`, whose lease is taken over with the first byte.
+    """The claims after this event of the owner of `ours`, whose lease replaces the stored one at the first byte.
 
-    A claim that is gone though its first byte left was forgotten by the store: the owner, who knows, restores it.
+    A claim that is absent although its first byte left was lost by the store, and its owner restores it.
 
     Raises:
-        ClaimLost: the event is not possible where the claim stands, or another owner holds it.
+        ClaimLost: the phase of the claim does not allow the event, or another owner holds the claim.
     """
     alive = expire_leases(claims, now)
     claim = alive.get(return_id)
@@ -184,7 +184,7 @@ def advanced(claims: Mapping[str, Claim], return_id: str, event: Event, ours: Cl
 def claimed(
     claims: Mapping[str, Claim], return_id: str, claim: Claim, ordered: Mapping[str, int], *, now: float
 ) -> dict[str, Claim]:
-    """The claims with a new one, if its units are still free of those ordered per line.
+    """The claims with a new one, if its units are still free among those ordered per line.
 
     Raises:
         UnitsClaimed: `location` names the return that holds them.
@@ -220,8 +220,8 @@ def units_held(claims: Mapping[str, Claim]) -> Counter[str]:
 def limited(claims: Mapping[str, Claim], ordered: Mapping[str, int], first_seen: Mapping[str, int]) -> dict[str, int]:
     """How many units of each line the claims may hold in all.
 
-    The upstream may count returned units down by itself. Where it is known how many units there were at first, those
-    of finished returns are therefore taken from that number, and what the upstream names now is the bound of the rest.
+    The upstream may count returned units down by itself. If the first number of units is known, those of finished
+    returns are therefore taken from that number, and the upstream's present number bounds the rest.
     """
     settled = units_held({name: each for name, each in claims.items() if each.phase is Phase.DONE})
     return {
@@ -233,19 +233,19 @@ def limited(claims: Mapping[str, Claim], ordered: Mapping[str, int], first_seen:
 def remembered(
     claims: Mapping[str, Claim], ordered: Mapping[str, int], first_seen: Mapping[str, int]
 ) -> dict[str, int]:
-    """What was first seen, with the lines that no return holds yet as they are ordered now."""
+    """The first numbers of units; a line that no return holds yet gets its present number."""
     held = units_held(claims)
     return {line: quantity for line, quantity in ordered.items() if not held[line]} | dict(first_seen)
 
 
 def shown(claims: Mapping[str, Claim]) -> set[str]:
-    """The returns that a list of the parcel's returns shows: of the failed ones the newest."""
+    """The returns that a list of the parcel's returns shows; of the failed ones, only the newest."""
     failed = sorted((each.lease_until, name) for name, each in claims.items() if each.phase is Phase.FAILED)
     return claims.keys() - {name for _, name in failed[:-MAX_FAILED]}
 
 
 def lasting_location(claims: Mapping[str, Claim], return_id: str) -> str | None:
-    """The path of a return that can be told of; None while nothing of it was sent, for it may vanish."""
+    """The path of a return; None while nothing of it was sent, because it may vanish."""
     claim = claims.get(return_id)
     return None if claim is None or claim.phase is Phase.INTENT else location_of(return_id)
 

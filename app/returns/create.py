@@ -1,4 +1,4 @@
-"""Creating a return: every check, the preview of them, and the one request that creates."""
+"""Creating a return: the checks, their preview, and the one POST that creates it."""
 
 import secrets
 from collections.abc import Sequence
@@ -53,14 +53,14 @@ from app.upstream import Picture, Upstream
 
 RETURN_ID_BYTES = 16
 UPLOAD_CALLS = 6
-"""What an upload counts as: the upstream takes a tenth as many POSTs as GETs, and half of them may be one parcel's."""
+"""An upload counts as so many calls: the upstream accepts ten times as many GETs as POSTs."""
 ALTERNATIVES = 3
 ALTERNATIVES_WITHIN_METRES = 10_000
 
 
 @dataclass(frozen=True)
 class Creation:
-    """What a return is created with."""
+    """Creates and previews returns, and stores their pictures."""
 
     sendcloud: Upstream
     portals: PortalCache
@@ -72,7 +72,7 @@ class Creation:
     markers: Markers
 
     async def preview(self, session: Session, session_id: SessionId, body: NewReturn) -> Preview:
-        """Everything that would keep this return from being created, found without creating anything."""
+        """Everything that would prevent this return, found without creating anything."""
         order = session.order
         settings = (await self.portals.get(session.brand, session.languages)).settings
         parcel = await self.returns.of_parcel(session.scope, order.units)
@@ -99,13 +99,13 @@ class Creation:
         return [handles.handle(session_id, filename) for filename in stored]
 
     async def create(self, session: Session, session_id: SessionId, key: str, body: NewReturn) -> Return:
-        """The return, created once however often the same key asks.
+        """The return, created once even if the same key asks again.
 
         Raises:
             InvalidRequest: `errors` says everything that is wrong with the body.
             UnitsClaimed, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as `Returns` has it.
         """
-        # First of all: a repetition is answered even when the units, the point or the shop have changed since.
+        # First, because a repetition is answered even if the units, the point or the shop have changed since.
         forms = fingerprints(body)
         repeated = await self.attempts.repeated(session.scope, key, forms)
         if repeated is not None:
@@ -128,7 +128,7 @@ class Creation:
         return await self._post(session, attempt.sending_to(point), request)
 
     async def _recheck_failures(self, session: Session, parcel: ParcelReturns) -> None:
-        """Returns whose announcement failed are polled once more before their units can be claimed again."""
+        """Polls returns whose announcement failed once more, before their units are claimed again."""
         for found in parcel.returns:
             if found.record.announcement_failed:
                 await self.parcel_limit.spend(session.scope)
@@ -150,7 +150,7 @@ class Creation:
             await self.attempts.settle(attempt, Event.REFUSED, _refused)
             raise ReturnRefused(str(error), location=location) from error
         except BffError:
-            # The client's promise: every other error proves that nothing was created.
+            # By the client's promise, every other error proves that nothing was created.
             await self.attempts.settle(attempt, Event.NOT_TAKEN, _refused)
             raise
         if created.poller_is_foreign:
@@ -198,12 +198,12 @@ class Creation:
         try:
             found = await self.points.near(search, session.service_points_token, session.scope)
         except UpstreamError:
-            # The point is gone whatever becomes of the search.
+            # The point is gone, even if the search fails.
             return []
         return [service_point(point, found.now, found.asked_at) for point in found.points[:ALTERNATIVES]]
 
     def _created(self, created: AcceptedReturn, found: VersionedReturn) -> ReturnRecord:
-        """The record once upstream took the return; polled unless no label will ever come through here."""
+        """The record once the upstream took the return; it is polled unless no label can come through us."""
         if found.record.first_answer:  # it is stored already, and only the store's answer got lost
             return found.record
         state = ReturnState.LABEL_PENDING

@@ -1,4 +1,4 @@
-"""The return methods: what each needs from the body of a return, and whether a parcel can take it."""
+"""The delivery options: the members of a body that each needs, and whether a parcel can use it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -24,7 +24,7 @@ _NEEDS_AND_ACCEPTS: Mapping[DeliveryOptionCode, tuple[Sequence[DeliveryMember], 
 
 
 def delivery_options(settings: ShopSettings, order: Order) -> list[DeliveryOption]:
-    """The return methods that the shop offers."""
+    """The delivery options that the shop offers."""
     return [_delivery_option(code, settings, order) for code in settings.delivery_options]
 
 

@@ -1,4 +1,4 @@
-"""What the polls of all returns say about polling itself: whether a 500 tells of one label or of an outage."""
+"""Evidence from the polls of all returns: whether a 500 means one failed label or an outage of polling."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,24 +8,24 @@ from app.redis.encryption import Keyring
 from app.redis.store import Store
 
 BELIEVED_AFTER = 15.0
-"""Seconds between the first and the last 500 of a label that failed, with evidence that polling works in between."""
+"""Seconds between the first and the last 500 before a label counts as failed, if polling works in between."""
 BELIEVED_WITHOUT_EVIDENCE = 3600.0
-"""The same without such evidence, if no other return was answered 500 in that time."""
+"""The same without that evidence, if no other return was answered 500 in that time."""
 REMEMBERED_SECONDS = 2 * 3600
 _FAILED, _ANSWERED = "w:{polls}:failed", "w:{polls}:answered"
 
 
 class Control(RedactedModel):
-    """A return whose label was ready: a poll of it is answered while polling works."""
+    """A return whose label was ready, so that a poll of it is answered as long as polling works."""
 
     return_id: str
     poller_token: str
 
 
 class Polls(NamedTuple):
-    """When the returns that were polled last were answered so, by return id, in seconds on the store's clock.
+    """The latest polls by their answer: return ids with moments, in seconds on the store's clock.
 
-    Two of each kind are known, so for any return the latest other one is among them.
+    Two of each kind are known, so that the latest one of another return is among them.
     """
 
     now: float
@@ -41,7 +41,7 @@ class Polls(NamedTuple):
         return _latest_other(self.answered, return_id) > self.now - BELIEVED_WITHOUT_EVIDENCE
 
     def prove_failure(self, return_id: str, since: float, scale: float = 1.0) -> bool:
-        """Whether a return that was answered 500 from `since` until now has failed, and polling has not.
+        """Whether a return that was answered 500 from `since` until now has failed, rather than polling itself.
 
         `scale` stretches or shortens all waits.
         """
@@ -62,7 +62,7 @@ class Evidence:
         self._control_ttl = control_ttl
 
     async def polls(self, brand: str) -> Polls:
-        """What is known now."""
+        """The latest polls, as known now."""
         now, (failed, answered, of_brand) = await self._store.marks(_FAILED, _ANSWERED, _answered_of(brand))
         return Polls(now, failed, answered, of_brand)
 
@@ -80,7 +80,7 @@ class Evidence:
         return Control.model_validate_json(self._keyring.unseal(sealed, brand, "control")) if sealed else None
 
     async def keep_control(self, brand: str, control: Control) -> None:
-        """Takes this return for the control of its brand."""
+        """Makes this return the control of its brand."""
         sealed = self._keyring.seal(control.model_dump_json().encode(), brand, "control")
         await self._store.put(_control(brand), sealed, self._control_ttl)
 

@@ -1,4 +1,4 @@
-"""Which bodies ask for the same return: fingerprints, one for each form in which they were ever stored. Pure."""
+"""Fingerprints of bodies, equal for bodies that ask for the same return; one for each stored form. Pure."""
 
 import hashlib
 import json
@@ -25,16 +25,16 @@ MEMBERS_OF_FIRST = frozenset(
         """,
     )
 )
-"""Of a body and all in it when the first form was the only one; it is never to grow."""
+"""Members of a body at the time of the first form; the set must never grow."""
 
 Fingerprints = Mapping[int, str]
-"""Of one body, by the version of the form."""
+"""The fingerprints of one body, by the version of the form."""
 
 
 def fingerprints(body: NewReturn) -> Fingerprints:
-    """The same for bodies that ask for the same: order, repeated items and spelled-out defaults do not count.
+    """The fingerprints of a body; order, repeated items and spelled-out defaults make no difference.
 
-    The first form is what the release before compares; a member that it does not know counts where it is set. In the
+    The release before compares the first form; a member that it does not know counts if it is set. In the
     current form a member that is absent, null or the default is left out, so that later releases can add members.
     """
     return {FIRST: _first(body), CURRENT: _current(body)}
@@ -57,7 +57,7 @@ def _current(body: NewReturn) -> str:
 
 
 def _known(members: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """The members of an object and of the objects in it, without unset ones that came after the first form."""
+    """The members of an object and its inner objects, without unset members that are newer than the first form."""
     return {name: _known_in(value) for name, value in members.items() if value is not None or name in MEMBERS_OF_FIRST}
 
 

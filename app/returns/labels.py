@@ -1,4 +1,4 @@
-"""Labels: one look at the upstream for everybody who waits, and news for all of them."""
+"""Label watching: one poll of the upstream serves all who wait, on every replica."""
 
 import asyncio
 import contextlib
@@ -16,15 +16,15 @@ from app.returns.store import Returns
 from app.telemetry.logs import log
 
 RETRY_SECONDS = 1.0
-"""After trouble, and while another replica looks."""
+"""Pause after an error, and while another replica polls."""
 WOKEN_AT_ONCE = 50
-"""In one turn of the event loop, so that thousands who are told do not keep out those who have something to do."""
+"""Waiters woken in one turn of the event loop, so that thousands of them do not hold up other requests."""
 
 
 class Watch:
-    """One return that somebody on this replica waits for; `found` is the newest that is known here.
+    """One return that callers on this replica wait for; `found` is the newest version known here.
 
-    Whoever waits is counted by `with watch:`.
+    `with watch:` counts a waiter.
     """
 
     def __init__(self, scope: str, found: VersionedReturn) -> None:
@@ -32,7 +32,7 @@ class Watch:
         self.found = found
         self.waiting = 0
         self.nudge = asyncio.Event()
-        """Look now: something changed, or somebody came or left."""
+        """Set to poll or read now: the return changed, or a waiter came or left."""
         self._asleep: set[asyncio.Timeout] = set()
         self._waking: set[asyncio.Timeout] = set()
         self._ended = False
@@ -49,18 +49,18 @@ class Watch:
             self.nudge.set()
 
     def tell(self, found: VersionedReturn) -> None:
-        """Wakes everybody who waits if the shopper can see a difference."""
+        """Wakes all waiters if the shopper can see a difference."""
         if found.record.revision > self.found.record.revision:
             self.found = found
             self._wake()
 
     def end(self) -> None:
-        """Wakes everybody for the last time."""
+        """Wakes all waiters for the last time."""
         self._ended = True
         self._wake()
 
     async def newer_than(self, revision: int, until: float | None, leaving: Leaving) -> VersionedReturn | None:
-        """The return once its revision is a later one; None once nothing more will come, or nobody waits any more.
+        """The return once it has a later revision; None once no more will come, or once the caller left.
 
         Raises:
             TimeoutError: the loop's clock says `until` (seconds).
@@ -71,7 +71,7 @@ class Watch:
         return self.found
 
     async def _left(self, until: float | None, leaving: Leaving) -> bool:
-        """Whether somebody left who waits, who is woken otherwise: one task for each who waits is all there is."""
+        """Whether the caller left; False if it was woken. Both waits share one task, because thousands may wait."""
         alarm = asyncio.timeout_at(until)
         self._asleep.add(alarm)
         try:
@@ -93,7 +93,7 @@ class Watch:
 
     def _wake_some(self) -> None:
         for alarm in [self._waking.pop() for _ in range(min(WOKEN_AT_ONCE, len(self._waking)))]:
-            # Its time may be up in this very turn of the loop.
+            # It may expire in this very turn of the loop.
             if not alarm.expired():
                 alarm.reschedule(0)
         if self._waking:
@@ -101,7 +101,7 @@ class Watch:
 
 
 class Labels:
-    """The labels of returns: looked at when due, by one replica at a time, for everybody."""
+    """The labels of returns: polled when due, by one replica at a time, for all who wait."""
 
     def __init__(self, store: Store, returns: Returns, polling: Polling) -> None:
         self._store = store
@@ -118,15 +118,15 @@ class Labels:
 
     @property
     def waiting(self) -> int:
-        """How many wait for them, our own background watches included."""
+        """How many waiters they have, including our own background watches."""
         return sum(watch.waiting for watch in self._watches.values())
 
     def first_look_at(self, now: float) -> float:
-        """When a new label is looked at for the first time (store's clock, seconds)."""
+        """When a new label is polled for the first time (store's clock, seconds)."""
         return self.polling.schedule.next_look_at(0, now)
 
     async def current(self, scope: str, return_id: str) -> VersionedReturn:
-        """The return, after one look at the upstream if that is due and nobody else is looking.
+        """The return, after a poll if one is due and no other replica is polling.
 
         Raises:
             ReturnNotFound: the parcel has no such return.
@@ -135,14 +135,14 @@ class Labels:
         return await self.polling.look(scope, found) if found.due_in == 0 else found
 
     async def awaited(self, scope: str, found: VersionedReturn, seconds: float, leaving: Leaving) -> VersionedReturn:
-        """The return as soon as the shopper can see a difference, or as it stands after so many seconds."""
+        """The return as soon as the shopper can see a difference, or its present version after so many seconds."""
         until = asyncio.get_running_loop().time() + seconds
         with self.watching(scope, found) as watch, contextlib.suppress(TimeoutError):
             return await watch.newer_than(found.record.revision, until, leaving) or found
         return await self._returns.get(scope, found.record.id)
 
     async def settled(self, scope: str, found: VersionedReturn, seconds: float, leaving: Leaving) -> VersionedReturn:
-        """The return as soon as its state is final, or as it stands after so many seconds."""
+        """The return as soon as its state is final, or its present version after so many seconds."""
         until = asyncio.get_running_loop().time() + seconds
         newest: VersionedReturn | None = found
         with self.watching(scope, found) as watch, contextlib.suppress(TimeoutError):
@@ -151,21 +151,21 @@ class Labels:
         return found
 
     def watching(self, scope: str, found: VersionedReturn) -> Watch:
-        """Tells of this return from now on, to be entered at once."""
+        """The watch of this return, which is started if there is none; enter it at once."""
         watch = self._watches.get(found.record.id)
         if watch is None:
             watch = self._watches[found.record.id] = Watch(scope, found)
             self._start(self._watch(watch))
-        # The caller has just read it, and may know more than the watch.
+        # The caller has just read the return, and may have a newer version than the watch.
         watch.tell(found)
         return watch
 
     def watch_in_background(self, scope: str, found: VersionedReturn) -> None:
-        """Looks at the label for a while, whoever waits: most shoppers come back to one that is ready."""
+        """Polls the label for a while even if no caller waits, so that most shoppers come back to a ready one."""
         self._start(self._in_background(scope, found))
 
     async def listen(self) -> None:
-        """Passes on what any replica changed, until cancelled; after a broken connection all watches look anew."""
+        """Passes on changes of any replica, until cancelled; after a broken connection, every watch reads again."""
         while True:
             try:
                 async for return_id in self._store.listen():
@@ -177,21 +177,21 @@ class Labels:
                 await asyncio.sleep(RETRY_SECONDS)
 
     def drain(self) -> None:
-        """Lets everybody who waits go, with what is known."""
+        """Ends every wait with the present version."""
         self._draining = True
         for watch in list(self._watches.values()):
             watch.nudge.set()
             watch.end()
 
     async def aclose(self) -> None:
-        """Ends every watch; a look under way is finished, not cancelled."""
+        """Ends every watch; a poll under way is finished, not cancelled."""
         self.drain()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _watch(self, watch: Watch) -> None:
         wait: float | None = 0.0
         try:
-            # No `await` between the last test and the `finally`: nobody can join a watch that is about to end.
+            # No `await` between the last test and the `finally`, so that no caller joins a watch that is about to end.
             while wait is not None and watch.waiting and not self._draining:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
@@ -203,7 +203,7 @@ class Labels:
             watch.end()
 
     async def _look(self, watch: Watch) -> float | None:
-        """Tells what one look brings; seconds until the next one, None if there is to be none."""
+        """Reads or polls once and wakes waiters; seconds until the next time, None if there is none."""
         try:
             found = await self.current(watch.scope, watch.found.record.id)
         except ReturnNotFound:

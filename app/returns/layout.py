@@ -1,4 +1,4 @@
-"""How the returns of a parcel stand in Redis: the keys of its slot, the form of what they hold, and how long they live.
+"""The layout of a parcel's returns in Redis: the keys, the form of their values, and how long they live.
 
 All keys of a parcel share one hash slot, so that one commit changes claims, records and keys together.
 """
@@ -18,14 +18,14 @@ from app.returns.records import KeyRecord, ReturnRecord, VersionedReturn
 
 SCHEMA = 1
 OPENED_RECORDS = 512
-"""How many stay parsed in memory, each with the bytes it was parsed from."""
+"""How many records stay parsed in memory, each with the bytes it was parsed from."""
 
 _CLAIMS: TypeAdapter[dict[str, Claim]] = TypeAdapter(dict[str, Claim])
 _FIRST_SEEN: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, int])
 
 
 class ParcelLayout:
-    """What is stored for a parcel, from the objects of this service to the bytes in Redis and back.
+    """Translates between the objects of this service and the bytes that Redis holds for a parcel.
 
     `return_ttl`, `claim_ttl` and `lease` are seconds.
     """
@@ -40,21 +40,21 @@ class ParcelLayout:
 
     @property
     def whole_life(self) -> int:
-        """Seconds that a new key and its return live: as long as their claim, which takes its lease at most twice."""
+        """Seconds that a new key and its return live: as long as their claim, whose lease begins at most twice."""
         return self.claim_life(0)
 
     def claim_life(self, age: int) -> int:
-        """Seconds that are left of the whole life of a return that was created `age` seconds ago, at least one."""
+        """The remaining seconds of the whole life of a return that was created `age` seconds ago, at least one."""
         return max(1, self._claim_ttl + ceil(2 * self.lease) - age)
 
     # Claims
 
     def standing(self, kept: Versioned, now: float) -> dict[str, Claim]:
-        """The stored claims that have not ended, after every lease that passed was ended."""
+        """The stored claims that have not ended, with expired leases taken into account."""
         return expire_leases(self.unended(loaded_claims(kept), now), now)
 
     def unended(self, claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
-        """The claims that have not ended, each after a time of its own."""
+        """The claims that have not ended; each ends by itself."""
         return {name: each for name, each in claims.items() if each.lease_until + self._claim_ttl > now}
 
     def remembered_claims(self, scope: str) -> Mapping[str, Claim]:
@@ -62,7 +62,7 @@ class ParcelLayout:
         return self._claims.last(scope) or {}
 
     def remember_claims(self, scope: str, kept: Versioned) -> Mapping[str, Claim]:
-        """The stored claims, parsed once for as long as they stay the same."""
+        """The stored claims, parsed only when they change."""
         return self._claims.get(scope, kept.value, lambda: loaded_claims(kept))
 
     def claims_change(self, scope: str, read: Versioned, claims: dict[str, Claim], now: float) -> Change:
@@ -88,7 +88,7 @@ class ParcelLayout:
         )
 
     def first_seen_change(self, scope: str, read: Versioned, first_seen: Mapping[str, int]) -> Change:
-        """Stores how many units of each line there were at first."""
+        """Stores the first known number of units of each line."""
         return Change(first_seen_key(scope), read.revision, _FIRST_SEEN.dump_json(dict(first_seen)), self.whole_life)
 
     def _product(self, scope: str, product_id: str) -> str:
@@ -101,7 +101,7 @@ class ParcelLayout:
     # Records
 
     def record(self, scope: str, return_id: str, kept: Versioned) -> ReturnRecord:
-        """The stored record, opened once for as long as it stays the same.
+        """The stored record, opened only when it changes.
 
         Raises:
             RecordUnreadable: none of our keys opens it, or it has another form.
@@ -114,9 +114,9 @@ class ParcelLayout:
         return self._records.get((scope, return_id), kept.value, opened)
 
     def record_changes(self, scope: str, found: VersionedReturn, *, seen: bool = True) -> list[Change]:
-        """Stores the record; it lives on from the last change the shopper could see, not from the last look at it.
+        """Stores the record; its life counts from the last change that the shopper could see, not from the last poll.
 
-        What was `seen` to change stands in the summary too, which lives as long as the claim.
+        A change that the shopper can see (`seen`) goes into the summary, too, which lives as long as the claim.
         """
         record, age = found.record, int(found.now - found.record.updated_at)
         life = self.claim_life(int(found.now - record.created_at))
@@ -132,32 +132,32 @@ class ParcelLayout:
     # Idempotency keys
 
     def used_key(self, scope: str, key: str) -> str:
-        """Where it stands what this idempotency key was used for."""
+        """The key of the record of this idempotency key."""
         return f"p:{{{scope}}}:key:{self._keyring.name('key', scope, key)}"
 
     def used_change(self, scope: str, key: str, read: Versioned, use: KeyRecord) -> Change:
-        """Stores what this idempotency key is used for."""
+        """Stores the return and body that this idempotency key is used for."""
         return Change(self.used_key(scope, key), read.revision, use.model_dump_json().encode(), self.whole_life)
 
     def keyed(self, scope: str, fingerprints: Fingerprints) -> Fingerprints:
-        """The fingerprints as they are stored: bodies are short, and a bare hash would tell a reader what they say."""
+        """The fingerprints as they are stored: keyed, because the body behind a bare hash could be guessed."""
         return {version: self._keyring.name("body", scope, each) for version, each in fingerprints.items()}
 
 
 def loaded_claims(kept: Versioned) -> dict[str, Claim]:
-    """The stored claims, those that ended included."""
+    """The stored claims, including those that have ended."""
     with parsing():
         return _CLAIMS.validate_json(kept.value) if kept.revision else {}
 
 
 def loaded_first_seen(kept: Versioned) -> Mapping[str, int]:
-    """The stored numbers of units that there were at first, by keyed line name."""
+    """The stored first numbers of units, by keyed line name."""
     with parsing():
         return _FIRST_SEEN.validate_json(kept.value) if kept.revision else {}
 
 
 def loaded_use(kept: Versioned) -> KeyRecord | None:
-    """What the idempotency key was used for; None if it was not."""
+    """The stored use of the idempotency key; None if it was not used."""
     with parsing():
         return KeyRecord.model_validate_json(kept.value) if kept.revision else None
 
@@ -168,32 +168,32 @@ def without_record(scope: str, return_id: str) -> list[Change]:
 
 
 def index_key(return_id: str) -> str:
-    """Where the parcel of a return stands."""
+    """The key under which the parcel of a return is stored."""
     return f"i:{{{return_id}}}"
 
 
 def claims_key(scope: str) -> str:
-    """Where the claims of a parcel stand."""
+    """The key of a parcel's claims."""
     return f"p:{{{scope}}}:claim"
 
 
 def first_seen_key(scope: str) -> str:
-    """Where the numbers of units that there were at first stand."""
+    """The key of a parcel's first numbers of units."""
     return f"p:{{{scope}}}:seen"
 
 
 def released_key(scope: str, return_id: str) -> str:
-    """Where an operator's finding about a return stands."""
+    """The key of an operator's finding about a return."""
     return f"p:{{{scope}}}:released:{return_id}"
 
 
 def record_key(scope: str, return_id: str) -> str:
-    """Where a return stands."""
+    """The key of a return."""
     return f"p:{{{scope}}}:r:{return_id}"
 
 
 def summary_key(scope: str, return_id: str) -> str:
-    """Where the summary of a return stands, which outlives it."""
+    """The key of a return's summary, which outlives its content."""
     return f"p:{{{scope}}}:summary:{return_id}"
 
 

@@ -1,4 +1,4 @@
-"""One poll of the upstream for a label: when it is due, who may make it, and what its answer changes."""
+"""One poll of the upstream for a label: when it is due, which replica makes it, and what its answer changes."""
 
 import asyncio
 import contextlib
@@ -28,31 +28,31 @@ from app.telemetry.metrics import ANNOUNCEMENT_FAILURES, LABELS_SETTLED
 from app.upstream import Upstream
 
 GROWTH = (1.0, 2.0, 3.0, 5.0, 8.0)
-"""Waits between looks, as multiples of the first one."""
+"""Pauses between polls, as multiples of the first one."""
 JITTER = 0.2
 MAX_PARCELS = 100
 LOST_AFTER = 24 * 3600.0
 """Seconds of refusals after which a label counts as lost while other polls are answered."""
 RARE_LOOK = 6 * 3600.0
-"""Seconds between looks for a label that counts as lost."""
+"""Seconds between polls for a label that counts as lost."""
 REFUSED = (UpstreamUnauthorized, UpstreamGone)
 """A poll was answered 401, 403, 404 or 410."""
 
 
 class Schedule(NamedTuple):
-    """When labels are looked at, in seconds."""
+    """When labels are polled, in seconds."""
 
     interval: float
-    """Before the first look; the looks grow apart to eight times that."""
+    """Before the first poll; the pauses grow to eight times that."""
     lease: float
-    """After this, a replica that took a look upon itself counts as dead."""
+    """After this, a replica that took the lease of a poll counts as dead."""
     budget: float
-    """How long a new label is looked at though nobody waits."""
+    """How long a new label is polled even if no caller waits."""
     label_ttl: int
     """How long a label can be fetched."""
 
     def next_look_at(self, polls: int, now: float, wait: float | None = None) -> float:
-        """Later each time, jittered, and not within `wait` seconds."""
+        """The moment of the next poll: later each time, jittered, and not within `wait` seconds."""
         pause = self.interval * GROWTH[min(polls, len(GROWTH) - 1)]
         jittered = pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  spreads load, guards nothing
         return now + max(jittered, wait or 0)
@@ -69,18 +69,18 @@ class Polling:
     schedule: Schedule
 
     async def look(self, scope: str, found: VersionedReturn) -> VersionedReturn:
-        """The return after one look at the upstream, unless another replica is looking."""
+        """The return after one poll of the upstream, unless another replica is polling."""
         async with self._lease(scope, found.record.id) as is_ours:
             if not is_ours:
                 return found
-            # Read again: the holder of the lease before us has moved the next look on.
+            # Read again, because the last holder of the lease has moved the next poll.
             found = await self.returns.get(scope, found.record.id)
             return await self._looked(scope, found) if found.due_in == 0 else found
 
     async def fresh_download_token(self, scope: str, return_id: str, dead: str) -> str | None:
-        """Another download token than the one that upstream refused, after one poll; None if there is none.
+        """A download token other than the refused one, after one poll; None if there is none.
 
-        Nothing but the token changes, whatever the poll is answered.
+        Nothing but the token changes, whatever the answer to the poll.
         """
         async with self._lease(scope, return_id) as is_ours:
             found = await self.returns.get(scope, return_id)
@@ -95,7 +95,7 @@ class Polling:
         """Polls a return whose announcement failed, before its units are claimed again; restores one that is alive.
 
         Raises:
-            UpstreamUnavailable: whether it failed cannot be known now.
+            UpstreamUnavailable: it cannot be known now whether the announcement failed.
         """
         async with self._lease(scope, return_id) as is_ours:
             if not is_ours:
@@ -114,7 +114,7 @@ class Polling:
 
     @asynccontextmanager
     async def _lease(self, scope: str, return_id: str) -> AsyncIterator[bool]:
-        """Whether this call, and no other of the fleet, polls the return now."""
+        """Yields whether this call, and no other of the fleet, may poll the return now."""
         lease, owner = f"p:{{{scope}}}:r:{return_id}:lease", secrets.token_urlsafe(12)
         is_ours = await self.store.acquire(lease, owner, self.schedule.lease)
         try:
@@ -129,7 +129,7 @@ class Polling:
         if isinstance(status, LabelFailed):
             await self.evidence.failed(record.id)
             return status
-        # What is not noted only makes failures believed later.
+        # Without this note, failures are only believed later.
         with contextlib.suppress(StoreUnavailable):
             await self.evidence.answered(record.brand, record.id)
             if isinstance(status, LabelReady):
@@ -147,7 +147,7 @@ class Polling:
         except REFUSED:
             return await self.returns.update(scope, found, await self._refused(found))
         except UpstreamError as error:
-            # Nothing is known about the label now: the return stays as it is, and is asked about later.
+            # Nothing is known about the label now, so the return stays as it is and is polled later.
             return await self.returns.update(scope, found, self._again(found, error.retry_after))
         found = replace(found, now=found.now + asyncio.get_running_loop().time() - started)
         if isinstance(status, LabelFailed):
@@ -157,7 +157,7 @@ class Polling:
         return await self.returns.update(scope, found, self._alive(status, found))
 
     async def _poll_control(self, record: ReturnRecord) -> None:
-        """Polls a return whose label is ready, so that a second 500 of another one is not an outage's."""
+        """Polls a return whose label is ready, to tell a second 500 of another return from an outage."""
         control = await self.evidence.control(record.brand)
         if control is None or control.return_id == record.id:
             return
@@ -169,7 +169,7 @@ class Polling:
                 await self.evidence.answered(record.brand, control.return_id)
 
     async def _failed(self, scope: str, found: VersionedReturn) -> VersionedReturn:
-        """The return after a 500, which ends it once there is evidence that polling itself works."""
+        """The return after a 500; it has failed once there is evidence that polling itself works."""
         record = found.record
         polls = await self.evidence.polls(record.brand)
         since = polls.now if record.failing_since is None else record.failing_since
@@ -197,7 +197,7 @@ class Polling:
         return replace(found, record=again).became(ReturnState.LABEL_LOST, delayed=False)
 
     def _again(self, found: VersionedReturn, wait: float | None = None, **news: object) -> ReturnRecord:
-        """The record with its next look; that the label is late is something that the shopper sees."""
+        """The record with its next poll; a change of `delayed` makes a new revision, because the shopper sees it."""
         polls = found.record.polls + 1
         next_poll_at = self.schedule.next_look_at(polls, found.now, wait)
         news |= {"polls": polls, "next_poll_at": next_poll_at}
@@ -232,7 +232,7 @@ class Polling:
 
 
 def _has_expired(found: VersionedReturn) -> bool:
-    """Whether the poller's token says that it is over."""
+    """Whether the poller's token has expired."""
     expires_at = found.record.poller_expires_at
     return expires_at is not None and expires_at < found.now
 

@@ -13,11 +13,11 @@ _NEW_STATES = frozenset({ReturnState.ACCEPTED, ReturnState.LABEL_LOST})
 
 
 SCHEMA = 2
-"""What records are written in. Releases before this one wrote 1, read 2 as well, and drop the number: then it is 1."""
+"""The schema that records are written in. Earlier releases wrote 1; they read 2, too, and write it back as 1."""
 
 
 class Newer(RedactedModel):
-    """Members of a record as they are, where the release before this one has to see others in their place."""
+    """The true values of members for which the release before has to see older values."""
 
     state: ReturnState
     next_poll_at: float | None
@@ -25,20 +25,20 @@ class Newer(RedactedModel):
 
 
 class ReturnRecord(RedactedModel):
-    """A return as Redis keeps it, sealed; upstream tokens included."""
+    """A return as Redis keeps it, sealed, with its upstream tokens."""
 
     schema_number: int = 1
     id: str
     brand: str
     state: ReturnState = ReturnState.CREATING
     revision: int = 1
-    """Counts what the shopper can see change."""
+    """Counts the changes that the shopper can see."""
     created_at: float
     updated_at: float
     items: list[ReturnItem]
     delivery: ReturnDelivery
     drop_off: ServicePoint | None
-    """The chosen point as upstream described it then."""
+    """The chosen point as the upstream described it then."""
     sendcloud_return_id: int | None = None
     parcels: tuple[ReturnParcel, ...] = ()
     payment_url: str | None = None
@@ -50,20 +50,20 @@ class ReturnRecord(RedactedModel):
     label_expires_at: float | None = None
     polls: int = 0
     failing_since: float | None = None
-    """Since when every look is answered 500; None while none is. All moments are seconds on the store's clock."""
+    """Since when every poll is answered 500; None while none is. All moments are seconds on the store's clock."""
     refused_since: float | None = None
-    """Since when every look is refused."""
+    """Since when every poll is refused."""
     delayed: bool = False
     """Whether the shopper is told that the label takes longer than usual."""
     next_poll_at: float | None = None
     """Seconds on the store's clock; None when there is nothing to poll."""
     first_answer: Return | None = None
-    """What the creating request answered, for every repetition of it."""
+    """The answer of the creating request, for every repetition of it."""
     newer: Newer | None = None
-    """In the store alone."""
+    """Present only in the store."""
 
     def summary(self) -> Self:
-        """What stays when the content goes: how it stands and the upstream's number, nothing of the person."""
+        """The part that outlives the content: the state and the upstream's number, nothing personal."""
         return type(self)(
             **self.model_dump(include={"id", "brand", "state", "revision", "created_at", "updated_at"}),
             items=[],
@@ -76,11 +76,11 @@ class ReturnRecord(RedactedModel):
 
     @property
     def announcement_failed(self) -> bool:
-        """Whether upstream took the return, and said later that its announcement failed."""
+        """Whether the upstream took the return and said later that its announcement failed."""
         return self.state is ReturnState.FAILED and self.poller_token is not None
 
     def dumped(self) -> bytes:
-        """The record as JSON. The release before this one sees a new state as a label that is pending, never polled."""
+        """The record as JSON. The release before sees a new state as a pending label that is never polled."""
         answer = self.first_answer
         if _NEW_STATES.isdisjoint({self.state, answer and answer.state}):
             return self.model_dump_json().encode()
@@ -94,7 +94,7 @@ class ReturnRecord(RedactedModel):
 
     @classmethod
     def loaded(cls, stored: bytes) -> "ReturnRecord":
-        """The record that was dumped, by this release or the one before."""
+        """The record from JSON that this release or the one before wrote."""
         record = cls.model_validate_json(stored)
         newer = {**dict(record.newer), "newer": None} if record.newer else {}
         if record.schema_number < SCHEMA and record.drop_off:
@@ -107,11 +107,11 @@ def _older(state: ReturnState) -> ReturnState:
 
 
 class KeyRecord(RedactedModel):
-    """What an idempotency key was used for."""
+    """The use of an idempotency key: its return, and the fingerprints of its body."""
 
     format: Literal[1] = 1
     fingerprint: str
-    """Of the body, in the first form."""
+    """The fingerprint of the body in the first form."""
     versioned: tuple[int, str] | None = None
     """The version of a later form and the fingerprint in it; the release before ignores it."""
     return_id: str
@@ -122,7 +122,7 @@ class KeyRecord(RedactedModel):
         return cls(fingerprint=fingerprints[FIRST], versioned=(CURRENT, fingerprints[CURRENT]), return_id=return_id)
 
     def is_of(self, fingerprints: Fingerprints) -> bool:
-        """Whether the key came with this body; a form that we do not know yet gives way to the first one."""
+        """Whether the key came with this body; if the stored form is unknown here, the first form decides."""
         version, kept = self.versioned or (FIRST, self.fingerprint)
         if version not in fingerprints:
             version, kept = FIRST, self.fingerprint
@@ -131,14 +131,14 @@ class KeyRecord(RedactedModel):
 
 @dataclass(frozen=True)
 class VersionedReturn:
-    """A return as read: what to compare when it is changed, and the store's clock then (seconds)."""
+    """A return as read: its version, to be compared when it is changed, and the store's clock then (seconds)."""
 
     record: ReturnRecord
     version: int
     now: float
 
     def became(self, state: ReturnState, **news: object) -> ReturnRecord:
-        """The record in another state, which the shopper sees as a new revision; the same news twice is no news."""
+        """The record in another state, which makes a new revision; in its present state it stays as it is."""
         if state is self.record.state:
             return self.record
         seen = {"state": state, "revision": self.record.revision + 1, "updated_at": self.now}
@@ -146,12 +146,12 @@ class VersionedReturn:
 
     @property
     def due_in(self) -> float | None:
-        """Seconds until the upstream is to be asked; None if it is not."""
+        """Seconds until the next poll; None if there is none."""
         return None if self.record.next_poll_at is None else max(0.0, self.record.next_poll_at - self.now)
 
     @property
     def retry_after(self) -> int | None:
-        """Whole seconds until there can be news, at least one; None if there will be none."""
+        """Whole seconds until there can be news, at least one; None if none is to come."""
         if self.record.state is ReturnState.CREATING:
             return 1
         return None if self.due_in is None else max(1, round(self.due_in))

@@ -1,4 +1,4 @@
-"""Calls 7 to 11: create a return, see and watch how it stands, fetch its documents."""
+"""The routes of returns: create, preview, read, and watch as events."""
 
 import asyncio
 import contextlib
@@ -53,7 +53,7 @@ hot = APIRouter(tags=["returns"], route_class=HotRoute)
 
 RECONNECT_MS = 3000
 RECONNECT_ELSEWHERE_MS = range(100, 2000)
-"""Spread, so that those who watched a replica that stops do not all come back at once."""
+"""Spread, so that the watchers of a stopping replica do not all reconnect at once."""
 KEEP_ALIVE_SECONDS = 15.0
 EVENT_HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -110,7 +110,7 @@ async def create_return(
 async def preview_return(
     session: SessionDep, session_id: SessionIdDep, body: NewReturn, services: ServicesDep
 ) -> Response:
-    """Everything that would keep this return from being created, at once; nothing is created."""
+    """Everything that would prevent this return, in one answer; nothing is created."""
     preview = await services.creation.preview(session, session_id, body)
     return Response(preview.model_dump_json(), media_type="application/json")
 
@@ -122,7 +122,7 @@ async def preview_return(
     responses=responses(*SESSION, ReturnNotFound, TooManyCalls),
 )
 async def get_return(return_id: str, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
-    """How the return stands; `retry_after` (seconds) says when it can have changed."""
+    """The state of the return; `retry_after` (seconds) says when it can have changed."""
     services, wait = services_of(request), preferred_wait(prefer)
     found = await services.labels.current(session.scope, return_id)
     if not wait or found.record.state in FINAL_STATES:
@@ -172,7 +172,7 @@ async def watch_return(
 
 
 class Events:
-    """A return as events in the wire form of WHATWG HTML section 9.2, with a comment now and then in between."""
+    """A return as Server-Sent Events (WHATWG HTML section 9.2), with comments that keep the connection alive."""
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class Events:
         self._goes_on = goes_on
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Tells what was not seen, now and until there is nothing more to tell or nobody to tell it to."""
+        """Sends the present state and then each change, until the state is final or the caller leaves."""
         await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": EVENT_HEADERS})
         await _say(send, _reconnect(RECONNECT_MS), goes_on=True)
         with self._labels.watching(self._scope, self._found) as watch:
@@ -202,7 +202,7 @@ class Events:
                 await _say(send, piece, goes_on=goes_on)
 
     async def _next(self, watch: Watch, gone: Leaving) -> tuple[bytes, bool]:
-        """What is to be told next, and whether more will follow."""
+        """The next piece to send, and whether more will follow."""
         until = asyncio.get_running_loop().time() + KEEP_ALIVE_SECONDS
         revision = self._found.record.revision
         with contextlib.suppress(TimeoutError):

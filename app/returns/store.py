@@ -39,24 +39,24 @@ from app.telemetry.metrics import CONFLICTS
 
 RETURN_ID = re.compile(r"rtn_[A-Za-z0-9_-]{22}")
 RACES = 50
-"""How often a lost race for a parcel's claims is run again."""
+"""How often a lost compare-and-set of a parcel's claims is repeated."""
 
 RecordChange = Callable[[VersionedReturn], ReturnRecord]
-"""From a return as read to its next record."""
+"""Makes the next record from a return as read."""
 
 
 class Step(NamedTuple):
-    """What becomes of a parcel's claims and of one of its returns, together."""
+    """A change of a parcel's claims and of one of its returns, made together."""
 
     claims: Callable[[Mapping[str, Claim], float], dict[str, Claim]]
-    """From the claims and the store's clock (seconds) to the next claims."""
+    """Makes the next claims from the present ones and the store's clock (seconds)."""
     record: RecordChange
     forgotten: ReturnRecord | None = None
-    """Taken for the record if the store has none."""
+    """Stands in for the record if the store has none."""
     durable: bool = False
-    """Whether it has to outlive its server."""
+    """Whether the change must outlive its server."""
     beside: Sequence[Change] = ()
-    """What is stored in the parcel's slot with it."""
+    """Further changes in the parcel's slot, made in the same commit."""
 
 
 class ParcelReturns(NamedTuple):
@@ -68,14 +68,14 @@ class ParcelReturns(NamedTuple):
 
 
 class Returns:
-    """Returns by parcel scope; whoever is not of that parcel finds none."""
+    """Returns by parcel scope; a session of another parcel finds none of them."""
 
     def __init__(self, store: Store, layout: ParcelLayout) -> None:
         self._store = store
         self._layout = layout
 
     async def get(self, scope: str, return_id: str) -> VersionedReturn:
-        """The return as it stands; one whose request died is declared unknown, or forgotten if nothing was sent.
+        """The return as stored; if its creating request died, it becomes unknown, or is deleted if nothing was sent.
 
         Raises:
             ReturnNotFound: this parcel has no such return.
@@ -110,8 +110,8 @@ class Returns:
     async def _claims_and_records(
         self, scope: str
     ) -> tuple[float, Mapping[str, Claim], Mapping[str, int], Mapping[str, Versioned]]:
-        """The store's clock, the claims of a parcel, what was first seen and the records to show, of one moment."""
-        # Together with those it had the last time, which mostly are those it has.
+        """The store's clock, a parcel's claims, its first numbers of units and the records to show, of one moment."""
+        # Reads the claims together with the records they named last time, which rarely change.
         known = shown(self._layout.remembered_claims(scope))
         while True:
             names = [record_key(scope, return_id) for return_id in known]
@@ -123,7 +123,7 @@ class Returns:
             known = shown(claims)
 
     async def update(self, scope: str, found: VersionedReturn, record: ReturnRecord) -> VersionedReturn:
-        """The return with news about its label; what somebody else stored meanwhile wins."""
+        """The return with news about its label; a change that another replica stored meanwhile wins."""
         operation = secrets.token_urlsafe(12)
         after = replace(found, record=record)
         changes = self._layout.record_changes(scope, after, seen=record.revision > found.record.revision)
@@ -135,7 +135,7 @@ class Returns:
         """The return as failed, its units free again.
 
         Raises:
-            ReturnNotFound: it is gone.
+            ReturnNotFound: the return is gone.
         """
         step = Step(
             lambda claims, now: announcement_failed(claims, return_id, now=now),
@@ -147,17 +147,17 @@ class Returns:
         return found
 
     async def released(self, scope: str, return_id: str) -> str | None:
-        """What an operator found out about the return, if anybody had to."""
+        """An operator's finding about the return; None if there is none."""
         _, (kept,) = await self._store.read(released_key(scope, return_id))
         return kept.value.decode() if kept.revision else None
 
     async def release(
         self, scope: str, return_id: str, event: Event, finding: str, change: RecordChange
     ) -> VersionedReturn | None:
-        """The return after an operator said what became of it; the finding is kept as long as the claim.
+        """The return after an operator recorded a finding, which is kept as long as the claim.
 
         Raises:
-            ClaimLost: that cannot be said of a return that stands so.
+            ClaimLost: the state of the claim does not allow this finding.
         """
         note = Change(released_key(scope, return_id), ANY, finding.encode(), self._layout.whole_life)
         step = Step(
@@ -171,7 +171,7 @@ class Returns:
         return now, self._layout.standing(kept, now)
 
     async def restore(self, scope: str, return_id: str, change: RecordChange, ordered: Units) -> None:
-        """Takes back that the announcement of this return failed, unless another return holds its units by now."""
+        """Takes the failed announcement of this return back, unless another return holds its units by now."""
         _, (seen,) = await self._store.read(first_seen_key(scope))
         limits, first_seen = self._layout.named(scope, ordered), loaded_first_seen(seen)
 
@@ -187,7 +187,7 @@ class Returns:
     async def change(self, scope: str, return_id: str, step: Step) -> VersionedReturn | None:
         """The return after claims and record changed together; None if its claim is gone.
 
-        The record stays if its place was told; one of which nothing was sent goes with its claim.
+        The record stays if its location was told; if nothing was sent, it is deleted with its claim.
         """
         operation = secrets.token_urlsafe(12)
         for _ in range(RACES):
@@ -208,7 +208,7 @@ class Returns:
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
     async def _stored(self, scope: str, return_id: str) -> tuple[float, Versioned, int, ReturnRecord | None]:
-        """The store's clock, the claims, and the return with its version; its summary once its content is gone."""
+        """The store's clock, the claims, and the return with its version, or its summary once the content is gone."""
         names = record_key(scope, return_id), summary_key(scope, return_id)
         now, (claims, kept, summary) = await self._store.read(claims_key(scope), *names)
         stored = kept if kept.revision else summary
@@ -223,6 +223,6 @@ def _is_orphan(record: ReturnRecord, claim: Claim | None) -> bool:
 
 
 def _outcome_unknown(found: VersionedReturn) -> ReturnRecord:
-    # Its owner may have told the outcome since we looked.
+    # Its owner may have stored the outcome since we read it.
     orphaned = found.record.state is ReturnState.CREATING
     return found.became(ReturnState.OUTCOME_UNKNOWN) if orphaned else found.record

@@ -1,4 +1,4 @@
-"""A return as the shopper sees it."""
+"""The public view of a return."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -29,7 +29,7 @@ _LABEL_STATES: Mapping[ReturnState, LabelState] = MappingProxyType(
 
 
 def public(found: VersionedReturn, show_point: ShowPoint = service_point) -> Return:
-    """What the shopper sees of the return; its service point is shown by `show_point`."""
+    """The public view of the return; `show_point` makes that of its service point."""
     record, location = found.record, location_of(found.record.id)
     label = _label(found)
     return Return(
@@ -52,7 +52,7 @@ def public(found: VersionedReturn, show_point: ShowPoint = service_point) -> Ret
 
 
 class ReturnBodies:
-    """What the shopper sees of returns as JSON, built once for all who ask before it changes."""
+    """Public views of returns as JSON, each built once for all requests until it changes."""
 
     def __init__(self, points: ServicePointViews) -> None:
         self._points = points
@@ -68,7 +68,7 @@ class ReturnBodies:
 
 def _label(found: VersionedReturn) -> Label:
     record, state = found.record, _LABEL_STATES[found.record.state]
-    # Without a token only the summary of a return is left.
+    # Without a token, only the summary of a return is left.
     if state == "ready" and record.download_token is None:
         state = "unavailable"
     return Label(

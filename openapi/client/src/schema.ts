@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * Get Return
-         * @description How the return stands; `retry_after` (seconds) says when it can have changed.
+         * @description The state of the return; `retry_after` (seconds) says when it can have changed.
          */
         get: operations["getReturn"];
         put?: never;
@@ -215,7 +215,7 @@ export interface paths {
         put?: never;
         /**
          * Preview Return
-         * @description Everything that would keep this return from being created, at once; nothing is created.
+         * @description Everything that would prevent this return, in one answer; nothing is created.
          */
         post: operations["previewReturn"];
         delete?: never;
