@@ -285,7 +285,7 @@ class StoreUnavailable(BffError):
 class UpstreamError(BffError):
     """The upstream did not give a usable answer."""
 
-    passing = False
+    transient = False
     """Whether the same call may succeed a moment later."""
 
 

@@ -65,13 +65,17 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--panel-checked", action="store_true", help="the panel shows no such return (never-made)")
     parser.add_argument("--yes", action="store_true", help="record it; without it, the command only shows")
     wanted = parser.parse_args(arguments)
-    if not wanted.return_id and not (wanted.brand and wanted.order and wanted.postal_code):
+    _check(parser, wanted)
+    return wanted
+
+
+def _check(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> None:
+    if not wanted.return_id and not all((wanted.brand, wanted.order, wanted.postal_code)):
         parser.error("name a return id, or --brand, --order and --postal-code")
     if wanted.finding and not wanted.return_id:
         parser.error("--as needs the id of one return")
     if wanted.finding is Finding.NEVER_MADE and not wanted.panel_checked:
         parser.error("--as never-made needs --panel-checked: look into the merchant's panel first")
-    return wanted
 
 
 async def _run(wanted: argparse.Namespace) -> None:

@@ -23,9 +23,8 @@ def address_of(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Net
     proxy that wrote it is trusted, so that no caller can name its own address.
     """
     caller = _address(peer or "")
-    hops = [hop for line in forwarded for hop in line.split(",")]
-    while caller and hops and any(caller in network for network in trusted):
-        behind = _address(hops.pop())
+    for hop in reversed([hop for line in forwarded for hop in line.split(",")]):
+        behind = _address(hop) if _is_in(trusted, caller) else None
         if behind is None:
             break
         caller = behind
@@ -34,8 +33,7 @@ def address_of(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Net
 
 def is_forwarded_by_a_stranger(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> bool:
     """Whether a forwarding header came from an untrusted peer, so that it does not count."""
-    address = _address(peer or "")
-    return bool(forwarded) and not (address and any(address in network for network in trusted))
+    return bool(forwarded) and not _is_in(trusted, _address(peer or ""))
 
 
 def partner_of(key: str, partners: Mapping[str, bytes]) -> str | None:
@@ -43,6 +41,10 @@ def partner_of(key: str, partners: Mapping[str, bytes]) -> str | None:
     digest = hashlib.sha256(key.encode("latin-1")).digest()
     names = [name for name, expected in partners.items() if hmac.compare_digest(digest, expected)]
     return names[0] if names else None
+
+
+def _is_in(networks: Sequence[Network], address: Address | None) -> bool:
+    return address is not None and any(address in network for network in networks)
 
 
 def _address(hop: str) -> Address | None:

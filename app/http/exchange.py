@@ -68,7 +68,8 @@ class Exchange:
         self._read_head(scope)
 
     def _read_head(self, scope: Scope) -> None:
-        proposed, parents = b"", []
+        proposed: bytes = b""
+        parents: list[bytes] = []
         self._head_bytes, self._announced, self._has_body = 0, b"0", False
         for name, value in scope["headers"]:
             self._head_bytes += len(name) + len(value)
@@ -81,6 +82,9 @@ class Exchange:
                 proposed = proposed or value
             elif name == b"traceparent":
                 parents.append(value)
+        self._take_ids(proposed, parents)
+
+    def _take_ids(self, proposed: bytes, parents: list[bytes]) -> None:
         # A caller's ids go into our logs, so they must look like ids. Two parents count as none.
         text = proposed.decode("latin-1")
         self.request_id = text if _REQUEST_ID.fullmatch(text) else f"{_PROCESS}-{next(_NUMBERS)}"

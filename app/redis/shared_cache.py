@@ -36,18 +36,23 @@ class Cached(NamedTuple):
 
 @dataclass(frozen=True)
 class _Kept:
-    value: bytes | None
+    value: bytes
     asked_at: float
     revision: int
+    """0 where nothing is kept."""
     now: float
 
     @property
     def age(self) -> float:
         return self.now - self.asked_at
 
-    def served(self, value: bytes, *, stale: bool) -> Cached:
+    def younger_than(self, seconds: float) -> bool:
+        """Whether a value is kept that is younger than this."""
+        return self.revision > 0 and self.age < seconds
+
+    def served(self, *, stale: bool) -> Cached:
         """The kept value as an answer."""
-        return Cached(value, stale, self.asked_at, self.now)
+        return Cached(self.value, stale, self.asked_at, self.now)
 
 
 class FleetCache:
@@ -80,8 +85,8 @@ class FleetCache:
         deadline = asyncio.get_running_loop().time() + self._patience
         while asyncio.get_running_loop().time() < deadline:
             kept = await self._kept(key)
-            if kept.value is not None and kept.age < freshness / 2:
-                return kept.served(kept.value, stale=False)
+            if kept.younger_than(freshness / 2):
+                return kept.served(stale=False)
             owner = secrets.token_urlsafe(9)
             if await self._store.acquire(_lock(key), owner, self._patience):
                 seen, kept = kept, await self._kept(key)
@@ -90,11 +95,11 @@ class FleetCache:
                     await self._store.release(_lock(key), owner)
                     continue
                 renewal = self._renewed(key, owner, kept, fetch, scope)
-                if kept.value is None or kept.age >= freshness:
+                if not kept.younger_than(freshness):
                     return await renewal
                 self._renew_behind(renewal)
-            if kept.value is not None:
-                return kept.served(kept.value, stale=kept.age >= freshness)
+            if kept.revision:
+                return kept.served(stale=kept.age >= freshness)
             await asyncio.sleep(PAUSE_SECONDS)
         raise UpstreamTimeout("another replica has been asking for too long")
 
@@ -105,9 +110,9 @@ class FleetCache:
         except BffError as error:
             # A refused token concerns its session alone, and an absent brand is an answer: neither is bridged.
             failed = isinstance(error, UpstreamError) and not isinstance(error, UpstreamUnauthorized)
-            if failed and kept.value is not None:
+            if failed and kept.revision:
                 # The lock stays until it runs out, so that callers do not wait for the next failure.
-                return kept.served(kept.value, stale=True)
+                return kept.served(stale=True)
             await self._store.release(_lock(key), owner)
             raise
         now = kept.now + asyncio.get_running_loop().time() - started
@@ -133,7 +138,7 @@ class FleetCache:
     async def _kept(self, key: str) -> _Kept:
         now, (read,) = await self._store.read(_name(key))
         if not read.revision:
-            return _Kept(None, now, 0, now)
+            return _Kept(b"", now, 0, now)
         (asked_at,) = _TIME.unpack_from(read.value)
         return _Kept(read.value[_TIME.size :], asked_at, read.revision, now)
 

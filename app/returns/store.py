@@ -194,18 +194,26 @@ class Returns:
             now, claims, version, record = await self._stored(scope, return_id)
             before = self._layout.unended(loaded_claims(claims), now)
             after = step.claims(before, now)
-            changes, found = [self._layout.claims_change(scope, claims, after, now), *step.beside], None
             if not version:
                 record = step.forgotten or record
-            if record and (return_id in after or lasting_location(before, return_id)):
-                found = VersionedReturn(record, version, now)
-                found = replace(found, record=step.record(found))
-                changes += self._layout.record_changes(scope, found)
-            elif record and record.state is ReturnState.CREATING:
-                changes += without_record(scope, return_id)
+            found, changes = None, [self._layout.claims_change(scope, claims, after, now), *step.beside]
+            if record:
+                stays = return_id in after or lasting_location(before, return_id) is not None
+                found, changed = self._changed(scope, VersionedReturn(record, version, now), step, stays=stays)
+                changes += changed
             if await self._store.commit(operation, changes, return_id, durable=step.durable):
-                return found and replace(found, version=version + 1) if return_id in after else None
+                return found if return_id in after else None
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
+
+    def _changed(
+        self, scope: str, found: VersionedReturn, step: Step, *, stays: bool
+    ) -> tuple[VersionedReturn | None, list[Change]]:
+        """The return after the step, None if it goes with its claim, and what the store has to change for that."""
+        if stays:
+            after = replace(found, record=step.record(found))
+            return replace(after, version=found.version + 1), self._layout.record_changes(scope, after)
+        is_unsent = found.record.state is ReturnState.CREATING
+        return None, without_record(scope, found.record.id) if is_unsent else []
 
     async def _stored(self, scope: str, return_id: str) -> tuple[float, Versioned, int, ReturnRecord | None]:
         """The store's clock, the claims, and the return with its version, or its summary once the content is gone."""

@@ -29,14 +29,20 @@ class Control:
                 return Response(status_code=204)
             case ["POST", "paid", order]:
                 return JSONResponse({"paid": self._ledger.pay(request.query_params.get("brand", "demo"), order)})
-            case ["POST", "returns", number, "paid"] if number.isdecimal() and int(number) in self._ledger.returns:
-                self._ledger.returns[int(number)].paid = True
+            case ["POST", "returns", number, "paid"] if self._pay(number):
                 return Response(status_code=204)
             case ["POST", "faults"]:
-                self.down = _mode(await request.body()) == "down"
-                return JSONResponse({"mode": "down" if self.down else "none"})
+                mode = _mode(await request.body())
+                self.down = mode == "down"
+                return JSONResponse({"mode": mode})
             case _:
                 raise Refused(404, "not_found", "There is no such control call.")
+
+    def _pay(self, number: str) -> bool:
+        paid = self._ledger.returns.get(int(number)) if number.isdecimal() else None
+        if paid:
+            paid.paid = True
+        return paid is not None
 
 
 def _mode(body: bytes) -> str:

@@ -28,10 +28,7 @@ async def search(call: Call) -> Answer:
     found = [
         point
         for point in (measured(point, latitude, longitude) for point in points_of(brand))
-        if point["country"] == country
-        and point["carrier"] in enabled
-        and _is_wanted(call, point)
-        and (radius is None or point["distance"] <= radius)
+        if point["country"] == country and point["carrier"] in enabled and _is_wanted(call, point, radius)
     ]
     return JSONResponse(found)
 
@@ -68,8 +65,10 @@ def _asker(call: Call) -> tuple[Brand, list[str]]:
     return brand, enabled[:-1] if order and order.scenario.points == "but_one_carrier" else enabled
 
 
-def _is_wanted(call: Call, point: Json) -> bool:
-    """Whether carrier and general_shop_type, each a comma list, let the point through."""
+def _is_wanted(call: Call, point: Json, radius: int | None) -> bool:
+    """Whether the radius, and carrier and general_shop_type, each a comma list, let the point through."""
+    if radius is not None and point["distance"] > radius:
+        return False
     asked = {"carrier": call.query("carrier"), "general_shop_type": call.query("general_shop_type")}
     return all(not values or point.get(name) in values.split(",") for name, values in asked.items())
 

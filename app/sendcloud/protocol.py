@@ -28,6 +28,7 @@ from app.errors import (
     NotReturnableNow,
     ParcelNotFound,
     ServicePointNotFound,
+    UpstreamError,
     UpstreamGone,
     UpstreamRejected,
     UpstreamUnauthorized,
@@ -281,7 +282,13 @@ class _Refusal(NamedTuple):
     code: str | None
     error: type[BffError]
 
+    def fits(self, call: Call, status: int, code: str | None) -> bool:
+        """Whether the row is about this answer."""
+        return call in self.calls and status in self.statuses and self.code in {None, code}
 
+
+TRANSIENT_STATUSES = frozenset({502, 503, 504})
+"""What a gateway answers while the upstream is away."""
 NO_VERDICT = frozenset({408, 409, 423, 424, 425, 499})
 """Statuses that do not tell whether a creation was carried out: it timed out, or it conflicted with itself."""
 _ALL = frozenset(Call)
@@ -317,13 +324,14 @@ def refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes) ->
     A creation counts as refused only if its body says so, too: behind a proxy's page, the upstream may have made it.
     """
     code = _error_code(body)
-    row = next(row for row in _REFUSALS if call in row.calls and status in row.statuses and row.code in {None, code})
+    row = next(row for row in _REFUSALS if row.fits(call, status, code))
     if call is Call.INCOMING and issubclass(row.error, UpstreamRejected) and not answers.refuses(status, body):
         return BadUpstream(f"{call} answered {status} without a refusal")
-    return row.error(
-        f"{call} answered {status} ({code or 'no code'})",
-        retry_after=_retry_after(headers) if row.error is UpstreamUnavailable else None,
-    )
+    retry_after = _retry_after(headers) if row.error is UpstreamUnavailable else None
+    error = row.error(f"{call} answered {status} ({code or 'no code'})", retry_after=retry_after)
+    if isinstance(error, UpstreamError):
+        error.transient = status in TRANSIENT_STATUSES
+    return error
 
 
 def _error_code(body: bytes) -> str | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from prometheus_client import Counter
@@ -48,11 +49,11 @@ def _day(weekday: int, texts: Sequence[str] | None) -> list[OpeningHours] | None
     if texts is None:
         return None
     stated = [_intervals(text) for text in dict.fromkeys(texts)]
-    unreadable = stated.count(None)
-    DROPPED.inc(unreadable)
-    if unreadable or len(stated) > MAX_TEXTS:
+    readable = [spans for spans in stated if spans is not None]
+    DROPPED.inc(len(stated) - len(readable))
+    if readable != stated or len(stated) > MAX_TEXTS:
         return None
-    spans = sorted({span for spans in stated for span in spans or []})
+    spans = sorted(set(chain.from_iterable(readable)))
     return [OpeningHours(weekday=weekday, opens=_clock(opens), closes=_clock(closes)) for opens, closes in spans]
 
 

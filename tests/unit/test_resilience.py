@@ -195,7 +195,7 @@ async def test_second_tries_are_few() -> None:
         nonlocal asked
         asked += 1
         error = BadUpstream("503")
-        error.passing = True
+        error.transient = True
         raise error
 
     deadline = asyncio.get_running_loop().time() + 5

@@ -24,8 +24,7 @@ def topology(url: str) -> Topology:
     match = _URL.fullmatch(url)
     if match is None:
         raise ValueError("no URL of a store")
-    user, _, password = (match["who"] or "").partition(":")
-    server = Server("", 0, unquote(user) or None, unquote(password) or None, tls=match["scheme"] == "rediss")
+    server = _server(match["who"] or "", tls=match["scheme"] == "rediss")
     if match["scheme"] == "unix":
         return _standalone(server, (match["where"], 0))
     hosts, _, path = match["where"].partition("/")
@@ -35,6 +34,12 @@ def topology(url: str) -> Topology:
     if match["kind"] == "+cluster":
         return _cluster(server, _addresses(hosts, PORT))
     return _standalone(server._replace(db=int(db or 0)), _addresses(hosts, PORT)[0])
+
+
+def _server(credentials: str, *, tls: bool) -> Server:
+    """A server whose address is not known yet."""
+    user, _, password = credentials.partition(":")
+    return Server("", 0, unquote(user) or None, unquote(password) or None, tls=tls)
 
 
 def _standalone(server: Server, address: Address) -> Topology:

@@ -65,13 +65,14 @@ class Breaker:
         # Calls that began before the breaker opened or closed no longer count.
         if generation != self._generation:
             return
-        if ok is None or (not ok and failure_key == self._failed_probe):
+        failed = None if ok else failure_key
+        if ok is None or (not ok and failed == self._failed_probe):
             self._probing = False
         elif self._open_until is None:
-            self._count(now, None if ok else failure_key)
+            self._count(now, failed)
         else:
             self._turn(None if ok else now + OPEN_SECONDS)
-            self._failed_probe = None if ok else failure_key
+            self._failed_probe = failed
 
     def _count(self, now: float, failed: Hashable) -> None:
         self._recent.append((now, failed))

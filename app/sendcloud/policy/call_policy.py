@@ -27,10 +27,9 @@ RETRY_PAUSE = (0.05, 0.25)
 RETRY_SHARE = 0.2
 RETRY_RESERVE = 10.0
 """One second try for every five calls, saved up to ten: an outage adds a fifth to the calls, not as many again."""
-PASSING_STATUSES = frozenset({502, 503, 504})
 OK = 200
+CLIENT_ERRORS = range(400, 500)
 TOO_MANY_REQUESTS = 429
-REFUSALS = range(400, 500)
 FAULTS = range(500, 600)
 
 
@@ -91,15 +90,16 @@ class Attempt:
         """The outcome that this error stands for."""
         if self.started is None:
             return Outcome.ABANDONED
-        if self.status == TOO_MANY_REQUESTS:
-            return Outcome.BUSY
-        if self.status in REFUSALS:
-            return Outcome.REFUSED
+        if self.status in CLIENT_ERRORS:
+            return Outcome.BUSY if self.status == TOO_MANY_REQUESTS else Outcome.REFUSED
         if UpstreamTimeout in {type(error), type(error.__cause__)}:
             return Outcome.LATE
-        if self.status == OK and isinstance(error, BadUpstream) and not error.passing:
+        if self._is_nonsense(error):
             return Outcome.NONSENSE
         return Outcome.FAILED if isinstance(error, UpstreamError | ReturnOutcomeUnknown) else Outcome.ABANDONED
+
+    def _is_nonsense(self, error: BffError) -> bool:
+        return self.status == OK and isinstance(error, BadUpstream) and not error.transient
 
 
 class CallPolicy:
@@ -155,8 +155,6 @@ class CallPolicy:
             connected = attempt.status is not None or not isinstance(error, UpstreamUnavailable)
             if outcome is Outcome.BUSY:
                 await self._pause(request, error.retry_after or 0)
-            if isinstance(error, UpstreamError):
-                error.passing |= attempt.status in PASSING_STATUSES
             raise
         finally:
             key, ok = hash(request.failure_key), _OK.get(outcome, True)
@@ -172,7 +170,7 @@ class CallPolicy:
             return await ask()
         except UpstreamError as error:
             again_at = _now() + pause
-            if not error.passing or again_at >= deadline or self._breakers.wait(brand, again_at) or self._retries < 1:
+            if not error.transient or again_at >= deadline or self._breakers.wait(brand, again_at) or self._retries < 1:
                 raise
         self._retries -= 1
         self._observer.retried(self.bulkhead.name)

@@ -152,7 +152,7 @@ def _failures() -> Iterator[None]:
     try:
         yield
     except tuple(theirs for theirs, _, _ in _FAILURES) as cause:
-        ours, passing = next((ours, passing) for theirs, ours, passing in _FAILURES if isinstance(cause, theirs))
+        ours, transient = next((ours, transient) for theirs, ours, transient in _FAILURES if isinstance(cause, theirs))
         error = ours(type(cause).__name__)
-        error.passing = passing
+        error.transient = transient
         raise error from None

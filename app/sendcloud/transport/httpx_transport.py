@@ -85,7 +85,7 @@ _FAILURES: tuple[tuple[type[Exception], type[UpstreamError]], ...] = (
 
 
 # Failures of connections, not of answers: another connection may succeed.
-_PASSING = (httpx.ConnectTimeout, httpx.NetworkError, httpx.RemoteProtocolError)
+_TRANSIENT = (httpx.ConnectTimeout, httpx.NetworkError, httpx.RemoteProtocolError)
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def _failures() -> Iterator[None]:
         kind = next(ours for theirs, ours in _FAILURES if isinstance(cause, theirs))
         tls = _is_tls(cause)
         error = (BadUpstream if kind is UpstreamUnavailable and tls else kind)(type(cause).__name__)
-        error.passing = isinstance(cause, _PASSING) and not tls
+        error.transient = isinstance(cause, _TRANSIENT) and not tls
         # h11 quotes the offending bytes, which may be the upstream's text or our token.
         raise error from (None if isinstance(cause, httpx.ProtocolError) else cause)
 
