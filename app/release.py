@@ -1,4 +1,4 @@
-"""The operator's way out: `python -m app.release` shows what holds a parcel's units and records what became of it."""
+"""`python -m app.release` shows an operator which returns hold a parcel's units, and records what became of them."""
 
 import argparse
 import asyncio
@@ -24,7 +24,7 @@ from app.telemetry.logs import configure_logging, log
 
 
 class Finding(StrEnum):
-    """What an operator may have found out about a return."""
+    """An operator's finding about a return."""
 
     ACCEPTED = "accepted"
     NEVER_MADE = "never-made"
@@ -44,7 +44,7 @@ _MEANINGS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command; its exit status is 1 where nothing was found or nothing could be recorded."""
+    """Runs the command; its exit status is 1 if nothing was found or nothing could be recorded."""
     wanted = _parsed(arguments)
     configure_logging()
     try:
@@ -91,7 +91,7 @@ async def _run(wanted: argparse.Namespace) -> None:
 
 
 async def _scope(services: Services, wanted: argparse.Namespace) -> str:
-    """The parcel that is meant."""
+    """The scope of the parcel that the arguments name."""
     if not wanted.return_id:
         opened = await services.sendcloud.open_order(wanted.brand, wanted.order, wanted.postal_code)
         return parcel_scope(services.flows.keyring, wanted.brand, opened.order, wanted.order)
@@ -107,7 +107,7 @@ async def _scope(services: Services, wanted: argparse.Namespace) -> str:
 
 
 async def _record(returns: Returns, scope: str, return_id: str, finding: Finding) -> None:
-    # A creation that is under way is no finding's business; one that died is told by this look.
+    # This read settles a creation whose request has died; one that is under way is refused below.
     await returns.get(scope, return_id)
     event, state = _MEANINGS[finding]
 

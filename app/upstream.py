@@ -1,4 +1,4 @@
-"""The port to the upstream: what a package that speaks to one offers to the features, in our own terms."""
+"""The port to the upstream: the calls that a package for an upstream offers to the features, in our own terms."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -18,7 +18,7 @@ from app.domain import (
 
 @dataclass(frozen=True)
 class Picture:
-    """An image on its way up: its media type, its length in bytes, and the bytes themselves, to be read once."""
+    """An image to upload: its media type, its length in bytes, and its content, to be read once."""
 
     media_type: str
     size: int
@@ -26,7 +26,7 @@ class Picture:
 
 
 class Document:
-    """The bytes of a label or a customs declaration as they arrive; `length` is what the upstream announced."""
+    """The bytes of a label or a customs declaration as they arrive; `length` is the announced one."""
 
     def __init__(self, length: int | None, chunks: AsyncIterator[bytes]) -> None:
         self.length = length
@@ -70,7 +70,7 @@ class Upstream(Protocol):
         """
 
     async def poll_label(self, brand: str, token: str) -> LabelStatus:
-        """How far the label is."""
+        """The status of a label."""
 
     def open_label(self, brand: str, token: str) -> AbstractAsyncContextManager[Document]:
         """The label while it downloads."""
@@ -79,7 +79,7 @@ class Upstream(Protocol):
         """The customs declaration while it downloads, from a `customs_path` of `LabelReady`."""
 
     def hosted_portal(self, brand: str) -> str:
-        """Where shoppers find the upstream's own portal for this brand."""
+        """The address of the upstream's own portal for this brand."""
 
     async def aclose(self) -> None:
         """Closes all connections."""

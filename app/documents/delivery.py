@@ -1,7 +1,7 @@
-"""Labels and customs declarations on their way: checked, downloaded once for everybody, kept for a day.
+"""Deliveries of labels and customs declarations: checked, downloaded once for all readers, kept for a day.
 
-The first reader starts a pump that moves the document from the upstream into sealed chunks in Redis at the upstream's
-pace. Every reader, the first one included, follows the chunks at its own pace, on whatever replica it is.
+The first reader starts a download, which moves the document from the upstream into sealed chunks in Redis at the
+upstream's pace. Every reader, on any replica, follows the chunks at its own pace.
 """
 
 import asyncio
@@ -43,19 +43,19 @@ from app.telemetry.metrics import KEPT_BYTES
 from app.upstream import Document
 
 PUMPS = 8
-"""Downloads into Redis at a time and replica: they are fast, and each costs some MB of buffers."""
+"""Downloads into Redis at a time on one replica: they are fast, and each takes some MB of buffers."""
 CHUNKS_READ_AT_ONCE = 16
-"""From the store, by a replica: each has a connection to itself, and small questions need some too."""
+"""Chunks that one replica reads from the store at a time; each takes a connection of those that small commands need."""
 DIRECT_READERS = 8
 DIRECT_READERS_OF_ONE_PARCEL = 2
 DIRECT_SECONDS = 60.0
-"""Who reads from the upstream holds a connection there, so few do and not for long."""
+"""A direct reader holds a connection to the upstream, so there are few, and not for long."""
 BUSY_SECONDS = 2
 ANEW_SECONDS = 1
-"""Until a document is asked for again whose download was lost with its replica, or in a failover of the store."""
+"""Retry-After for a document whose download was lost with its replica or in a failover of the store."""
 SHORTEST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 0.2
-"""Between two questions for the next chunk."""
+"""Pauses between two reads of the next chunk."""
 
 Source = Callable[[], AbstractAsyncContextManager[Document]]
 """Opens the document at the upstream."""
@@ -63,7 +63,7 @@ Source = Callable[[], AbstractAsyncContextManager[Document]]
 
 @dataclass(frozen=True)
 class Delivery:
-    """A document for one reader: its length in bytes where that is known, and its bytes at the reader's pace."""
+    """A document for one reader: its length in bytes, if known, and its bytes at the reader's pace."""
 
     length: int | None
     chunks: AsyncIterator[bytes]
@@ -72,7 +72,7 @@ class Delivery:
 
 
 class Known(NamedTuple):
-    """What the store says of a document."""
+    """The state of a document in the store."""
 
     now: float
     """The store's clock, seconds."""
@@ -94,13 +94,13 @@ class Documents:
         self._reading = asyncio.Semaphore(CHUNKS_READ_AT_ONCE)
         self._direct_turns = asyncio.Semaphore(DIRECT_READERS)
         self._direct_places = PerParcelLimit(DIRECT_READERS_OF_ONE_PARCEL)
-        # A label that thousands wait for is read by all of them in the same moment.
+        # Thousands may wait for one label, and all of them read it in the same moment.
         self._looks: SingleFlight[Known] = SingleFlight()
         self._chunks: SingleFlight[tuple[Progress, bytes]] = SingleFlight()
 
     @asynccontextmanager
     async def open(self, scope: str, name: str, source: Source) -> AsyncIterator[Delivery]:
-        """The document, from Redis where it is kept or on its way there, else from `source`.
+        """The document, from Redis if it is there or on its way there, otherwise from `source`.
 
         Raises:
             UpstreamError: there is no PDF to be had.
@@ -117,7 +117,7 @@ class Documents:
             if shared:
                 yield shared
                 return
-            # Others found it too large or the room used up: everybody gets it from the upstream.
+            # It is too large, or there is no room: every reader gets it from the upstream.
             if own is None:
                 await self._enter_direct_turn(scope, held)
                 own = await held.enter_async_context(_opened(source))
@@ -132,7 +132,7 @@ class Documents:
     async def _begun(
         self, pump: Download, source: Source, revision: int, held: AsyncExitStack
     ) -> tuple[Progress, Pdf | None]:
-        """Starts the download that all follow, unless somebody was faster; what is not to be kept is for us alone."""
+        """Starts the download that all follow, unless another one was faster; a PDF that is not kept is ours alone."""
         async with AsyncExitStack() as ours:
             turn = await ours.enter_async_context(AsyncExitStack())
             await turn.enter_async_context(self._turn(self._turns))
@@ -149,7 +149,7 @@ class Documents:
                 task.add_done_callback(self._pumping.discard)
                 return pump.progress, None
             await pump.end("direct")
-            # A slow reader must not keep others from pumping.
+            # A slow reader must not keep others from downloading.
             await turn.aclose()
             await self._enter_direct_turn(pump.scope, ours)
             await held.enter_async_context(ours.pop_all())
@@ -160,7 +160,7 @@ class Documents:
         return bool(allowance.granted)
 
     async def _settle_account(self, pump: Download, reserved: int) -> None:
-        """Gives back what was reserved and is not kept."""
+        """Gives reserved bytes back that are not kept."""
         KEPT_BYTES.inc(pump.kept_bytes)
         if pump.kept_bytes != reserved:
             with contextlib.suppress(StoreUnavailable):
@@ -183,7 +183,7 @@ class Documents:
             turns.release()
 
     async def _followed(self, scope: str, name: str, progress: Progress) -> Delivery | None:
-        """The document as it comes into Redis; None if it does not."""
+        """The document as it arrives in Redis; None if it is not kept there."""
         progress, head = await self._chunk(scope, name, progress, 0)
         if progress.phase == "direct":
             return None
@@ -200,11 +200,11 @@ class Documents:
             progress, chunk = await self._chunk(scope, name, progress, number)
 
     async def _chunk(self, scope: str, name: str, progress: Progress, number: int) -> tuple[Progress, bytes]:
-        """This chunk as soon as it is there; empty after the last one, and where the document does not come here.
+        """This chunk as soon as it is there; empty after the last one, and for a document that is not kept in Redis.
 
         Raises:
             BadUpstream: the download failed.
-            StoreUnavailable: nobody knows; it can be downloaded anew.
+            StoreUnavailable: its state is unknown, and it can be downloaded again.
         """
         here = self._pumps.get(progress.pump)
         if here and here.scope == scope:
@@ -225,7 +225,7 @@ class Documents:
                 await self._forget(name, "a chunk cannot be read")
             if is_over(progress, number):
                 return progress, b""
-            # Known before the chunk was looked for, so it should have been there.
+            # The download was over before the chunk was read, so the chunk should have been there.
             lost = progress.phase == "done"
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
@@ -234,12 +234,12 @@ class Documents:
                 await self._forget(name, "a chunk is gone")
 
     async def _forget(self, name: str, why: str) -> NoReturn:
-        """Has the document downloaded again for the next who asks."""
+        """Deletes the progress, so that the next reader downloads the document again."""
         await self._store.delete(progress_key(name))
         raise StoreUnavailable(why, retry_after=ANEW_SECONDS)
 
     async def _current(self, name: str, pump: str | None = None) -> Progress:
-        """How far the download is, this one or any, that can be followed."""
+        """The progress of a download that can be followed: of this pump, if one is named, or of any."""
         now, _, progress = await self._known(name)
         if progress is None or progress.pump != (pump or progress.pump):
             raise StoreUnavailable("another download took over", retry_after=ANEW_SECONDS)
@@ -252,7 +252,7 @@ class Documents:
     async def _known(self, name: str) -> Known:
         now, (read,) = await self._store.read(progress_key(name))
         progress = None
-        # What cannot be read is as good as absent: the next download takes its place.
+        # Unreadable progress counts as absent, and the next download replaces it.
         with contextlib.suppress(ValidationError):
             progress = Progress.model_validate_json(read.value) if read.revision else None
         return Known(now, read.revision, progress)
@@ -264,13 +264,13 @@ async def _opened(source: Source) -> AsyncIterator[Pdf]:
         async with source() as document:
             yield await Pdf.begin(document)
     except (UpstreamUnauthorized, UpstreamRejected) as error:
-        # The document's own token was refused; the session's tokens are as good as before.
+        # The document's own token was refused, which says nothing about the session's tokens.
         raise BadUpstream("the download is refused") from error
 
 
 @asynccontextmanager
 async def _opened_for(pump: Download, source: Source) -> AsyncIterator[Pdf]:
-    """The document, or the news to all who follow that there is none."""
+    """The document; if it cannot be had, the download ends as failed for all who follow it."""
     async with AsyncExitStack() as connection:
         try:
             pdf = await connection.enter_async_context(_opened(source))

@@ -31,7 +31,7 @@ from app.upstream import Document
 
 MAGIC = b"%PDF-"
 MAGIC_WITHIN_BYTES = 1024
-"""Readers accept a PDF that begins so late; more than blanks, a byte order mark and printer codes may be anything."""
+"""Readers accept a PDF that begins this late, after blanks, a byte order mark or printer codes."""
 _BEFORE_MAGIC = re.compile(
     rb"(?:\xef\xbb\xbf|[\0\s]|@PJL[^\r\n<%]*\r?\n|\x1b(?:E|[%&(*][-a-z0-9]*[A-Z]))*(?=" + MAGIC + rb")"
 )
@@ -39,7 +39,7 @@ END, END_WITHIN_BYTES = b"%%EOF", 1024
 MAX_BYTES = 25 * 1024 * 1024
 CHUNK_BYTES = 128 * 1024
 RECENT_CHUNKS = 4
-"""Chunks of a download in memory, for readers on the same replica who keep up with it."""
+"""Chunks of a download that stay in memory, for readers on the same replica that keep up with it."""
 
 
 class Pdf:
@@ -53,7 +53,7 @@ class Pdf:
 
     @classmethod
     async def begin(cls, document: Document) -> "Pdf":
-        """The document as a PDF, without what may stand before one.
+        """The document as a PDF, without the bytes that may precede one.
 
         Raises:
             BadUpstream: it does not start like one, or announces more than 25 MiB.
@@ -85,14 +85,14 @@ class Pdf:
 
 @dataclass
 class Download:
-    """One download into Redis, at the upstream's pace, whoever reads."""
+    """One download into Redis at the upstream's pace, independent of its readers."""
 
     store: Store
     keyring: Keyring
     scope: str
     name: str
     silence: float
-    """Seconds after which a download that is not heard of counts as dead."""
+    """Seconds without progress after which a download counts as dead."""
     now: InitVar[float]
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
 
@@ -105,16 +105,16 @@ class Download:
 
     @property
     def kept_bytes(self) -> int:
-        """How much of the document stays for a day."""
+        """The bytes of the document that stay for a day."""
         return self.progress.size if self._is_kept else 0
 
     async def begin(self, revision: int) -> bool:
-        """Whether this download is the one; False means that another one was faster."""
+        """Whether this download may run; False means that another one was faster."""
         self._revision = revision
         return await self._store_progress()
 
     async def chunk(self, number: int) -> tuple[Progress, bytes]:
-        """How far it is once it got to this chunk, and the chunk; empty where the store has to be asked for it."""
+        """The progress once it has reached this chunk, and the chunk; empty if it has to be read from the store."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.silence):
                 while self.progress.phase == "pumping" and number >= self.progress.chunks:
@@ -136,7 +136,7 @@ class Download:
 
     async def _chunks(self, pdf: Pdf) -> AsyncIterator[bytes]:
         """The document in chunks of `CHUNK_BYTES` and at most one piece more."""
-        # Joined instead of cut to size: a piece that is large enough is not copied.
+        # Joined instead of cut to size, so that a piece that is large enough is not copied.
         pieces, size = list[bytes](), 0
         async for piece in pdf:
             await self._show_life()
@@ -153,13 +153,13 @@ class Download:
         self._move(phase=phase)
         with contextlib.suppress(StoreUnavailable):
             if self._is_kept:
-                # Before the progress says so, and for longer: what is kept is there as long as it is said to be.
+                # Before the progress says "done", and for longer, so that no chunk ends before the progress does.
                 chunks = [chunk_key(self.name, self.id, number) for number in range(self.progress.chunks)]
                 await self.store.prolong(chunks, KEPT_SECONDS + PASSING_SECONDS)
             await self._store_progress()
 
     async def _show_life(self) -> None:
-        """A slow upstream is not a dead one."""
+        """Renews `alive_until`, so that a slow download does not count as dead."""
         if self.progress.alive_until - self._now() < self.silence / 2 and not await self._store_progress():
             raise BadUpstream("taken for dead")
 
@@ -171,7 +171,7 @@ class Download:
         await self.store.put(chunk_key(self.name, self.id, number), sealed, PASSING_SECONDS, CHUNK_SECONDS)
 
     def _move(self, **changes: object) -> None:
-        """Wakes who waits here."""
+        """Changes the progress and wakes the readers on this replica."""
         self.progress = self.progress.model_copy(update=changes)
         self._news.set()
         self._news = asyncio.Event()
@@ -181,7 +181,7 @@ class Download:
         ttl = KEPT_SECONDS if self._is_kept else PASSING_SECONDS
         change = Change(progress_key(self.name), self._revision, self.progress.model_dump_json().encode(), ttl)
         stored = await self.store.commit(secrets.token_urlsafe(9), [change])
-        # One that was taken for dead stays dead: it must not end the download of its successor.
+        # A download that was taken for dead stays dead, so that it cannot end that of its successor.
         self._revision += stored
         return stored
 

@@ -1,4 +1,4 @@
-"""Calls 10 and 11: fetch the documents of a return."""
+"""The routes of a return's documents: label and customs declaration."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ router = APIRouter(tags=["returns"])
 async def label(
     return_id: str, request: Request, session: SessionDep, services: ServicesDep, prefer: Prefer = ""
 ) -> AsyncIterator[Delivery]:
-    """The label on its way; whatever it holds is given back when the answer is over."""
+    """The label as a delivery, which ends with the answer."""
     wait = preferred_wait(prefer)
     found = await services.labels.current(session.scope, return_id)
     if wait:
@@ -52,12 +52,12 @@ async def label(
 async def get_label(
     return_id: str, delivery: Annotated[Delivery, Depends(label)], prefer: Prefer = ""
 ) -> StreamingResponse:
-    """Streams the PDF; one that breaks off is cut, never ended as if it were whole."""
+    """Streams the PDF. If it breaks off, the connection is cut, so that it never looks whole."""
     return _pdf(delivery, f"{return_id}.pdf", preference_applied(preferred_wait(prefer)))
 
 
 async def customs_declaration(return_id: str, session: SessionDep, services: ServicesDep) -> AsyncIterator[Delivery]:
-    """The customs declaration on its way."""
+    """The customs declaration as a delivery."""
     async with services.flows.customs_declaration(session, return_id) as delivery:
         yield delivery
 
@@ -79,7 +79,7 @@ async def get_customs_declaration(
 
 
 class Bounded(StreamingResponse):
-    """A document that is cut off when its reader takes too long."""
+    """A document whose connection is cut when its reader takes too long."""
 
     def __init__(self, delivery: Delivery, headers: dict[str, str]) -> None:
         super().__init__(delivery.chunks, headers=headers, media_type="application/pdf")

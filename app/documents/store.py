@@ -1,4 +1,4 @@
-"""Documents as Redis holds them: sealed chunks, and how far the download is that writes them."""
+"""Documents in Redis: sealed chunks, and the progress of the download that writes them."""
 
 from typing import Literal
 
@@ -15,38 +15,38 @@ PASSING_SECONDS = 600
 
 
 class Progress(RedactedModel):
-    """How far a document is in Redis. `pump` names the one download that its chunks belong to."""
+    """The progress of a document in Redis. `pump` names the one download that its chunks belong to."""
 
     pump: str
     alive_until: float
-    """Seconds on the store's clock; a pump that is not heard of until then is dead."""
+    """Seconds on the store's clock; a download that is not heard of until then is dead."""
     phase: Literal["pumping", "done", "failed", "direct"] = "pumping"
-    """`direct`: not to be kept, every reader gets it from the upstream."""
+    """`direct`: the document is not kept, and every reader gets it from the upstream."""
     chunks: int = 0
     size: int = 0
     length: int | None = None
 
 
 def is_alive(progress: Progress, now: float) -> bool:
-    """Whether the pump is at work, or can be believed to be (store's clock, seconds)."""
+    """Whether the download is running, as far as that is known (`now` in seconds on the store's clock)."""
     return progress.phase == "pumping" and progress.alive_until > now
 
 
 def is_over(progress: Progress, number: int) -> bool:
-    """Whether there is no such chunk, nor will there be."""
+    """Whether there is no such chunk and will be none."""
     return progress.phase == "direct" or (progress.phase == "done" and number == progress.chunks)
 
 
 def progress_key(name: str) -> str:
-    """Where the progress of a document stands."""
+    """The key of a document's progress."""
     return f"l:{{{FORMAT}.{name}}}"
 
 
 def chunk_key(name: str, pump: str, number: int) -> str:
-    """Where a chunk of one download stands."""
+    """The key of a chunk of one download."""
     return f"{progress_key(name)}:{pump}:{number}"
 
 
 def context(name: str, pump: str, number: int) -> str:
-    """What a chunk is sealed with, so that it opens in its own place only."""
+    """The context that a chunk is sealed with, so that it opens only in its own place."""
     return f"document|{name}|{pump}|{number}|{FORMAT}"

@@ -1,4 +1,4 @@
-"""One request and its answer: what is known of it, its limits on the way in, its headers on the way out."""
+"""One exchange: a request and its answer, with the request's limits and the headers of every answer."""
 
 import asyncio
 import itertools
@@ -19,21 +19,21 @@ from app.telemetry.cost import Cost
 MAX_HEADER_BYTES = 32 * 1024
 MAX_BODY_BYTES = 64 * 1024
 MAY_ASK = ("/v1/brands/", "/v1/service-points")
-"""Below these paths a request may wait for the upstream; creations wait by themselves."""
+"""Below these paths a request may wait for the upstream; creations have bounds of their own."""
 KEY = "exchange"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 """W3C Trace Context, version 00; neither id may be all zeros."""
 _PROCESS = secrets.token_urlsafe(9)
 _NUMBERS = itertools.count(1)
-"""Together they name a request of the fleet, at less than a fresh random name would cost."""
+"""Together they make an id that is unique in the fleet, and cheaper than a random one."""
 
 
 class Exchange:
     """One request and its answer; handlers find theirs by `exchange_of`.
 
-    Handlers leave here what the log line tells of the caller (`brand`, `partner`, `journey`: words of ours and a
-    pseudonym, nothing of the shopper), the session to end when the upstream refuses its tokens, and headers that go
+    Handlers leave here the caller's members of the log line (`brand`, `partner`, `journey`: names of ours and a
+    pseudonym, nothing personal), the session to end when the upstream refuses its tokens, and headers that go
     with the answer, an error included. The request counts as work from the end of its body until its answer begins.
     """
 
@@ -47,9 +47,9 @@ class Exchange:
     route = "unknown"
     """The template of the path."""
     status = 0
-    """Of the answer; 0 until it begins."""
+    """The status of the answer; 0 until it begins."""
     has_begun = False
-    """The server was asked to send: the answer cannot become another one."""
+    """Whether the answer has begun, so that it cannot become another one."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, load: Load) -> None:
         self.started = time.perf_counter()
@@ -91,7 +91,7 @@ class Exchange:
         self.parent = _TRACEPARENT.fullmatch(b",".join(parents).decode("latin-1")) if parents else None
 
     def admit(self, body_limit: int, body_seconds: float | None) -> None:
-        """Lets the request be worked on, with a body of at most so many bytes that arrives in time.
+        """Admits the request, with a body of at most so many bytes that arrives in time.
 
         Raises:
             HeadersTooLarge: its headers exceed their limit.
@@ -109,7 +109,7 @@ class Exchange:
             self._body_deadline = asyncio.get_running_loop().time() + body_seconds
 
     async def receive(self) -> Message:
-        """The next part of the body, counted and timed; after the last one, the news that the caller left.
+        """The next part of the body, counted and timed; after the last one, the message that the caller left.
 
         Raises:
             BodyTooSlow: the body did not end in time.
@@ -131,7 +131,7 @@ class Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Sends a part of the answer, its head with what every answer carries."""
+        """Sends a part of the answer; its head gets the headers that every answer carries."""
         self.has_begun = True
         self._slot.leave()
         if message["type"] == "http.response.start":
@@ -149,7 +149,7 @@ class Exchange:
         return whole
 
     def leave(self) -> None:
-        """Counts the request as work no longer: it is over, or only waits from now on."""
+        """Counts the request no longer as worked on: it is over, or only waits from now on."""
         self._slot.leave()
 
 

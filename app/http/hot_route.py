@@ -1,4 +1,4 @@
-"""A way to a handler without FastAPI's solving of dependencies, for the routes that are asked for all the time."""
+"""Routes without FastAPI's dependency resolution, for the most frequent calls."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 
 class _Parameter(NamedTuple):
-    """A plain parameter of the path, the query or a header, and what reads it."""
+    """A plain parameter of the path, the query or a header, and its validator."""
 
     name: str
     place: str

@@ -1,4 +1,4 @@
-"""Public answers, given again for a moment instead of being made again."""
+"""Public answers that are given again for a second instead of being made again."""
 
 import time
 from collections.abc import Awaitable, Callable, Hashable
@@ -19,7 +19,7 @@ class _Recent(NamedTuple):
 
 
 class RecentAnswers:
-    """Whole answers of one route by all that they depend on, each for a second; for answers that are the same for all.
+    """Whole public answers of one route, each kept for a second, by a key of everything that it depends on.
 
     An error is not kept.
     """
@@ -29,7 +29,7 @@ class RecentAnswers:
         self._recent: DerivedValues[Hashable, _Recent] = DerivedValues(ANSWERS)
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[Response]]) -> Response:
-        """The answer of this key, made if there is none or its time is over."""
+        """The answer of this key, made if there is none or its second is over."""
         recent = self._recent.last(key)
         if recent is None or time.monotonic() >= recent.until:
             made = _Recent(await make(), time.monotonic() + self._seconds)

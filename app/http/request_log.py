@@ -13,7 +13,7 @@ from app.telemetry.logs import write_line
 from app.telemetry.metrics import LATENCY, PROBLEMS, REQUESTS
 
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
-"""They come every few seconds, for ever: always served, and not logged while all is well."""
+"""Probes, which come every few seconds: they are never shed, and logged only if they fail."""
 METHODS = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"})
 
 
@@ -22,7 +22,7 @@ class RequestLog:
 
     def __init__(self) -> None:
         self._journeys = JourneySteps()
-        # Looked up by their labels, they would cost as much as the rest; routes, methods and statuses are few.
+        # Kept, because a look-up by labels costs as much as the rest; routes, methods and statuses are few.
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, exchange: Exchange) -> None:

@@ -1,6 +1,6 @@
-"""What handlers ask for in their signatures: the session, and proof that the caller may look a parcel up.
+"""Dependencies of the handlers: the session, and proof that the caller may look a parcel up.
 
-All are coroutines, those that wait for nothing too: FastAPI would send a plain function to a thread.
+Every dependency is a coroutine, even if it waits for nothing: FastAPI would run a plain function in a thread.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from app.telemetry.metrics import FORWARDED_UNTRUSTED
 
 
 async def required_session_id(request: Request) -> SessionId:
-    """The session id a call needs; an unsafe call with the cookie also needs a page of ours behind it."""
+    """The session id that a call needs; an unsafe call with the cookie must also come from an allowed page."""
     session_id = await presented(request)
     if session_id is None:
         raise SessionRequired
@@ -40,7 +40,7 @@ SessionIdDep = Annotated[SessionId, Depends(required_session_id)]
 
 
 async def ending_session_id(request: Request) -> SessionId | None:
-    """The session id to end, None if what was presented is of no session."""
+    """The session id to end; None if no session has the presented id."""
     try:
         return await required_session_id(request)
     except SessionExpired:
@@ -50,12 +50,12 @@ async def ending_session_id(request: Request) -> SessionId | None:
 EndingDep = Annotated[SessionId | None, Depends(ending_session_id)]
 
 
-# Each dependency costs FastAPI more than what it does: one for all that a call with a session needs.
+# One dependency for everything that a call with a session needs, because each one costs FastAPI more than its work.
 async def live_session(request: Request) -> Session:
     """The session of the caller.
 
     Raises:
-        SessionExpired: it is absent.
+        SessionExpired: the session does not exist.
     """
     session_id = await required_session_id(request)
     session = await services_of(request).sessions.get(session_id)
@@ -69,7 +69,7 @@ SessionDep = Annotated[Session, Depends(live_session)]
 
 
 SESSION_CHECK_SECONDS = 15.0
-"""How often a request that waits asks whether its session is still there."""
+"""How often a waiting request checks that its session still exists."""
 
 
 def leaving_or_logged_out(request: Request, leaving: Leaving) -> Leaving:
@@ -88,10 +88,10 @@ def leaving_or_logged_out(request: Request, leaving: Leaving) -> Leaving:
 
 
 async def check_session(request: Request) -> None:
-    """Returns if the session of this request may still be there after a wait.
+    """Returns if the session of this request may still exist after a wait.
 
     Raises:
-        SessionExpired: it ended meanwhile.
+        SessionExpired: the session ended meanwhile.
     """
     if not await _goes_on(request):
         raise SessionExpired("it ended while the request waited")
@@ -103,7 +103,7 @@ async def _goes_on(request: Request) -> bool:
 
 
 async def end_session(request: Request) -> None:
-    """Ends the session of this request, if it has one: the upstream refuses its tokens."""
+    """Ends the session of this request, if it has one, because the upstream refuses its tokens."""
     session_id = exchange_of(request.scope).session_id
     if session_id:
         await services_of(request).sessions.delete(session_id)
@@ -115,13 +115,13 @@ PartnerKeyDep = Annotated[
 
 
 async def count_lookup(request: Request, partner_key: str | None, services: Services) -> None:
-    """Returns if whoever asks may look up once more; from here on the answer tells what remains.
+    """Returns if the caller may look up once more; the answer's headers tell how many lookups remain.
 
-    No dependency, because those run before the body is checked: what is malformed costs nothing.
+    Not a dependency, because those run before the body is checked, and a malformed body must cost nothing.
 
     Raises:
-        TooManyLookups: not now.
-        PartnerKeyUnknown: it counts to the address, so that keys cannot be guessed fast.
+        TooManyLookups: the caller has used up its lookups.
+        PartnerKeyUnknown: the lookup counts to the address, so that keys cannot be guessed fast.
     """
     settings, peer = services.settings, request.client.host if request.client else None
     partner = None if partner_key is None else partner_of(partner_key, settings.partners)

@@ -1,4 +1,4 @@
-"""Call 13: go on with a session on another device."""
+"""The routes of handoffs: continue a session on another device."""
 
 import segno
 from fastapi import APIRouter, Depends, Request

@@ -1,4 +1,4 @@
-"""What needs several collaborators: looking a parcel up, drawing the first screen, opening documents."""
+"""Looking a parcel up, handing a session off, the first screen, and opening documents."""
 
 import asyncio
 import math
@@ -48,9 +48,9 @@ HANDOFF_SECONDS = 15 * 60
 SHARED_KEPT_SECONDS = 24 * 3600
 SCREENS = 1024
 SCREENS_BYTES = 16 * 1024 * 1024
-"""How many first screens stay built in memory, and how long they are together as JSON."""
+"""How many first screens stay built in memory, and their bytes of JSON together."""
 HANDOFFS = 10
-"""For one parcel within that time."""
+"""The most handoffs of one parcel within that time."""
 
 
 class Started(NamedTuple):
@@ -69,7 +69,7 @@ class Screen(NamedTuple):
 
 @dataclass(frozen=True)
 class Flows:
-    """What the journeys work with."""
+    """Lookups, handoffs, first screens and documents, with the objects they need."""
 
     session_ttl: int
     store: Store
@@ -97,7 +97,7 @@ class Flows:
             self._opened(attempt, brand, wanted),
             self.portals.get(brand, [wanted.language] if wanted.language else []),
         )
-        # The upstream may have taken seconds; a session must not outlive what is said about it by those.
+        # The upstream may have taken seconds, by which a session must not outlive its tokens.
         now = attempt.at + asyncio.get_running_loop().time() - started
         session = Session(
             brand=brand,
@@ -117,12 +117,12 @@ class Flows:
         return Started(await self.sessions.create(session, session.expires_at - now), screen)
 
     async def hand_off(self, session: Session) -> tuple[SessionId, float]:
-        """A copy of the session that waits for another device, and when it is gone (on the store's clock).
+        """A copy of the session that waits for another device, and when it expires (on the store's clock).
 
         Raises:
-            TooManyHandoffs: each copy costs room, so there are few.
+            TooManyHandoffs: the parcel has as many copies as it may.
         """
-        # By parcel: what a handoff starts is a session, which could hand off again, and so on without end.
+        # By parcel, because a handoff starts a session, which could hand off again, without end.
         allowance = await self.store.spend(f"q:{{handoffs:{session.scope}}}", 1, Limit(HANDOFFS, HANDOFF_SECONDS))
         if not allowance.granted:
             raise TooManyHandoffs(retry_after=math.ceil(allowance.wait))
@@ -136,7 +136,7 @@ class Flows:
         The token is used up last: a device that gets no screen can bring it again.
 
         Raises:
-            HandoffNotFound: it was redeemed before, has expired, or never was.
+            HandoffNotFound: it was redeemed before, has expired, or was never made.
         """
         try:
             handoff_id = SessionId.parse(token, "rph")
@@ -150,7 +150,7 @@ class Flows:
         return Started(session_id, screen)
 
     async def _use_up(self, handoff_id: SessionId, session_id: SessionId) -> None:
-        """Takes the handoff; another device that was faster has the only session that comes of it."""
+        """Takes the handoff; if another device was faster, the new session is deleted again."""
         try:
             await self.sessions.take(handoff_id)
         except SessionExpired:
@@ -158,7 +158,7 @@ class Flows:
             raise
 
     async def first_screen(self, session: Session, settings: ShopSettings) -> Screen:
-        """Everything the first screen of this session needs."""
+        """The first screen of this session."""
         parcel = await self.returns.of_parcel(session.scope, session.order.units)
         returns = [(found.record, found.retry_after) for found in parcel.returns]
         seen = session, settings, returns, parcel.free, minute(parcel.now)
@@ -171,7 +171,8 @@ class Flows:
         """The label of a return.
 
         Raises:
-            LabelNotReady, NoLabel: there is nothing to fetch now, or ever.
+            LabelNotReady: the label cannot be fetched yet.
+            NoLabel: the return will never have one.
         """
         token = found.record.download_token
         if token is None:
@@ -184,7 +185,7 @@ class Flows:
 
     @asynccontextmanager
     async def _opened_label(self, session: Session, return_id: str, token: str) -> AsyncIterator[Document]:
-        """The label from the upstream; where nothing is under its URL any more, one poll asks for a fresh one."""
+        """The label from the upstream; if its URL has died, one poll asks for a fresh one."""
         async with AsyncExitStack() as opened:
             try:
                 document = await opened.enter_async_context(self.sendcloud.open_label(session.brand, token))
@@ -213,19 +214,19 @@ class Flows:
 
     @asynccontextmanager
     async def _counted(self, session: Session, source: Source) -> AsyncIterator[Document]:
-        """The document from the upstream, counted to the parcel; one that is kept costs nothing."""
+        """The document from the upstream, counted as a call of the parcel; a kept document costs none."""
         await self.parcel_limit.spend(session.scope)
         async with source() as document:
             yield document
 
     async def _opened(self, attempt: Attempt, brand: str, wanted: NewSession) -> OpenedOrder:
-        """The parcel; only an attempt that the upstream turned down stays counted."""
+        """The order; only an attempt that the upstream refused stays counted."""
         try:
             opened = await self.sendcloud.open_order(brand, wanted.identifier, wanted.postal_code)
         except (ParcelNotFound, UpstreamRejected):
             raise
         except NotReturnableNow as error:
-            # No error code of these refusals is confirmed, so each counts as a guess.
+            # No error code of these refusals is confirmed, so each may be a wrong guess and counts.
             raise NotReturnableNow(str(error), location=self.sendcloud.hosted_portal(brand)) from error
         except BffError:
             await self.order_limit.take_back(attempt)
@@ -234,7 +235,7 @@ class Flows:
         return opened
 
     async def _count_shared(self, brand: str, parcel_id: int | None) -> None:
-        """Counts a parcel that two brands name: whether an account's brands can show the same one is not known."""
+        """Counts a parcel that two brands name; it is not known whether brands of one account can share a parcel."""
         if parcel_id is not None:
             name = self.keyring.name("parcel of any brand", str(parcel_id))
             owner = self.keyring.name("brand", brand)
@@ -243,8 +244,8 @@ class Flows:
 
 
 def parcel_scope(keyring: Keyring, brand: str, order: Order, identifier: str) -> str:
-    """The name under which everything about this parcel is kept."""
-    # Never shared by two orders: without a number of its own, an order is named by what opened it.
+    """The scope of this parcel: the name under which everything about it is kept."""
+    # Never shared by two orders: an order without a number is named by the identifier that opened it.
     number = order.number or order.tracking_number or identifier
     known = f"id:{order.parcel_id}" if order.parcel_id is not None else f"order:{number.strip().casefold()}"
     return keyring.name("parcel", brand, known)

@@ -1,4 +1,4 @@
-"""Calls 2 and 3: look a parcel up, resume, end."""
+"""The routes of sessions: look a parcel up, resume, end."""
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response

@@ -1,4 +1,4 @@
-"""How a session begins, whether a parcel was looked up or a handoff redeemed."""
+"""Starts a session, after a lookup or for a redeemed handoff."""
 
 from fastapi import Request
 from starlette.responses import Response
@@ -11,10 +11,10 @@ from app.sessions.lookup import Started
 
 
 def check_page(request: Request, wanted: SessionStart, services: Services) -> None:
-    """Returns if no page of another site can have this session put into a browser.
+    """Returns if no page of another site can put this session into a browser.
 
     Raises:
-        OriginNotAllowed: one could.
+        OriginNotAllowed: a page of another site could.
     """
     if wanted.in_cookie or session_cookie(request) is not None:
         check_origin(request, services.settings.allowed_origins)
@@ -23,7 +23,7 @@ def check_page(request: Request, wanted: SessionStart, services: Services) -> No
 async def session_started(
     started: Started, wanted: SessionStart, old: SessionId | None, services: Services
 ) -> Response:
-    """The first screen of a new session, which takes the place of the old one, and its id the way it is wanted."""
+    """The first screen of a new session, which replaces the old one; its id comes in cookie or body, as wanted."""
     if old:
         await services.sessions.delete(old)
     if not wanted.in_cookie:

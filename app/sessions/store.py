@@ -1,4 +1,4 @@
-"""Sessions: an opaque id outside, a sealed record in Redis, and the key to it nowhere but in the id."""
+"""Sessions in Redis: sealed records whose key exists only in the session's opaque id."""
 
 import json
 from collections.abc import Hashable, Mapping
@@ -16,32 +16,32 @@ from app.redis.store import Store
 from app.sendcloud.stored import opened_order_of_schema_1, outgoing_of_schema_1
 
 SCHEMA = 2
-"""What sessions are written in. The release before reads `outgoing` alone, which the next one need not write."""
+"""The schema of sessions. The release before reads only `outgoing`, which the next one need not write."""
 SEALED_FORM = 1
-"""What is authenticated with the content; releases agree on it."""
+"""Part of the authenticated context; it is the same in all releases."""
 OPENED_SESSIONS = 1024
 OPENED_BYTES = 8 * 1024 * 1024
-"""How many stay parsed in memory, each with what it was parsed from, and how much of that; parsed it is tenfold."""
+"""How many sessions stay parsed in memory, and the bytes they were parsed from; parsed, they take ten times that."""
 SHORTEST_SECONDS = 0.001
-"""What Redis can count."""
+"""The shortest lifetime in Redis."""
 
 _RECORDS: Mapping[Kind, tuple[str, str]] = MappingProxyType({"rps": ("s", "session"), "rph": ("h", "handoff")})
-"""What their keys in Redis begin with, and what is authenticated with their content."""
+"""By kind of id, the first letter of the key in Redis, and the record type in the authenticated context."""
 
 
 class Session(RedactedModel):
-    """What a shopper proved a right to; written once and never changed."""
+    """The order that a shopper proved a right to, and its tokens; written once and never changed."""
 
     schema_number: int = SCHEMA
     brand: str
     scope: str
-    """Names the parcel in Redis without telling which it is."""
+    """Names the parcel in Redis without revealing it."""
     languages: list[str]
-    """Those the shopper reads, best first."""
+    """The shopper's languages, best first."""
     expires_at: float
     """Seconds since the epoch, on the store's clock."""
     opened_at: float | None = None
-    """The same clock, just before the upstream was asked for the order; releases before this one did not keep it."""
+    """The same clock, just before the upstream was asked for the order; earlier releases did not store it."""
     order: Order
     access_token: str
     service_points_token: str
@@ -60,20 +60,20 @@ class _SessionOfSchema1(RedactedModel):
 
 
 class SessionStore:
-    """Sessions by id: absent is SessionExpired, an unanswered question is StoreUnavailable."""
+    """Sessions by id. An absent one is SessionExpired; if the store cannot tell, it is StoreUnavailable."""
 
     def __init__(self, store: Store, per_parcel: int) -> None:
         self._store = store
         self._per_parcel = per_parcel
-        # Written once and never changed: as long as the same bytes are there, it is the same session.
+        # A session never changes, so the same bytes are the same session.
         self._opened: DerivedValues[SessionId, Session] = DerivedValues(OPENED_SESSIONS, OPENED_BYTES)
         self._asked: SingleFlight[bool] = SingleFlight()
 
     async def create(self, session: Session, ttl: float, kind: Kind = "rps") -> SessionId:
-        """A new id for this session, which lives `ttl` seconds; the oldest of its parcel ends where they are too many.
+        """A new id for this session, which lives `ttl` seconds; if its parcel has too many, the oldest ends.
 
         Raises:
-            SessionExpired: that is no time at all.
+            SessionExpired: `ttl` is shorter than Redis can keep.
         """
         if ttl < SHORTEST_SECONDS:
             raise SessionExpired("over before it began")
@@ -92,7 +92,7 @@ class SessionStore:
         """The session.
 
         Raises:
-            SessionExpired: it is not there, or the secret does not open it.
+            SessionExpired: it does not exist, or the secret does not open it.
             StoreUnavailable: Redis cannot tell.
         """
         sealed = await self._store.get(_name(session_id))
@@ -105,9 +105,9 @@ class SessionStore:
             raise SessionExpired("the secret does not open the session") from error
 
     async def may_go_on(self, session_id: SessionId, news: Hashable) -> bool:
-        """Whether what began in this session may go on: it is not known to be over since there were these news.
+        """Whether a wait of this session may go on: the session is not known to be over at the time of these news.
 
-        All who come with the same news while the answer is on its way share it.
+        Callers with the same news share one question to the store.
         """
         return await self._asked.share((session_id, news), lambda: self._is_not_over(session_id))
 
@@ -121,20 +121,20 @@ class SessionStore:
         return True
 
     async def take(self, session_id: SessionId) -> Session:
-        """The session, once: who comes first has it and nobody after.
+        """The session, once: the first caller takes it, and later ones find none.
 
         Raises:
-            SessionExpired: it is not there any more, or the secret does not open it.
+            SessionExpired: it does not exist any more, or the secret does not open it.
         """
         session = await self.get(session_id)
         # Durable: a replica that follows its master must not bring it back.
         if not await self._store.delete(_name(session_id), durable=True):
-            raise SessionExpired("somebody else was faster")
+            raise SessionExpired("another device was faster")
         self._opened.forget(session_id)
         return session
 
     async def delete(self, session_id: SessionId) -> None:
-        """Forgets the session; whoever cannot open it cannot delete it either, and an absent one is fine."""
+        """Deletes the session if the secret opens it; an absent one is no error."""
         try:
             await self.get(session_id)
         except SessionExpired:

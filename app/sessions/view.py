@@ -1,4 +1,4 @@
-"""The first screen: what a shopper with a session may see of the order, personal data masked."""
+"""The public view of a session: the order with masked personal data, the choices, and the returns."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from app.sessions.store import Session
 
 
 def first_screen(session: Session, settings: ShopSettings, returned: ParcelReturns) -> models.SessionAnswer:
-    """Everything the first screen needs."""
+    """The first screen."""
     order = session.order
     lines = items(order, order.left(returned.free))
     return models.SessionAnswer(
@@ -40,7 +40,7 @@ def parcel(order: Order) -> models.Parcel:
 
 
 def ship_from(address: Address) -> models.ShipFrom:
-    """The address with all but city, postal code and country masked."""
+    """The address, masked except for city, postal code and country."""
     return models.ShipFrom(
         name=masked(address.name),
         street=masked(f"{address.street} {address.house_number}"),
@@ -53,7 +53,7 @@ def ship_from(address: Address) -> models.ShipFrom:
 
 
 def masked(value: str) -> str:
-    """The first character of each word and dots, as many for every word."""
+    """The first character of each word and three dots, so that no length shows."""
     return " ".join(word[0] + "•••" for word in value.split())
 
 
@@ -63,7 +63,7 @@ def items(order: Order, left: Mapping[str, int]) -> list[models.Item]:
 
 
 def _item(line: OrderLine, left: int) -> models.Item:
-    """A line of which so many units are left."""
+    """A line with `left` remaining units."""
     return models.Item(
         id=line.id,
         product_id=line.product_id,
@@ -93,7 +93,7 @@ def options(settings: ShopSettings, order: Order, now: float) -> models.Options:
 
 
 def drop_off(order: Order, now: float, asked_at: float | None) -> models.DropOff:
-    """Where the parcel can be handed in nearby, as the lookup named it."""
+    """The places nearby where the parcel can be handed in, from the lookup."""
     return models.DropOff(
         nearest=order.service_point and service_point(order.service_point, now, asked_at),
         nearest_labelless=order.labelless_service_point and service_point(order.labelless_service_point, now, asked_at),
@@ -102,7 +102,7 @@ def drop_off(order: Order, now: float, asked_at: float | None) -> models.DropOff
 
 
 def actions(order: Order, left: list[models.Item]) -> list[models.Action]:
-    """What can be called from here, and why not."""
+    """The calls that can be made next, with the reasons for those that cannot."""
     why_not = None
     if order.parcel_id is None:
         why_not = "not-returnable-online"

@@ -233,7 +233,7 @@ export interface paths {
         };
         /**
          * Get Label
-         * @description Streams the PDF; one that breaks off is cut, never ended as if it were whole.
+         * @description Streams the PDF. If it breaks off, the connection is cut, so that it never looks whole.
          */
         get: operations["getLabel"];
         put?: never;
