@@ -196,7 +196,13 @@ async def running_services(
 
 def sendcloud(settings: Settings, guarded: Mapping[Call, CallPolicy]) -> Upstream:
     """Sendcloud's APIs at the configured addresses."""
-    return connect(settings.upstream_url, settings.service_points_url, guarded, settings.upstream_public_url)
+    return connect(
+        settings.upstream_url,
+        settings.service_points_url,
+        guarded,
+        settings.upstream_public_url,
+        settings.upstream_partner_id,
+    )
 
 
 def _parts(settings: Settings, store: Store, keyring: Keyring, sendcloud: Upstream) -> Parts:

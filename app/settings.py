@@ -7,6 +7,7 @@ import ipaddress
 import os
 import re
 from typing import Annotated, Self
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -123,6 +124,21 @@ def _partners(value: object) -> object:
     return partners
 
 
+def _portal_hosts(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [re.fullmatch(r"([a-z0-9.-]+)=([a-z0-9-]+)", part.strip()) for part in value.split(",") if part.strip()]
+    if None in pairs:
+        raise ValueError("a host of the portal is host=brand in lower case, without port")
+    return {pair[1]: pair[2] for pair in pairs if pair}
+
+
+def _page(value: str) -> str:
+    if not re.fullmatch(r"(https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?)?/([A-Za-z0-9._~-][A-Za-z0-9._~/-]*)?", value):
+        raise ValueError("an absolute http(s) URL or a path, without query and fragment")
+    return value
+
+
 def _upstream_url(value: str) -> str:
     match = _HTTP_URL.fullmatch(value)
     try:
@@ -179,6 +195,12 @@ class Settings(BaseSettings):
     """SHA-256 of each partner's key by the partner's name."""
     public_url: Annotated[str, AfterValidator(_optional_url)] = ""
     """Makes the types of problems absolute; the request's Host is never trusted."""
+    portal_hosts: Annotated[dict[str, str], NoDecode, BeforeValidator(_portal_hosts), Field(default={})]
+    """The brand by the host that stands for the upstream's own portal of it."""
+    portal_page: Annotated[str, AfterValidator(_page)] = "/page/"
+    """Where links to the upstream's own portal lead."""
+    upstream_partner_id: Annotated[UUID | None, BeforeValidator(lambda value: value or None)] = None
+    """`Sendcloud-Partner-Id` of each call: partners keep version 2 for new accounts by it (documented)."""
     docs: bool = True
     """Whether /docs and /openapi.json are served."""
     traces_url: Annotated[str, AfterValidator(_optional_url)] = ""
@@ -255,6 +277,12 @@ class Settings(BaseSettings):
             "partners": sorted(self.partners),
             **self.model_dump(mode="json", exclude=hidden & set(type(self).model_fields)),
         }
+
+    @model_validator(mode="after")
+    def _portal_hosts_are_served(self) -> Self:
+        if not {*self.portal_hosts.values()} <= {*self.brands}:
+            raise ValueError("BFF_PORTAL_HOSTS names a brand that is not in BFF_BRANDS")
+        return self
 
     @model_validator(mode="after")
     def _lifetimes_fit(self) -> Self:

@@ -1,19 +1,21 @@
 """The route of a shop's return settings, which needs no session."""
 
 import hashlib
+from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
-from app.errors import BrandNotFound, InvalidRequest, StoreUnavailable
+from app.errors import BrandNotFound, InvalidRequest, RouteNotFound, StoreUnavailable
 from app.http.hot_route import HotRoute
 from app.http.problems import UPSTREAM, responses
 from app.models import Language, Portal
 from app.portal import view
 from app.portal.cache import PortalCache
 from app.portal.languages import accepted_languages
-from app.services import served_brand, services_of
+from app.services import ServicesDep, served_brand, services_of
 
 router = APIRouter(tags=["portal"])
 hot = APIRouter(tags=["portal"], route_class=HotRoute)
@@ -51,6 +53,18 @@ async def get_portal(
         unchanged = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
         return Response(status_code=304, headers=unchanged)
     return answer
+
+
+@router.get("/rp/", include_in_schema=False)
+async def follow_hosted_link(request: Request, services: ServicesDep) -> Response:
+    """A link to the upstream's own portal, on a host of ours, leads to the page with the order that it names."""
+    brand = services.settings.portal_hosts.get(request.headers.get("host", "").partition(":")[0].lower())
+    if brand is None:
+        raise RouteNotFound
+    named = {name: request.query_params.get(name) for name in ("identifier", "postal_code")}
+    query = urlencode({"brand": brand} | {name: value for name, value in named.items() if value})
+    headers = {"Location": f"{services.settings.portal_page}?{query}", "Cache-Control": "no-store"}
+    return Response(status_code=HTTPStatus.SEE_OTHER, headers=headers | {"Referrer-Policy": "no-referrer"})
 
 
 async def _portal(portals: PortalCache, brand: str, languages: list[str]) -> Response:

@@ -44,6 +44,7 @@ def stack(port: int, panel: int, directory: str) -> list[Child]:
         "BFF_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "BFF_UPSTREAM_URL": f"http://{LOCAL}:{panel}/api/v2",
         "BFF_SERVICE_POINTS_URL": f"http://{LOCAL}:{service_points}/api/v2",
+        "BFF_PORTAL_HOSTS": f"localhost=demo,{LOCAL}=demo",
         "BFF_HOST": LOCAL,
         "BFF_PORT": str(port),
         "BFF_DRAIN": "0",

@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TypeVar
+from uuid import UUID
 
 import httpx
 
@@ -38,6 +41,7 @@ from app.upstream import Document, Picture
 
 T = TypeVar("T")
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 LARGE_BYTES = 64 * 1024
 """A longer answer is decoded in a thread, because it would hold up the event loop."""
 
@@ -46,7 +50,8 @@ class Sendcloud:
     """The Return Portal and Service Points APIs. Methods raise `UpstreamError` and, where they say so, `NotFound`.
 
     `reads` carries all GETs. `creates` carries the POSTs and must never reuse a connection.
-    `guards` has the one of each call. The upstream may name its URLs by `public_url` instead of `panel_url`.
+    `guards` has the one of each call. `headers` go with all of them.
+    The upstream may name its URLs by `public_url` instead of `panel_url`.
     """
 
     def __init__(  # noqa: PLR0913  three addresses, two ways to send, and what guards each call
@@ -58,7 +63,9 @@ class Sendcloud:
         creates: Transport,
         guards: Mapping[Call, CallPolicy],
         public_url: str = "",
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> None:
+        self._headers = headers
         self._panel_url = panel_url.rstrip("/")
         self._public_url = public_url
         self._service_points_url = service_points_url.rstrip("/")
@@ -152,7 +159,9 @@ class Sendcloud:
         witness = SendTracker(before_first_byte)
         async with guard.slot(brand) as deadline, guard.attempt(creation, deadline) as attempt:
             try:
-                answer = await exchange(self._creates, creation, guard.bulkhead.timeouts(deadline), deadline, witness)
+                answer = await exchange(
+                    self._creates, self._headed(creation), guard.bulkhead.timeouts(deadline), deadline, witness
+                )
             except Exception as error:
                 if not witness.proves_never_sent:
                     raise ReturnOutcomeUnknown("no whole answer to a creation that may have been sent") from error
@@ -170,7 +179,7 @@ class Sendcloud:
     async def _asked(self, wire: Transport, request: Request[T], deadline: float) -> T:
         guard = self._guards[request.call]
         async with guard.attempt(request, deadline) as attempt:
-            answer = await exchange(wire, request, guard.bulkhead.timeouts(deadline), deadline)
+            answer = await exchange(wire, self._headed(request), guard.bulkhead.timeouts(deadline), deadline)
             attempt.status, _, body = answer
             if len(body) > LARGE_BYTES:
                 return await asyncio.to_thread(partial(protocol.decode, request, *answer))
@@ -187,7 +196,7 @@ class Sendcloud:
         """The document once its head is here, on a connection that the stack gives back."""
         guard = self._guards[request.call]
         async with guard.attempt(request, deadline) as attempt, AsyncExitStack() as opening:
-            response = self._reads.response(request, guard.bulkhead.timeouts(deadline), deadline)
+            response = self._reads.response(self._headed(request), guard.bulkhead.timeouts(deadline), deadline)
             head, chunks = await opening.enter_async_context(response)
             attempt.status = head.status
             if attempt.status != HTTPStatus.OK:
@@ -197,6 +206,9 @@ class Sendcloud:
         length = content_length(head.headers)
         body = decoded(head.headers, complete(chunks, length))
         return Document(None if "content-encoding" in head.headers else length, body)
+
+    def _headed(self, request: Request[T]) -> Request[T]:
+        return replace(request, headers={**request.headers, **self._headers}) if self._headers else request
 
 
 def _given(token: str) -> str:
@@ -218,7 +230,11 @@ def _created(request: Request[AcceptedReturn], witness: SendTracker, answer: Ans
 
 
 def connect(
-    panel_url: str, service_points_url: str, guards: Mapping[Call, CallPolicy], public_url: str = ""
+    panel_url: str,
+    service_points_url: str,
+    guards: Mapping[Call, CallPolicy],
+    public_url: str = "",
+    partner_id: UUID | None = None,
 ) -> Sendcloud:
     """A client on real connections."""
     tls = httpx.create_ssl_context(trust_env=False)
@@ -229,4 +245,5 @@ def connect(
         creates=HttpxTransport(httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES)),
         guards=guards,
         public_url=public_url,
+        headers={"Sendcloud-Partner-Id": str(partner_id)} if partner_id else NO_HEADERS,
     )

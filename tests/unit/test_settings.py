@@ -439,3 +439,31 @@ def test_settings_are_frozen() -> None:
     settings = load_settings()
     with pytest.raises(ValueError, match="frozen"):
         setattr(settings, next(iter(Settings.model_fields)), [])
+
+
+def test_hosts_of_the_portal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts that stand for the upstream's own portal are pairs of host and brand, and the page is a path by default."""
+    monkeypatch.setenv("BFF_PORTAL_HOSTS", "returns.shop.example=my-shop, localhost=my-shop,")
+    settings = load_settings()
+    assert settings.portal_hosts == {"returns.shop.example": "my-shop", "localhost": "my-shop"}
+    assert settings.portal_page == "/page/"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORTAL_HOSTS", "returns.shop.example"),
+        ("PORTAL_HOSTS", "returns.shop.example:443=my-shop"),
+        ("PORTAL_HOSTS", "Returns.shop.example=my-shop"),
+        ("PORTAL_HOSTS", "returns.shop.example=not-served"),
+        ("PORTAL_PAGE", "//evil.example/"),
+        ("PORTAL_PAGE", "javascript:alert(1)"),
+        ("PORTAL_PAGE", "https://shop.example/?x=1"),
+        ("UPSTREAM_PARTNER_ID", "not-a-uuid"),
+    ],
+)
+def test_refused_links_and_partners(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A host without a served brand, a page that is no address, and an id that is no UUID stop the start."""
+    monkeypatch.setenv(f"BFF_{name}", value)
+    with pytest.raises(SettingsError, match=f"BFF_{name}"):
+        load_settings()

@@ -211,7 +211,7 @@ addEventListener("popstate", () => attempt(() => show(location.hash.slice(1))));
 const query = new URLSearchParams(location.search);
 const fragment = new URLSearchParams(location.hash.slice(1));
 journey.typed = { identifier: query.get("identifier") ?? "", postal_code: query.get("postal_code") ?? "" };
-if (sandbox?.SHOPS[query.get("brand")]) journey.draft.brand = query.get("brand");
+if (/^[a-z0-9-]+$/.test(query.get("brand") ?? "")) journey.draft.brand = query.get("brand");
 history.replaceState(null, "", location.pathname);
 if (journey.typed.identifier) await go("start", { replace: true });
 else await arrive(fragment.get("handoff"), [...fragment.keys()][0]);
