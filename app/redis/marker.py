@@ -16,29 +16,29 @@ from app.telemetry.metrics import MARKERS
 ID_BYTES = 12
 LOOK_SECONDS = 10.0
 PAUSED_SECONDS = 60
-"""Until a creation is worth another try: somebody has to look at the store first."""
+"""Retry-After for a creation, because an operator has to look at the store first."""
 NAMES = tuple(f"m:{{{number}}}" for number in range(REDIS_CLUSTER_HASH_SLOTS))
-"""Of these each server keeps the first whose slot it has; when a slot moves, its marker moves with it."""
+"""Each server keeps the first of these whose slot it has; when a slot moves, its marker moves with it."""
 
 
 class CreationsPaused(StoreUnavailable):
-    """The store has lost its memory: what was claimed in it may be free again."""
+    """The store has lost its content, so that units claimed in it may be free again."""
 
 
 class AnotherNamingKey(StoreUnavailable):
-    """The others name parcels by another key: what they claimed is not to be found by ours."""
+    """Other replicas name parcels by another key, so that ours does not find their claims."""
 
 
 class Marker(RedactedModel):
-    """What a server keeps from the first replica that came to it."""
+    """The marker that the first replica left on a server."""
 
     id: str
     naming: str
-    """Tells naming keys apart, and nothing about them."""
+    """Tells naming keys apart without revealing them."""
     accepted_at: float = 0
     """When an operator accepted the store as it is, in seconds on its clock; 0 if never."""
     doubted: bool = False
-    """A replica that knew the marker of this server found it missing, or another in its place."""
+    """Whether a replica that knew the marker of this server found it missing or replaced."""
 
 
 class Markers:
@@ -50,10 +50,10 @@ class Markers:
         self._ttl = ttl
         self._known: dict[str, Marker] = {}
         self.names_as_others = True
-        """Whether the last look that every server answered found our naming key."""
+        """Whether the last check that every server answered found our naming key."""
 
     async def check(self, scope: str) -> None:
-        """Returns if the server that keeps this parcel remembers what it was told.
+        """Returns if the server that keeps this parcel has not lost its content.
 
         Raises:
             AnotherNamingKey, CreationsPaused: nothing may be created here.
@@ -62,13 +62,13 @@ class Markers:
         await self._check(await self._store.first_beside(scope, NAMES))
 
     async def look(self) -> None:
-        """Looks at the marker of every server, and writes those that are missing."""
+        """Checks the marker of every server, and writes missing ones."""
         with suppress(StoreUnavailable):
             names = await self._store.first_on_each(NAMES)
             self.names_as_others = all(await asyncio.gather(*map(self._is_named_as_ours, names)))
 
     async def watch(self) -> None:
-        """Looks again and again, until cancelled: a store that forgot is doubted soon, whether or not it is asked."""
+        """Checks from time to time until cancelled, so that a store that lost its content is soon doubted."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             await self.look()
@@ -80,7 +80,7 @@ class Markers:
         return {name: _loaded(each) if each else None for name, each in kept.items()}
 
     async def accept(self) -> None:
-        """Declares every server as it is now to be the one that all replicas know."""
+        """Accepts every server as it is now, for all replicas."""
         for name in await self._store.first_on_each(NAMES):
             accepted = self._fresh().model_copy(update={"accepted_at": await self._store.now()})
             await self._replaced(name, await self._store.get(name) or b"", accepted)

@@ -1,4 +1,4 @@
-"""One Redis server: a few connections, and what is said over them."""
+"""One Redis server: a pool of connections, and exchanges over them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -16,26 +16,26 @@ from app.redis.connections.circuit import RETRY_AFTER_SECONDS, Circuit, Patience
 from app.redis.connections.failures import FOREIGN, misreads_mapped, reason
 
 TIMEOUT_SECONDS = 0.25
-"""For each of: the connection, its greeting, an exchange."""
+"""For each of: connecting, the handshake, an exchange."""
 CONNECTIONS = 32
 WAIT_FOR_CONNECTION_SECONDS = 2.0
-"""A burst waits for its turn; only the answer of the server is urgent."""
+"""A burst may wait for connections; only the server itself must answer quickly."""
 READ_BYTES = 256 * 1024
-"""At a time; as much as the event loop reads."""
+"""Read at a time, as much as the event loop reads."""
 TOGETHER = 64
 """Commands of one turn of the event loop that share a connection and a round trip."""
 QUIET_SECONDS = 2.0
-"""After this long without news the connection is asked whether it still lives, and has as long to say so."""
+"""After this long without news, the connection is probed, and must answer in the same time."""
 
 AnyConnection = Connection | UnixDomainSocketConnection
 Argument = str | int | bytes
 Command = Sequence[Argument]
 Reply = object
-"""What the server said: bytes, numbers, lists of them, None, or the error it answered with."""
+"""A reply of the server: bytes, numbers, lists of them, None, or an error."""
 
 
 class Server(NamedTuple):
-    """How to reach a server: host and port, or the path of a socket; who asks, and whether under TLS."""
+    """The address of a server: host and port, or the path of a socket; the user, and whether TLS is used."""
 
     host: str
     port: int = 0
@@ -45,18 +45,18 @@ class Server(NamedTuple):
     tls: bool = False
 
     def connection(self) -> AnyConnection:
-        """A connection that is not open yet; every default of the library that has a say is stated."""
+        """A connection that is not open yet; every default of the library that matters is stated."""
         options: dict[str, Any] = {
             "username": self.username,
             "password": self.password,
             "db": self.db,
-            # Time is ours to keep, see `Patience`; so are repetitions.
+            # Timeouts are ours (see `Patience`), and so are repetitions.
             "socket_timeout": None,
             "socket_connect_timeout": None,
             "retry": Retry(NoBackoff(), 0),
             "retry_on_timeout": False,
             "health_check_interval": 0,
-            # Spares new connections the HELLO, and there are no notifications of maintenance without RESP3.
+            # RESP2 spares new connections the HELLO, and has no notifications of maintenance.
             "protocol": 2,
             "maint_notifications_config": None,
             "driver_info": None,
@@ -77,7 +77,7 @@ def _say_nothing(_: object) -> None: ...
 
 
 class Asked(NamedTuple):
-    """Commands of one caller as they are sent, how many replies they get, and where these go."""
+    """One caller's packed commands, the number of their replies, and the future that gets them."""
 
     packed: Sequence[bytes]
     expected: int
@@ -91,11 +91,11 @@ class Node:
         self.server = server
         self.circuit = Circuit()
         self.in_use = 0
-        """Connections lent out now, listening ones included."""
-        # Never opened: it knows how commands are sent.
+        """Connections in use now, including listening ones."""
+        # Never opened; it only packs commands.
         self._packer = server.connection()
         self._turns = asyncio.Semaphore(CONNECTIONS)
-        # The last one given back is lent first: what a burst has opened may close unseen.
+        # The last one given back is used first, so that the surplus of a burst can close unused.
         self._idle: list[AnyConnection] = []
         self._listening: set[AnyConnection] = set()
         self._asked: list[Asked] = []
@@ -103,7 +103,7 @@ class Node:
         self._closed = False
 
     async def run(self, commands: Sequence[Command], seconds: float = TIMEOUT_SECONDS) -> list[Reply]:
-        """The replies to commands sent one after the other over one connection, errors of the server among them.
+        """The replies to commands sent one after the other over one connection; error replies are among them.
 
         Raises:
             StoreUnavailable: the circuit is open.
@@ -112,10 +112,10 @@ class Node:
         """
         loop = asyncio.get_running_loop()
         self.circuit.check(loop.time())
-        # Before it joins others in one exchange: what is wrong with it fails its caller alone.
+        # Packed before it joins others in one exchange, so that a bad argument fails its caller alone.
         packed = self._packed(commands)
         if seconds > TIMEOUT_SECONDS:
-            # It takes its time, for replicas or many bytes: nobody else should have to wait for it.
+            # It takes long, because of replicas or many bytes, and others should not wait for it.
             return await self._exchange(packed, len(commands), seconds)
         if not self._asked:
             loop.call_soon(self._send)
@@ -124,7 +124,7 @@ class Node:
         return await asked.replies
 
     def _send(self) -> None:
-        """Starts the exchange of all that was asked for in this turn of the event loop."""
+        """Starts the exchanges of all commands of this turn of the event loop."""
         asked, self._asked = self._asked, []
         for first in range(0, len(asked), TOGETHER):
             task = asyncio.create_task(self._answer(asked[first : first + TOGETHER]))
@@ -132,11 +132,11 @@ class Node:
             task.add_done_callback(self._sending.discard)
 
     async def _answer(self, asked: Sequence[Asked]) -> None:
-        """Hands each caller its replies, or the error to all; callers who left meanwhile change nothing for others."""
+        """Hands each caller its replies, or the error to all; callers that left meanwhile do not affect the others."""
         try:
             packed = [piece for each in asked for piece in each.packed]
             replies = iter(await self._exchange(packed, sum(each.expected for each in asked)))
-        except Exception as error:  # noqa: BLE001  whatever it is, those who wait are told by nothing else
+        except Exception as error:  # noqa: BLE001  any error must reach the callers that wait
             _tell_all(asked, error)
         except BaseException as error:
             _tell_all(asked, StoreUnavailable(reason(error), retry_after=RETRY_AFTER_SECONDS))
@@ -157,7 +157,7 @@ class Node:
     async def _exchange(self, packed: Sequence[bytes], count: int, seconds: float = TIMEOUT_SECONDS) -> list[Reply]:
         loop = asyncio.get_running_loop()
         async with self._lent() as connection:
-            # Again: it may have opened while we waited for our turn.
+            # Checked again, because it may have opened while we waited for a connection.
             self.circuit.check(loop.time())
             self.circuit.asked(loop.time())
             try:
@@ -169,7 +169,7 @@ class Node:
         return replies
 
     async def listen(self, channel: str) -> AsyncGenerator[bytes]:
-        """What is published there; b"" says that listening begins. Ends with one of `FOREIGN`."""
+        """The messages published on the channel; b"" says that listening begins. Ends with one of `FOREIGN`."""
         connection = self.server.connection()
         self._listening.add(connection)
         self.in_use += 1
@@ -183,10 +183,10 @@ class Node:
             await connection.disconnect(nowait=True)
 
     async def aclose(self) -> None:
-        """Ends what listens and what is idle; what is lent out ends when it is given back."""
+        """Closes listening and idle connections; those in use close when they are given back."""
         self._closed = True
         if self._sending:
-            # Whoever gives up waiting for it here must not end what others wait for, as `gather` would.
+            # Not `gather`, which would cancel exchanges that others wait for if this wait is cancelled.
             await asyncio.wait(self._sending)
         connections = [*self._idle, *self._listening]
         self._idle.clear()
@@ -205,7 +205,7 @@ class Node:
         try:
             yield connection
         finally:
-            # Nothing here waits for anybody, so no cancellation can come between and keep the connection.
+            # Nothing here awaits, so that no cancellation can come between and lose the connection.
             self.in_use -= 1
             self._turns.release()
             if self._closed:
@@ -221,7 +221,7 @@ def _tell_all(asked: Sequence[Asked], error: Exception) -> None:
 
 
 async def ask(server: Server, commands: Sequence[Command]) -> list[Reply]:
-    """The replies over a connection of their own.
+    """The replies to commands over a connection of their own.
 
     Raises:
         RedisError, OSError, ...: one of `FOREIGN`, also for the first error the server answers with.
@@ -239,7 +239,7 @@ async def ask(server: Server, commands: Sequence[Command]) -> list[Reply]:
 
 
 async def greeted(connection: AnyConnection) -> None:
-    """Returns once the connection is open and the server knows who asks."""
+    """Returns once the connection is open and authenticated."""
     try:
         with misreads_mapped():
             async with Patience(TIMEOUT_SECONDS):
@@ -252,10 +252,10 @@ async def greeted(connection: AnyConnection) -> None:
 
 
 async def heard(connection: AnyConnection, channel: str) -> AsyncGenerator[bytes]:
-    """What is published there, over an open connection; b"" says that listening begins.
+    """The messages published on the channel, over an open connection; b"" says that listening begins.
 
     Raises:
-        TimeoutError: the server is silent even when asked.
+        TimeoutError: the server does not answer a probe.
     """
     with misreads_mapped():
         await connection.send_command("SUBSCRIBE", channel)
@@ -282,15 +282,15 @@ async def _said(connection: AnyConnection, packed: Sequence[bytes], count: int, 
     except (TimeoutError, AuthenticationError, BusyLoadingError):
         raise
     except FOREIGN:
-        # It was closed while it lay idle, as by a restart. That says nothing about the server; all we send can be
-        # sent twice.
+        # The idle connection was closed, as by a restart, which says nothing about the server. Every command of ours
+        # can be sent twice.
         pass
     await greeted(connection)
     return await _exchanged(connection, packed, count, seconds)
 
 
 async def _exchanged(connection: AnyConnection, packed: Sequence[bytes], count: int, seconds: float) -> list[Reply]:
-    # Whatever interrupts it, the library closes the connection: nobody takes a late reply for his own.
+    # On any interruption the library closes the connection, so that no caller gets a late reply of another.
     with misreads_mapped():
         async with Patience(seconds):
             await connection.send_packed_command(packed)
