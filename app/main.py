@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi import FastAPI
@@ -12,10 +13,11 @@ from app.documents import routes as documents
 from app.documents.delivery import Documents
 from app.http import operations
 from app.http.cors import Cors
+from app.http.description import Described
 from app.http.hot_route import HotRoute
 from app.http.load import Load
 from app.http.middleware import Admission, Exchanges, HotRoutes
-from app.http.problems import Described, handle_errors, problem_response
+from app.http.problems import handle_errors, problem_response
 from app.portal import routes as portal
 from app.portal.cache import PortalCache
 from app.redis.budget import Budget
@@ -68,6 +70,39 @@ if TYPE_CHECKING:
 MARGIN_SECONDS = 2.0
 """Beyond its deadline, before a call of another replica counts as dead."""
 ROUTED = (portal, sessions, handoffs, service_points, returns, documents, uploads, operations)
+
+ABOUT = """Between a shop's own front end and Sendcloud's Return Portal API: look an order up, choose what comes back,
+create the return once, follow it, fetch the label.
+
+Calls stand in the order of the journey. Later versions of v1 add paths, members of answers, problem codes and other
+words of open lists (`x-extensible-enum`), and optional members of requests: take what you do not know as said there.
+"""
+TAGS: Mapping[str, str] = MappingProxyType(
+    {
+        "portal": "What the shop offers, for anybody.",
+        "session": "An order, proved by its number and postal code.",
+        "service points": "Where the parcel can be handed in.",
+        "returns": "From pictures and preview to the label.",
+        "operations": "For those who run the service, and what problem codes mean.",
+    }
+)
+JOURNEY = (
+    "/v1/brands/{brand}/portal",
+    "/v1/brands/{brand}/sessions",
+    "/v1/session",
+    "/v1/session/handoff",
+    "/v1/handoffs",
+    "/v1/service-points",
+    "/v1/service-points/{service_point_id}",
+    "/v1/uploads",
+    "/v1/returns/preview",
+    "/v1/returns",
+    "/v1/returns/{return_id}",
+    "/v1/returns/{return_id}/events",
+    "/v1/returns/{return_id}/label",
+    "/v1/returns/{return_id}/customs-declaration",
+)
+"""The order in which a front end calls them, and in which the description lists them."""
 
 
 ConnectUpstream = Callable[[Settings, Mapping[Call, CallPolicy]], Upstream]
@@ -140,7 +175,11 @@ def api() -> FastAPI:
         title="Return Portal BFF",
         version="1",
         summary="Returns for shops' own front ends.",
-        license_info={"name": "MIT"},
+        description=ABOUT,
+        contact={"name": "Return Portal BFF"},
+        license_info={"name": "MIT", "identifier": "MIT"},
+        servers=[{"url": "/", "description": "Where this description is served."}],
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         # With whatever providers are installed, spans would record paths and query strings.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         # FastAPI's page loads scripts from a CDN; ours is in http/operations.py.
@@ -149,6 +188,7 @@ def api() -> FastAPI:
         # A redirect would lead to the host that the request names.
         redirect_slashes=False,
     )
+    app.journey = JOURNEY
     app.session_dependencies = {live_session, ending_session_id}
     hot = (sessions.hot, returns.hot, service_points.hot, portal.hot)
     # The most frequent routes first, because paths are compared in order; and without routers around them, which

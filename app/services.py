@@ -74,7 +74,11 @@ async def services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(services)]
 
 
-async def served_brand(brand: Annotated[str, Path(max_length=63)], services: ServicesDep, request: Request) -> str:
+async def served_brand(
+    brand: Annotated[str, Path(max_length=63, description="The domain that names the shop.", examples=["demo"])],
+    services: ServicesDep,
+    request: Request,
+) -> str:
     """The brand of the path.
 
     Raises:

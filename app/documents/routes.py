@@ -18,7 +18,8 @@ from app.errors import (
     TooManyCalls,
 )
 from app.http.deferred import Prefer, leaving, preference_applied, preferred_wait
-from app.http.problems import SESSION, UPSTREAM, responses
+from app.http.description import PDF, SESSION, UPSTREAM, headers, responses
+from app.models import ReturnId
 from app.services import ServicesDep
 from app.sessions.dependencies import SessionDep, check_session, leaving_or_logged_out
 
@@ -26,7 +27,7 @@ router = APIRouter(tags=["returns"])
 
 
 async def label(
-    return_id: str, request: Request, session: SessionDep, services: ServicesDep, prefer: Prefer = ""
+    return_id: ReturnId, request: Request, session: SessionDep, services: ServicesDep, prefer: Prefer = ""
 ) -> AsyncIterator[Delivery]:
     """The label as a delivery, which ends with the answer."""
     wait = preferred_wait(prefer)
@@ -45,18 +46,24 @@ async def label(
     operation_id="getLabel",
     response_class=StreamingResponse,
     responses={
-        200: {"content": {"application/pdf": {}}, "description": "The label."},
+        200: {
+            "content": PDF,
+            "description": "The label.",
+            "headers": headers("Content-Disposition", "Preference-Applied", "Vary"),
+        },
         **responses(*SESSION, ReturnNotFound, LabelNotReady, NoLabel, TooManyCalls, *UPSTREAM),
     },
 )
 async def get_label(
-    return_id: str, delivery: Annotated[Delivery, Depends(label)], prefer: Prefer = ""
+    return_id: ReturnId, delivery: Annotated[Delivery, Depends(label)], prefer: Prefer = ""
 ) -> StreamingResponse:
     """Streams the PDF. If it breaks off, the connection is cut, so that it never looks whole."""
     return _pdf(delivery, f"{return_id}.pdf", preference_applied(preferred_wait(prefer)))
 
 
-async def customs_declaration(return_id: str, session: SessionDep, services: ServicesDep) -> AsyncIterator[Delivery]:
+async def customs_declaration(
+    return_id: ReturnId, session: SessionDep, services: ServicesDep
+) -> AsyncIterator[Delivery]:
     """The customs declaration as a delivery."""
     async with services.flows.customs_declaration(session, return_id) as delivery:
         yield delivery
@@ -67,12 +74,16 @@ async def customs_declaration(return_id: str, session: SessionDep, services: Ser
     operation_id="getCustomsDeclaration",
     response_class=StreamingResponse,
     responses={
-        200: {"content": {"application/pdf": {}}, "description": "The customs declaration."},
+        200: {
+            "content": PDF,
+            "description": "The customs declaration.",
+            "headers": headers("Content-Disposition"),
+        },
         **responses(*SESSION, ReturnNotFound, CustomsDeclarationNotFound, TooManyCalls, *UPSTREAM),
     },
 )
 async def get_customs_declaration(
-    return_id: str, delivery: Annotated[Delivery, Depends(customs_declaration)]
+    return_id: ReturnId, delivery: Annotated[Delivery, Depends(customs_declaration)]
 ) -> StreamingResponse:
     """Streams the PDF like the label."""
     return _pdf(delivery, f"{return_id}-customs.pdf", {})

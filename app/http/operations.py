@@ -3,15 +3,16 @@
 import base64
 import hashlib
 import re
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, Response
 
 from app.errors import RouteNotFound, ShuttingDown, StoreUnavailable
+from app.http.description import responses
 from app.http.problem_types import ALL_PROBLEM_TYPES
 from app.http.problem_types.pages import PAGE_POLICY, documented, page, prefers_html
-from app.http.problems import responses
 from app.models import Health, ProblemKind
 from app.services import ServicesDep
 from app.telemetry.metrics import CONTENT_TYPE, metrics
@@ -74,7 +75,9 @@ async def get_docs() -> HTMLResponse:
     response_model=ProblemKind,
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **responses(RouteNotFound)},
 )
-async def get_problem(code: str, request: Request) -> Response:
+async def get_problem(
+    code: Annotated[str, Path(description="The `code` of a problem.", examples=["label-not-ready"])], request: Request
+) -> Response:
     """The meaning of a problem code and what helps; as a page for clients that prefer HTML."""
     kind = ALL_PROBLEM_TYPES.get(code)
     if kind is None:

@@ -1,27 +1,23 @@
 """How an error becomes a problem document (RFC 9457)."""
 
-from collections.abc import Awaitable, Callable, Container, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from types import MappingProxyType
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
-from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
-from typing_extensions import override
 
 from app import errors
 from app.errors import BffError, FieldProblem
-from app.http.credentials import COOKIE
 from app.http.exchange import Exchange, exchange_of
 from app.http.middleware import ErrorResponse, ProblemResponse
-from app.http.problem_types import PROBLEM_TYPES, ProblemType, problem_type_of
+from app.http.problem_types import ProblemType, problem_type_of
 from app.models import Json, Problem, ProblemError
 from app.telemetry.logs import log
 
@@ -35,14 +31,6 @@ RETRY_AFTER_SECONDS = 2
 _STATUSES_OF_ROUTING: Mapping[int, type[BffError]] = MappingProxyType(
     {404: errors.RouteNotFound, 405: errors.MethodNotAllowed, 400: errors.MalformedRequest}
 )
-SESSION = (errors.SessionRequired, errors.SessionExpired, errors.TwoCredentials, errors.StoreUnavailable)
-"""The problems that any call with a session may answer."""
-JSON_BODY = (errors.MalformedRequest, errors.UnsupportedMediaType, errors.InvalidRequest)
-UPSTREAM = (errors.BadUpstream, errors.UpstreamRejected, errors.UpstreamUnavailable, errors.UpstreamTimeout)
-NEW_SESSION = (errors.StoreUnavailable, errors.TwoCredentials, *JSON_BODY, *UPSTREAM)
-"""The problems that any call that starts a session may answer."""
-_ANYWHERE = (errors.BodyTooLarge, errors.HeadersTooLarge)
-
 EndSession = Callable[[Request], Awaitable[None]]
 _WAITING_HELPS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
@@ -152,63 +140,3 @@ def _field_problem(found: Json) -> FieldProblem:
 
 def _escaped(part: str | int) -> str:
     return quote(str(part).replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@")
-
-
-def responses(*error_types: type[BffError]) -> dict[int | str, Json]:
-    """The problem answers of a route, for its OpenAPI description."""
-    described: dict[int | str, Json] = {"default": described_as("Any other problem.")}
-    for kind in map(problem_type_of, (*error_types, *_ANYWHERE)):
-        entry = described.setdefault(int(kind.status), described_as(""))
-        entry["description"] = " ".join(filter(None, [entry["description"], f"`{kind.code}`"]))
-    return described
-
-
-def links(*operation_ids: str, **parameters: str) -> dict[str, Json]:
-    """Links for an OpenAPI description: the operations an answer leads to, and where it has their parameters."""
-    return {each: {"operationId": each, "parameters": parameters} for each in operation_ids}
-
-
-def described_as(description: str) -> Json:
-    """A problem answer in the OpenAPI description."""
-    schema = {"$ref": _REFERENCE.format(model=Problem.__name__)}
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
-
-
-class Described(FastAPI):
-    """An app whose API description, made on demand, adds facts that FastAPI cannot know.
-
-    A call that depends on one of `session_dependencies` needs a session.
-    """
-
-    session_dependencies: Container[object] = ()
-
-    @override
-    def openapi(self) -> Json:
-        if self.openapi_schema is None:
-            description = super().openapi()
-            description["components"]["schemas"] |= _problem_schemas()
-            description["components"]["securitySchemes"] = _CREDENTIALS
-            for route in self.routes:
-                if isinstance(route, APIRoute) and self._needs_session(route.dependant):
-                    for method in route.methods or ():
-                        description["paths"][route.path][method.lower()]["security"] = [{"bearer": []}, {"cookie": []}]
-        return super().openapi()
-
-    def _needs_session(self, dependant: Dependant) -> bool:
-        return dependant.call in self.session_dependencies or any(map(self._needs_session, dependant.dependencies))
-
-
-def _problem_schemas() -> Json:
-    """The schema of problem documents, which FastAPI includes for JSON answers only."""
-    schema = Problem.model_json_schema(ref_template=_REFERENCE)
-    # No `enum`: a new code must not break a client that was generated before.
-    schema["properties"]["code"]["x-extensible-enum"] = sorted({kind.code for kind in PROBLEM_TYPES.values()})
-    return {**schema.pop("$defs"), Problem.__name__: schema}
-
-
-# Declared as dependencies, both schemes would be tried in every request.
-_CREDENTIALS = {
-    "bearer": {"type": "http", "description": "`session_token`.", "scheme": "bearer"},
-    "cookie": {"type": "apiKey", "description": "Set by createSession.", "in": "cookie", "name": COOKIE},
-}
-_REFERENCE = "#/components/schemas/{model}"

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
 from app.errors import BrandNotFound, InvalidRequest, RouteNotFound, StoreUnavailable
+from app.http.description import UPSTREAM, headers, responses
 from app.http.hot_route import HotRoute
-from app.http.problems import UPSTREAM, responses
 from app.models import Language, Portal
 from app.portal import view
 from app.portal.cache import PortalCache
@@ -29,16 +29,20 @@ MAX_AGE_SECONDS = 60
     operation_id="getPortal",
     response_model=Portal,
     responses={
-        304: {"description": "What `If-None-Match` names is what stands."},
+        200: {"headers": headers("Cache-Control", "Content-Language", "ETag", "Vary")},
+        304: {
+            "description": "What `If-None-Match` names is what stands.",
+            "headers": headers("Cache-Control", "Content-Language", "ETag", "Vary"),
+        },
         **responses(BrandNotFound, InvalidRequest, StoreUnavailable, *UPSTREAM),
     },
 )
 async def get_portal(
     request: Request,
-    brand: Annotated[str, Path(max_length=63)],
-    language: Annotated[Language, Query(description="Beats Accept-Language.")] = None,
-    accept_language: Annotated[str, Header()] = "",
-    if_none_match: Annotated[str, Header()] = "",
+    brand: Annotated[str, Path(max_length=63, description="The domain that names the shop.", examples=["demo"])],
+    language: Annotated[Language, Query(description="A BCP 47 tag; counts before Accept-Language.")] = None,
+    accept_language: Annotated[str, Header(description="Languages that the shopper reads (RFC 9110).")] = "",
+    if_none_match: Annotated[str, Header(description="The `ETag` of a kept answer.")] = "",
 ) -> Response:
     """The shop's colours, texts, reasons, refunds and ways back, in a language it speaks."""
     services = services_of(request)

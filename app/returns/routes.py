@@ -38,9 +38,10 @@ from app.http.deferred import (
     preferred_wait,
     retry_after,
 )
+from app.http.description import JSON_BODY, SESSION, UPSTREAM, body_examples, headers, links, responses
 from app.http.hot_route import HotRoute
-from app.http.problems import JSON_BODY, SESSION, UPSTREAM, links, responses
-from app.models import FINAL_STATES, NewReturn, Preview, Return
+from app.models import FINAL_STATES, NewReturn, Preview, Return, ReturnDraft, ReturnId
+from app.models.examples import NEW_RETURNS
 from app.returns.claims import location_of
 from app.returns.labels import Labels, Watch
 from app.returns.records import VersionedReturn
@@ -69,9 +70,12 @@ OF_A_RETURN = ("getReturn", "watchReturn", "getLabel", "getCustomsDeclaration")
     status_code=202,
     response_model=Return,
     dependencies=[Depends(json_body)],
-    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY], **body_examples(NEW_RETURNS)},
     responses={
-        202: {"links": links(*OF_A_RETURN, return_id="$response.body#/id")},
+        202: {
+            "headers": headers("Location", "Retry-After"),
+            "links": links(*OF_A_RETURN, return_id="$response.body#/id"),
+        },
         **responses(
             *SESSION,
             OriginNotAllowed,
@@ -105,10 +109,11 @@ async def create_return(
     operation_id="previewReturn",
     response_model=Preview,
     dependencies=[Depends(json_body)],
+    openapi_extra=body_examples(NEW_RETURNS),
     responses=responses(*SESSION, OriginNotAllowed, *JSON_BODY, TooManyCalls, *UPSTREAM),
 )
 async def preview_return(
-    session: SessionDep, session_id: SessionIdDep, body: NewReturn, services: ServicesDep
+    session: SessionDep, session_id: SessionIdDep, body: ReturnDraft, services: ServicesDep
 ) -> Response:
     """Everything that would prevent this return, in one answer; nothing is created."""
     preview = await services.creation.preview(session, session_id, body)
@@ -119,9 +124,12 @@ async def preview_return(
     "/v1/returns/{return_id}",
     operation_id="getReturn",
     response_model=Return,
-    responses=responses(*SESSION, ReturnNotFound, TooManyCalls),
+    responses={
+        200: {"headers": headers("Preference-Applied", "Retry-After", "Vary")},
+        **responses(*SESSION, ReturnNotFound, TooManyCalls),
+    },
 )
-async def get_return(return_id: str, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
+async def get_return(return_id: ReturnId, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
     """The state of the return; `retry_after` (seconds) says when it can have changed."""
     services, wait = services_of(request), preferred_wait(prefer)
     found = await services.labels.current(session.scope, return_id)
@@ -143,13 +151,17 @@ async def get_return(return_id: str, request: Request, session: SessionDep, pref
     operation_id="watchReturn",
     response_class=StreamingResponse,
     responses={
-        200: {"content": {"text/event-stream": {}}, "description": "One `return` event for each change."},
+        200: {
+            "content": {"text/event-stream": {"schema": {"$ref": "#/components/schemas/Return"}}},
+            "description": "One `return` event for each change; its `data` is the return, its `id` the revision.",
+            "headers": headers("Cache-Control"),
+        },
         204: {"description": "The state is final and was seen: do not reconnect."},
         **responses(*SESSION, ReturnNotFound, TooManyCalls),
     },
 )
 async def watch_return(
-    return_id: str,
+    return_id: ReturnId,
     request: Request,
     session: SessionDep,
     session_id: SessionIdDep,

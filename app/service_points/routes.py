@@ -9,8 +9,8 @@ from pydantic import Field
 from starlette.responses import Response
 
 from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound, TooManyCalls
+from app.http.description import SESSION, UPSTREAM, links, responses
 from app.http.hot_route import HotRoute
-from app.http.problems import SESSION, UPSTREAM, links, responses
 from app.models import FreshServicePoint, ServicePoint, ServicePoints
 from app.service_points.search import Nearby, Place, Search
 from app.service_points.view import ShowPoint, service_point
@@ -22,9 +22,10 @@ router = APIRouter(tags=["service points"])
 hot = APIRouter(tags=["service points"], route_class=HotRoute)
 
 Latitude = Annotated[
-    float | None, Query(ge=-90, le=90, allow_inf_nan=False, description="With longitude; the parcel's by default.")
+    float | None,
+    Query(ge=-90, le=90, allow_inf_nan=False, description="Degrees, with longitude; the parcel's by default."),
 ]
-Longitude = Annotated[float | None, Query(ge=-180, le=180, allow_inf_nan=False)]
+Longitude = Annotated[float | None, Query(ge=-180, le=180, allow_inf_nan=False, description="Degrees, with latitude.")]
 
 
 async def asked_search(
@@ -71,7 +72,7 @@ async def asked_filter(
     *,
     labelless: Annotated[bool, Query(description="Only points known to take parcels without a label.")] = False,
     open_now: Annotated[bool, Query(description="Without the points known to be closed.")] = False,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many points at most.")] = 50,
 ) -> Filter:
     """The filters in the query."""
     return Filter(labelless, open_now, limit)
@@ -106,7 +107,12 @@ async def find_service_points(
     responses=responses(*SESSION, ServicePointNotFound, InvalidRequest, TooManyCalls, *UPSTREAM),
 )
 async def get_service_point(
-    service_point_id: Annotated[int, Field(ge=1, le=2**53)], request: Request, session: SessionDep
+    service_point_id: Annotated[
+        int,
+        Field(ge=1, le=2**53, description="The `id` of the service point.", json_schema_extra={"format": "int64"}),
+    ],
+    request: Request,
+    session: SessionDep,
 ) -> Response:
     """One point as it is now, and whether it takes parcels."""
     services = services_of(request)

@@ -12,8 +12,9 @@ from app.errors import (
     TooManyHandoffs,
 )
 from app.http.credentials import ReplacedDep, json_body, page_origins
-from app.http.problems import JSON_BODY, NEW_SESSION, SESSION, responses
+from app.http.description import JSON_BODY, NEW_SESSION, SESSION, body_examples, headers, responses
 from app.models import Handoff, NewHandoff, RedeemedHandoff, SessionAnswer, utc_datetime
+from app.models.examples import NEW_HANDOFFS, REDEEMED_HANDOFFS
 from app.services import ServicesDep
 from app.sessions.dependencies import SessionDep
 from app.sessions.start import check_page, session_started
@@ -26,6 +27,7 @@ router = APIRouter(tags=["session"])
     operation_id="createHandoff",
     status_code=201,
     dependencies=[Depends(json_body)],
+    openapi_extra=body_examples(NEW_HANDOFFS),
     responses=responses(*SESSION, OriginNotAllowed, *JSON_BODY, TooManyHandoffs),
 )
 async def create_handoff(request: Request, wanted: NewHandoff, session: SessionDep, services: ServicesDep) -> Handoff:
@@ -45,7 +47,8 @@ async def create_handoff(request: Request, wanted: NewHandoff, session: SessionD
     status_code=201,
     response_model=SessionAnswer,
     dependencies=[Depends(json_body)],
-    responses=responses(OriginNotAllowed, HandoffNotFound, *NEW_SESSION),
+    openapi_extra=body_examples(REDEEMED_HANDOFFS),
+    responses={201: {"headers": headers("Set-Cookie")}, **responses(OriginNotAllowed, HandoffNotFound, *NEW_SESSION)},
 )
 async def redeem_handoff(
     request: Request, wanted: RedeemedHandoff, old: ReplacedDep, services: ServicesDep

@@ -16,9 +16,10 @@ from app.errors import (
     TwoCredentials,
 )
 from app.http.credentials import COOKIE, ReplacedDep, json_body, session_cookie
+from app.http.description import NEW_SESSION, SESSION, UPSTREAM, body_examples, headers, links, responses
 from app.http.hot_route import HotRoute
-from app.http.problems import NEW_SESSION, SESSION, UPSTREAM, links, responses
 from app.models import NewSession, SessionAnswer
+from app.models.examples import NEW_SESSIONS
 from app.services import BrandDep, ServicesDep, services_of
 from app.sessions.dependencies import EndingDep, PartnerKeyDep, SessionDep, count_lookup
 from app.sessions.start import check_page, session_started
@@ -33,16 +34,20 @@ hot = APIRouter(tags=["session"], route_class=HotRoute)
     status_code=201,
     response_model=SessionAnswer,
     dependencies=[Depends(json_body)],
-    responses=responses(
-        OriginNotAllowed,
-        PartnerKeyUnknown,
-        BrandNotFound,
-        ParcelNotFound,
-        NotReturnableNow,
-        TooManyLookups,
-        TooManyFailedLookups,
-        *NEW_SESSION,
-    ),
+    openapi_extra=body_examples(NEW_SESSIONS),
+    responses={
+        201: {"headers": headers("Set-Cookie")},
+        **responses(
+            OriginNotAllowed,
+            PartnerKeyUnknown,
+            BrandNotFound,
+            ParcelNotFound,
+            NotReturnableNow,
+            TooManyLookups,
+            TooManyFailedLookups,
+            *NEW_SESSION,
+        ),
+    },
 )
 async def create_session(
     request: Request,
@@ -79,7 +84,10 @@ async def get_session(request: Request, session: SessionDep) -> Response:
     "/v1/session",
     operation_id="deleteSession",
     status_code=204,
-    responses=responses(SessionRequired, TwoCredentials, OriginNotAllowed, StoreUnavailable),
+    responses={
+        204: {"headers": headers("Set-Cookie")},
+        **responses(SessionRequired, TwoCredentials, OriginNotAllowed, StoreUnavailable),
+    },
 )
 async def delete_session(request: Request, session_id: EndingDep, services: ServicesDep) -> Response:
     """Forgets the tokens and the personal data at once; returns and what they claim stay."""

@@ -14,7 +14,7 @@ from app.errors import (
     UploadsBusy,
     UploadTooSlow,
 )
-from app.http.problems import SESSION, UPSTREAM, responses
+from app.http.description import SESSION, UPSTREAM, responses
 from app.models import Upload, Uploads
 from app.services import ServicesDep
 from app.sessions.dependencies import SessionDep, SessionIdDep
@@ -30,10 +30,16 @@ FORM = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "description": "Up to 10 JPEG, PNG, WebP, GIF or HEIC files, each under 10 MB, under any field names.",
-                "additionalProperties": {"type": "string", "contentMediaType": "application/octet-stream"},
-                "minProperties": 1,
-                "maxProperties": MAX_FILES,
+                "required": ["photos"],
+                "properties": {
+                    "photos": {
+                        "type": "array",
+                        "description": "JPEG, PNG, WebP, GIF or HEIC files, each under 10 MB.",
+                        "items": {"type": "string", "format": "binary"},
+                        "minItems": 1,
+                        "maxItems": MAX_FILES,
+                    }
+                },
             }
         }
     },

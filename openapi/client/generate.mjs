@@ -1,6 +1,7 @@
 // Writes src/schema.ts from ../bff.json: its types, the method and path of every call, the problem codes.
 import { readFile, writeFile } from "node:fs/promises";
 import openapiTS, { astToString } from "openapi-typescript";
+import ts from "typescript";
 
 const published = await readFile(new URL("../bff.json", import.meta.url), "utf8");
 // Titles repeat the names.
@@ -16,7 +17,7 @@ const calls = Object.entries(description.paths).flatMap(([path, operations]) =>
   ),
 );
 // A member with a default may be left out of a request.
-const types = astToString(await openapiTS(description, { defaultNonNullable: false }));
+const types = astToString(await openapiTS(description, { defaultNonNullable: false, transform: opened }));
 const text = `// Written by \`make openapi\` from ../bff.json.
 ${types}
 /** Method and path of every call. */
@@ -28,4 +29,14 @@ ${calls.join("\n")}
 export type ProblemCode =
 ${codes.map((code) => `  | "${code}"`).join("\n")};
 `;
+
+/** The words of today, and `string & {}` for those of tomorrow: editors still offer the words. */
+function opened({ "x-extensible-enum": words }) {
+  const { createUnionTypeNode, createLiteralTypeNode, createStringLiteral, createIntersectionTypeNode } = ts.factory;
+  if (!words) return undefined;
+  const other = [ts.factory.createKeywordTypeNode(ts.SyntaxKind.StringKeyword), ts.factory.createTypeLiteralNode([])];
+  const known = words.map((word) => createLiteralTypeNode(createStringLiteral(word)));
+  return createUnionTypeNode([...known, createIntersectionTypeNode(other)]);
+}
+
 await writeFile(new URL("src/schema.ts", import.meta.url), text);

@@ -9,6 +9,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.http.problem_types import PROBLEM_TYPES
 from app.main import api
+from app.models import NewReturn
+from app.models.examples import NEW_RETURNS
 
 PUBLISHED = Path(__file__).parents[2] / "openapi" / "bff.json"
 DESCRIPTION: dict[str, Any] = api().openapi()
@@ -17,7 +19,7 @@ OPERATIONS = {
     for path, operations in DESCRIPTION["paths"].items()
     for method, operation in operations.items()
 }
-PROBLEM = {"schema": {"$ref": "#/components/schemas/Problem"}}
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
 STABLE = {
     "getPortal": "GET /v1/brands/{brand}/portal",
     "createSession": "POST /v1/brands/{brand}/sessions",
@@ -73,12 +75,15 @@ def test_operation_ids_are_stable(operation_id: str, call: str) -> None:
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 def test_errors_are_problem_documents(operation_id: str) -> None:
-    """Every 4xx and 5xx answer is application/problem+json, has the one schema and names its codes."""
+    """Every 4xx and 5xx answer is a problem document, with an example of each code that it names."""
     codes = {kind.code for kind in PROBLEM_TYPES.values()}
     for status, response in OPERATIONS[operation_id][2]["responses"].items():
         if status[0] in "45":
-            assert response["content"] == {"application/problem+json": PROBLEM}
-            assert set(response["description"].replace("`", "").split()) <= codes
+            named = response["description"].replace("`", "").split()
+            assert set(named) <= codes
+            [(media_type, content)] = response["content"].items()
+            assert (media_type, content["schema"]) == ("application/problem+json", PROBLEM)
+            assert list(content["examples"]) == named
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
@@ -88,8 +93,76 @@ def test_every_operation_is_described(operation_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["NewSession", "NewReturn", "NewReturnItem", "NewRefund", "NewDelivery", "NewCustoms", "NewPhoto"]
+    "name", ["NewSession", "NewReturn", "NewReturnItem", "NewRefund", "InStore", "NewCustoms", "NewPhoto"]
 )
 def test_request_models_are_closed(name: str) -> None:
     """Request bodies take no member that is not described."""
     assert DESCRIPTION["components"]["schemas"][name]["additionalProperties"] is False
+
+
+def test_every_member_is_described() -> None:
+    """Each member of each body, and each parameter, says what it holds."""
+    schemas = DESCRIPTION["components"]["schemas"]
+    members = {
+        f"{name}.{member}": schema
+        for name, each in schemas.items()
+        for member, schema in each.get("properties", {}).items()
+    }
+    parameters = {
+        f"{name}({parameter['name']})": parameter
+        for name, (_, _, operation) in OPERATIONS.items()
+        for parameter in operation.get("parameters", [])
+    }
+    assert [
+        name for name, each in (members | parameters).items() if "description" not in each and "$ref" not in each
+    ] == []
+
+
+def test_every_answer_declares_its_headers() -> None:
+    """Each answer has a request id; other headers stand where they can come."""
+    answers = [each for _, _, operation in OPERATIONS.values() for each in operation["responses"].values()]
+    assert all("X-Request-Id" in answer["headers"] for answer in answers)
+    assert "Location" in OPERATIONS["createReturn"][2]["responses"]["202"]["headers"]
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+def test_credentials_are_stated(operation_id: str) -> None:
+    """A call needs a session or says that it needs none."""
+    method, path, operation = OPERATIONS[operation_id]
+    is_open = path.startswith(("/v1/brands/", "/v1/handoffs", "/livez", "/readyz", "/problems/"))
+    assert operation["security"] == ([] if is_open else [{"bearer": []}, {"cookie": []}]), method
+
+
+def test_delivery_is_told_apart_by_its_option() -> None:
+    """A return in store names the store; a preview takes it without."""
+    delivery = DESCRIPTION["components"]["schemas"]["NewDelivery"]
+    assert delivery["discriminator"]["mapping"]["in_store"] == "#/components/schemas/InStore"
+    assert DESCRIPTION["components"]["schemas"]["InStore"]["required"] == ["option", "store"]
+    assert DESCRIPTION["components"]["schemas"]["DeliveryDraft"]["required"] == ["option"]
+
+
+def test_states_are_open() -> None:
+    """A client that was generated today takes a state that a later version adds."""
+    state = DESCRIPTION["components"]["schemas"]["ReturnState"]
+    assert "enum" not in state
+    assert "label_ready" in state["x-extensible-enum"]
+
+
+def test_calls_stand_in_the_order_of_the_journey() -> None:
+    """A reader of /docs who calls one after the other gets from the shop to the label."""
+    journey = [
+        "getPortal",
+        "createSession",
+        "findServicePoints",
+        "uploadPhotos",
+        "previewReturn",
+        "createReturn",
+        "getLabel",
+    ]
+    assert [each for each in OPERATIONS if each in journey] == journey
+
+
+@pytest.mark.parametrize("name", NEW_RETURNS)
+def test_examples_of_returns_are_valid(name: str) -> None:
+    """A body that is copied from the description is one that the service reads."""
+    NewReturn.model_validate_json(json.dumps(NEW_RETURNS[name]["value"]))

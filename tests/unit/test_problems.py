@@ -15,11 +15,12 @@ from structlog.testing import capture_logs
 
 from app import errors
 from app.errors import BffError, FieldProblem
+from app.http.description import links, responses
 from app.http.load import Load
 from app.http.middleware import Admission, Exchanges
 from app.http.problem_types import ALL_PROBLEM_TYPES, PROBLEM_TYPES, ProblemType, problem_type_of
 from app.http.problem_types.pages import documented, page
-from app.http.problems import MEDIA_TYPE, described_as, handle_errors, links, problem_response, responses
+from app.http.problems import MEDIA_TYPE, handle_errors, problem_response
 from app.main import api, create_app
 from app.models import NewReturn, NewSession
 from app.redis.encryption import RecordUnreadable
@@ -536,9 +537,11 @@ def test_described_answers() -> None:
         431: "`headers-too-large`",
         "default": "Any other problem.",
     }
-    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    assert described[404] == {"description": "`not-found`", "content": {MEDIA_TYPE: schema}}
-    assert described_as("None.") == {"description": "None.", "content": {MEDIA_TYPE: schema}}
+    assert described[404]["content"][MEDIA_TYPE] == {
+        "schema": {"$ref": "#/components/schemas/Problem"},
+        "examples": {"not-found": {"$ref": "#/components/examples/not-found"}},
+    }
+    assert described[401]["headers"] == {"WWW-Authenticate": {"$ref": "#/components/headers/WWW-Authenticate"}}
 
 
 def test_links() -> None:

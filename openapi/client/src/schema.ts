@@ -1,89 +1,5 @@
 // Written by `make openapi` from ../bff.json.
 export interface paths {
-    "/v1/session": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Session
-         * @description Everything the first screen needs, again.
-         */
-        get: operations["getSession"];
-        put?: never;
-        post?: never;
-        /**
-         * Delete Session
-         * @description Forgets the tokens and the personal data at once; returns and what they claim stay.
-         */
-        delete: operations["deleteSession"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/returns/{return_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Return
-         * @description The state of the return; `retry_after` (seconds) says when it can have changed.
-         */
-        get: operations["getReturn"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/returns/{return_id}/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Watch Return
-         * @description The return as Server-Sent Events: its state now unless it was seen, then each change until a final one.
-         */
-        get: operations["watchReturn"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/service-points/{service_point_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Service Point
-         * @description One point as it is now, and whether it takes parcels.
-         */
-        get: operations["getServicePoint"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/brands/{brand}/portal": {
         parameters: {
             query?: never;
@@ -119,6 +35,30 @@ export interface paths {
          */
         post: operations["createSession"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Session
+         * @description Everything the first screen needs, again.
+         */
+        get: operations["getSession"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Session
+         * @description Forgets the tokens and the personal data at once; returns and what they claim stay.
+         */
+        delete: operations["deleteSession"];
         options?: never;
         head?: never;
         patch?: never;
@@ -184,7 +124,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/returns": {
+    "/v1/service-points/{service_point_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Service Point
+         * @description One point as it is now, and whether it takes parcels.
+         */
+        get: operations["getServicePoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads": {
         parameters: {
             query?: never;
             header?: never;
@@ -194,10 +154,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Create Return
-         * @description Creates the return, once: repeating the call with the same key and body gives the first answer again.
+         * Upload Photos
+         * @description Stores pictures and gives the handles by which `photos` of a return in this session names them.
          */
-        post: operations["createReturn"];
+        post: operations["uploadPhotos"];
         delete?: never;
         options?: never;
         head?: never;
@@ -218,6 +178,66 @@ export interface paths {
          * @description Everything that would prevent this return, in one answer; nothing is created.
          */
         post: operations["previewReturn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/returns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create Return
+         * @description Creates the return, once: repeating the call with the same key and body gives the first answer again.
+         */
+        post: operations["createReturn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/returns/{return_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Return
+         * @description The state of the return; `retry_after` (seconds) says when it can have changed.
+         */
+        get: operations["getReturn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/returns/{return_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch Return
+         * @description The return as Server-Sent Events: its state now unless it was seen, then each change until a final one.
+         */
+        get: operations["watchReturn"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -258,26 +278,6 @@ export interface paths {
         get: operations["getCustomsDeclaration"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/uploads": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Upload Photos
-         * @description Stores pictures and gives the handles by which `photos` of a return in this session names them.
-         */
-        post: operations["uploadPhotos"];
         delete?: never;
         options?: never;
         head?: never;
@@ -348,82 +348,191 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description A call, and whether it can be made now; `why_not` is a problem code or `nothing-left-to-return`. */
+        /** @description A call, and whether it can be made now. */
         Action: {
+            /** @description What it does. */
             name: string;
-            /** @enum {string} */
+            /**
+             * @description The method of the call.
+             * @enum {string}
+             */
             method: "GET" | "POST" | "DELETE";
+            /** @description Its path on this service. */
             href: string;
+            /** @description Whether the call can be made now. */
             allowed: boolean;
+            /** @description Why it cannot: a problem code, `nothing-left-to-return`, or a later word. */
             why_not?: string | null;
         };
         /** @description A carrier that brings parcels back. */
         Carrier: {
+            /** @description Names the carrier in searches and returns. */
             code: string;
+            /** @description What shoppers call it. */
             name: string;
+            /** @description The address of a picture. */
             logo: string | null;
         };
-        /** @description One way to send the parcel back, and the members that the body of a return then needs. */
+        /** @description How the parcel travels back, as far as the shopper has chosen. */
+        DeliveryDraft: {
+            /**
+             * @description How the parcel travels back.
+             * @enum {string}
+             */
+            option: "drop_off_point" | "drop_off_labelless" | "in_store" | "pickup";
+            /** @description The `id` of a service point. */
+            service_point?: number | null;
+            /** @description One of the parcel's carriers. */
+            carrier?: string | null;
+            /** @description The `id` of a store of the session. */
+            store?: number | null;
+            /** @description The day on which the shopper wants the parcel collected. */
+            pickup_date?: string | null;
+        };
+        /** @description One way to send the parcel back. */
         DeliveryOption: {
-            /** @enum {string} */
+            /**
+             * @description Names the way in a return.
+             * @enum {string}
+             */
             code: "drop_off_point" | "drop_off_labelless" | "in_store" | "pickup";
+            /** @description Members that `delivery` of a return has to name beside it. */
             needs: ("service_point" | "carrier" | "store" | "pickup_date")[];
+            /** @description Members that `delivery` of a return may name beside it. */
             accepts: ("service_point" | "carrier" | "store" | "pickup_date")[];
+            /** @description Whether this parcel can travel back that way. */
             possible: boolean;
+            /** @description Why it cannot: `no-store`, `no-carrier`, or a later word. */
             why_not: string | null;
         };
         /** @description Where the parcel can be handed in nearby. */
         DropOff: {
+            /** @description The nearest point. */
             nearest: components["schemas"]["ServicePoint"] | null;
+            /** @description The nearest point that prints the label. */
             nearest_labelless: components["schemas"]["ServicePoint"] | null;
+            /** @description The carriers that take this parcel. */
             carriers: components["schemas"]["Carrier"][];
+        };
+        /** @description The shopper takes the parcel to a service point, which prints the label. */
+        DropOffLabelless: {
+            /**
+             * @description How the parcel travels back. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            option: "drop_off_labelless";
+            /** @description The `id` of a service point that takes parcels without a label. */
+            service_point?: number | null;
+            /** @description One of the parcel's carriers. */
+            carrier?: string | null;
+        };
+        /** @description The shopper takes the parcel with its label to a service point. */
+        DropOffPoint: {
+            /**
+             * @description How the parcel travels back. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            option: "drop_off_point";
+            /**
+             * Format: int64
+             * @description The `id` of a service point.
+             */
+            service_point: number;
+            /** @description The carrier of that point; its own where this is left out. */
+            carrier?: string | null;
         };
         /** @description A point as it is now, and whether it takes parcels. */
         FreshServicePoint: {
+            /**
+             * Format: int64
+             * @description Names the point in a return.
+             */
             id: number;
+            /** @description The carrier's own name of the point. */
             code: string;
+            /** @description What the sign says. */
             name: string;
+            /** @description The code of its carrier. */
             carrier: string;
+            /** @description Without the house number. */
             street: string;
+            /** @description With its addition. */
             house_number: string;
+            /** @description As the country writes it. */
             postal_code: string;
+            /** @description The town. */
             city: string;
+            /** @description ISO 3166-1 alpha-2. */
             country: string;
+            /** @description Degrees (WGS 84). */
             latitude: number | null;
+            /** @description Degrees (WGS 84). */
             longitude: number | null;
+            /** @description Metres from the place that was searched. */
             distance: number | null;
+            /** @description What sort of shop it is, in the carrier's words. */
             kind: string | null;
+            /** @description Its telephone number. */
             phone: string | null;
+            /** @description Whether it is known to open tomorrow. */
             open_tomorrow: boolean;
+            /** @description Whether it is known to open in the next seven days. */
             open_upcoming_week: boolean;
+            /** @description IANA name; null where it is not known, and then `open_now` is not known either. */
             time_zone: string | null;
+            /** @description Hours of the current week, holidays included; on a weekday without hours that is not unknown it is closed. */
             opening_hours: components["schemas"]["OpeningHours"][];
-            /** @default [] */
+            /**
+             * @description Weekdays whose hours are not known; 1 is Monday.
+             * @default []
+             */
             unknown_weekdays?: number[];
+            /** @description Null where that is not known. */
             open_now: boolean | null;
+            /** @description When it closes, while it is open and known to close this week. */
             closes_at: string | null;
+            /** @description When it opens, while it is closed and known to open this week. */
             next_open_at: string | null;
+            /** @description Whether it takes parcels now. */
             available: boolean;
         };
         /** @description A link to continue this session on another device, once and before it expires. */
         Handoff: {
+            /** @description What the other device redeems. */
             token: string;
             /** @description The page with the token in its fragment, which browsers send to no server. */
             link: string | null;
             /** @description The link as a picture: a data URI of an SVG image. */
             qr_code: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when the token can be redeemed.
+             */
             expires_at: string;
         };
         /** @description The process answers. */
         Health: {
             /**
+             * @description Always the same word.
              * @default ok
              * @constant
              */
             status?: "ok";
         };
-        /** @description An item of the order; `remaining` units can still be returned. */
+        /** @description The shopper takes the items to a store of the shop. */
+        InStore: {
+            /**
+             * @description How the items travel back. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            option: "in_store";
+            /**
+             * Format: int64
+             * @description The `id` of a store of the session.
+             */
+            store: number;
+        };
+        /** @description An item of the order. */
         Item: {
             /** @description Opaque; names the line, in every session of the parcel the same. */
             id: string;
@@ -432,210 +541,344 @@ export interface components {
              * @default
              */
             product_id?: string;
+            /** @description What the shop calls it. */
             name: string;
+            /** @description The address of a picture. */
             image_url: string | null;
+            /** @description What one unit cost. */
             unit_price: components["schemas"]["Money"] | null;
+            /** @description Units ordered. */
             quantity: number;
+            /** @description Whether the shop takes units of it back. */
             returnable: boolean;
+            /**
+             * @description Why it cannot be returned: `not-returnable`, the shop does not take it back, or `incomplete`, too little of it is
+             *     known. More reasons may come.
+             */
             why_not?: string | null;
+            /** @description Units that can still be returned. */
             remaining: number;
         };
-        /** @description The document to print or to show; `href` only while it can be fetched. */
+        /** @description The document to print or to show. */
         Label: {
-            /** @enum {string} */
-            state: "pending" | "ready" | "not_needed" | "unavailable";
+            /** @description Whether there is one. More words may come: treat an unknown one like `pending`. */
+            state: "pending" | "ready" | "not_needed" | "unavailable" | (string & {});
+            /** @description Its path on this service, while it can be fetched. */
             href: string | null;
+            /** @description Until when it can be fetched, where that is known. */
             expires_at: string | null;
-            /** @default false */
+            /**
+             * @description Whether the label takes longer than usual, because the shipping service does not tell its state.
+             * @default false
+             */
             delayed?: boolean;
         };
-        /** @description An amount; the currency only where upstream states it. */
+        /** @description An amount of money. */
         Money: {
-            /** @example 29.95 */
+            /**
+             * @description A decimal number.
+             * @example 29.95
+             */
             amount: string;
+            /** @description ISO 4217; null where the shipping service does not state it. */
             currency?: string | null;
         };
         /** @description The national postal carrier, for shoppers far from any drop-off point. */
         NationalCarrier: {
+            /** @description Names the carrier. */
             code: string | null;
+            /** @description What shoppers call it. */
             name: string;
+            /** @description The address of its own page of drop-off points. */
             drop_off_finder: string | null;
+            /** @description The address of its help page. */
             contact: string | null;
         };
-        /**
-         * @description Corrections of the address that the parcel went to; absent members stay. The country cannot change.
-         *
-         *     An empty text empties company, second line and phone.
-         */
+        /** @description Corrections of the address that the parcel went to; absent members stay. The country cannot change. */
         NewContact: {
+            /** @description First and last name. */
             name?: string | null;
+            /** @description An empty text removes it. */
             company_name?: string | null;
+            /** @description Without the house number. */
             street?: string | null;
+            /** @description With its addition. */
             house_number?: string | null;
+            /** @description The second line of the address; an empty text removes it. */
             address_2?: string | null;
+            /** @description As the country writes it. */
             postal_code?: string | null;
+            /** @description The town. */
             city?: string | null;
+            /** @description Where messages about the return go. */
             email?: string | null;
+            /** @description An empty text removes it. */
             phone?: string | null;
         };
         /** @description Customs information about an international return. */
         NewCustoms: {
+            /** @description The number of the shop's invoice. */
             invoice_number: string;
             /**
+             * @description Who sends the goods to whom.
              * @default private
              * @enum {string}
              */
             export_type?: "private" | "commercial_b2c" | "commercial_b2b";
+            /** @description The date of the invoice. */
             invoice_date?: string | null;
+            /** @description What the transport cost, in the currency of the invoice. */
             freight_costs?: string | null;
+            /** @description What the insurance cost, in the currency of the invoice. */
             insurance_costs?: string | null;
+            /** @description What else was charged, in the currency of the invoice. */
             other_costs?: string | null;
+            /** @description What was taken off, in the currency of the invoice. */
             discount_granted?: string | null;
+            /** @description Anything else for the customs officer. */
             general_notes?: string | null;
         };
-        /** @description How the parcel travels back. */
-        NewDelivery: {
-            /** @enum {string} */
-            option: "drop_off_point" | "drop_off_labelless" | "in_store" | "pickup";
-            service_point?: number | null;
-            carrier?: string | null;
-            store?: number | null;
-            pickup_date?: string | null;
-        };
-        /** @description The page on which the other device goes on: at an allowed origin, or at the one this call comes from. */
+        /** @description How the parcel travels back; `option` decides what else is needed. */
+        NewDelivery: components["schemas"]["DropOffPoint"] | components["schemas"]["DropOffLabelless"] | components["schemas"]["InStore"] | components["schemas"]["Pickup"];
+        /** @description Where the session continues on the other device. */
         NewHandoff: {
+            /** @description The page that the link opens: at an allowed origin, or at the origin of this call. Without it, no link. */
             page?: string | null;
         };
-        /** @description A picture of an item, named by the handle that its upload got in this session. */
+        /** @description A picture of an item. */
         NewPhoto: {
-            /** @example up_AX3k0c1cXw */
+            /**
+             * @description The `file` that its upload answered in this session.
+             * @example up_AX3k0c1cXw
+             */
             file: string;
+            /** @description The `id` of the item that the picture shows. */
             item: string;
+            /** @description What is to be seen. */
             description?: string | null;
         };
         /** @description How the shopper wants the money back. */
         NewRefund: {
-            /** @example money */
+            /**
+             * @description The `code` of a refund option of the session.
+             * @example money
+             */
             type: string;
+            /** @description Needed where the refund option has `message_required`. */
             message?: string | null;
         };
         /** @description A return as the shopper chose it; the session supplies the rest. */
         NewReturn: {
+            /** @description What comes back. */
             items: components["schemas"]["NewReturnItem"][];
+            /** @description The reason of all items that name none themselves. */
             reason?: number | null;
+            /** @description What the shopper says to the shop. */
             message?: string | null;
+            /** @description Needed where `options.refund_required` says so. */
             refund?: components["schemas"]["NewRefund"] | null;
+            /** @description How the parcel travels back. */
             delivery: components["schemas"]["NewDelivery"];
-            /** @default 1 */
+            /**
+             * @description In how many parcels, `parcel.max_parcels` of the session at most.
+             * @default 1
+             */
             parcels?: number;
+            /** @description Corrections of the sender's address. */
             contact?: components["schemas"]["NewContact"] | null;
+            /** @description For returns that cross a customs border. */
             customs?: components["schemas"]["NewCustoms"] | null;
+            /** @description Uploaded pictures of the items. */
             photos?: components["schemas"]["NewPhoto"][] | null;
         };
         /** @description Units of one item; the same item twice is summed. */
         NewReturnItem: {
+            /** @description The `id` of the item in the session. */
             id: string;
+            /** @description How many units come back. */
             quantity: number;
+            /** @description The `id` of a reason of the session; needed here or for the whole return. */
             reason?: number | null;
+            /** @description What the shopper says about this item. */
             comment?: string | null;
+            /** @description The tariff number, for international returns. */
             hs_code?: string | null;
+            /** @description Where the item was made (ISO 3166-1 alpha-2), for international returns. */
             origin_country?: string | null;
+            /** @description Kilograms of one unit, for international returns. */
             weight?: string | null;
         };
         /** @description A lookup: the order or tracking number, and the postal code that the parcel went to. */
         NewSession: {
             /**
+             * @description `cookie` for pages on the service's own site; `body` for apps, servers and pages of other sites.
              * @default cookie
              * @enum {string}
              */
             token_delivery?: "cookie" | "body";
-            /** @example LABEL-0001 */
+            /**
+             * @description The order number or the tracking number.
+             * @example LABEL-0001
+             */
             identifier: string;
-            /** @example 5611 AA */
+            /**
+             * @description The postal code that the parcel was sent to.
+             * @example 5611 AA
+             */
             postal_code: string;
+            /** @description A BCP 47 tag; the session answers in it where the shop speaks it. */
             language?: string | null;
         };
-        /** @description One opening interval in the point's own time zone; weekday 1 is Monday. */
+        /** @description One opening interval in the point's own time zone. */
         OpeningHours: {
+            /** @description 1 is Monday. */
             weekday: number;
-            /** @example 09:00 */
+            /**
+             * @description When it opens on that day.
+             * @example 09:00
+             */
             opens: string;
-            /** @example 17:30 */
+            /**
+             * @description When it closes; earlier than `opens` where that is on the next day.
+             * @example 17:30
+             */
             closes: string;
         };
         /** @description The shopper's choices. */
         Options: {
+            /** @description Why items may come back. */
             reasons: components["schemas"]["Reason"][];
+            /** @description How the shopper can get the money back. */
             refund_options: components["schemas"]["RefundOption"][];
+            /** @description Whether a return has to name one of them. */
             refund_required: boolean;
+            /** @description How the parcel can travel back. */
             delivery_options: components["schemas"]["DeliveryOption"][];
+            /** @description Null where the shop has nothing picked up. */
             pickup: components["schemas"]["PickupWindow"] | null;
+            /** @description Where items can be handed in over the counter. */
             stores: components["schemas"]["Store"][];
+            /** @description What a return costs the shopper. */
             fee: components["schemas"]["Money"] | null;
+            /** @description As the shipping service gave them. */
             shipping_method_ids: number[];
+            /** @description For shoppers far from any drop-off point. */
             national_carrier: components["schemas"]["NationalCarrier"] | null;
         };
         /** @description The parcel that went out. */
         Parcel: {
+            /** @description As the shop wrote it. */
             order_number: string;
+            /** @description As the carrier wrote it. */
             tracking_number: string;
+            /** @description The code of the carrier that brought it. */
             carrier: string | null;
+            /** @description In how many parcels a return may travel. */
             max_parcels: number;
         };
-        /** @description The days on which a courier can be asked for, both included, by the calendar of the shopper's address. */
+        /** @description A carrier collects the parcel. */
+        Pickup: {
+            /**
+             * @description How the parcel travels back. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            option: "pickup";
+            /** @description One of the parcel's carriers. */
+            carrier?: string | null;
+            /** @description The day on which the shopper wants it collected. */
+            pickup_date?: string | null;
+        };
+        /** @description The days on which a courier can be asked for, by the calendar of the shopper's address. */
         PickupWindow: {
-            /** Format: date */
+            /**
+             * Format: date
+             * @description The first of them.
+             */
             earliest: string;
-            /** Format: date */
+            /**
+             * Format: date
+             * @description The last of them.
+             */
             latest: string;
         };
         /** @description A shop's public return settings. */
         Portal: {
             brand: components["schemas"]["PortalBrand"];
+            /** @description The language of the texts (BCP 47). */
             language: string | null;
+            /** @description The languages that the shop speaks. */
             languages: string[];
+            /** @description What the shop tells shoppers before they start. */
             helper_text: string | null;
+            /** @description The address of a picture. */
             background_image: string | null;
+            /** @description Why items may come back. */
             reasons: components["schemas"]["Reason"][];
+            /** @description How shoppers can get their money back. */
             refund_options: components["schemas"]["RefundOption"][];
+            /** @description How parcels can travel back; a session says which are possible for its parcel. */
             delivery_options: ("drop_off_point" | "drop_off_labelless" | "in_store" | "pickup")[];
+            /** @description What a return costs the shopper. */
             fee: components["schemas"]["Money"] | null;
+            /** @description Where items can be handed in over the counter. */
             stores: components["schemas"]["Store"][];
+            /** @description Whether the settings are older than they should be, because the shipping service fails. */
             stale: boolean;
         };
         /** @description How the shop looks and where it can be reached. */
         PortalBrand: {
+            /** @description Names the shop in every path. */
             domain: string;
+            /** @description What shoppers call it. */
             name: string;
+            /** @description `#rrggbb`. */
             color: string | null;
+            /** @description `#rrggbb`. */
             secondary_color: string | null;
+            /** @description The address of the shop. */
             website: string | null;
+            /** @description The address of a picture. */
             logo: string | null;
+            /** @description The address of its help page. */
             support_url: string | null;
+            /** @description The address of its conditions for returns. */
             return_policy_url: string | null;
+            /** @description Where shoppers can write to. */
             support_email: string | null;
+            /** @description Whether the shop wants the shipping service left unnamed. */
             hide_powered_by: boolean;
         };
-        /** @description What a creation with this body would be refused for; `missing` points at members that are still absent. */
+        /** @description What a creation with this body would be refused for. */
         Preview: {
+            /** @description Whether nothing known keeps it from being created. */
             valid: boolean;
+            /** @description What would keep it from being created. */
             problems: components["schemas"]["ProblemError"][];
+            /** @description What the return costs the shopper. */
             fee: components["schemas"]["Money"] | null;
+            /** @description JSON Pointers to the members that are not there yet: those that are needed, and those that may be. */
             missing: string[];
         };
         /** @description A fault of one member of the request. */
         ProblemError: {
+            /** @description A JSON Pointer to the member, or to the parent of one that is missing. */
             pointer: string;
+            /** @description What is wrong, as a word that stays. */
             code: string;
+            /** @description What is wrong, as a sentence. */
             detail: string;
         };
         /** @description The meaning of a problem code. */
         ProblemKind: {
+            /** @description As it stands in the problem. */
             code: string;
+            /** @description The HTTP status of the answer. */
             status: number;
+            /** @description What went wrong. */
             title: string;
             /** @description What helps; the problem document has the same text. */
             detail: string;
+            /** @description Whether the same request can succeed later. */
             retryable: boolean;
             /** @description What has happened. */
             when: string;
@@ -644,173 +887,409 @@ export interface components {
             /** @description Method and path of the calls that name it; empty: any call may answer it. */
             calls: string[];
         };
-        /** @description Why an item comes back, in the language of the answer. */
+        /** @description Why an item comes back. */
         Reason: {
+            /**
+             * Format: int64
+             * @description Names the reason in a return.
+             */
             id: number;
+            /** @description In the language of the answer. */
             description: string;
         };
-        /** @description The token of a handoff, from the fragment of its link. */
+        /** @description The token of a handoff. */
         RedeemedHandoff: {
             /**
+             * @description `cookie` for pages on the service's own site; `body` for apps, servers and pages of other sites.
              * @default cookie
              * @enum {string}
              */
             token_delivery?: "cookie" | "body";
+            /** @description As it stands in the fragment of the link, after `#handoff=`. */
             token: string;
         };
         /** @description One way to get the money back. */
         RefundOption: {
+            /** @description Names the refund in a return; `money`, `credit`, `exchange`, or others that the shop may add. */
             code: string;
+            /** @description In the language of the answer. */
             label: string;
+            /** @description Whether a return with this refund needs `refund.message`. */
             message_required: boolean;
         };
         /** @description A return, and the calls that can be made for it. */
         Return: {
-            /** @example rtn_3vQ1m0bJ9dJxPq4l2Zk7sA */
+            /**
+             * @description Names the return, in every session of its parcel.
+             * @example rtn_3vQ1m0bJ9dJxPq4l2Zk7sA
+             */
             id: string;
+            /** @description Where it stands. */
             state: components["schemas"]["ReturnState"];
+            /** @description Grows with each change that the shopper can see. */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
             created_at: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it changed last.
+             */
             updated_at: string;
+            /** @description What comes back. */
             items: components["schemas"]["ReturnItem"][];
+            /** @description How the parcel travels back. */
             delivery: components["schemas"]["ReturnDelivery"];
+            /** @description The shipping service's number of the return. */
             sendcloud_return_id: number | null;
+            /** @description The parcels in which it travels. */
             parcels: components["schemas"]["ReturnParcel"][];
+            /** @description Where the shopper pays before there is a label. */
             payment_url: string | null;
             label: components["schemas"]["Label"];
+            /** @description Its path on this service, where there is one. */
             customs_declaration: string | null;
+            /** @description The service point that was chosen, as it was then. */
             drop_off: components["schemas"]["ServicePoint"] | null;
+            /** @description Seconds until there can be news; null if there will be none. */
             retry_after: number | null;
+            /** @description What can be called now, and why not. */
             actions: components["schemas"]["Action"][];
         };
         /** @description How the parcel travels back, as it was chosen. */
         ReturnDelivery: {
-            /** @enum {string} */
+            /**
+             * @description The way that was chosen.
+             * @enum {string}
+             */
             option: "drop_off_point" | "drop_off_labelless" | "in_store" | "pickup";
+            /** @description The `id` of the service point that was chosen. */
             service_point: number | null;
+            /** @description The code of the carrier that was chosen. */
             carrier: string | null;
+            /** @description The `id` of the store that was chosen. */
             store: number | null;
+            /** @description The day that the shopper asked for. */
             pickup_date: string | null;
+        };
+        /** @description A return as far as the shopper has chosen; a preview says what is missing. */
+        ReturnDraft: {
+            /** @description What comes back. */
+            items: components["schemas"]["NewReturnItem"][];
+            /** @description The reason of all items that name none themselves. */
+            reason?: number | null;
+            /** @description What the shopper says to the shop. */
+            message?: string | null;
+            /** @description Needed where `options.refund_required` says so. */
+            refund?: components["schemas"]["NewRefund"] | null;
+            /** @description How the parcel travels back. */
+            delivery: components["schemas"]["DeliveryDraft"];
+            /**
+             * @description In how many parcels, `parcel.max_parcels` of the session at most.
+             * @default 1
+             */
+            parcels?: number;
+            /** @description Corrections of the sender's address. */
+            contact?: components["schemas"]["NewContact"] | null;
+            /** @description For returns that cross a customs border. */
+            customs?: components["schemas"]["NewCustoms"] | null;
+            /** @description Uploaded pictures of the items. */
+            photos?: components["schemas"]["NewPhoto"][] | null;
         };
         /** @description Units of one item on their way back. */
         ReturnItem: {
+            /** @description The `id` of the item in the session. */
             id: string;
+            /** @description What the shop calls it. */
             name: string;
+            /** @description How many units come back. */
             quantity: number;
+            /** @description The `id` of the reason. */
             reason: number | null;
+            /** @description What the shopper said about it. */
             comment: string | null;
         };
-        /** @description One parcel of the return; its tracking number comes with the label. */
+        /** @description One parcel of the return. */
         ReturnParcel: {
+            /**
+             * Format: int64
+             * @description The shipping service's number.
+             */
             id: number;
+            /** @description Comes with the label. */
             tracking_number: string | null;
         };
-        /**
-         * @description The state of a return. More states may come: treat an unknown one like `label_pending`.
-         * @enum {string}
-         */
-        ReturnState: "creating" | "outcome_unknown" | "label_pending" | "awaiting_payment" | "label_ready" | "no_label_needed" | "accepted" | "label_lost" | "failed";
-        /** @description Where a parcel can be handed in; `distance` in metres. */
+        /** @description The state of a return. More states may come: treat an unknown one like `label_pending`. */
+        ReturnState: "creating" | "outcome_unknown" | "label_pending" | "awaiting_payment" | "label_ready" | "no_label_needed" | "accepted" | "label_lost" | "failed" | (string & {});
+        /** @description Where a parcel can be handed in. */
         ServicePoint: {
+            /**
+             * Format: int64
+             * @description Names the point in a return.
+             */
             id: number;
+            /** @description The carrier's own name of the point. */
             code: string;
+            /** @description What the sign says. */
             name: string;
+            /** @description The code of its carrier. */
             carrier: string;
+            /** @description Without the house number. */
             street: string;
+            /** @description With its addition. */
             house_number: string;
+            /** @description As the country writes it. */
             postal_code: string;
+            /** @description The town. */
             city: string;
+            /** @description ISO 3166-1 alpha-2. */
             country: string;
+            /** @description Degrees (WGS 84). */
             latitude: number | null;
+            /** @description Degrees (WGS 84). */
             longitude: number | null;
+            /** @description Metres from the place that was searched. */
             distance: number | null;
+            /** @description What sort of shop it is, in the carrier's words. */
             kind: string | null;
+            /** @description Its telephone number. */
             phone: string | null;
+            /** @description Whether it is known to open tomorrow. */
             open_tomorrow: boolean;
+            /** @description Whether it is known to open in the next seven days. */
             open_upcoming_week: boolean;
+            /** @description IANA name; null where it is not known, and then `open_now` is not known either. */
             time_zone: string | null;
+            /** @description Hours of the current week, holidays included; on a weekday without hours that is not unknown it is closed. */
             opening_hours: components["schemas"]["OpeningHours"][];
-            /** @default [] */
+            /**
+             * @description Weekdays whose hours are not known; 1 is Monday.
+             * @default []
+             */
             unknown_weekdays?: number[];
+            /** @description Null where that is not known. */
             open_now: boolean | null;
+            /** @description When it closes, while it is open and known to close this week. */
             closes_at: string | null;
+            /** @description When it opens, while it is closed and known to open this week. */
             next_open_at: string | null;
         };
-        /** @description Points near a place, nearest first. */
+        /** @description Points near a place. */
         ServicePoints: {
+            /** @description The nearest first. */
             service_points: components["schemas"]["ServicePoint"][];
+            /** @description Whether the points are older than they should be, because the shipping service fails. */
             stale: boolean;
         };
         /** @description Everything the first screen needs. */
         SessionAnswer: {
+            /** @description The bearer token, once, where `token_delivery` was `body`. */
             session_token?: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the session ends.
+             */
             expires_at: string;
             brand: components["schemas"]["PortalBrand"];
             parcel: components["schemas"]["Parcel"];
+            /** @description The shopper's address. */
             ship_from: components["schemas"]["ShipFrom"];
+            /** @description The items of the order. */
             items: components["schemas"]["Item"][];
+            /** @description What the shopper can choose from. */
             options: components["schemas"]["Options"];
             drop_off: components["schemas"]["DropOff"];
+            /** @description The returns of this parcel, from whatever session. */
             returns: components["schemas"]["Return"][];
+            /** @description What can be called now, and why not. */
             actions: components["schemas"]["Action"][];
         };
         /** @description The shopper's address, masked except for city, postal code and country, because a lookup proves little. */
         ShipFrom: {
+            /** @description Masked. */
             name: string;
+            /** @description Masked. */
             street: string;
+            /** @description As the country writes it. */
             postal_code: string;
+            /** @description The town. */
             city: string;
+            /** @description ISO 3166-1 alpha-2. */
             country: string;
+            /** @description Masked. */
             email: string;
+            /** @description Masked. */
             phone: string;
         };
-        /** @description A shop that takes returns over the counter; `distance` in metres from the parcel's address. */
+        /** @description A shop that takes returns over the counter. */
         Store: {
+            /**
+             * Format: int64
+             * @description Names the store in a return.
+             */
             id: number;
+            /** @description What the sign says. */
             name: string;
+            /** @description Without the house number. */
             street: string;
+            /** @description With its addition. */
             house_number: string;
+            /** @description As the country writes it. */
             postal_code: string;
+            /** @description The town. */
             city: string;
+            /** @description The name of the country. */
             country: string;
+            /** @description Metres from the parcel's address. */
             distance: number | null;
         };
-        /** @description A stored picture: `photos` of a return names it by `file`; `name` is the form field it came in. */
+        /** @description A stored picture. */
         Upload: {
+            /** @description What `photos` of a return names. */
             file: string;
+            /** @description The form field that it came in. */
             name: string;
         };
-        /** @description The stored pictures in their order; each is forgotten after 48 hours unless a return names it. */
+        /** @description The stored pictures; each is forgotten after 48 hours unless a return names it. */
         Uploads: {
+            /** @description In the order in which they came. */
             uploads: components["schemas"]["Upload"][];
         };
-        /** @description RFC 9457 problem document; clients decide on `code`. */
+        /** @description A problem document (RFC 9457); clients decide on `code`. */
         Problem: {
+            /** @description The address of the page about this problem. */
             type: string;
+            /** @description What went wrong. */
             title: string;
+            /** @description The HTTP status of the answer. */
             status: number;
+            /** @description What helps. */
             detail: string;
+            /** @description The path that was called. */
             instance: string;
-            code: string;
+            /** @description What went wrong, as a word that stays. More codes may come. */
+            code: "bad-upstream" | "body-too-large" | "body-too-slow" | "brand-not-found" | "claim-lost" | "customs-declaration-not-found" | "file-too-large" | "handoff-not-found" | "headers-too-large" | "idempotency-key-invalid" | "idempotency-key-reused" | "internal-error" | "invalid-request" | "label-not-ready" | "malformed-request" | "method-not-allowed" | "no-label" | "not-an-image" | "not-found" | "not-returnable-now" | "not-returnable-online" | "origin-not-allowed" | "overloaded" | "parcel-not-found" | "partner-key-unknown" | "return-in-progress" | "return-not-found" | "return-outcome-unknown" | "return-refused" | "return-released" | "service-point-not-found" | "service-point-unavailable" | "session-expired" | "session-required" | "shutting-down" | "temporarily-unavailable" | "too-many-calls" | "too-many-failed-lookups" | "too-many-files" | "too-many-handoffs" | "too-many-lookups" | "two-credentials" | "units-claimed" | "unsupported-media-type" | "upload-too-slow" | "uploads-busy" | "upstream-refused" | "upstream-timeout" | "upstream-unavailable" | (string & {});
+            /** @description Whether the same request can succeed later. */
             retryable: boolean;
+            /** @description To quote when you report it. */
             request_id: string;
-            /** @default [] */
+            /**
+             * @description Which members of the request are wrong.
+             * @default []
+             */
             errors?: components["schemas"]["ProblemError"][];
-            /** @default null */
+            /**
+             * @description Other points of the same carrier, where the chosen one is not available.
+             * @default null
+             */
             alternatives?: components["schemas"]["ServicePoint"][] | null;
         };
     };
     responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description For how long the answer may be kept. */
+        "Cache-Control": string;
+        /** @description The file name of the document. */
+        "Content-Disposition": string;
+        /** @description The language of the texts. */
+        "Content-Language": string;
+        /** @description Names this version of the answer, for `If-None-Match`. */
+        ETag: string;
+        /** @description The path of the return in question, or the shop's hosted return portal. */
+        Location: string;
+        /** @description For how long the answer was held at most, where `Prefer` asked for it. */
+        "Preference-Applied": string;
+        /** @description How many lookups are left, and for how long (seconds). */
+        RateLimit: string;
+        /** @description How many lookups are allowed in how many seconds. */
+        "RateLimit-Policy": string;
+        /** @description Seconds after which to ask again. */
+        "Retry-After": string;
+        /** @description The session cookie, or its end. */
+        "Set-Cookie": string;
+        /** @description The request headers that the answer depends on. */
+        Vary: string;
+        /** @description How to prove a session: `Bearer`. */
+        "WWW-Authenticate": string;
+        /** @description Names the request, to quote when you report a problem. */
+        "X-Request-Id": string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getPortal: {
+        parameters: {
+            query?: {
+                /** @description A BCP 47 tag; counts before Accept-Language. */
+                language?: string | null;
+            };
+            header?: {
+                /** @description Languages that the shopper reads (RFC 9110). */
+                "accept-language"?: string;
+                /** @description The `ETag` of a kept answer. */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description The domain that names the shop. */
+                brand: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Language": components["headers"]["Content-Language"];
+                    ETag: components["headers"]["ETag"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Portal"];
+                };
+            };
+        };
+    };
+    createSession: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A partner's key: its lookups count by partner. */
+                "X-Partner-Key"?: string | null;
+            };
+            path: {
+                /** @description The domain that names the shop. */
+                brand: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSession"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionAnswer"];
+                };
+            };
+        };
+    };
     getSession: {
         parameters: {
             query?: never;
@@ -823,6 +1302,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -843,145 +1323,11 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-        };
-    };
-    getReturn: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description `wait=N` holds the answer up to N seconds (55 at most) until there is news. */
-                prefer?: string;
-            };
-            path: {
-                return_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Return"];
-                };
-            };
-        };
-    };
-    watchReturn: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The revision seen last. */
-                "last-event-id"?: string;
-            };
-            path: {
-                return_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One `return` event for each change. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": unknown;
-                };
-            };
-            /** @description The state is final and was seen: do not reconnect. */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    getServicePoint: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                service_point_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FreshServicePoint"];
-                };
-            };
-        };
-    };
-    getPortal: {
-        parameters: {
-            query?: {
-                /** @description Beats Accept-Language. */
-                language?: string | null;
-            };
-            header?: {
-                "accept-language"?: string;
-                "if-none-match"?: string;
-            };
-            path: {
-                brand: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Portal"];
-                };
-            };
-        };
-    };
-    createSession: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description A partner's key: its lookups count by partner. */
-                "X-Partner-Key"?: string | null;
-            };
-            path: {
-                brand: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewSession"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SessionAnswer"];
-                };
             };
         };
     };
@@ -1001,6 +1347,7 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1025,6 +1372,8 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1036,8 +1385,9 @@ export interface operations {
     findServicePoints: {
         parameters: {
             query?: {
-                /** @description With longitude; the parcel's by default. */
+                /** @description Degrees, with longitude; the parcel's by default. */
                 latitude?: number | null;
+                /** @description Degrees, with latitude. */
                 longitude?: number | null;
                 /** @description Metres. */
                 radius?: number;
@@ -1047,6 +1397,7 @@ export interface operations {
                 labelless?: boolean;
                 /** @description Without the points known to be closed. */
                 open_now?: boolean;
+                /** @description How many points at most. */
                 limit?: number;
             };
             header?: never;
@@ -1058,10 +1409,88 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ServicePoints"];
+                };
+            };
+        };
+    };
+    getServicePoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the service point. */
+                service_point_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FreshServicePoint"];
+                };
+            };
+        };
+    };
+    uploadPhotos: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /** @description JPEG, PNG, WebP, GIF or HEIC files, each under 10 MB. */
+                    photos: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Uploads"];
+                };
+            };
+        };
+    };
+    previewReturn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReturnDraft"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
                 };
             };
         };
@@ -1085,6 +1514,9 @@ export interface operations {
             /** @description Successful Response */
             202: {
                 headers: {
+                    Location: components["headers"]["Location"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1093,27 +1525,69 @@ export interface operations {
             };
         };
     };
-    previewReturn: {
+    getReturn: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
+            header?: {
+                /** @description `wait=N` holds the answer up to N seconds (55 at most) until there is news. */
+                prefer?: string;
+            };
+            path: {
+                /** @description The `id` of the return. */
+                return_id: string;
+            };
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewReturn"];
-            };
-        };
+        requestBody?: never;
         responses: {
             /** @description Successful Response */
             200: {
                 headers: {
+                    "Preference-Applied": components["headers"]["Preference-Applied"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Preview"];
+                    "application/json": components["schemas"]["Return"];
                 };
+            };
+        };
+    };
+    watchReturn: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The revision seen last. */
+                "last-event-id"?: string;
+            };
+            path: {
+                /** @description The `id` of the return. */
+                return_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One `return` event for each change; its `data` is the return, its `id` the revision. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["Return"];
+                };
+            };
+            /** @description The state is final and was seen: do not reconnect. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -1125,6 +1599,7 @@ export interface operations {
                 prefer?: string;
             };
             path: {
+                /** @description The `id` of the return. */
                 return_id: string;
             };
             cookie?: never;
@@ -1134,10 +1609,14 @@ export interface operations {
             /** @description The label. */
             200: {
                 headers: {
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Preference-Applied": components["headers"]["Preference-Applied"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/pdf": unknown;
+                    "application/pdf": string;
                 };
             };
         };
@@ -1147,6 +1626,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The `id` of the return. */
                 return_id: string;
             };
             cookie?: never;
@@ -1156,36 +1636,12 @@ export interface operations {
             /** @description The customs declaration. */
             200: {
                 headers: {
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/pdf": unknown;
-                };
-            };
-        };
-    };
-    uploadPhotos: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "multipart/form-data": {
-                    [key: string]: string;
-                };
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Uploads"];
+                    "application/pdf": string;
                 };
             };
         };
@@ -1202,6 +1658,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1222,6 +1679,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1235,6 +1693,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The `code` of a problem. */
                 code: string;
             };
             cookie?: never;
@@ -1244,6 +1703,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1257,21 +1717,21 @@ export interface operations {
 
 /** Method and path of every call. */
 export const CALLS = {
-  getSession: ["GET", "/v1/session"],
-  deleteSession: ["DELETE", "/v1/session"],
-  getReturn: ["GET", "/v1/returns/{return_id}"],
-  watchReturn: ["GET", "/v1/returns/{return_id}/events"],
-  getServicePoint: ["GET", "/v1/service-points/{service_point_id}"],
   getPortal: ["GET", "/v1/brands/{brand}/portal"],
   createSession: ["POST", "/v1/brands/{brand}/sessions"],
+  getSession: ["GET", "/v1/session"],
+  deleteSession: ["DELETE", "/v1/session"],
   createHandoff: ["POST", "/v1/session/handoff"],
   redeemHandoff: ["POST", "/v1/handoffs"],
   findServicePoints: ["GET", "/v1/service-points"],
-  createReturn: ["POST", "/v1/returns"],
+  getServicePoint: ["GET", "/v1/service-points/{service_point_id}"],
+  uploadPhotos: ["POST", "/v1/uploads"],
   previewReturn: ["POST", "/v1/returns/preview"],
+  createReturn: ["POST", "/v1/returns"],
+  getReturn: ["GET", "/v1/returns/{return_id}"],
+  watchReturn: ["GET", "/v1/returns/{return_id}/events"],
   getLabel: ["GET", "/v1/returns/{return_id}/label"],
   getCustomsDeclaration: ["GET", "/v1/returns/{return_id}/customs-declaration"],
-  uploadPhotos: ["POST", "/v1/uploads"],
   getLiveness: ["GET", "/livez"],
   getReadiness: ["GET", "/readyz"],
   getProblem: ["GET", "/problems/{code}"],

@@ -1,0 +1,173 @@
+"""What the API description (OpenAPI 3.1) says beside what FastAPI reads from the handlers."""
+
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from types import MappingProxyType
+
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from typing_extensions import override
+
+from app import errors
+from app.errors import BffError
+from app.http.credentials import COOKIE
+from app.http.problem_types import PROBLEM_TYPES, ProblemType, problem_type_of
+from app.http.problems import MEDIA_TYPE
+from app.models import Json, Problem
+
+SESSION = (errors.SessionRequired, errors.SessionExpired, errors.TwoCredentials, errors.StoreUnavailable)
+"""The problems that any call with a session may answer."""
+JSON_BODY = (errors.MalformedRequest, errors.UnsupportedMediaType, errors.InvalidRequest)
+UPSTREAM = (errors.BadUpstream, errors.UpstreamRejected, errors.UpstreamUnavailable, errors.UpstreamTimeout)
+NEW_SESSION = (errors.StoreUnavailable, errors.TwoCredentials, *JSON_BODY, *UPSTREAM)
+"""The problems that any call that starts a session may answer."""
+_ANYWHERE = (errors.BodyTooLarge, errors.HeadersTooLarge)
+_OTHERS = (errors.InternalError, errors.MethodNotAllowed, errors.BodyTooSlow, errors.Overloaded)
+"""Problems that are not of any one call."""
+
+PDF: Json = {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}
+"""The content of an answer that is a document."""
+_HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "Cache-Control": "For how long the answer may be kept.",
+        "Content-Disposition": "The file name of the document.",
+        "Content-Language": "The language of the texts.",
+        "ETag": "Names this version of the answer, for `If-None-Match`.",
+        "Location": "The path of the return in question, or the shop's hosted return portal.",
+        "Preference-Applied": "For how long the answer was held at most, where `Prefer` asked for it.",
+        "RateLimit": "How many lookups are left, and for how long (seconds).",
+        "RateLimit-Policy": "How many lookups are allowed in how many seconds.",
+        "Retry-After": "Seconds after which to ask again.",
+        "Set-Cookie": "The session cookie, or its end.",
+        "Vary": "The request headers that the answer depends on.",
+        "WWW-Authenticate": "How to prove a session: `Bearer`.",
+        "X-Request-Id": "Names the request, to quote when you report a problem.",
+    }
+)
+_PROBLEM_HEADERS: Mapping[int, Sequence[str]] = MappingProxyType(
+    {
+        HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
+        HTTPStatus.CONFLICT: ("Location", "Retry-After"),
+        HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After", "RateLimit", "RateLimit-Policy"),
+        HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
+        HTTPStatus.GATEWAY_TIMEOUT: ("Location",),
+    }
+)
+"""Headers that a problem with this status may have."""
+
+
+def responses(*error_types: type[BffError]) -> dict[int | str, Json]:
+    """The problem answers of a route, each with an example of every code."""
+    by_status: dict[int, dict[str, None]] = {}
+    for kind in map(problem_type_of, (*error_types, *_ANYWHERE)):
+        by_status.setdefault(int(kind.status), {})[kind.code] = None
+    described: dict[int | str, Json] = {
+        status: described_as(" ".join(f"`{code}`" for code in codes), codes, _PROBLEM_HEADERS.get(status, ()))
+        for status, codes in by_status.items()
+    }
+    return {
+        "default": described_as("Any other problem.", [problem_type_of(each).code for each in _OTHERS]),
+        **described,
+    }
+
+
+def links(*operation_ids: str, **parameters: str) -> dict[str, Json]:
+    """Links for an OpenAPI description: the operations an answer leads to, and where it has their parameters."""
+    return {each: {"operationId": each, "parameters": parameters} for each in operation_ids}
+
+
+def headers(*names: str) -> dict[str, Json]:
+    """Headers that an answer may have; every answer has `X-Request-Id` besides."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def body_examples(examples: Mapping[str, Json]) -> Json:
+    """Named examples of a JSON body, as an extra of its operation."""
+    return {"requestBody": {"content": {"application/json": {"examples": dict(examples)}}}}
+
+
+def described_as(description: str, codes: Iterable[str], header_names: Sequence[str] = ()) -> Json:
+    """A problem answer in the OpenAPI description, with an example of each code."""
+    schema = {"$ref": _REFERENCE.format(model=Problem.__name__)}
+    examples = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
+    content = {MEDIA_TYPE: {"schema": schema, "examples": examples}}
+    return {"description": description, "headers": headers(*header_names), "content": content}
+
+
+class Described(FastAPI):
+    """An app whose API description, made on demand, adds facts that FastAPI cannot know.
+
+    A call that depends on one of `session_dependencies` needs a session. Paths stand in the order of `journey`.
+    """
+
+    session_dependencies: Container[object] = ()
+    journey: Sequence[str] = ()
+
+    @override
+    def openapi(self) -> Json:
+        if self.openapi_schema is None:
+            description = super().openapi()
+            paths = description["paths"]
+            description["paths"] = {path: paths[path] for path in self.journey if path in paths} | paths
+            self._complete(description["paths"])
+            description["components"] = _components(description["components"])
+        return super().openapi()
+
+    def _complete(self, paths: Json) -> None:
+        for route in self._described_routes():
+            for method in route.methods or ():
+                operation = paths[route.path][method.lower()]
+                needs_session = self._needs_session(route.dependant)
+                operation["security"] = [{"bearer": []}, {"cookie": []}] if needs_session else []
+                for response in operation["responses"].values():
+                    response["headers"] = response.get("headers", {}) | headers("X-Request-Id")
+
+    def _described_routes(self) -> Iterator[APIRoute]:
+        return (each for each in self.routes if isinstance(each, APIRoute) and each.include_in_schema)
+
+    def _needs_session(self, dependant: Dependant) -> bool:
+        return dependant.call in self.session_dependencies or any(map(self._needs_session, dependant.dependencies))
+
+
+def _components(found: Json) -> Json:
+    schemas = found["schemas"] | _problem_schemas()
+    for schema in schemas.values():
+        for member in schema.get("properties", {}).values():
+            # It repeats the name, and generators make names of types of it.
+            member.pop("title", None)
+    return {
+        "schemas": schemas,
+        "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()},
+        "examples": {kind.code: {"summary": kind.title, "value": _problem(kind)} for kind in PROBLEM_TYPES.values()},
+        "securitySchemes": _CREDENTIALS,
+    }
+
+
+def _problem(kind: ProblemType) -> Json:
+    return Problem(
+        type=f"/problems/{kind.code}",
+        title=kind.title,
+        status=kind.status,
+        detail=kind.detail,
+        instance="/v1/returns",
+        code=kind.code,
+        retryable=kind.retryable,
+        request_id="0b7c5f0e6d3a4c1f9e2b8a7d",
+    ).model_dump(mode="json", exclude_none=True)
+
+
+def _problem_schemas() -> Json:
+    """The schema of problem documents, which FastAPI includes for JSON answers only."""
+    schema = Problem.model_json_schema(ref_template=_REFERENCE)
+    # No `enum`: a new code must not break a client that was generated before.
+    schema["properties"]["code"]["x-extensible-enum"] = sorted({kind.code for kind in PROBLEM_TYPES.values()})
+    return {**schema.pop("$defs"), Problem.__name__: schema}
+
+
+# Declared as dependencies, both schemes would be tried in every request.
+_CREDENTIALS = {
+    "bearer": {"type": "http", "description": "`session_token`.", "scheme": "bearer"},
+    "cookie": {"type": "apiKey", "description": "Set by createSession.", "in": "cookie", "name": COOKIE},
+}
+_REFERENCE = "#/components/schemas/{model}"

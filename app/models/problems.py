@@ -1,0 +1,63 @@
+"""What went wrong, and what that means."""
+
+from pydantic import Field
+
+from app.models.fields import Answer
+from app.models.service_points import ServicePoint
+
+
+class ProblemError(Answer):
+    """A fault of one member of the request."""
+
+    pointer: str
+    """A JSON Pointer to the member, or to the parent of one that is missing."""
+    code: str
+    """What is wrong, as a word that stays."""
+    detail: str
+    """What is wrong, as a sentence."""
+
+
+class Problem(Answer):
+    """A problem document (RFC 9457); clients decide on `code`."""
+
+    type: str
+    """The address of the page about this problem."""
+    title: str
+    """What went wrong."""
+    status: int
+    """The HTTP status of the answer."""
+    detail: str
+    """What helps."""
+    instance: str
+    """The path that was called."""
+    code: str
+    """What went wrong, as a word that stays. More codes may come."""
+    retryable: bool
+    """Whether the same request can succeed later."""
+    request_id: str
+    """To quote when you report it."""
+    errors: list[ProblemError] = Field(default=[])
+    """Which members of the request are wrong."""
+    alternatives: list[ServicePoint] | None = None
+    """Other points of the same carrier, where the chosen one is not available."""
+
+
+class ProblemKind(Answer):
+    """The meaning of a problem code."""
+
+    code: str
+    """As it stands in the problem."""
+    status: int
+    """The HTTP status of the answer."""
+    title: str
+    """What went wrong."""
+    detail: str
+    """What helps; the problem document has the same text."""
+    retryable: bool
+    """Whether the same request can succeed later."""
+    when: str
+    """What has happened."""
+    front_end: str
+    """What a front end does about it."""
+    calls: list[str]
+    """Method and path of the calls that name it; empty: any call may answer it."""

@@ -1,0 +1,121 @@
+"""What a session knows of its parcel."""
+
+from datetime import datetime
+from typing import Literal
+
+from app.models.fields import Answer
+from app.models.returns import Action, Return
+from app.models.service_points import ServicePoint
+from app.models.shop import Carrier, Money, Options, PortalBrand
+
+
+class Parcel(Answer):
+    """The parcel that went out."""
+
+    order_number: str
+    """As the shop wrote it."""
+    tracking_number: str
+    """As the carrier wrote it."""
+    carrier: str | None
+    """The code of the carrier that brought it."""
+    max_parcels: int
+    """In how many parcels a return may travel."""
+
+
+class ShipFrom(Answer):
+    """The shopper's address, masked except for city, postal code and country, because a lookup proves little."""
+
+    name: str
+    """Masked."""
+    street: str
+    """Masked."""
+    postal_code: str
+    """As the country writes it."""
+    city: str
+    """The town."""
+    country: str
+    """ISO 3166-1 alpha-2."""
+    email: str
+    """Masked."""
+    phone: str
+    """Masked."""
+
+
+class Item(Answer):
+    """An item of the order."""
+
+    id: str
+    """Opaque; names the line, in every session of the parcel the same."""
+    product_id: str = ""
+    """As the shipping service says it; may be empty or shared by items."""
+    name: str
+    """What the shop calls it."""
+    image_url: str | None
+    """The address of a picture."""
+    unit_price: Money | None
+    """What one unit cost."""
+    quantity: int
+    """Units ordered."""
+    returnable: bool
+    """Whether the shop takes units of it back."""
+    why_not: str | None = None
+    """Why it cannot be returned: `not-returnable`, the shop does not take it back, or `incomplete`, too little of it is
+    known. More reasons may come."""
+    remaining: int
+    """Units that can still be returned."""
+
+
+class DropOff(Answer):
+    """Where the parcel can be handed in nearby."""
+
+    nearest: ServicePoint | None
+    """The nearest point."""
+    nearest_labelless: ServicePoint | None
+    """The nearest point that prints the label."""
+    carriers: list[Carrier]
+    """The carriers that take this parcel."""
+
+
+class SessionAnswer(Answer):
+    """Everything the first screen needs."""
+
+    session_token: str | None = None
+    """The bearer token, once, where `token_delivery` was `body`."""
+    expires_at: datetime
+    """When the session ends."""
+    brand: PortalBrand
+    """How the shop looks and where it can be reached."""
+    parcel: Parcel
+    """The parcel that went out."""
+    ship_from: ShipFrom
+    """The shopper's address."""
+    items: list[Item]
+    """The items of the order."""
+    options: Options
+    """What the shopper can choose from."""
+    drop_off: DropOff
+    """Where the parcel can be handed in nearby."""
+    returns: list[Return]
+    """The returns of this parcel, from whatever session."""
+    actions: list[Action]
+    """What can be called now, and why not."""
+
+
+class Handoff(Answer):
+    """A link to continue this session on another device, once and before it expires."""
+
+    token: str
+    """What the other device redeems."""
+    link: str | None
+    """The page with the token in its fragment, which browsers send to no server."""
+    qr_code: str | None
+    """The link as a picture: a data URI of an SVG image."""
+    expires_at: datetime
+    """Until when the token can be redeemed."""
+
+
+class Health(Answer):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+    """Always the same word."""
