@@ -29,6 +29,7 @@ from app.redis.store import Store
 from app.returns import routes as returns
 from app.returns.attempts import Attempts
 from app.returns.create import Creation
+from app.returns.drop_off import DropOff
 from app.returns.evidence import Evidence
 from app.returns.labels import Labels
 from app.returns.layout import ParcelLayout
@@ -273,7 +274,9 @@ def _services(settings: Settings, load: Load, keyring: Keyring, parts: Parts) ->
     ttl = settings.session_ttl
     flows = Flows(ttl, store, keyring, sendcloud, portals, sessions_kept, kept, labels, documents, orders, parcels)
     markers = Markers(store, keyring.naming, 2 * settings.claim_ttl)
-    creation = Creation(sendcloud, portals, points, kept, attempts, labels, parcels, markers)
+    creation = Creation(
+        sendcloud, portals, DropOff(sendcloud, points, parcels), kept, attempts, labels, parcels, markers
+    )
     return Services(
         settings,
         load,

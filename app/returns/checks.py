@@ -1,219 +1,218 @@
-"""Checks of a return's body, and the request it becomes. Pure."""
+"""A shopper's choice, checked: everything that is wrong with it, and the return that it asks for. Pure."""
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
-from app.domain import (
-    Address,
-    Order,
-    OrderLine,
-    Photo,
-    Refund,
-    ReturnedLine,
-    ReturnRequest,
-    ServicePoint,
-    ShopSettings,
-)
+from app.domain import Address, Order, Photo, Refund, ReturnedLine, ReturnRequest, ServicePoint, ShopSettings
 from app.errors import FieldProblem
-from app.models import NewContact, NewPhoto, NewReturn, NewReturnItem
-from app.returns.delivery import delivery_options, pickup_window
+from app.models import NewContact, NewReturn, ReturnItem
+from app.returns.fingerprints import lines
+from app.returns.return_methods import delivery_options, pickup_window
 
 SENDER_NEEDS = ("name", "street", "postal_code", "city", "email")
-"""Members that the upstream needs of the sender, besides the country."""
+"""What the upstream wants to know of the sender beside the country."""
 EU = frozenset(re.findall("..", "ATBEBGCYCZDEDKEEESFIFRGRHRHUIEITLTLULVMCMTNLPLPTROSESISK"))
-"""Countries of the EU's customs territory, ISO 3166 (Monaco belongs to it)."""
+"""Countries of one customs territory, ISO 3166 (Monaco belongs to it)."""
 NO_FILES: Mapping[str, str] = MappingProxyType({})
 
 
-def lines(body: NewReturn) -> list[NewReturnItem]:
-    """The items, where those that differ only in quantity are summed into one."""
-    summed: Counter[NewReturnItem] = Counter()
-    for item in body.items:
-        summed[item.model_copy(update={"quantity": 1})] += item.quantity
-    return [item.model_copy(update={"quantity": quantity}) for item, quantity in summed.items()]
+class CheckedReturn:
+    """A body that was checked once for this order, this shop and the session's uploads.
 
-
-def units(body: NewReturn) -> Counter[str]:
-    """How many units of each item come back."""
-    wanted: Counter[str] = Counter()
-    for item in body.items:
-        wanted[item.id] += item.quantity
-    return wanted
-
-
-def problems(
-    body: NewReturn,
-    order: Order,
-    settings: ShopSettings,
-    now: float,
-    files: Mapping[str, str] = NO_FILES,
-) -> list[FieldProblem]:
-    """Everything that is wrong with the body for this parcel, this shop and the session's `files`, all at once.
-
-    `now` is in seconds since the epoch.
+    `files` has the upstream's file names by the handles that `photos` names; `now` is in seconds since the epoch.
     """
-    checks: tuple[Callable[[NewReturn, Order, ShopSettings], Iterator[FieldProblem]], ...]
-    checks = (_items, _reasons, _refund, _delivery, _contact, _parcels)
-    found = [problem for check in checks for problem in check(body, order, settings)]
-    return [*found, *_pickup_date(body, order, now), *_photos(body, files)]
 
-
-def held_units(body: NewReturn, order: Order, left: Mapping[str, int]) -> list[FieldProblem]:
-    """The items of which other returns hold too many units; `left` counts by item id what they do not hold."""
-    wanted, in_all = units(body), order.units.lines
-    return [
-        FieldProblem(f"#/items/{index}/quantity", "units-claimed", "Another return holds some of these units.")
-        for index, item in enumerate(body.items)
-        if left.get(item.id, 0) < wanted[item.id] <= in_all.get(item.id, 0)
-    ]
-
-
-def _items(body: NewReturn, order: Order, _settings: ShopSettings) -> Iterator[FieldProblem]:
-    known = order_lines(order)
-    wanted, in_all = units(body), order.units.lines
-    for index, item in enumerate(body.items):
-        line = known.get(item.id)
-        if line is None:
-            yield FieldProblem(f"#/items/{index}/id", "unknown-item", "The order has no such item.")
-        elif not line.returnable:
-            yield FieldProblem(f"#/items/{index}/id", "not-returnable", "The shop does not take this item back.")
-        elif wanted[item.id] > in_all[item.id]:
-            yield FieldProblem(f"#/items/{index}/quantity", "too-many", "More units than were ordered.")
-
-
-def _reasons(body: NewReturn, _order: Order, settings: ShopSettings) -> Iterator[FieldProblem]:
-    offered = {reason.id for reason in settings.reasons}
-    if body.reason is not None and body.reason not in offered:
-        yield FieldProblem("#/reason", "unknown-reason", "The shop does not offer this reason.")
-    for index, item in enumerate(body.items):
-        if item.reason is None and body.reason is None:
-            where = f"#/items/{index}"
-            yield FieldProblem(where, "missing", "A reason is needed, here or for all.", f"{where}/reason")
-        elif item.reason is not None and item.reason not in offered:
-            yield FieldProblem(f"#/items/{index}/reason", "unknown-reason", "The shop does not offer this reason.")
-
-
-def _refund(body: NewReturn, _order: Order, settings: ShopSettings) -> Iterator[FieldProblem]:
-    offered = {option.code: option for option in settings.refund_options}
-    if body.refund is None:
-        if offered:
-            yield FieldProblem("#", "missing", "The shop asks how to refund.", "#/refund")
-    elif body.refund.type not in offered:
-        yield FieldProblem("#/refund/type", "not-offered", "The shop does not offer this refund.")
-    elif offered[body.refund.type].message_required and not (body.refund.message or "").strip():
-        yield FieldProblem("#/refund", "missing", "This refund needs a message.", "#/refund/message")
-
-
-def _delivery(body: NewReturn, order: Order, settings: ShopSettings) -> Iterator[FieldProblem]:
-    delivery = body.delivery
-    offered = {option.code: option for option in delivery_options(settings, order)}
-    option = offered.get(delivery.option)
-    if option is None or not option.possible:
-        yield FieldProblem("#/delivery/option", "not-offered", "This parcel cannot travel back that way.")
-        return
-    for need in option.needs:
-        if getattr(delivery, need) is None:
-            yield FieldProblem("#/delivery", "missing", f"This way back needs a {need}.", f"#/delivery/{need}")
-    for name in sorted(delivery.model_fields_set - {"option", *option.needs, *option.accepts}):
-        if getattr(delivery, name) is not None:
-            yield FieldProblem(f"#/delivery/{name}", "not-applicable", "This way back has no use for it.")
-    if delivery.carrier is not None and delivery.carrier not in {carrier.code for carrier in order.carriers}:
-        yield FieldProblem("#/delivery/carrier", "not-offered", "This carrier does not take the parcel.")
-    if delivery.store is not None and delivery.store not in {place.id for place in settings.stores}:
-        yield FieldProblem("#/delivery/store", "not-offered", "The shop has no such store.")
-
-
-def _pickup_date(body: NewReturn, order: Order, now: float) -> Iterator[FieldProblem]:
-    day, window = body.delivery.pickup_date, pickup_window(order, now)
-    if body.delivery.option == "pickup" and day and not window.earliest <= day <= window.latest:
-        yield FieldProblem("#/delivery/pickup_date", "invalid", "No courier can be asked for on this day.")
-
-
-def _photos(body: NewReturn, files: Mapping[str, str]) -> Iterator[FieldProblem]:
-    items = {item.id for item in body.items}
-    for index, photo in enumerate(body.photos or []):
-        if photo.file not in files:
-            yield FieldProblem(f"#/photos/{index}/file", "unknown-upload", "This session has uploaded no such file.")
-        if photo.item not in items:
-            yield FieldProblem(f"#/photos/{index}/item", "unknown-item", "The item is not among those that come back.")
-
-
-def _contact(body: NewReturn, order: Order, _settings: ShopSettings) -> Iterator[FieldProblem]:
-    stated = sender(body.contact, order.address)
-    for name in SENDER_NEEDS:
-        if not getattr(stated, name):
-            where = f"#/contact/{name}"
-            yield FieldProblem(where, "missing", f"The order has no {name.replace('_', ' ')} of the sender.", where)
-
-
-def _parcels(body: NewReturn, order: Order, _settings: ShopSettings) -> Iterator[FieldProblem]:
-    if body.parcels > order.max_parcels:
-        yield FieldProblem("#/parcels", "too-many", "More parcels than went out.")
-
-
-def return_request(
-    body: NewReturn, parcel_id: int, order: Order, point: ServicePoint | None, files: Mapping[str, str] = NO_FILES
-) -> ReturnRequest:
-    """What a body without problems asks for; sender, parcel and carrier come from the session.
-
-    `files` has the upstream's file names by the handles that `photos` names.
-    """
-    reasons = [reason for reason in [body.reason, *(item.reason for item in body.items)] if reason is not None]
-    date = body.delivery.pickup_date
-    return ReturnRequest(
-        parcel_id=parcel_id,
-        reason=reasons[0],
-        message=body.message or "",
-        refund=body.refund and Refund(code=body.refund.type, message=body.refund.message or ""),
-        delivery_option=body.delivery.option,
-        lines=_returned(body, order),
-        sender=sender(body.contact, order.address),
-        parcels=body.parcels,
-        service_point=point.id if point else None,
-        carrier=body.delivery.carrier or (point.carrier if point else None),
-        pickup_date=date.isoformat() if date else None,
-        photos=tuple(_photo(photo, files, order) for photo in body.photos or []),
-        customs=body.customs.model_dump(mode="json", exclude_none=True) if body.customs else None,
-    )
-
-
-def _returned(body: NewReturn, order: Order) -> tuple[ReturnedLine, ...]:
-    by_id = order_lines(order)
-    return tuple(
-        ReturnedLine(
-            line=by_id[item.id],
-            quantity=item.quantity,
-            reason=item.reason,
-            comment=item.comment,
-            hs_code=item.hs_code,
-            origin_country=item.origin_country,
-            weight=item.weight,
+    def __init__(
+        self, body: NewReturn, order: Order, settings: ShopSettings, now: float, files: Mapping[str, str] = NO_FILES
+    ) -> None:
+        self._body = body
+        self._order = order
+        self._settings = settings
+        self._now = now
+        self._files = files
+        self._known = {line.id: line for line in order.lines}
+        self._lines = lines(body)
+        self._sender = _sender(body.contact, order.address)
+        self.units: Counter[str] = Counter()
+        """How many units of each line come back."""
+        for line in self._lines:
+            self.units[line.id] += line.quantity
+        checks: tuple[Callable[[], Iterator[FieldProblem]], ...]
+        checks = (
+            self._check_items,
+            self._check_reasons,
+            self._check_refund,
+            self._check_delivery,
+            self._check_contact,
+            self._check_parcels,
+            self._check_pickup_date,
+            self._check_photos,
         )
-        for item in lines(body)
-    )
+        self.problems = [problem for check in checks for problem in check()]
+        """Everything that is wrong with the body, all at once."""
+
+    def units_held(self, left: Mapping[str, int]) -> list[FieldProblem]:
+        """The items of which other returns hold too many units; `left` counts by line what they do not hold."""
+        ordered = self._order.units.lines
+        return [
+            FieldProblem(f"#/items/{index}/quantity", "units-claimed", "Another return holds some of these units.")
+            for index, item in enumerate(self._body.items)
+            if left.get(item.id, 0) < self.units[item.id] <= ordered.get(item.id, 0)
+        ]
+
+    def hints(self) -> list[str]:
+        """Pointers to what will probably be asked for; upstream does not say, so these are hints and no problems."""
+        address, at_home = self._order.address, {store.country for store in self._settings.stores}
+        abroad = address.country not in EU and address.country_name not in at_home
+        customs = ["#/customs"] if abroad and self._body.customs is None else []
+        return customs if self._sender.phone else [*customs, "#/contact/phone"]
+
+    def items(self) -> list[ReturnItem]:
+        """What comes back, as the shopper sees it. The body must have no problems."""
+        return [
+            ReturnItem(
+                id=line.id,
+                name=self._known[line.id].name,
+                quantity=line.quantity,
+                reason=line.reason if line.reason is not None else self._body.reason,
+                comment=line.comment,
+            )
+            for line in self._lines
+        ]
+
+    def request(self, parcel_id: int, point: ServicePoint | None) -> ReturnRequest:
+        """The return to create, handed in at this point. The body must have no problems."""
+        body, delivery = self._body, self._body.delivery
+        return ReturnRequest(
+            parcel_id=parcel_id,
+            reason=self._first_reason(),
+            message=body.message or "",
+            refund=self._refund(),
+            delivery_option=delivery.option,
+            lines=self._returned_lines(),
+            sender=self._sender,
+            parcels=body.parcels,
+            service_point=point and point.id,
+            carrier=delivery.carrier or (point and point.carrier),
+            pickup_date=delivery.pickup_date and delivery.pickup_date.isoformat(),
+            photos=self._photos(),
+            customs=body.customs and body.customs.model_dump(mode="json", exclude_none=True),
+        )
+
+    def _refund(self) -> Refund | None:
+        refund = self._body.refund
+        return Refund(code=refund.type, message=refund.message or "") if refund else None
+
+    def _first_reason(self) -> int:
+        reasons = [self._body.reason, *(item.reason for item in self._body.items)]
+        return next(reason for reason in reasons if reason is not None)
+
+    def _returned_lines(self) -> tuple[ReturnedLine, ...]:
+        return tuple(
+            ReturnedLine(
+                line=self._known[item.id],
+                quantity=item.quantity,
+                reason=item.reason,
+                comment=item.comment,
+                hs_code=item.hs_code,
+                origin_country=item.origin_country,
+                weight=item.weight,
+            )
+            for item in self._lines
+        )
+
+    def _photos(self) -> tuple[Photo, ...]:
+        return tuple(
+            Photo(
+                filename=self._files[photo.file],
+                product_id=self._known[photo.item].product_id,
+                description=photo.description or "",
+            )
+            for photo in self._body.photos or []
+        )
+
+    def _check_items(self) -> Iterator[FieldProblem]:
+        ordered = self._order.units.lines
+        for index, item in enumerate(self._body.items):
+            line = self._known.get(item.id)
+            if line is None:
+                yield FieldProblem(f"#/items/{index}/id", "unknown-item", "The order has no such item.")
+            elif not line.returnable:
+                yield FieldProblem(f"#/items/{index}/id", "not-returnable", "The shop does not take this item back.")
+            elif self.units[item.id] > ordered[item.id]:
+                yield FieldProblem(f"#/items/{index}/quantity", "too-many", "More units than were ordered.")
+
+    def _check_reasons(self) -> Iterator[FieldProblem]:
+        offered, of_all = {None, *(reason.id for reason in self._settings.reasons)}, self._body.reason
+        if of_all not in offered:
+            yield FieldProblem("#/reason", "unknown-reason", "The shop does not offer this reason.")
+        for index, item in enumerate(self._body.items):
+            where = f"#/items/{index}"
+            if item.reason not in offered:
+                yield FieldProblem(f"{where}/reason", "unknown-reason", "The shop does not offer this reason.")
+            elif item.reason is None and of_all is None:
+                yield FieldProblem(where, "missing", "A reason is needed, here or for all.", f"{where}/reason")
+
+    def _check_refund(self) -> Iterator[FieldProblem]:
+        refund, offered = self._body.refund, {option.code: option for option in self._settings.refund_options}
+        if refund is None:
+            if offered:
+                yield FieldProblem("#", "missing", "The shop asks how to refund.", "#/refund")
+        elif refund.type not in offered:
+            yield FieldProblem("#/refund/type", "not-offered", "The shop does not offer this refund.")
+        elif offered[refund.type].message_required and not (refund.message or "").strip():
+            yield FieldProblem("#/refund", "missing", "This refund needs a message.", "#/refund/message")
+
+    def _check_delivery(self) -> Iterator[FieldProblem]:
+        delivery = self._body.delivery
+        offered = {option.code: option for option in delivery_options(self._settings, self._order) if option.possible}
+        option = offered.get(delivery.option)
+        if option is None:
+            yield FieldProblem("#/delivery/option", "not-offered", "This parcel cannot travel back that way.")
+            return
+        stated = {name for name in delivery.model_fields_set if getattr(delivery, name) is not None}
+        for need in option.needs:
+            if need not in stated:
+                yield FieldProblem("#/delivery", "missing", f"This way back needs a {need}.", f"#/delivery/{need}")
+        for name in sorted(stated - {"option", *option.needs, *option.accepts}):
+            yield FieldProblem(f"#/delivery/{name}", "not-applicable", "This way back has no use for it.")
+        yield from self._check_places()
+
+    def _check_places(self) -> Iterator[FieldProblem]:
+        delivery = self._body.delivery
+        if delivery.carrier not in {None, *(carrier.code for carrier in self._order.carriers)}:
+            yield FieldProblem("#/delivery/carrier", "not-offered", "This carrier does not take the parcel.")
+        if delivery.store not in {None, *(place.id for place in self._settings.stores)}:
+            yield FieldProblem("#/delivery/store", "not-offered", "The shop has no such store.")
+
+    def _check_pickup_date(self) -> Iterator[FieldProblem]:
+        delivery, window = self._body.delivery, pickup_window(self._order, self._now)
+        day = delivery.pickup_date
+        if delivery.option == "pickup" and day and not window.earliest <= day <= window.latest:
+            yield FieldProblem("#/delivery/pickup_date", "invalid", "No courier can be asked for on this day.")
+
+    def _check_contact(self) -> Iterator[FieldProblem]:
+        for name in SENDER_NEEDS:
+            if not getattr(self._sender, name):
+                where = f"#/contact/{name}"
+                yield FieldProblem(where, "missing", f"The order has no {name.replace('_', ' ')} of the sender.", where)
+
+    def _check_parcels(self) -> Iterator[FieldProblem]:
+        if self._body.parcels > self._order.max_parcels:
+            yield FieldProblem("#/parcels", "too-many", "More parcels than went out.")
+
+    def _check_photos(self) -> Iterator[FieldProblem]:
+        for index, photo in enumerate(self._body.photos or []):
+            where = f"#/photos/{index}"
+            if photo.file not in self._files:
+                yield FieldProblem(f"{where}/file", "unknown-upload", "This session has uploaded no such file.")
+            if photo.item not in self.units:
+                yield FieldProblem(f"{where}/item", "unknown-item", "The item is not among those that come back.")
 
 
-def _photo(photo: NewPhoto, files: Mapping[str, str], order: Order) -> Photo:
-    product_id = order_lines(order)[photo.item].product_id
-    return Photo(filename=files[photo.file], product_id=product_id, description=photo.description or "")
-
-
-def order_lines(order: Order) -> Mapping[str, OrderLine]:
-    """The lines of the order by their ids."""
-    return {line.id: line for line in order.lines}
-
-
-def sender(contact: NewContact | None, address: Address) -> Address:
+def _sender(contact: NewContact | None, address: Address) -> Address:
     """The address the parcel went to, with the shopper's corrections."""
     corrected = contact.model_dump(exclude_none=True) if contact else {}
     return address.model_copy(update=corrected)
-
-
-def hints(body: NewReturn, order: Order, settings: ShopSettings) -> list[str]:
-    """Pointers to what will probably be asked for; upstream does not say, so these are hints and no problems."""
-    address = order.address
-    abroad = address.country not in EU and address.country_name not in {store.country for store in settings.stores}
-    customs = ["#/customs"] if abroad and body.customs is None else []
-    return customs if sender(body.contact, address).phone else [*customs, "#/contact/phone"]

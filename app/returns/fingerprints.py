@@ -3,12 +3,12 @@
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from app.models import NewReturn
-from app.returns.checks import lines
+from app.models import NewReturn, NewReturnItem
 
 FIRST, CURRENT = 1, 2
 """The form that spells unset members out, and the one that leaves them out."""
@@ -38,6 +38,14 @@ def fingerprints(body: NewReturn) -> Fingerprints:
     current form a member that is absent, null or the default is left out, so that later releases can add members.
     """
     return {FIRST: _first(body), CURRENT: _current(body)}
+
+
+def lines(body: NewReturn) -> list[NewReturnItem]:
+    """The items with those that differ in quantity alone summed into one."""
+    summed: Counter[NewReturnItem] = Counter()
+    for item in body.items:
+        summed[item.model_copy(update={"quantity": 1})] += item.quantity
+    return [item.model_copy(update={"quantity": quantity}) for item, quantity in summed.items()]
 
 
 def _first(body: NewReturn) -> str:

@@ -25,7 +25,7 @@ from app.errors import (
 )
 from app.models import NewReturn, NewSession
 from app.redis.encryption import RecordUnreadable, seal, unseal
-from app.returns import checks
+from app.returns.checks import CheckedReturn
 from app.sendcloud import protocol, schemas, translation
 from app.sendcloud.policy.bulkheads import Deadlines, bulkheads
 from app.sendcloud.protocol import Call
@@ -60,7 +60,12 @@ def sent(choice: NewReturn, parcel: Mapping[str, object] = samples.UNCHANGED) ->
 
 def said(choice: NewReturn, order: Order, point: ServicePoint | None = None) -> schemas.NewReturn:
     """What the upstream is told of a choice."""
-    return translation.new_return(checks.return_request(choice, 133700001, order, point))
+    return translation.new_return(checked(choice, order).request(133700001, point))
+
+
+def checked(choice: NewReturn, order: Order) -> CheckedReturn:
+    """The choice, checked for this order and the sample shop."""
+    return CheckedReturn(choice, order, samples.shop_settings(), samples.NOON)
 
 
 def decoded(call: Call, status: int, document: object) -> object:
@@ -234,7 +239,7 @@ def test_a_product_id_is_a_string(number: object) -> None:
 def test_all_four_ways_back_can_be_chosen(delivery: dict[str, object]) -> None:
     """Every way back that the upstream knows can be asked for and is sent by its name."""
     choice = samples.body(delivery=delivery)
-    assert checks.problems(choice, samples.order(), samples.shop_settings(), samples.NOON) == []
+    assert checked(choice, samples.order()).problems == []
     assert sent(choice)["delivery_option"] == delivery["option"]
 
 
@@ -251,7 +256,7 @@ def test_the_shopper_chooses_the_refund(refund: dict[str, str]) -> None:
     """The refund that was chosen is sent, and there is none by default."""
     assert sent(samples.body(refund=refund))["refund"]["refund_type"] == {"code": refund["type"]}
     unstated = NewReturn.model_validate(samples.body().model_dump(exclude={"refund"}))
-    [problem] = checks.problems(unstated, samples.order(), samples.shop_settings(), samples.NOON)
+    [problem] = checked(unstated, samples.order()).problems
     assert problem.missing == "#/refund"
 
 
@@ -261,7 +266,7 @@ def test_nothing_is_made_up() -> None:
     sender = sent(samples.body(), bare)["incoming_parcel"]
     assert [sender[f"from_{name}"] for name in ("country", "house_number", "email", "telephone")] == ["PL", "", "", ""]
     choice = samples.body(reason=None)
-    problems = checks.problems(choice, samples.order(), samples.shop_settings(), samples.NOON)
+    problems = checked(choice, samples.order()).problems
     assert [problem.missing for problem in problems] == ["#/items/0/reason"]
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from app.domain import Order, ServicePoint, ShopSettings
 from app.models import NewReturn
-from app.returns import checks
-from app.returns.delivery import pickup_window
+from app.returns.checks import CheckedReturn
+from app.returns.fingerprints import lines
+from app.returns.return_methods import pickup_window
 from app.sendcloud import schemas, translation
 from tests.support.samples import INCOMING_PARCEL, NOON, body, order, product, service_point, shop_settings
 
@@ -22,7 +23,7 @@ POINT = {"option": "drop_off_point", "service_point": 20000001}
 
 def found(choice: NewReturn, data: Order | None = None, settings: ShopSettings | None = None) -> list[tuple[str, str]]:
     """Pointer and code of everything that is wrong, in no order."""
-    problems = checks.problems(choice, data or order(), settings or shop_settings(), NOON, FILES)
+    problems = CheckedReturn(choice, data or order(), settings or shop_settings(), NOON, FILES).problems
     return sorted((problem.pointer, problem.code) for problem in problems)
 
 
@@ -33,9 +34,14 @@ def sent(choice: NewReturn, parcel: dict[str, object] | None = None, point_carri
     return document
 
 
+def checked(choice: NewReturn, data: Order | None = None) -> CheckedReturn:
+    """The choice, checked for the sample order and shop."""
+    return CheckedReturn(choice, data or order(), shop_settings(), NOON, FILES)
+
+
 def told(choice: NewReturn, given: Order | None = None, point: ServicePoint | None = None) -> schemas.NewReturn:
     """What the upstream is told of a choice."""
-    return translation.new_return(checks.return_request(choice, 133700001, given or order(), point, FILES))
+    return translation.new_return(checked(choice, given).request(133700001, point))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +106,7 @@ def test_satisfied_needs() -> None:
 
 def test_photos_of_nobody() -> None:
     """Without uploads no photo is known."""
-    problems = checks.problems(body(photos=[PHOTO]), order(), shop_settings(), NOON)
+    problems = CheckedReturn(body(photos=[PHOTO]), order(), shop_settings(), NOON).problems
     assert [problem.pointer for problem in problems] == ["#/photos/0/file"]
 
 
@@ -115,14 +121,14 @@ def test_photos_of_nobody() -> None:
 )
 def test_missing_member(changes: dict[str, object], missing: str) -> None:
     """What is missing is pointed at as well, though only its parent is there."""
-    (problem,) = checks.problems(body(**changes), order(), shop_settings(), NOON)
+    (problem,) = checked(body(**changes)).problems
     assert (problem.missing, problem.code) == (missing, "missing")
     assert missing.startswith(problem.pointer + "/")
 
 
 def test_other_problems_miss_nothing() -> None:
     """A member that is there and wrong is not missing."""
-    problems = checks.problems(body(reason=99, parcels=3), order(), shop_settings(), NOON)
+    problems = checked(body(reason=99, parcels=3)).problems
     assert [problem.missing for problem in problems] == ["", ""]
 
 
@@ -139,7 +145,7 @@ def test_other_problems_miss_nothing() -> None:
 )
 def test_held_units(items: list[object], left: dict[str, int], expected: list[str]) -> None:
     """Items of which other returns leave too few are named; more than were ordered is another problem."""
-    problems = checks.held_units(body(items=items), order(), left)
+    problems = checked(body(items=items)).units_held(left)
     assert [(problem.pointer, problem.code) for problem in problems] == [(each, "units-claimed") for each in expected]
 
 
@@ -156,7 +162,7 @@ def test_held_units(items: list[object], left: dict[str, int], expected: list[st
 def test_customs_hint(country: dict[str, str], customs: object, expected: list[str]) -> None:
     """From beyond the customs union the customs details are pointed at, unless they are there."""
     data = order({"country": country})
-    assert checks.hints(body(customs=customs), data, shop_settings()) == expected
+    assert checked(body(customs=customs), data).hints() == expected
 
 
 def test_no_customs_hint_at_home() -> None:
@@ -164,7 +170,7 @@ def test_no_customs_hint_at_home() -> None:
     there = shop_settings()
     home = there.model_copy(update={"stores": [there.stores[0].model_copy(update={"country": "Switzerland"})]})
     data = order({"country": {"iso_2": "CH", "name": "Switzerland"}})
-    assert checks.hints(body(), data, home) == []
+    assert CheckedReturn(body(), data, home, NOON).hints() == []
 
 
 @pytest.mark.parametrize(
@@ -242,7 +248,7 @@ def test_a_pickup_outside_the_window(day: str, sound: bool) -> None:  # noqa: FB
 def test_order_of_problems() -> None:
     """Members that a way back has no use for are reported in the order of their names, in every process."""
     delivery = {"option": "in_store", "store": 7, "service_point": 1, "pickup_date": "2026-07-07", "carrier": "dhl"}
-    problems = checks.problems(body(delivery=delivery), order(), shop_settings(), NOON)
+    problems = checked(body(delivery=delivery)).problems
     assert [problem.pointer for problem in problems] == [
         "#/delivery/carrier",
         "#/delivery/pickup_date",
@@ -257,7 +263,7 @@ def test_problems_quote_nothing() -> None:
         refund={"type": "qqq"},
         delivery=POINT | {"carrier": "qqq"},
     )
-    problems = checks.problems(choice, order(), shop_settings(), NOON)
+    problems = checked(choice).problems
     shown = " ".join(f"{problem.code} {problem.detail}" for problem in problems)
     assert len(problems) == 4
     assert "qqq" not in shown
@@ -267,7 +273,7 @@ def test_problems_quote_nothing() -> None:
 def test_same_item_twice_counts_together() -> None:
     """Two lines of one item are measured by their sum, and both are reported."""
     choice = body(items=[SHIRT | {"quantity": 2}, SHIRT])
-    assert checks.units(choice) == {"shirt": 3}
+    assert checked(choice).units == {"shirt": 3}
     assert found(choice) == [("#/items/0/quantity", "too-many"), ("#/items/1/quantity", "too-many")]
 
 
@@ -289,7 +295,7 @@ def test_same_item_twice_is_summed() -> None:
         SHIRT | {"comment": "torn"},
         SHIRT | {"weight": "0.3"},
     ]
-    summed = [(each.quantity, each.reason, each.comment, each.weight) for each in checks.lines(body(items=items))]
+    summed = [(each.quantity, each.reason, each.comment, each.weight) for each in lines(body(items=items))]
     assert summed == [(3, None, None, None), (1, 22, None, None), (2, None, "torn", None), (1, None, None, "0.3")]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.http.session_id import SessionId
 from app.redis.encryption import seal
-from app.returns import checks
+from app.returns.checks import CheckedReturn
 from app.uploads.handles import handle, opened
 from tests.support.samples import NOON, body, order, shop_settings
 
@@ -91,16 +91,16 @@ def test_a_changed_handle(data: st.DataObject) -> None:
 )
 def test_photos_of_a_return(photos: list[dict[str, str]] | None, problems: list[tuple[str, str]]) -> None:
     """Each names a file of the session and one of the items that come back; all misfits are told at once."""
-    found = checks.problems(body(photos=photos), order(), shop_settings(), NOON, FILES)
+    found = CheckedReturn(body(photos=photos), order(), shop_settings(), NOON, FILES).problems
     assert [(problem.pointer, problem.code) for problem in found] == problems
 
 
 def test_photos_go_upstream() -> None:
     """With the upstream's own file name, the item and the description, which may be empty."""
     photos = [PHOTO, PHOTO | {"description": "The hole"}]
-    sent = checks.return_request(body(photos=photos), 1, order(), None, FILES)
+    sent = CheckedReturn(body(photos=photos), order(), shop_settings(), NOON, FILES).request(1, None)
     assert [photo.model_dump() for photo in sent.photos] == [
         {"filename": FILENAME, "product_id": "shirt", "description": ""},
         {"filename": FILENAME, "product_id": "shirt", "description": "The hole"},
     ]
-    assert not checks.return_request(body(photos=[]), 1, order(), None).photos
+    assert not CheckedReturn(body(photos=[]), order(), shop_settings(), NOON).request(1, None).photos
