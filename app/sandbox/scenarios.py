@@ -156,6 +156,12 @@ SCENARIOS = {
     ),
     "SHRINK": Scenario("one product of quantity 3; a lookup after a return counts it down", (3,), counts_down=True),
     "NOEMAIL": Scenario("the customer's e-mail is not known", address={"email": None}),
+    "RECORDED": Scenario(
+        "as real parcels were recorded: two products without ids, no e-mail, no telephone",
+        quantities=(1, 1),
+        lines=({"id": ""}, {"id": ""}),
+        address={"email": "", "telephone": None},
+    ),
     "COLLI": Scenario("up to three parcels go back", quantities=(1, 2, 1), collo_count=3),
     "LABELLESS": Scenario("for labelless returns: the document is ready at the second poll", polls=(202, 200)),
     "STORE": Scenario("for returns in store: no label is made (every order polls 202 for ever then)"),

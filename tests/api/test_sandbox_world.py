@@ -18,6 +18,7 @@ TESTED = [
     "ODDLINE",
     "SHRINK",
     "NOEMAIL",
+    "RECORDED",
     "PAYFAILED",
     "APPROVAL",
     "WINDOW",
@@ -93,6 +94,22 @@ async def test_an_unknown_email(bff: Bff) -> None:
     assert (await preview(someone, body))["missing"] == ["#/contact/email"]
     assert told(await someone.create(body)) == (422, "invalid-request")
     assert (await labelled(someone, contact={"email": "sam@customer.example"}))[1]["state"] == "label_ready"
+
+
+async def test_what_was_recorded(bff: Bff, sandbox: SandboxProcess) -> None:
+    """Lines without ids, no e-mail, no telephone and a shop without a website: the journey ends with a label."""
+    someone = await shopper(bff.http, order := fresh("RECORDED"), brand="ohne-erstattung")
+    assert someone.screen["brand"]["website"] is None
+    assert [item["product_id"] for item in someone.screen["items"]] == ["", ""]
+    second = someone.screen["items"][1]
+    body = someone.body(items=[{"id": second["id"], "quantity": 1, "reason": 11}])
+    assert (await preview(someone, body))["missing"] == ["#/contact/email", "#/contact/phone"]
+    created = await someone.create(body | {"contact": {"email": "sam@customer.example"}})
+    settled = await someone.settled(created.headers["location"])
+    assert (settled["state"], [item["name"] for item in settled["items"]]) == ("label_ready", [second["name"]])
+    assert (await someone.get(settled["label"]["href"])).content.startswith(b"%PDF-")
+    [entry] = await sandbox.ledger(kind="incoming", order=order)
+    assert [product["product_id"] for product in entry["body"]["products"]] == [""]
 
 
 async def test_a_payment_that_fails(bff: Bff, sandbox: SandboxProcess) -> None:
