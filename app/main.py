@@ -243,6 +243,7 @@ def sendcloud(settings: Settings, guarded: Mapping[Call, CallPolicy]) -> Upstrea
         guarded,
         settings.upstream_public_url,
         settings.upstream_partner_id,
+        token_in_header=settings.service_points_token_in_header,
     )
 
 

@@ -55,8 +55,10 @@ def _asker(call: Call) -> tuple[Brand, list[str]]:
 
     That this is 403 is our choice.
     """
-    call.note(call.query("access_token"))
-    claims = redeem("service_points", call.query("access_token"))
+    scheme, _, token = call.request.headers.get("Authorization", "").partition(" ")
+    token = token if scheme == "AccessToken" else call.query("access_token")
+    call.note(token)
+    claims = redeem("service_points", token)
     brand = brand_named(str(claims["brand"]))
     order = order_known_as(brand, str(claims["order"]))
     if not brand.has_service_points or (order and order.scenario.points == "none"):

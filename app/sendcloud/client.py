@@ -50,6 +50,7 @@ class Sendcloud:
     """The Return Portal and Service Points APIs. Methods raise `UpstreamError` and, where they say so, `NotFound`.
 
     `reads` carries all GETs. `creates` carries the POSTs and must never reuse a connection.
+    With `token_in_header` no URL holds the token of the service points.
     `guards` has the one of each call. `headers` go with all of them.
     The upstream may name its URLs by `public_url` instead of `panel_url`.
     """
@@ -64,7 +65,9 @@ class Sendcloud:
         guards: Mapping[Call, CallPolicy],
         public_url: str = "",
         headers: Mapping[str, str] = NO_HEADERS,
+        token_in_header: bool = False,
     ) -> None:
+        self._token_in_header = token_in_header
         self._headers = headers
         self._panel_url = panel_url.rstrip("/")
         self._public_url = public_url
@@ -208,6 +211,8 @@ class Sendcloud:
         return Document(None if "content-encoding" in head.headers else length, body)
 
     def _headed(self, request: Request[T]) -> Request[T]:
+        if self._token_in_header and request.call in protocol.SERVICE_POINT_CALLS:
+            request = protocol.with_token_in_header(request)
         return replace(request, headers={**request.headers, **self._headers}) if self._headers else request
 
 
@@ -229,12 +234,14 @@ def _created(request: Request[AcceptedReturn], witness: SendTracker, answer: Ans
         raise ReturnOutcomeUnknown("no usable answer to a creation that was sent") from error
 
 
-def connect(
+def connect(  # noqa: PLR0913  three addresses, what guards each call, and what goes with it
     panel_url: str,
     service_points_url: str,
     guards: Mapping[Call, CallPolicy],
     public_url: str = "",
     partner_id: UUID | None = None,
+    *,
+    token_in_header: bool = False,
 ) -> Sendcloud:
     """A client on real connections."""
     tls = httpx.create_ssl_context(trust_env=False)
@@ -246,4 +253,5 @@ def connect(
         guards=guards,
         public_url=public_url,
         headers={"Sendcloud-Partner-Id": str(partner_id)} if partner_id else NO_HEADERS,
+        token_in_header=token_in_header,
     )

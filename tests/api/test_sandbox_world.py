@@ -189,6 +189,19 @@ async def test_urls_under_another_host(valkey: Valkey) -> None:
         assert (await someone.get(label)).status_code == 200
 
 
+async def test_a_token_in_a_header(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """Where the token of the service points goes in a header, points are found, chosen and looked at as before."""
+    async with running_bff(valkey.url, sandbox, service_points_token_in_header=True, points_freshness=0.001) as bff:
+        someone = await shopper(bff.http, order := fresh("INSTANT"))
+        found = (await someone.get("/v1/service-points?radius=900")).json()["service_points"]
+        assert found
+        assert (await someone.get(f"/v1/service-points/{found[0]['id']}")).json()["available"]
+        created = await someone.create(someone.body("drop_off_point"))
+        assert created.status_code == 202
+        asked = {entry["kind"] for entry in await sandbox.ledger(order=order)}
+        assert asked >= {"service_points", "service_point", "availability"}
+
+
 async def test_the_limits_of_the_upstream(valkey: Valkey) -> None:
     """Thirty creations at once, twice as many as the upstream takes in a second, all end with one return each."""
     async with (

@@ -114,3 +114,15 @@ def test_requests_show_neither_tokens_nor_addresses() -> None:
     shown = " ".join(map(repr, REQUESTS.values()))
     assert "Request(call=<Call.POLLING: 'polling'>, method='GET')" in shown
     assert not [secret for secret in secrets if secret in shown.replace("polling", "").replace("service_points", "")]
+
+
+@pytest.mark.parametrize("call", sorted(protocol.SERVICE_POINT_CALLS))
+def test_no_url_holds_the_token(call: Call) -> None:
+    """With the token in a header, the rest of the query stays as it was."""
+    before = REQUESTS[call]
+    after = protocol.with_token_in_header(before)
+    asked = parse_qs(urlsplit(before.url).query)
+    [token] = asked.pop("access_token")
+    assert parse_qs(urlsplit(after.url).query) == asked
+    assert after.url.partition("?")[0] == before.url.partition("?")[0]
+    assert after.headers["Authorization"] == f"AccessToken {token}"
