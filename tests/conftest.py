@@ -23,7 +23,7 @@ async def valkey() -> AsyncIterator[Valkey]:
 
 @pytest_asyncio.fixture(scope="module")
 async def store() -> AsyncIterator[Valkey]:
-    """A store in which nobody else is busy."""
+    """A store of its own."""
     async with running_valkey() as process:
         yield process
 

@@ -44,7 +44,7 @@ async def download(bff: Bff, someone: Shopper, path: str, pause: float = 0) -> t
 
 
 async def test_slow_readers_of_one_parcel(bff: Bff) -> None:
-    """Two readers of a big label keep a third one of their parcel out and nobody else; he may once they have left."""
+    """Two readers of a big label keep a third one of their parcel out, and no other, until they have left."""
     someone, path = await labelled(bff, "PDF20M")
     other, elsewhere = await labelled(bff, "PDF20M")
     async with AsyncExitStack() as readers:

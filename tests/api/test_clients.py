@@ -109,7 +109,7 @@ async def test_pasted_numbers_are_found(bff: Bff, before: str, after: str) -> No
 
 @pytest.mark.parametrize("language", ["nl_NL", "", "C", "en-US-u-hc-h12", "not a language"])
 async def test_a_language_stops_nobody(bff: Bff, language: str) -> None:
-    """A lookup and a portal succeed in whatever language they are asked for."""
+    """A lookup and a portal succeed in any requested language."""
     assert (await look_up(bff.http, fresh("LABEL"), language=language)).status_code == 201
     assert (await bff.http.get("/v1/brands/demo/portal", params={"language": language})).status_code == 200
 

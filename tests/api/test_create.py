@@ -55,7 +55,7 @@ async def test_idempotency_key_is_required(bff: Bff, used: str | None) -> None:
 
 @pytest.mark.parametrize("used", ["x" * 16, "x" * 255, "!~" * 8])
 async def test_same_key_same_answer(bff: Bff, sandbox: SandboxProcess, used: str) -> None:
-    """The same key, with quotes or without, gets the first answer again, byte by byte, whatever became of it since."""
+    """The same key, with quotes or without, gets the first answer again, byte by byte, even after later changes."""
     order = fresh("INSTANT")
     someone = await shopper(bff.http, order)
     first = await someone.create(idempotency_key=used)
@@ -197,7 +197,7 @@ async def test_after_its_content_has_gone(bff: Bff, valkey: Valkey) -> None:
 
 @pytest.mark.parametrize("prefix", ["LABEL", "SLOW"])
 async def test_a_crowd_with_one_key(bff: Bff, sandbox: SandboxProcess, prefix: str) -> None:
-    """However often a click repeats, upstream gets one POST, and everybody the same return or advice to ask again."""
+    """Repeated clicks cause one POST upstream, and each gets the same return or is told to ask again."""
     order, used = fresh(prefix), key()
     someone = await shopper(bff.http, order)
     answers = await asyncio.gather(*(someone.create(idempotency_key=used) for _ in range(CROWD)))

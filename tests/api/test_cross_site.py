@@ -1,4 +1,4 @@
-"""What pages of other sites can do with somebody's browser, and which credential counts: nothing, and exactly one."""
+"""Pages of other sites can do nothing with a shopper's browser, and exactly one credential counts."""
 
 import string
 import time
@@ -295,7 +295,7 @@ async def test_preflight(shop: Bff, path: str) -> None:
     ],
 )
 async def test_refused_preflight(shop: Bff, changes: dict[str, str]) -> None:
-    """Whoever asks for what is not allowed is answered without a body and without a single permission."""
+    """A preflight for a call that is not allowed is answered without a body and without a permission."""
     response = await shop.http.options("/v1/returns", headers={"Origin": SHOP} | PREFLIGHT | changes)
     assert (response.status_code, response.content) == (204, b"")
     assert "Origin" in response.headers["vary"]
@@ -337,7 +337,7 @@ ORIGINS = st.one_of(
 
 @given(origin=ORIGINS)
 async def test_no_origin_is_reflected(shop: Bff, origin: str) -> None:
-    """Whatever a page calls itself: unless it is listed, letter by letter, it may read no answer."""
+    """A page whose origin is not listed, letter by letter, may read no answer."""
     answer = await shop.http.get("/livez", headers={"Origin": origin})
     preflight = await shop.http.options("/livez", headers={"Origin": origin} | PREFLIGHT)
     for response in (answer, preflight):
@@ -347,7 +347,7 @@ async def test_no_origin_is_reflected(shop: Bff, origin: str) -> None:
 
 
 async def faulty(shop: Bff, store: Valkey) -> dict[str, str]:
-    """The header of a session whose record makes no sense, which nobody foresaw."""
+    """The header of a session whose record cannot be understood, which is an unforeseen error."""
     shop.process.expected.append('"error": "ValidationError"')
     session_id = SessionId.new()
     sealed = seal(session_id.secret, b"{}", f"session|{session_id.key}|1")

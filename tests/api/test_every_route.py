@@ -67,7 +67,7 @@ async def test_large_bodies(bff: Bff, method: str, path: str) -> None:
 
 @pytest.mark.parametrize("path", POSTS)
 async def test_other_media_types(bff: Bff, path: str) -> None:
-    """A body of another media type is refused, whatever it holds."""
+    """A body of another media type is refused, whatever its content."""
     someone = await shopper(bff.http, fresh("LABEL"))
     headers = someone.headers | {"Content-Type": "text/plain", "Idempotency-Key": key()}
     check_problem(await bff.http.post(path, content=b"{}", headers=headers), 415, "unsupported-media-type")

@@ -17,7 +17,7 @@ from tests.support.shopper import Shopper, look_up, prove_that_polling_works, sh
 
 @asynccontextmanager
 async def cold_stack() -> AsyncIterator[tuple[Bff, SandboxProcess]]:
-    """A service that has just started, on a store that is empty, and an upstream that nobody else asks."""
+    """A service that has just started, on an empty store, with an upstream of its own."""
     async with running_valkey() as store, running_sandbox() as sandbox, running_bff(store.url, sandbox) as bff:
         yield bff, sandbox
 
@@ -128,7 +128,7 @@ async def test_options_are_those_of_the_parcel(bff: Bff) -> None:
 
 @pytest.mark.parametrize("path", ["lookup", "/v1/session"])
 async def test_the_address_is_masked(bff: Bff, path: str) -> None:
-    """Whoever knows order and postal code learns neither full name nor street, e-mail address or phone number."""
+    """Order number and postal code reveal neither full name nor street, e-mail address or phone number."""
     someone = await shopper(bff.http, fresh("LABEL"))
     screen = someone.screen if path == "lookup" else (await someone.get(path)).json()
     assert screen["ship_from"] == {

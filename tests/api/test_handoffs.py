@@ -27,7 +27,7 @@ async def hand_off(someone: Shopper, page: str | None = None, **headers: str) ->
 
 
 async def redeem(shop: Bff, token: str, delivery: str = "body", **headers: str) -> httpx.Response:
-    """The answer to somebody who brings this token."""
+    """The answer to a device that brings this token."""
     return await shop.http.post("/v1/handoffs", json={"token": token, "token_delivery": delivery}, headers=headers)
 
 
@@ -70,12 +70,12 @@ async def test_once(store: Valkey, sandbox: SandboxProcess) -> None:
 
 @pytest.mark.parametrize("token", ["", "rph_", NEVER, NEVER.replace("rph", "rps"), NEVER[:-1] + "B"])
 async def test_no_such_token(shop: Bff, token: str) -> None:
-    """A token that nobody gave finds nothing, whatever its form."""
+    """A token that was never given finds nothing, whatever its form."""
     assert told(await redeem(shop, token)) == (404, "handoff-not-found")
 
 
 async def test_key_alone(shop: Bff) -> None:
-    """Who knows only the half that Redis and logs know can neither redeem the link nor use it up."""
+    """The half of a token that Redis and logs know can neither redeem the link nor use it up."""
     token = await token_of(await shopper(shop.http, fresh("LABEL")))
     assert told(await redeem(shop, token.partition(".")[0] + NEVER[26:])) == (404, "handoff-not-found")
     assert (await redeem(shop, token)).status_code == 201
@@ -124,7 +124,7 @@ async def test_other_pages(shop: Bff, page: str) -> None:
 
 @pytest.mark.parametrize("page", ["javascript:alert(1)", f"{SHOP}/#step", f"{SHOP}/a b", "//shop.example", "/returns"])
 async def test_no_pages(shop: Bff, page: str) -> None:
-    """What is no plain web address without a fragment is refused."""
+    """A page that is no plain web address without a fragment is refused."""
     assert told(await hand_off(await shopper(shop.http, fresh("LABEL")), page)) == (422, "invalid-request")
 
 
@@ -153,7 +153,7 @@ async def test_few(shop: Bff) -> None:
 
 
 async def test_no_chain(shop: Bff) -> None:
-    """Sessions that began with a link count with the one before: nobody fills the store from a single lookup."""
+    """Sessions that began with a link share the limit of the first one, so that one lookup cannot fill the store."""
     someone = await shopper(shop.http, fresh("LABEL"))
     made: list[str] = []
     while (link := await hand_off(someone)).status_code == 201 and len(made) < 15:

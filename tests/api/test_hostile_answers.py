@@ -1,4 +1,4 @@
-"""Hostile answers of the upstream through the real service: nobody else is called, nothing leaks or falls over."""
+"""Hostile answers of the upstream through the real service: no other host is called, nothing leaks or crashes."""
 
 import gzip
 import itertools
@@ -85,7 +85,7 @@ class Stage:
         return await self.bff.http.post(f"/v1/brands/{brand}/sessions", json=wanted)
 
     async def shopper(self) -> Shopper:
-        """A shopper with very many shirts, from a parcel that nobody else returns."""
+        """A shopper with very many shirts, from a parcel of its own."""
         shirts = [samples.product(quantity=1000)]
         self.upstream.say(outgoing=scripted_upstream.outgoing({"id": next(self.parcels)}, products=shirts))
         return self.someone(await self.look_up())
@@ -149,7 +149,7 @@ def with_their_headers(content: bytes, _: Heard) -> Behaviour:
 
 
 async def test_hostile_poller_urls(stage: Stage) -> None:
-    """A creation that names one is accepted, without a label through here; nobody is polled, here or elsewhere."""
+    """A creation that names such a URL is accepted without a label through us; no host is polled."""
     someone = await stage.shopper()
     for url in LEADING_AWAY:
         created, polled = len(stage.upstream.requests_for("incoming")), len(stage.upstream.requests_for("polling"))
@@ -183,7 +183,7 @@ async def test_hostile_label_urls(stage: Stage) -> None:
 
 @pytest.mark.parametrize("status", [302, 307])
 async def test_redirects(stage: Stage, status: int) -> None:
-    """A redirect is the upstream's fault whatever was asked, and leads nowhere."""
+    """A redirect of any call is the upstream's fault, and is not followed."""
     someone = await stage.shopper()
     stage.upstream.say(incoming=scripted_upstream.created(poller_url=stage.url("polling", "p")))
     ready = (await someone.create(someone.body("pickup"))).headers["location"]
@@ -208,7 +208,7 @@ async def test_redirects(stage: Stage, status: int) -> None:
 
 @pytest.mark.parametrize("name", SOME)
 async def test_malformed_lookups(stage: Stage, name: str) -> None:
-    """Whatever is wrong with the answer to a lookup, there is a problem that blames the upstream, and no session."""
+    """Any fault in the answer to a lookup gives a problem that blames the upstream, and no session."""
     stage.upstream.do(outgoing=always(SOME[name]))
     response = await stage.look_up()
     await stage.valkey.forget_upstream_pauses()
@@ -222,7 +222,7 @@ async def test_malformed_lookups(stage: Stage, name: str) -> None:
 
 @pytest.mark.parametrize("name", SOME)
 async def test_malformed_creations(stage: Stage, name: str) -> None:
-    """Whatever is wrong with the answer to a creation, it was sent once and is not made up to have worked."""
+    """With any fault in its answer, a creation was sent once and is not reported as accepted."""
     someone, heard = await stage.shopper(), len(stage.upstream.requests_for("incoming"))
     stage.upstream.do(incoming=always(SOME[name]))
     response = await someone.create(someone.body("pickup"))
@@ -374,7 +374,7 @@ async def test_what_is_no_whole_pdf(stage: Stage, labels: AsyncIterator[tuple[Sh
 
 
 async def test_a_pdf_is_handed_out_guarded(stage: Stage, labels: AsyncIterator[tuple[Shopper, str]]) -> None:
-    """A document is saved and never shown, sniffed, cached or embedded, whatever it was called upstream."""
+    """A document is saved and never shown, sniffed, cached or embedded, whatever its name upstream."""
     someone, path = await anext(labels)
     stage.upstream.do(download=partial(with_their_headers, PDF + b"<script>alert(1)</script>%%EOF"))
     headers = (await someone.get(path)).headers
@@ -425,7 +425,7 @@ async def test_no_upstream_text_gets_into_our_headers(stage: Stage) -> None:
 
 
 def test_nothing_was_a_fault_of_ours(stage: Stage) -> None:
-    """After all of this the log shows no error that nobody foresaw, no traceback, and none of the upstream's words."""
+    """After all of this the log shows no unforeseen error, no traceback, and none of the upstream's words."""
     logged = stage.bff.process.output.read_text()
     lines = [json.loads(line) for line in logged.splitlines()]
     assert {(line["error"], line["answer_cut"]) for line in lines if line["event"] == "failed"} <= {

@@ -1,4 +1,4 @@
-"""Whatever the upstream says, a front end gets bounded, typed text or a problem document, never a 500."""
+"""For any answer of the upstream, a front end gets bounded, typed text or a problem document, never a 500."""
 
 import copy
 import json
@@ -191,7 +191,7 @@ async def test_answers_of_more_than_a_mebibyte(stage: Stage) -> None:
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", '"NaN"', '"-Infinity"', "null", "[]"])
 async def test_coordinates_that_are_none(stage: Stage, number: str) -> None:
-    """A parcel at no place on earth is shown without one; what is not even JSON is the upstream's fault."""
+    """A parcel with impossible coordinates is shown without any; an answer that is no JSON is the upstream's fault."""
     document = json.dumps(scripted_upstream.outgoing({"to_coordinates": {"latitude": 0.125, "longitude": 5.47}}))
     response = await stage.look_up(outgoing=document.replace("0.125", number).encode())
     assert response.status_code == (502 if number in {"NaN", "Infinity", "-Infinity"} else 201)
@@ -226,7 +226,7 @@ async def test_ten_thousand_points(stage: Stage) -> None:
 
 @pytest.mark.parametrize(("depth", "status"), [(10, 201), (500, 201), (100_000, 502)])
 async def test_deeply_nested_extra_members(stage: Stage, depth: int, status: int) -> None:
-    """A member that nobody reads does no harm, and one that no parser survives is the upstream's fault."""
+    """An unread member does no harm, and one that breaks the parser is the upstream's fault."""
     document = json.dumps(scripted_upstream.outgoing()).encode()
     response = await stage.look_up(outgoing=document[:-1] + b', "extra": ' + b"[" * depth + b"]" * depth + b"}")
     assert response.status_code == status
@@ -239,7 +239,7 @@ async def test_deeply_nested_extra_members(stage: Stage, depth: int, status: int
     ids=ascii,
 )
 async def test_what_is_no_answer(stage: Stage, said: bytes) -> None:
-    """What is not a JSON document of the agreed shape is the upstream's fault, and none of it is quoted."""
+    """An answer that is no JSON document of the agreed shape is the upstream's fault, and none of it is quoted."""
     response = await stage.look_up(outgoing=said)
     assert (response.status_code, response.json()["code"]) == (502, "bad-upstream")
     assert not set(re.findall(rb"script|html|ud800", said)) & set(re.findall(rb"script|html|ud800", response.content))
@@ -256,7 +256,7 @@ async def test_payment_urls_are_https_or_absent(stage: Stage, url: object) -> No
 
 
 async def test_looks_that_cannot_be_read_change_nothing(store: Valkey, sandbox: SandboxProcess) -> None:
-    """A label that is announced in words nobody understands is still pending, and asked about again."""
+    """A label whose announcement cannot be read is still pending, and is polled again."""
     # Few on each stage and a good look after each: the breaker must not open.
     async with staged(store, sandbox) as stage:
         odds: list[object] = [None, "<script>", [SCRIPT], [None], {}]

@@ -1,4 +1,4 @@
-"""Every route for everybody: the shopper, another session of the parcel, strangers, and sessions that are none."""
+"""Every route for every kind of caller: the shopper, another session of the parcel, strangers, and dead sessions."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ DEAD = ("absent", "malformed", "second spelling", "wrong secret", "deleted", "ex
 
 
 class Row(NamedTuple):
-    """What a route answers sessions of the parcel, a stranger's, one of another brand, and whoever has none alive."""
+    """The answers of a route to sessions of the parcel, of a stranger, of another brand, and to callers without one."""
 
     own: int
     stranger: int
@@ -32,7 +32,7 @@ class Row(NamedTuple):
     dead: int
 
     def status_for(self, who: str) -> int:
-        """What somebody of this kind is answered."""
+        """The expected answer to a caller of this kind."""
         statuses = {"own": self.own, "parcel": self.own, "stranger": self.stranger, "brand": self.brand}
         return statuses.get(who, self.dead)
 
@@ -71,7 +71,7 @@ GUARDED = [route for route, row in ROUTES.items() if row.dead == 401]
 
 @dataclass
 class World:
-    """One order with a finished return, and whoever might want to see it."""
+    """One order with a finished return, and callers of every kind."""
 
     bff: Bff
     store: Valkey
@@ -81,18 +81,18 @@ class World:
     """Credentials that tests share."""
 
     async def shopper(self, who: str) -> Shopper:
-        """Somebody with a session of this kind; that of a stranger is of another order, or of another shop."""
+        """A shopper with a session of this kind; a stranger's session is of another order or another shop."""
         order = self.order if who in {"own", "parcel", "brand"} else fresh("INTL")
         return await shopper(self.bff.http, order, brand="guide" if who == "brand" else "demo")
 
     async def headers(self, who: str) -> dict[str, str]:
-        """The credential of somebody of this kind, for calls that end no session."""
+        """The credential of a caller of this kind, for calls that end no session."""
         if who not in self.known:
             self.known[who] = await self.new_headers(who)
         return self.known[who]
 
     async def new_headers(self, who: str) -> dict[str, str]:
-        """A credential of this kind that nobody else uses."""
+        """A credential of this kind that no other test uses."""
         if who in LIVE:
             return (await self.shopper(who)).headers
         return {"Authorization": f"Bearer {await self.dead(who)}"}
@@ -175,7 +175,7 @@ def test_every_route_is_in_the_table() -> None:
 @pytest.mark.parametrize("who", [*LIVE, *DEAD])
 @pytest.mark.parametrize("route", ROUTES)
 async def test_who_gets_what(world: World, sandbox: SandboxProcess, route: str, who: str) -> None:
-    """Each route answers everybody as the table says, and no stranger causes a call about the order."""
+    """Each route answers every kind of caller as the table says, and no stranger causes a call about the order."""
     ends = route in {"DELETE /v1/session", "POST /v1/brands/{brand}/sessions"}
     headers = await (world.new_headers(who) if ends else world.headers(who))
     before = await sandbox.ledger(order=world.order, brand="demo")
@@ -226,7 +226,7 @@ async def test_dead_sessions_look_alike(world: World, route: str) -> None:
 
 @pytest.mark.parametrize("route", RETURNS)
 async def test_without_a_session_no_return_is_told_from_none(world: World, route: str) -> None:
-    """Whoever has no session learns of no return whether it is there."""
+    """A caller without a session cannot learn whether a return exists."""
     for headers in (SAME_ID, await world.headers("absent") | SAME_ID):
         there, never = [await world.call(route, headers, each) for each in ("", NEVER)]
         assert comparable(there, world.location) == comparable(never, f"/v1/returns/{NEVER}")
@@ -252,7 +252,7 @@ SMUGGLED = {
 async def test_what_the_session_knows_cannot_be_sent(
     world: World, sandbox: SandboxProcess, path: str, member: str
 ) -> None:
-    """Parcel, brand, tokens and whatever else only the session says are unknown members of a return."""
+    """Parcel, brand, tokens and everything else that only the session knows are unknown members of a return."""
     headers = await world.headers("stranger") | {"Idempotency-Key": key()}
     before = len(await sandbox.ledger(kind="incoming"))
     response = await world.bff.http.post(path, json=a_return(**{member: SMUGGLED[member]}), headers=headers)
@@ -275,7 +275,7 @@ async def test_the_query_chooses_nothing(world: World, member: str) -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost/metrics?", "a@b:99999", "guide.demo"])
 async def test_the_host_decides_nothing(world: World, host: str) -> None:
-    """Whatever host a request names, a session opens what it opened, a stranger gets nothing, no header repeats it."""
+    """The Host of a request changes no access, and no header repeats it."""
     for headers in (await world.headers("own"), {}):
         plain, odd = [
             await world.bff.http.get("/v1/session", headers=headers | SAME_ID | named) for named in ({}, {"Host": host})

@@ -44,7 +44,7 @@ async def bff_behind_a_gateway(valkey: Valkey, sandbox: SandboxProcess) -> Async
 
 @pytest_asyncio.fixture(scope="module", name="exposed")
 async def bff_without_a_gateway(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
-    """A service that believes nobody."""
+    """A service that trusts no proxy."""
     async with running_bff(valkey.url, sandbox, **LIMITS) as process:
         yield process
 
@@ -95,7 +95,7 @@ SPOOFED: dict[str, Sequence[tuple[str, str]]] = {
 
 @pytest.mark.parametrize("spoofed", SPOOFED.values(), ids=SPOOFED)
 async def test_no_header_makes_another_caller(bff: Bff, exposed: Bff, spoofed: Sequence[tuple[str, str]]) -> None:
-    """Whatever a caller writes into its headers, with a gateway before us or without, it stays the same caller."""
+    """No header makes a caller another caller, with a gateway before us or without."""
     first, second = [await ask(exposed, fresh("LABEL"), headers) for headers in ([], spoofed)]
     assert (remaining(first), remaining(second)) == ('"lookups";r=1', '"lookups";r=0')
     added = ("X-Forwarded-For", "203.0.113.7")
@@ -104,7 +104,7 @@ async def test_no_header_makes_another_caller(bff: Bff, exposed: Bff, spoofed: S
 
 
 async def test_a_partner(bff: Bff) -> None:
-    """A partner is counted by its name, wherever it calls from, and spends nobody else's quota."""
+    """A partner is counted by its name, from any address, and spends no other quota."""
     answers = [await ask(bff, fresh("LABEL"), PARTNER | from_address(f"203.0.113.{n}")) for n in range(4)]
     assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
     assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"lookups";q=3;w=60'}
@@ -257,7 +257,7 @@ async def test_one_parcel_leaves_something_for_others(sparing: Bff, what: str, t
 
 
 async def test_refused_calls_do_not_reach_the_upstream(sparing: Bff, sandbox: SandboxProcess) -> None:
-    """What is one too many for a parcel is answered without the upstream."""
+    """A call beyond the parcel's limit is answered without the upstream."""
     greedy = await shopper(sparing.http, order := fresh("LABEL"))
     answers = [(await cost(greedy, "upload")).status_code for _ in range(3)]
     assert answers == [201, 429, 429]

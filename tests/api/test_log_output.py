@@ -1,4 +1,4 @@
-"""A log that nobody reads, or that cannot be written, costs no request."""
+"""A log that is not read, or cannot be written, costs no request."""
 
 import asyncio
 import contextlib

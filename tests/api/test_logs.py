@@ -29,7 +29,7 @@ class Caller:
     request_id: str = field(default_factory=lambda: secrets.token_hex(12))
 
     async def lines(self, count: int) -> list[dict[str, Any]]:
-        """What was logged of its requests, as soon as that are `count` lines."""
+        """The logged request lines, as soon as there are `count` of them."""
 
         async def are_there() -> bool:
             return len(self._logged()) >= count
@@ -104,7 +104,7 @@ async def test_no_line_tells_of_a_shopper(caller: Caller) -> None:
 
 
 async def test_upstream_calls(caller: Caller) -> None:
-    """The line counts the calls that this request made, not those of others, nor what was at hand."""
+    """The line counts the calls that this request made, not those of other requests or answers from the cache."""
     await look_up(caller.http, fresh("UNKNOWN"))
     await look_up(caller.http, fresh("UNKNOWN"))
     await caller.http.get("/v1/session")

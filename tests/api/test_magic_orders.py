@@ -290,7 +290,7 @@ async def test_an_odd_order_shuts_nobody_out(bff: Bff, prefix: str) -> None:
 @magic("prefix", "CREATEHANG", "CREATEFIN", "CREATERESET", "CREATEHALF", "CREATE500", "CREATEHTML")
 @pytest.mark.usefixtures("forgiven")
 async def test_lost_answer(bff: Bff, sandbox: SandboxProcess, prefix: str) -> None:
-    """A creation whose answer is lost is never sent again, whoever asks, and everybody is told where it stands."""
+    """A creation whose answer is lost is never sent again, and every caller is told its location."""
     order, used = fresh(prefix), key()
     someone = await shopper(bff.http, order)
     answers = [await someone.create(idempotency_key=each) for each in (used, used, key())]

@@ -39,7 +39,7 @@ class Stage(NamedTuple):
     brands: Iterator[str]
 
     async def shopper(self) -> Shopper:
-        """Somebody with a session at a fresh brand."""
+        """A shopper with a session at a fresh brand."""
         wanted = {"identifier": "A-1001", "postal_code": "5611 AA", "token_delivery": "body"}
         response = await self.http.post(f"/v1/brands/{next(self.brands)}/sessions", json=wanted)
         assert response.status_code == httpx.codes.CREATED, response.text
@@ -69,7 +69,7 @@ async def found(someone: Shopper, query: str = "") -> list[dict[str, Any]]:
 
 
 def not_enabled(heard: Heard) -> Behaviour:
-    """Refuses a search that names DHL, and answers one that names nobody or PostNL alone."""
+    """Refuses a search that names DHL, and answers one that names no carrier or PostNL only."""
     if "dhl" in heard.query.get("carrier", [""])[0]:
         return REFUSED(heard)
     return answer(200, json.dumps([point()]).encode())
@@ -91,7 +91,7 @@ async def test_a_carrier_that_is_not_enabled(stage: Stage, reaction: scripted_up
 
 @pytest.mark.parametrize("status", [400, 403, 404, 500])
 async def test_a_point_that_is_gone_while_searches_fail(stage: Stage, status: int) -> None:
-    """A point that is gone is told as such, without alternatives, whatever becomes of the search for those."""
+    """A point that is gone is reported without alternatives if the search for them fails."""
     stage.upstream.do(service_points=always(answer(status)), carriers=always(answer(status)))
     someone = await stage.shopper()
     refused = await someone.create(someone.body())

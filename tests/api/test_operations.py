@@ -151,7 +151,7 @@ async def test_unknown_problem(bff: Bff) -> None:
     ],
 )
 async def test_lost_callers(bff: Bff, method: str, path: str, status: int, code: str) -> None:
-    """Whoever asks for what is not there gets a whole problem document with a type that can be followed."""
+    """A request for an unknown path gets a whole problem document with a type that can be followed."""
     response = await bff.http.request(method, path)
     problem = response.json()
     assert told(response) == (status, code)
@@ -174,7 +174,7 @@ async def test_large_body(bff: Bff) -> None:
 
 
 async def test_large_body_of_unknown_length(bff: Bff) -> None:
-    """A body of more than 64 KiB is refused as well if nobody announced its length."""
+    """A body of more than 64 KiB is refused even if its length was not announced."""
 
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(LIMIT_OF_BODIES // 1024 + 1):
@@ -206,7 +206,7 @@ async def test_request_ids(bff: Bff, path: str, proposed: str, *, echoed: bool) 
 
 @pytest.mark.parametrize("path", ["/livez", "/nope", "/v1/brands/demo/portal"])
 async def test_headers_of_every_answer(bff: Bff, path: str) -> None:
-    """No answer is sniffed, and only what is public may be cached."""
+    """No answer is sniffed, and only public answers may be cached."""
     response = await bff.http.get(path)
     assert response.headers["x-content-type-options"] == "nosniff"
     public = "public, max-age=60, stale-while-revalidate=240, stale-if-error=86400"

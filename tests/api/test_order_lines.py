@@ -80,7 +80,7 @@ async def test_lines_without_ids_come_back_as_chosen(stage: Stage) -> None:
 
 
 async def test_a_returned_unit_leaves_the_other_lines_alone(stage: Stage) -> None:
-    """A unit that came back is taken from its own line, in every later session, whatever order the lines come in."""
+    """A unit that came back is taken from its own line in every later session, in any order of the lines."""
     parcel = next(stage.parcels)
     first = await stage.look_up(parcel, SMALL, LARGE)
     assert (await first.give_back("Shirt L")).status_code == 202

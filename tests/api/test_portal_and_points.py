@@ -17,7 +17,7 @@ GUIDE_EXAMPLE = json.loads(Path(DATA.parent, "guide_service_point.json").read_te
 
 @pytest.mark.parametrize("brand", ["demo", "mode-paris", "buecherei", "guide"])
 async def test_merchants_own_settings_stay_inside(bff: Bff, brand: str) -> None:
-    """Reply-to and BCC addresses, the analytics id and the tracking features are nobody's business."""
+    """Reply-to and BCC addresses, the analytics id and the tracking features are not public."""
     response = await bff.http.get(f"/v1/brands/{brand}/portal")
     assert response.status_code == 200
     assert response.json()["brand"]["domain"] == brand
@@ -228,6 +228,6 @@ async def test_a_crowded_city(bff: Bff, sandbox: SandboxProcess) -> None:
 
 
 async def test_a_carrier_that_does_not_take_the_parcel_has_no_points(bff: Bff) -> None:
-    """Asking for the points of a carrier that does not take this parcel gives none, not everybody's."""
+    """A search for points of a carrier that does not take this parcel gives none."""
     someone = await shopper(bff.http, fresh("LABEL"))
     assert await points(someone, carrier="mondial_relay", radius=50_000) == []

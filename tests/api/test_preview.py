@@ -92,7 +92,7 @@ def _holds(pointer: str, body: Any) -> bool:
 
 
 async def test_preview_and_creation_agree(bff: Bff) -> None:
-    """The preview accepts exactly what creation does not refuse by itself, and points at what was sent."""
+    """The preview accepts exactly the bodies that creation does not refuse itself, and its pointers fit the body."""
     drawn: list[dict[str, Any]] = []
 
     @settings(max_examples=80)

@@ -1,4 +1,4 @@
-"""What real shops, orders and carriers send: the order opens, and what is known goes on."""
+"""Odd members that real shops, orders and carriers send: the order opens, and the return goes on with the rest."""
 
 import itertools
 import json
@@ -100,7 +100,7 @@ async def test_only_what_is_needed_may_fail_a_price(stage: Stage, price: object,
     ],
 )
 async def test_only_what_is_needed_may_fail_a_line(stage: Stage, odd: dict[str, object]) -> None:
-    """A line that misses what a return needs is shown with what is known, and why it cannot be returned."""
+    """A line that lacks a member a return needs is shown with the rest, and says why it cannot be returned."""
     someone = await stage.shopper(products=[samples.product(name="Odd", **odd), samples.product(id="hat")])
     first, good = someone.screen["items"]
     assert (first["name"], first["returnable"], first["remaining"]) == ("Odd", False, 0)
@@ -240,7 +240,7 @@ async def test_pictures_are_shown(stage: Stage, url: str, shown: str) -> None:
 
 @pytest.mark.parametrize("numbers", [None, [], [None], ["3S2", None, {}], {}])
 async def test_a_label_without_tracking_numbers_is_ready(stage: Stage, numbers: object) -> None:
-    """A label that can be downloaded is ready, whatever its tracking numbers are like."""
+    """A label that can be downloaded is ready, even if its tracking numbers are odd."""
     someone = await stage.shopper(polling=scripted_upstream.label(tracking_numbers=numbers))
     location = (await someone.create(someone.body("pickup"))).headers["location"]
     settled = await someone.settled(location)

@@ -17,7 +17,7 @@ QUARTER_OF_AN_HOUR = 15 * 60
 
 
 class Operator:
-    """Somebody at a shell with the service's environment."""
+    """An operator at a shell with the service's environment."""
 
     def __init__(self, store: Valkey, sandbox: SandboxProcess) -> None:
         self._store = store
@@ -59,7 +59,7 @@ async def quick_bff(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff
 
 @pytest.fixture
 def operator(store: Valkey, sandbox: SandboxProcess) -> Operator:
-    """Somebody at a shell."""
+    """An operator at a shell."""
     return Operator(store, sandbox)
 
 

@@ -70,7 +70,7 @@ async def test_lines_without_usable_ids(bff: Bff, sandbox: SandboxProcess, prefi
 
 
 async def test_odd_lines(bff: Bff) -> None:
-    """Odd lines are shown with what is known of them, and a sound one beside them goes back to its label."""
+    """Odd lines are shown with their readable members, and a sound line beside them can be returned."""
     someone = await shopper(bff.http, fresh("ODDLINE"))
     incomplete, without_price, comma, sound = someone.screen["items"]
     assert (incomplete["returnable"], incomplete["why_not"]) == (False, "incomplete")

@@ -62,14 +62,14 @@ class Seen:
     """Session ids, and tokens of handoffs."""
     orders: set[str] = field(default_factory=set)
     output: str = ""
-    """Logs, and what was told to OpenTelemetry by others than us."""
+    """Logs, and everything that libraries told OpenTelemetry."""
     spans: str = ""
     """All that a collector was sent."""
     metrics: str = ""
     store: dict[str, bytes] = field(default_factory=dict)
     dump: str = ""
     upstream: list[str] = field(default_factory=list)
-    """The upstream's tokens, as whoever holds the session ids reads them."""
+    """The upstream's tokens, as a holder of the session ids reads them."""
 
     async def note(self, response: httpx.Response) -> None:
         """Keeps one answer, and the session id in it."""
@@ -114,7 +114,7 @@ async def wrong_calls(someone: Shopper, order: str) -> None:
 
 
 async def journey(bff: Bff, sandbox: SandboxProcess, order: str, delivery: str) -> None:
-    """Every call of a shopper, whatever each answers."""
+    """Every call of a shopper, with any answer."""
     someone = await shopper(bff.http, order, delivery=delivery)
     customs = {"invoice_number": "1", "general_notes": TYPED[6]}
     body = someone.body("pickup", contact=CONTACT, message=TYPED[5], customs=customs)
@@ -144,7 +144,7 @@ async def journey(bff: Bff, sandbox: SandboxProcess, order: str, delivery: str) 
 
 
 async def faults_of_ours(bff: Bff, store: Valkey) -> None:
-    """Records whose form nobody foresaw, so that exceptions quote them."""
+    """Records of an unforeseen form, so that exceptions quote them."""
     session_id = SessionId.new()
     sealed = seal(session_id.secret, b'{"brand": {"piept": 1}}', f"session|{session_id.key}|1")
     await store.client.set(f"s:{{{session_id.key}}}", sealed, ex=60)
@@ -308,7 +308,7 @@ def test_cookie_ids_are_in_no_body(seen: Seen) -> None:
 
 
 def sealed_returns(seen: Seen) -> list[str]:
-    """What the returns say to whoever has the dump and the configuration."""
+    """The content of the returns for a reader of both the dump and the configuration."""
     keyring = Keyring([base64.b64decode(SECRET_KEY)])
     names = [re.fullmatch(r"p:\{(.+)\}:r:(rtn_[\w-]+)", key) for key in seen.store]
     return [

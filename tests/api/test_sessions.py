@@ -85,7 +85,7 @@ async def test_malformed_ids_never_reach_the_store(shop: Bff, store: Valkey, cou
     for token, delivery in zip(ids, ["cookie", "body"] * (count // 2), strict=False):
         assert told(await shop.http.get("/v1/session", headers=credential(token, delivery))) == (401, "session-expired")
     commands = set(await store.client.info("commandstats"))
-    # Whoever listens for news asks now and then whether the connection still lives.
+    # A listener probes its connection now and then.
     assert commands <= {"cmdstat_config|resetstat", "cmdstat_info", "cmdstat_ping"}
 
 
@@ -98,7 +98,7 @@ async def test_unknown_id(shop: Bff, delivery: str) -> None:
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 401), ("DELETE", 204)])
 async def test_wrong_secret(shop: Bff, store: Valkey, method: str, status: int) -> None:
-    """Whoever knows only the key half of an id can neither open nor end the session."""
+    """The key half of an id alone can neither open nor end the session."""
     someone = await shopper(shop.http, fresh("LABEL"))
     token = someone.screen["session_token"]
     forged = credential(token[:27] + "A" * 43, "body")
@@ -122,7 +122,7 @@ async def test_ending(shop: Bff, store: Valkey, delivery: str) -> None:
 
 @pytest.mark.parametrize("delivery", ["cookie", "body"])
 async def test_a_lookup_never_adopts_an_id(shop: Bff, store: Valkey, delivery: str) -> None:
-    """A lookup that comes with somebody's session id ends that session and hands out another id."""
+    """A lookup that comes with a session id ends that session and hands out another id."""
     planted = await new_token(shop.http)
     wanted = {"identifier": fresh("LABEL"), "postal_code": "5611 AA", "token_delivery": "body"}
     response = await shop.http.post("/v1/brands/demo/sessions", json=wanted, headers=credential(planted, delivery))
@@ -142,7 +142,7 @@ async def test_a_failed_lookup_ends_nothing(shop: Bff) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"identifier": "A"', b"\xff\xfe", b"[}"])
 async def test_unreadable_body(shop: Bff, body: bytes) -> None:
-    """What is no JSON document is refused as such."""
+    """A body that is no JSON document is refused as malformed."""
     response = await shop.http.post(
         "/v1/brands/demo/sessions", content=body, headers={"Content-Type": "application/json"}
     )
@@ -175,7 +175,7 @@ async def test_missing_field(shop: Bff) -> None:
 
 
 async def test_unknown_order_and_wrong_postal_code_look_alike(shop: Bff) -> None:
-    """Nobody can tell from the answer whether an order exists."""
+    """The answer does not reveal whether an order exists."""
     known, unknown = {"identifier": fresh("LABEL"), "postal_code": "1234 ZZ"}, {"identifier": "NO-1"}
     bodies = [{"postal_code": "5611 AA"} | each for each in (known, unknown, known | {"postal_code": "no digits"})]
     answers = [await shop.http.post("/v1/brands/demo/sessions", json=each, headers=SAME_ID) for each in bodies]

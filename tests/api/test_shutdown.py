@@ -1,4 +1,4 @@
-"""A process that is told to stop sends others elsewhere, lets those who wait go and finishes what is under way."""
+"""A stopping process sends new callers elsewhere, ends waits and finishes requests under way."""
 
 import asyncio
 import signal
@@ -13,7 +13,7 @@ from tests.support.shopper import shopper, told
 STOP_WITHIN_SECONDS = 5.0
 LONG_DRAIN_SECONDS = 60
 SERVES_ON_SECONDS = 1.2
-"""Longer than a server that only finishes what is under way goes on answering."""
+"""Longer than a server that only finishes requests under way goes on answering."""
 
 
 async def test_those_who_wait_are_answered(valkey: Valkey, sandbox: SandboxProcess) -> None:

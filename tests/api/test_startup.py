@@ -20,7 +20,7 @@ SOUND = MappingProxyType(
 SHORT_KEY = base64.b64encode(b"s" * 31).decode()
 SECONDS = 20
 NOT_OURS = "192.0.2.1"
-"""An address that no machine has: whatever wants to listen there ends."""
+"""An address that no machine has, so that a server that listens there ends."""
 
 
 WITHOUT_EXTRA = """
@@ -74,7 +74,7 @@ def test_unsafe_settings_stop_the_start(name: str, value: str | None) -> None:
 
 
 def test_traces_without_the_packages_for_them() -> None:
-    """Where traces are wanted and cannot be made, the start ends with one line that says what is missing."""
+    """If traces are configured and their packages are missing, the start fails with one line that says so."""
     refused = start("-c", WITHOUT_EXTRA + "main()", BFF_TRACES_URL="http://127.0.0.1:4318/v1/traces")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "return-portal-bff: BFF_TRACES_URL: needs the packages of locks/otel.txt\n"

@@ -110,7 +110,7 @@ async def test_a_store_that_comes_back_empty(bff: Bff, store: Valkey) -> None:
 
 
 async def test_a_store_that_was_frozen(bff: Bff, store: Valkey) -> None:
-    """A store that only paused costs nobody the session, whatever was tried meanwhile."""
+    """A store that only paused ends no session, whatever calls were made meanwhile."""
     someone = await shopper(bff.http, fresh("LABEL"))
     store.process.send(signal.SIGSTOP)
     assert (await someone.get("/v1/session")).status_code == 503
@@ -148,7 +148,7 @@ async def test_lookups_without_the_store_ask_nobody(
 
 
 async def test_a_return_that_no_key_opens_any_more(bff: Bff, store: Valkey, sandbox: SandboxProcess) -> None:
-    """A creation whose record got unreadable on the way is told so at once, and the outcome is not tried for ever."""
+    """A creation whose record became unreadable is answered at once, and its outcome is not tried without end."""
     someone = await shopper(bff.http, order := fresh("SLOW"))
     creating = asyncio.create_task(someone.create())
 

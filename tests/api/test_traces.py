@@ -101,7 +101,7 @@ async def test_a_request_that_fails(caller: Caller) -> None:
 
 
 async def test_only_words_of_the_code(caller: Caller) -> None:
-    """Whatever callers and upstream say, each value of a span is a word of the code or a status."""
+    """Each value of a span is a word of the code or a status, whatever callers and upstream send."""
     someone = await shopper(caller.http, order := fresh("LABEL"))
     path = (await someone.create()).headers["location"]
     for each in (path, f"{path}/label?{order}", f"/v1/returns/{order}", f"/no/{order}", "/v1/service-points?q=5611AA"):

@@ -35,7 +35,7 @@ async def bff(store: Valkey, sandbox: SandboxProcess, upstream: ScriptedUpstream
 
 
 async def returning(bff: Bff, upstream: ScriptedUpstream) -> Shopper:
-    """A shopper of an order that nobody else has."""
+    """A shopper with an order of its own."""
     upstream.say(outgoing=scripted_upstream.outgoing({"id": next(PARCELS)}))
     return await again_returning(bff)
 
@@ -77,7 +77,7 @@ async def test_a_page_of_a_proxy_leaves_the_outcome_unknown(bff: Bff, upstream: 
 
 @pytest.mark.parametrize("body", [b"", PAGE, ENVELOPE, b'{"return":1}'])
 async def test_a_busy_upstream_leaves_units_and_key_free(bff: Bff, upstream: ScriptedUpstream, body: bytes) -> None:
-    """After 429 the same key may be used again, whatever stood in the body."""
+    """After 429 the same key may be used again, whatever the body of the answer."""
     someone, used = await returning(bff, upstream), key()
     upstream.do(incoming=always(answer(429, body, headers="retry-after: 1\r\n")))
     assert told(await someone.create(someone.body("pickup"), used)) == (503, "upstream-unavailable")

@@ -85,7 +85,7 @@ async def test_the_same_return_from_another_session(bff: Bff) -> None:
 
 
 async def test_html_by_the_name_of_a_picture(bff: Bff, sandbox: SandboxProcess) -> None:
-    """What is no picture is refused with its number, and none of the others is stored."""
+    """A file that is no picture is refused by its number, and none of the others is stored."""
     order = fresh("LABEL")
     response = await upload(await shopper(bff.http, order), ("photos", PNG), ("photos", b"<html><script>alert(1)"))
     assert told(response) == (415, "not-an-image")

@@ -31,7 +31,7 @@ async def test_a_held_request_answers_at_the_latest_when_its_time_is_up(bff: Bff
 
 @pytest.mark.parametrize("wanted", ["wait=56", "respond-async, wait=600", "wait=999999999"])
 async def test_the_longest_wait(bff: Bff, wanted: str) -> None:
-    """However long somebody would wait, no answer is held for more than 55 seconds, and it says so."""
+    """No answer is held for more than 55 seconds, and its header says so."""
     someone = await shopper(bff.http, fresh("STORE"))
     path = (await someone.create(someone.body("in_store"))).headers["location"]
     assert (await someone.get(path, Prefer=wanted)).headers["preference-applied"] == "wait=55"
@@ -69,7 +69,7 @@ async def test_events_end_with_the_session(bff: Bff, sandbox: SandboxProcess) ->
 
 
 async def test_events_resume_after_what_was_seen(bff: Bff) -> None:
-    """A client that reconnects with Last-Event-ID sees only what is new, and 204 once it has seen the final state."""
+    """A client that reconnects with Last-Event-ID gets only news, and 204 once it has seen the final state."""
     someone = await shopper(bff.http, fresh("SLOWLABEL"))
     path = (await someone.create()).headers["location"]
     async with someone.events(path) as events:

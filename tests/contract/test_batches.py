@@ -33,7 +33,7 @@ async def node_on_it(store: Valkey) -> AsyncIterator[Node]:
 
 @pytest_asyncio.fixture(name="shared")
 async def connected_store(store: Valkey) -> AsyncIterator[Store]:
-    """A store on a Valkey in which nobody else is busy."""
+    """A store on a Valkey of its own."""
     async with aclosing(Store.connect(store.url)) as connected:
         yield connected
 
@@ -116,7 +116,7 @@ async def test_an_error_is_its_callers_alone(node: Node) -> None:
 
 
 async def test_nobody_waits_for_an_exchange_that_was_ended(node: Node, store: Valkey) -> None:
-    """Whatever ends what many wait for, each of them hears it, and the node works on."""
+    """Any error of a shared exchange reaches each of its callers, and the node works on."""
     store.process.send(signal.SIGSTOP)
     callers = asked(node, 3)
     await turns(3)
@@ -195,7 +195,7 @@ async def test_who_cannot_wait_hears_it_from_the_line(shared: Store) -> None:
 
 
 async def test_nobody_waits_for_a_dealer_that_was_ended(shared: Store) -> None:
-    """Whatever ends it, those in line hear it at once, and the next one finds another dealer."""
+    """When the granting task ends, waiting calls are refused at once, and the next call starts another."""
     limits = limit(1, 0.24)
     line = Line(shared, limits)
     await asyncio.gather(*in_line(line, 1))

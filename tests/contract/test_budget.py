@@ -15,7 +15,7 @@ from tests.support.processes import Valkey, free_port
 
 @pytest_asyncio.fixture(name="stores")
 async def two_stores(valkey: Valkey) -> AsyncIterator[list[Store]]:
-    """Two clients of a database that nobody else uses, for two replicas."""
+    """Two clients of a database of their own, for two replicas."""
     url = valkey.url.removesuffix("0") + "9"
     stores = [Store.connect(url) for _ in range(2)]
     for key in ("GET", "POST", "burst", "create", "lookup", "poll", "service_points"):
@@ -71,7 +71,7 @@ async def test_who_has_patience_gets_a_turn(stores: list[Store]) -> None:
 
 
 async def test_who_has_to_wait_too_long_hears_it_at_once(stores: list[Store]) -> None:
-    """With the minute used up nobody is kept, and everybody is told how long it takes."""
+    """With the minute used up, calls are refused at once with the time to wait."""
     one, other = budgets(stores, writes=1)
     await one.turn("create", "POST", 1)
     started = time.monotonic()
@@ -82,7 +82,7 @@ async def test_who_has_to_wait_too_long_hears_it_at_once(stores: list[Store]) ->
 
 
 async def test_a_turn_that_was_not_taken_costs_nothing(stores: list[Store]) -> None:
-    """Whoever the burst turns away has not used up any of the minute."""
+    """A call that the burst refuses uses nothing of the minute."""
     one, _ = budgets(stores, reads=50, burst=1)
     turns = [asyncio.create_task(one.turn("lookup", "GET", 0.1)) for _ in range(20)]
     assert await granted(*turns) == 1

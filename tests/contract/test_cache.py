@@ -161,7 +161,7 @@ async def test_fresh_answer(fleet: Fleet) -> None:
 
 
 async def test_keys_are_apart(fleet: Fleet) -> None:
-    """What is kept under one key is not given for another."""
+    """An answer kept under one key is not given for another."""
     await fleet.get(fleet.one)
     assert (await fleet.other.get(secrets.token_hex(8), fleet.upstream.fetch, FRESH)).value == b"2"
 
@@ -184,7 +184,7 @@ async def test_renewed_behind(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("error", [BadUpstream(), BrandNotFound()])
 async def test_failed_renewal_is_nobodys_trouble(fleet: Fleet, error: Exception) -> None:
-    """A renewal that fails behind an answer that is still fresh enough is told to nobody."""
+    """A failed renewal behind an answer that is still fresh is not reported."""
     await fleet.aged(AGE_SECONDS)
     fleet.upstream.error = error
     assert await fleet.get(fleet.one, FRESH_FOR_THAT_AGE) == (b"1", False)
@@ -206,7 +206,7 @@ async def test_too_old_answer_waits(fleet: Fleet) -> None:
 
 
 async def test_stale_answer(fleet: Fleet) -> None:
-    """When upstream fails the old answer is given as stale, and nobody waits for or makes the next failing call."""
+    """When upstream fails, the old answer is given as stale, and no caller waits for the next failing call."""
     await fleet.get(fleet.one)
     fleet.upstream.error = UpstreamTimeout()
     assert await fleet.get(fleet.one, NEVER_FRESH) == (b"1", True)
@@ -243,7 +243,7 @@ async def test_fresh_again(valkey: Valkey) -> None:
 
 @pytest.mark.parametrize("error", [BadUpstream, UpstreamTimeout, UpstreamUnavailable, BrandNotFound])
 async def test_nothing_kept(fleet: Fleet, error: type[Exception]) -> None:
-    """Where nothing is kept everybody who shares the call is told what is wrong; the next one makes a new call."""
+    """Without a kept answer, all who share a failing call get its error; the next caller makes a new call."""
     fleet.upstream.error = error()
     fleet.upstream.close()
     calls = [fleet.asking(fleet.one) for _ in range(5)]
@@ -295,7 +295,7 @@ async def test_who_leaves_leaves_alone(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("error", [None, BadUpstream()])
 async def test_everybody_leaves(fleet: Fleet, error: Exception | None) -> None:
-    """A call that nobody waits for any more is finished; its answer is kept, its failure disturbs nobody."""
+    """A call whose callers have left is finished; its answer is kept, and its failure is silent."""
     fleet.upstream.error = error
     fleet.upstream.close()
     call = fleet.asking(fleet.one)
@@ -320,7 +320,7 @@ async def test_end_of_a_replica(fleet: Fleet) -> None:
 
 
 async def test_patience(valkey: Valkey) -> None:
-    """A replica does not wait for another one's call for ever, and makes no second one meanwhile."""
+    """A replica waits for another one's call for a bounded time, and makes no second one meanwhile."""
     async with running_fleet(valkey, PATIENCE, SHORT_PATIENCE) as fleet:
         fleet.upstream.close()
         call = fleet.asking(fleet.one)
@@ -347,7 +347,7 @@ async def test_dead_replica(valkey: Valkey) -> None:
 
 
 async def test_no_store_no_call() -> None:
-    """Without the store upstream is not asked: nobody would know how often."""
+    """Without the store upstream is not asked, because the calls could not be counted."""
     store, upstream = Store.connect(f"redis://127.0.0.1:{free_port()}/0"), Upstream()
     with pytest.raises(StoreUnavailable):
         await FleetCache(store, patience=PATIENCE).get("key", upstream.fetch, FRESH)
@@ -363,7 +363,7 @@ async def test_how_long_it_is_kept(fleet: Fleet, valkey: Valkey) -> None:
 
 
 async def test_room_of_one_parcel(fleet: Fleet) -> None:
-    """What is asked for a parcel is kept while it has room; the rest is answered all the same; others have theirs."""
+    """Searches of a parcel are kept while it has room, and answered without; other parcels have room of their own."""
     asked: list[str] = []
 
     async def get(key: str, scope: str) -> None:

@@ -333,7 +333,7 @@ async def test_a_label_without_length_arrives(sendcloud: Sendcloud) -> None:
 async def test_every_form_of_a_new_return_fits_the_description(
     sendcloud: Sendcloud, transport: Recorder, changes: dict[str, object]
 ) -> None:
-    """Whatever the sandbox makes of it, the body is the documented one."""
+    """The body is the documented one, whatever the sandbox answers."""
     transport.requests.clear()
     with suppress(UpstreamRejected):
         await create(sendcloud, "LABEL-3", **changes)

@@ -79,7 +79,7 @@ def test_what_is_kept_lives_as_documented(family: Family) -> None:
 
 
 def test_every_lifetime_is_documented() -> None:
-    """Whatever in the code says how long something is kept stands behind a key in docs/security.md."""
+    """Every lifetime in the code belongs to a key in docs/security.md."""
     documented = {name for family in families() for name in family.sources()}
     settings = {f"BFF_{name.upper()}" for name in Settings.model_fields if name.endswith("_ttl")}
     constants = {

@@ -29,7 +29,7 @@ from tests.support.processes import Valkey, running_valkey
 
 HEAD, END = b"%PDF-1.7\n", b"%%EOF\n"
 SILENCE, SHORT_SILENCE = 5.0, 0.5
-"""Seconds; what is to count as dead is waited for."""
+"""Seconds; long enough that a dead download counts as dead."""
 ROOMY = 1024 * MAX_KEPT_BYTES
 
 
@@ -64,7 +64,7 @@ class Source:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Holds it back after the first pieces; at the end it goes on, whatever came of the test."""
+        """Holds it back after the first pieces; at the end it goes on, even if the test failed."""
         self.more.clear()
         try:
             yield
@@ -149,7 +149,7 @@ async def running_fleet(valkey: Valkey, silence: float, total_bytes: int) -> Asy
 
 @pytest_asyncio.fixture(scope="module", name="kept")
 async def valkey_of_documents() -> AsyncIterator[Valkey]:
-    """A server of its own: the account of what is kept is one for the whole fleet."""
+    """A server of its own, because the bytes of kept documents are counted for the whole fleet."""
     async with running_valkey() as process:
         yield process
 
@@ -190,7 +190,7 @@ async def test_pieces_of_any_size(fleet: Fleet, pieces: int) -> None:
 
 @pytest.mark.parametrize("announced", [True, False])
 async def test_length(fleet: Fleet, announced: bool) -> None:  # noqa: FBT001  a column of the table
-    """A reader knows the length beforehand where upstream announced it, and of what is kept in any case."""
+    """A reader knows the length beforehand if upstream announced it, and always for a kept document."""
     document = pdf(4 * CHUNK_BYTES)
     source = whole(document, announced=announced)
     source.more.clear()
@@ -225,7 +225,7 @@ async def test_who_keeps_up_reads_from_memory(fleet: Fleet) -> None:
         readers.enter_context(source.held())
         opened = [fleet.one.open("scope", fleet.name, source.open) for _ in range(5)]
         chunks = [(await readers.enter_async_context(each)).chunks for each in opened]
-        # The next piece comes once all have this one, so that nobody lags.
+        # The next piece comes once all have this one, so that no reader lags.
         for _ in range(9):
             received.append([await anext(each) for each in chunks])
             source.give_one_more()
@@ -237,7 +237,7 @@ async def test_who_keeps_up_reads_from_memory(fleet: Fleet) -> None:
 
 
 async def test_who_lags_reads_from_the_store(fleet: Fleet) -> None:
-    """A reader who lags holds the download up for nobody: what memory has no more he gets from the store."""
+    """A slow reader does not hold the download up; it gets older chunks from the store."""
     document = pdf(9 * CHUNK_BYTES)
     source = whole(document, pieces=9)
     source.first = 8
@@ -265,7 +265,7 @@ async def test_readers_leave_connections_to_others(fleet: Fleet) -> None:
 
 
 async def test_store_that_takes_no_more(hasty: Fleet) -> None:
-    """When the store fails during a download nobody gets a document that ends cleanly, and the next one is whole."""
+    """When the store fails during a download, no document ends cleanly, and the next one is whole."""
     document = pdf(9 * CHUNK_BYTES)
     source = whole(document, announced=False, pieces=9)
     source.more.clear()
@@ -333,7 +333,7 @@ async def test_silent_upstream(hasty: Fleet) -> None:
 
 @pytest.mark.parametrize("missing", [0, 1, 3])
 async def test_missing_chunk(fleet: Fleet, missing: int) -> None:
-    """A document of which a chunk is gone never ends cleanly, and is downloaded anew for whoever asks next."""
+    """A document that lacks a chunk never ends cleanly, and is downloaded again for the next reader."""
     source = whole(pdf(4 * CHUNK_BYTES), pieces=4)
     await fleet.read(fleet.one, source)
     (name,) = [name for name in await fleet.chunks() if name.endswith(f":{missing}")]
@@ -377,7 +377,7 @@ async def test_another_parcel_during_the_download(fleet: Fleet) -> None:
 
 
 async def test_another_parcel(fleet: Fleet) -> None:
-    """Who is of another parcel cannot read what is kept, and no document can be read in the store."""
+    """A session of another parcel cannot read a kept document, and no document can be read in the store."""
     document = HEAD + b"swordfish " * 1000 + END
     source = whole(document)
     await fleet.read(fleet.one, source)
@@ -403,7 +403,7 @@ async def test_another_parcel(fleet: Fleet) -> None:
     ids=["no token", "rejected", "away", "no PDF", "nothing", "announced too large", "cut off", "shorter"],
 )
 async def test_no_document(fleet: Fleet, source: Source, told: type[Exception]) -> None:
-    """What is refused, no PDF, cut or too large is told to every reader, and the next one asks upstream again."""
+    """A document that is refused, no PDF, cut or too large fails for all readers; the next one asks upstream again."""
     for _ in range(2):
         with pytest.raises(told):
             await fleet.read(fleet.one, source)
@@ -516,7 +516,7 @@ async def test_direct_readers(hasty: Fleet) -> None:
 
 
 async def test_direct_readers_of_one_parcel(fleet: Fleet) -> None:
-    """Of one parcel two may read straight from upstream at a replica, whoever came first; others find room."""
+    """Two readers of one parcel may read straight from upstream at a replica; other parcels find room."""
     first, source = whole(pdf(MAX_KEPT_BYTES + 1)), whole(pdf(MAX_KEPT_BYTES + 1))
     async with AsyncExitStack() as readers:
         for each in (first, source):

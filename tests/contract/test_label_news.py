@@ -16,13 +16,13 @@ from tests.support.processes import Valkey, eventually
 from tests.unit.test_labels import Desk, desk_on, stays
 
 INTERVAL_SECONDS = 600.0
-"""No look is due while a test runs: whatever is told comes from the other replica."""
+"""No poll is due while a test runs, so that all news comes from the other replica."""
 TOLD_WITHIN_SECONDS = 10.0
 
 
 @dataclass
 class Fleet:
-    """A replica on which somebody waits, another one, and their store."""
+    """A replica on which a caller waits, another one, and their store."""
 
     here: Desk
     elsewhere: Desk
@@ -30,7 +30,7 @@ class Fleet:
     scope: str
 
     async def told(self, watch: Watch, seen: VersionedReturn) -> ReturnState:
-        """The state that somebody who waits here and has seen the return like this is told."""
+        """The state that a waiting caller gets who has seen this version of the return."""
         async with asyncio.timeout(TOLD_WITHIN_SECONDS):
             found = await watch.newer_than(seen.record.revision, None, stays)
         assert found

@@ -37,7 +37,7 @@ except ValueError:
 
 @pytest.mark.parametrize(("level", "chatty"), [("NOTSET", False), ("DEBUG", True)])
 async def test_no_library_logs_a_token(level: str, *, chatty: bool) -> None:
-    """Below a warning nothing is written; where somebody turns it on, it shows that something was said and no more."""
+    """Nothing below a warning is written; if enabled, it shows only that a library logged something."""
     async with raw_server(answer(202)) as server:
         command = (sys.executable, "-c", PROGRAM, f"http://127.0.0.1:{server.port}", level)
         pipe = asyncio.subprocess.PIPE

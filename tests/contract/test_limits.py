@@ -1,4 +1,4 @@
-"""The limits on a real Valkey: what a crowd gets through, what is kept, and that nobody can read whose it is."""
+"""The limits on a real Valkey: the lookups of a crowd, the stored counts, and that these name no caller."""
 
 import asyncio
 import secrets
@@ -19,7 +19,7 @@ ADDRESS = "203.0.113.7"
 
 @pytest_asyncio.fixture(scope="module", name="valkey")
 async def own_valkey() -> AsyncIterator[Valkey]:
-    """A store in which nobody else leaves keys."""
+    """A store with no keys of other tests."""
     async with running_valkey() as process:
         yield process
 
@@ -54,7 +54,7 @@ async def granted(*attempts: Awaitable[Attempt]) -> list[Attempt]:
 
 
 async def test_a_crowd_side_by_side(orders: OrderLimit) -> None:
-    """Of fifty who ask at once about one number three may, in whatever spelling; another number is not concerned."""
+    """Of fifty lookups at once for one number, in any spelling, three may run; another number is not concerned."""
     spellings = ["LABEL-1", "label1", " Label-1"]
     assert len(await granted(*(orders.attempt("demo", spellings[n % 3]) for n in range(50)))) == 3
     assert await granted(orders.attempt("demo", "LABEL-2"), orders.attempt("guide", "LABEL-1"))
@@ -121,7 +121,7 @@ async def test_callers_are_counted_apart(callers: CallerLimit) -> None:
 
 
 async def test_nobody_can_tell() -> None:
-    """Without the store nobody may look up: neither limit lets anybody through that it cannot count."""
+    """Without the store no lookup may run, because neither limit could count it."""
     store = Store.connect(f"redis://127.0.0.1:{free_port()}/0")
     with pytest.raises(StoreUnavailable):
         await CallerLimit(store, KEYRING, 2, 5).spend(partner=None, address=ADDRESS)

@@ -1,4 +1,4 @@
-"""What is installed is pinned by hash, no older than is safe, and comes from wherever the machine is set up to look."""
+"""Installed packages are pinned by hash, no older than is safe, and come from the machine's own index."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def _minimums(table: Path) -> dict[str, Version]:
 
 
 def _faults(project: Path) -> set[str]:
-    """What is wrong with the locks of this project folder, one line each."""
+    """The faults of the locks of this project folder, one line each."""
     run, otel, dev, audit = (_locked(project / "locks" / f"{name}.txt") for name in ("run", "otel", "dev", "audit"))
     minimums = _minimums(project / "locks/minimums.txt")
     described = tomllib.loads((project / "pyproject.toml").read_text())["project"]
@@ -59,7 +59,7 @@ def _faults(project: Path) -> set[str]:
 
 
 def test_the_locks_are_sound() -> None:
-    """Every package is hashed and safe, every direct one has a minimum, what is shipped is what is tested."""
+    """Every package is hashed and safe, every direct one has a minimum, and shipped versions are the tested ones."""
     assert _faults(Path()) == set()
 
 
@@ -119,7 +119,7 @@ SKIPPED = {"name": "h11", "skip_reason": "not found"}
 def test_an_audit_that_looked_at_too_little_fails(
     lock: str, dependencies: list[dict[str, Any]] | None, said: list[str]
 ) -> None:
-    """`make audit` finds fault unless every locked package was looked up and is clean, and says what was not."""
+    """`make audit` fails unless every locked package was looked up and is clean, and names those that were not."""
     findings = runpy.run_path("locks/audited.py")["findings"]
     assert findings(lock, "" if dependencies is None else json.dumps({"dependencies": dependencies})) == said
 

@@ -96,7 +96,7 @@ async def test_every_parcel_of_a_return_is_kept(bff: Bff) -> None:
 
 
 def test_the_label_is_under_download_url() -> None:
-    """The label is found where the documentation has it, whatever other links stand beside it."""
+    """The label is found where the documentation has it, even beside other links."""
     others = {"label_url": "https://x.example/1", "label_normal_printer": ["x"], "documents": [{"link": "x"}]}
     ready = decoded(Call.POLLING, 200, READY | others)
     assert isinstance(ready, LabelReady)
@@ -106,7 +106,7 @@ def test_the_label_is_under_download_url() -> None:
 
 
 def test_ready_and_not_yet_are_told_apart_by_status() -> None:
-    """202 is not ready whatever its body says, 200 is ready, and neither is read from a word in the body."""
+    """202 means not ready and 200 means ready, whatever words their bodies have."""
     assert decoded(Call.POLLING, 202, READY) == LabelPending()
     assert isinstance(decoded(Call.POLLING, 200, READY), LabelReady)
     with pytest.raises(BadUpstream):
@@ -143,7 +143,7 @@ async def test_a_pdf_is_not_buffered_whole() -> None:
 
 
 async def test_the_journey_ends_here(bff: Bff) -> None:
-    """A return is made here from the lookup to its document; nobody is sent on to another portal for it."""
+    """A return is made here from the lookup to its document, without another portal."""
     someone = await shopper(bff.http, fresh("INTL"))
     created = await someone.create(someone.body("pickup", customs={"invoice_number": "1"}))
     settled = await someone.settled(created.headers["location"])
@@ -155,7 +155,7 @@ async def test_the_journey_ends_here(bff: Bff) -> None:
 
 
 async def test_a_return_counts_as_created_once_upstream_says_so(bff: Bff, sandbox: SandboxProcess) -> None:
-    """What is called created has the upstream's own number, and what the upstream refused is called failed."""
+    """A created return has the upstream's own number, and a refused one is failed."""
     order, refused = fresh("LABEL"), fresh("REFUSE")
     created = await (await shopper(bff.http, order)).create()
     [entry] = await sandbox.ledger(kind="incoming", order=order)
@@ -175,7 +175,7 @@ async def test_the_creating_post_is_never_repeated(end: Behaviour) -> None:
 
 
 async def test_a_creation_without_a_key_goes_nowhere(bff: Bff, sandbox: SandboxProcess) -> None:
-    """Whoever cannot tell a repetition from a second return is refused before the upstream hears of it."""
+    """A creation without an idempotency key is refused before the upstream is called."""
     order = fresh("LABEL")
     someone = await shopper(bff.http, order)
     response = await bff.http.post("/v1/returns", json=someone.body(), headers=someone.headers)
@@ -261,7 +261,7 @@ def test_the_shopper_chooses_the_refund(refund: dict[str, str]) -> None:
 
 
 def test_nothing_is_made_up() -> None:
-    """What the upstream does not know of the sender stays empty, and a reason that nobody gave is asked for."""
+    """Unknown members of the sender stay empty, and a missing reason is asked for."""
     bare = {"country": {"iso_2": "PL"}, "house_number": "", "address_divided": None, "email": "", "telephone": ""}
     sender = sent(samples.body(), bare)["incoming_parcel"]
     assert [sender[f"from_{name}"] for name in ("country", "house_number", "email", "telephone")] == ["PL", "", "", ""]
@@ -303,7 +303,7 @@ def test_postal_codes_pass_unchanged(code: str) -> None:
 
 @pytest.mark.parametrize("call", Call)
 def test_every_call_has_a_deadline(call: Call) -> None:
-    """No call can wait for ever: connecting, sending and every silence have an end, and so has the whole."""
+    """No call waits without end: connecting, sending, each silence and the whole call are bounded."""
     bulkhead = bulkheads(Deadlines())[call]
     assert 0 < bulkhead.total <= 60
     waits = bulkhead.timeouts(bulkhead.total)
@@ -313,7 +313,7 @@ def test_every_call_has_a_deadline(call: Call) -> None:
 
 @pytest.mark.parametrize("call", sorted(PUBLIC_CALLS))
 async def test_an_upstream_that_is_silent_is_given_up(call: Call) -> None:
-    """Whatever was asked, silence ends with an error at the deadline that the settings name."""
+    """Any call to a silent upstream ends with an error at the deadline in the settings."""
     async with raw_server(silence) as server, client(server.port) as sendcloud:
         start = time.monotonic()
         with pytest.raises(UpstreamError):
@@ -374,7 +374,7 @@ async def test_reads_keep_their_headers_and_have_no_body(call: Call) -> None:
 
 @pytest.mark.parametrize("call", sorted(PUBLIC_CALLS))
 async def test_public_calls_carry_no_credentials(call: Call) -> None:
-    """Calls that need no Authorization get none, whatever the environment would offer."""
+    """Calls that need no Authorization get none, even if the environment offers one."""
     async with raw_server(answer(404)) as server, client(server.port) as sendcloud:
         with pytest.raises(BffError):
             await made(sendcloud, call)
@@ -432,7 +432,7 @@ async def test_shoppers_find_their_own_order(bff: Bff, by: str) -> None:
     assert (await shopper(bff.http, known[by])).screen["parcel"] == known
 
 
-# What is done with what the upstream says
+# The handling of upstream answers
 
 
 @pytest.mark.parametrize("said", ["[{'id': 1}]", "{'portal': None}", "True", "__import__('os')", "1+1"])
@@ -506,7 +506,7 @@ async def test_tokens_and_addresses_stay_inside(scripted: Bff, upstream: Scripte
 
 
 async def test_the_token_goes_to_the_configured_host_alone(scripted: Bff, upstream: ScriptedUpstream) -> None:
-    """Whatever host the poller URL names, nobody there is asked: only our own upstream ever sees the bearer token."""
+    """A poller URL of any other host is not called: only our own upstream ever sees the bearer token."""
     async with raw_server(answer(202)) as elsewhere:
         url = f"http://127.0.0.1:{elsewhere.port}/api/v2/brand/foreign/return-portal/label/polling?token=a.b.c"
         upstream.say(incoming=scripted_upstream.created(poller_url=url))

@@ -78,7 +78,7 @@ def test_panels() -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_alerts_help(rule: dict[str, Any]) -> None:
-    """Each alert waits for a while, says what is the matter and whom to wake, and names a heading that is there."""
+    """Each alert waits for a while, says what is wrong and how urgent it is, and names an existing heading."""
     assert re.fullmatch(r"\d+m", rule["for"])
     assert rule["labels"]["severity"] in {"page", "ticket"}
     assert rule["annotations"]["summary"]
@@ -88,7 +88,7 @@ def test_alerts_help(rule: dict[str, Any]) -> None:
 
 
 async def test_labels_are_words_of_the_code(bff: Bff) -> None:
-    """No label holds what somebody sent: routes are templates, all else is a word of the code or a status (0: none)."""
+    """No label holds a caller's text: routes are templates, the rest are words of the code or a status (0: none)."""
     someone = await shopper(bff.http, fresh("LABEL"))
     path = (await someone.create()).headers["location"]
     for each in (path, f"{path}/label", f"/{path}", "/v1/returns/rtn_nobody?order=1"):

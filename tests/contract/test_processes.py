@@ -58,7 +58,7 @@ WAIT = f"{START} started(); time.sleep(60)"
 
 @pytest.mark.parametrize("status", [0, 3])
 async def test_a_process_that_ends_by_itself(tmp_path: Path, status: int) -> None:
-    """A process that ends before it is told to fails the test, whatever its exit status."""
+    """A process that ends by itself fails the test, with any exit status."""
     program = f"{START} started(); raise SystemExit({status})"
     with pytest.raises(AssertionError, match=f"it ended by itself with status {status}"):
         await _run(program, tmp_path / "started", None)

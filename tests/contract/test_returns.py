@@ -49,7 +49,7 @@ def accepted(found: VersionedReturn) -> ReturnRecord:
 
 
 def outcome_unknown(found: VersionedReturn) -> ReturnRecord:
-    """The record after nobody knows what became of the return."""
+    """The record of a return whose outcome is unknown."""
     return found.became(ReturnState.OUTCOME_UNKNOWN)
 
 
@@ -123,7 +123,7 @@ def attempts_on(store: Store, lease: float = LEASE) -> Attempts:
 
 
 async def test_lifetimes(parcel: Parcel) -> None:
-    """Claim, key and summary of a return end together; its content, with what is personal, goes before."""
+    """Claim, key and summary of a return end together; its content, with the personal data, ends before."""
     await parcel.created()
     kept = [await parcel.seconds_left(kind) for kind in ("r:", "claim", "key:", "summary:")]
     assert kept[0] == pytest.approx(RETURN_TTL, abs=5)
@@ -141,7 +141,7 @@ async def test_looks_do_not_prolong_a_return(parcel: Parcel, age: float, left: i
 
 
 async def test_a_claim_ends_by_itself(parcel: Parcel) -> None:
-    """Units are free when their own claim ends, whatever else happens to the parcel, and so is their key."""
+    """Units and key are free when their own claim ends, whatever happens to other returns of the parcel."""
     store = Store.connect(parcel.valkey.url)
     brief = replace(parcel, attempts=Attempts(store, ParcelLayout(KEYRING, return_ttl=1, claim_ttl=1, lease=0.5)))
     first = await brief.claimed()
@@ -265,7 +265,7 @@ async def test_restored_units_and_answer(parcel: Parcel) -> None:
 
 
 async def test_a_forgotten_claim_may_not_post(parcel: Parcel) -> None:
-    """A request whose claim the store lost before its first byte must not post: the units may be somebody else's."""
+    """A request whose claim the store lost before its first byte must not post: another return may hold its units."""
     attempt = await parcel.claimed()
     await parcel.valkey.client.delete(*await parcel.keys())
     with pytest.raises(ClaimLost):
@@ -299,7 +299,7 @@ async def test_an_outcome_waits_for_the_store(lone: Parcel) -> None:
 
 
 async def test_an_outcome_outlives_its_request(lone: Parcel) -> None:
-    """An outcome that nobody waits for any more is stored all the same."""
+    """An outcome whose caller has left is stored all the same."""
     attempt = await lone.posted()
     await lone.valkey.client.client_pause(PAUSE_MS)
     request = asyncio.create_task(lone.attempts.settle(attempt, Event.ACCEPTED, accepted))
@@ -388,7 +388,7 @@ async def test_open_outcomes_are_stored_before_the_end(lone: Parcel) -> None:
 
 
 async def test_nothing_of_a_return_is_readable_in_the_store(parcel: Parcel) -> None:
-    """Neither tokens, items nor fingerprints stand in the store as they are."""
+    """Tokens, items and fingerprints are never stored in clear text."""
     await parcel.created()
     kept = str([await parcel.valkey.client.hgetall(name) for name in await parcel.keys()])
     assert "done" in kept

@@ -246,7 +246,7 @@ class Parcels(RuleBasedStateMachine):
 
     @rule(request=requests, event=st.sampled_from(sorted(OUTCOMES)))
     def settle_for_somebody_else(self, request: Request, event: Event) -> None:
-        """Whoever does not own a claim cannot change it."""
+        """Only the owner of a claim can change it."""
         if request.phase is None and event in AFTER_FIRST_BYTE:
             return
         claim = request.attempt.claim.model_copy(update={"owner": "stranger"})
@@ -282,7 +282,7 @@ class Parcels(RuleBasedStateMachine):
 
     @rule(request=requests)
     def look_from_elsewhere(self, request: Request) -> None:
-        """A return is nothing to whoever asks for another parcel."""
+        """A return cannot be found through another parcel."""
         for scope in {*self.scopes.values(), "nobody"} - {request.attempt.scope}:
             assert self.told(self.returns.get(scope, request.attempt.return_id)) is ReturnNotFound
 
@@ -312,7 +312,7 @@ class Parcels(RuleBasedStateMachine):
 
     @invariant()
     def never_more_than_ordered(self) -> None:
-        """Whatever may exist upstream was ordered."""
+        """The units that may exist upstream never exceed those ordered."""
         for scope in self.scopes.values():
             assert all(self.held(scope)[item_id] <= ordered for item_id, ordered in ORDERED.items())
 
@@ -351,7 +351,7 @@ class Parcels(RuleBasedStateMachine):
         return next((request for request in self.of(scope) if request.key == key and request.phase), None)
 
     def held(self, scope: str) -> Counter[str]:
-        """How many units of each item are nobody else's."""
+        """How many units of each item no other return holds."""
         held: Counter[str] = Counter()
         for request in self.of(scope):
             if request.phase not in {None, Phase.FAILED}:
@@ -394,7 +394,7 @@ def test_any_sequence_of_requests(bench: Bench) -> None:
 
 @pytest.mark.parametrize("event", [Event.ACCEPTED, Event.REFUSED])
 def test_late_answer_while_somebody_looks(bench: Bench, event: Event) -> None:
-    """The owner's late answer stands, whoever finds the return without an owner at the same moment."""
+    """The owner's late answer is stored, even if a reader declares the return orphaned at the same moment."""
     mortal, scopes = bench.with_lease(0.5), [secrets.token_hex(8) for _ in range(20)]
     attempts = [
         bench.run(mortal.claim(scope, "key", forms("a shirt"), record_of("a shirt"), selection("a shirt")))

@@ -68,7 +68,7 @@ def test_description_is_valid_openapi() -> None:
 
 @pytest.mark.parametrize("brand", POSTAL_CODES)
 async def test_settings_fit(panel: httpx.AsyncClient, brand: str) -> None:
-    """Every brand's settings fit the description, in whatever language they are asked for."""
+    """Every brand's settings fit the description, in any requested language."""
     for language in ("", "de-DE", "xx"):
         response = await panel.get(f"brand/{brand}/return-portal", params={"language": language})
         fitting(response, PORTAL, 200)
@@ -198,7 +198,7 @@ async def test_labelless_document(panel: httpx.AsyncClient) -> None:
 
 
 async def test_return_in_store_never_gets_a_label(panel: httpx.AsyncClient) -> None:
-    """A return in store polls 202, whatever the order's script says."""
+    """A return in store polls 202, for every kind of order."""
     created = await (await customer_of(panel, "INSTANT-1")).create(delivery_option="in_store")
     assert [(await panel.get(created.json()["poller_url"])).status_code for _ in range(4)] == [202] * 4
 
@@ -281,7 +281,7 @@ async def test_uploaded_images_can_be_named_in_a_return(panel: httpx.AsyncClient
     ids=["no image", "too big", "too many"],
 )
 async def test_unfit_uploads(panel: httpx.AsyncClient, files: list[Any]) -> None:
-    """What is no image, too big or too many is refused with 400."""
+    """Files that are no images, too large or too many are refused with 400."""
     customer = await customer_of(panel, "LABEL-2")
     response = await panel.post(f"{customer.portal}/uploads", files=files, headers=customer.bearer)
     fitting(response, f"{PORTAL}/uploads", 400)

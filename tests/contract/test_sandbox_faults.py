@@ -187,7 +187,7 @@ async def test_upstream_down() -> None:
 
 
 async def test_stops_quickly_with_hanging_connections() -> None:
-    """SIGTERM ends the process at once and with status 0, even while somebody waits for an answer."""
+    """SIGTERM ends the process at once and with status 0, even while a caller waits for an answer."""
     async with running_sandbox() as sandbox, client_of(sandbox) as panel:
         waiting = asyncio.create_task(look_up(panel, "LOOKUPHANG-1"))
 

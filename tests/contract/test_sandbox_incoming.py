@@ -141,7 +141,7 @@ async def test_refusals_make_no_return(sandbox: SandboxProcess, panel: httpx.Asy
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null"])
 async def test_refused_documents(panel: httpx.AsyncClient, body: bytes) -> None:
-    """What is no JSON object is 400."""
+    """A body that is no JSON object is 400."""
     customer = await customer_of(panel, "LABEL-1")
     response = await panel.post(f"{customer.portal}/incoming", content=body, headers=customer.bearer)
     assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_return")

@@ -26,7 +26,7 @@ from tests.support.samples import session
 SESSION = session()
 OLD_ID = SessionId("goldengoldengoldengold", b"golden-secret-of-32-bytes-------")
 OLD_RECORD = base64.b64decode(Path("tests/support/session_of_schema_1.b64").read_text())
-"""As the first release sealed it. Never made anew: it stands for the sessions that live while another rolls out."""
+"""A record that the first release sealed. It is never made again, because it stands for sessions during a rollout."""
 
 
 @pytest_asyncio.fixture(scope="module", name="sessions")
@@ -52,7 +52,7 @@ async def is_over(sessions: SessionStore, session_id: SessionId) -> bool:
 
 
 async def test_a_session_is_found_by_its_id(sessions: SessionStore) -> None:
-    """What was created comes back whole, also by the text of its id."""
+    """A created session comes back whole, even by the text of its id."""
     session_id = await sessions.create(SESSION, 60)
     assert await sessions.get(session_id) == SESSION
     assert await sessions.get(SessionId.parse(session_id.token)) == SESSION
@@ -60,7 +60,7 @@ async def test_a_session_is_found_by_its_id(sessions: SessionStore) -> None:
 
 @pytest.mark.parametrize("ttl", [0.0005, 0, -7])
 async def test_a_session_without_a_life(sessions: SessionStore, ttl: float) -> None:
-    """What is over before it could begin is no session, and no trouble of the store."""
+    """A session that would end at once is expired, and not a failure of the store."""
     with pytest.raises(SessionExpired):
         await sessions.create(SESSION, ttl)
 
@@ -73,7 +73,7 @@ async def test_every_session_has_an_id_of_its_own(sessions: SessionStore) -> Non
 
 
 async def test_the_record_is_sealed(sessions: SessionStore, valkey: Valkey) -> None:
-    """The store sees neither tokens nor personal data nor the secret, and lets go after the time it was given."""
+    """The store gets neither tokens nor personal data nor the secret in clear text, and deletes the record in time."""
     session_id = await sessions.create(SESSION, 60)
     sealed: Any = await valkey.client.get(name(session_id))
     assert len(sealed) > 500
@@ -83,7 +83,7 @@ async def test_the_record_is_sealed(sessions: SessionStore, valkey: Valkey) -> N
 
 
 async def test_a_wrong_secret(sessions: SessionStore) -> None:
-    """Who knows the key alone can neither open nor delete the session."""
+    """The key half alone can neither open nor delete the session."""
     session_id = await sessions.create(SESSION, 60)
     forged = replace(session_id, secret=b"f" * 32)
     assert await is_over(sessions, forged)
@@ -99,7 +99,7 @@ async def test_a_record_in_the_wrong_place(sessions: SessionStore, valkey: Valke
 
 
 async def test_swapped_records(sessions: SessionStore, valkey: Valkey) -> None:
-    """Two records that change places open with neither id, so nobody gets what is another's."""
+    """Two records that change places open with neither id."""
     first, second = [await sessions.create(SESSION, 60) for _ in range(2)]
     for source, target in ((name(first), "s:{aside}"), (name(second), name(first)), ("s:{aside}", name(second))):
         await valkey.client.rename(source, target)
@@ -108,14 +108,14 @@ async def test_swapped_records(sessions: SessionStore, valkey: Valkey) -> None:
 
 
 async def test_a_record_of_the_release_before(sessions: SessionStore, valkey: Valkey) -> None:
-    """What the first release sealed still opens: rolling a release out logs nobody out."""
+    """A record that the first release sealed still opens, so that a rollout ends no session."""
     await valkey.client.set(name(OLD_ID), OLD_RECORD, ex=60)
     old = await sessions.get(OLD_ID)
     assert (old.brand, old.order.address.name, old.access_token) == ("my-shop", "Sam Jansen", "access")
 
 
 async def test_a_record_of_the_release_after(sessions: SessionStore, valkey: Valkey) -> None:
-    """A record with members that only the next release knows opens as well: rolling it back logs nobody out."""
+    """A record with members of a later release still opens, so that a rollback ends no session."""
     session_id = SessionId.new()
     record = json.loads(SESSION.model_dump_json()) | {"new": 1}
     sealed = seal(session_id.secret, json.dumps(record).encode(), f"session|{session_id.key}|1")

@@ -69,7 +69,7 @@ async def milliseconds_left(store: Store, key: str) -> int:
 
 
 async def test_plain_values(store: Store, name: str) -> None:
-    """What is put is there until it is deleted or its time is over; an absent key is known to be absent."""
+    """A stored value stays until it is deleted or expires; an absent key is known to be absent."""
     assert await store.get(name) is None
     await store.put(name, b"\x00value", 60)
     assert await store.get(name) == b"\x00value"
@@ -164,7 +164,7 @@ async def test_asking_again_does_not_prolong_a_lease(store: Store, name: str) ->
 
 
 async def test_news(store: Store, name: str) -> None:
-    """Listeners hear the news of what was committed, in its order, and nothing of a lost race."""
+    """Listeners get the news of commits in their order, and none of a lost race."""
     async with aclosing(cast("AsyncGenerator[str, None]", store.listen())) as news:
         assert await anext(news) == ""
         for operation, revision in [("first", 0), ("lost", 0), ("second", 1)]:
@@ -192,7 +192,7 @@ async def test_budget_returns(store: Store, name: str) -> None:
 
 
 async def test_budget_counts_the_whole_window(store: Store, name: str) -> None:
-    """What was spent counts until its window has passed, however often somebody asks before that."""
+    """A spent amount counts until its window has passed, however many calls come before that."""
     limit = Limit(1, 1.2)
     spent = last = await store.spend(name, 1, limit)
 

@@ -190,7 +190,7 @@ async def test_an_open_server_and_a_password(server: Server) -> None:
 
 
 async def test_cancelled_calls_keep_nothing(valkey: Valkey) -> None:
-    """Calls cancelled at any moment, even twice, keep no connection and leave no reply for somebody else."""
+    """Calls cancelled at any moment, even twice, keep no connection and leave no reply to another call."""
     async with aclosing(Store.connect(valkey.url)) as store:
         names = [progress_key(secrets.token_hex(8)) for _ in range(4 * CONNECTIONS)]
         for name in names:

@@ -200,7 +200,7 @@ ANOTHER = b"HTTP/1.1 500 -\r\ncontent-length: 0\r\n\r\n"
 @pytest.mark.parametrize("surplus", [ANOTHER, ANOTHER[:12], ANOTHER[:9]])
 @pytest.mark.parametrize("pause", [0, 0.02])
 async def test_no_answer_is_taken_for_the_next_ones(surplus: bytes, pause: float) -> None:
-    """What comes after the end of an answer, with it or later, goes with its connection: it is nobody's answer."""
+    """Bytes after the end of an answer, with it or later, are dropped with their connection and answer no call."""
     said = asyncio.Event()
 
     async def too_much(writer: asyncio.StreamWriter) -> None:
@@ -317,7 +317,7 @@ async def test_deadlines_do_not_wear_the_client_out() -> None:
 
 
 async def test_cancelled_calls_do_not_wear_the_client_out() -> None:
-    """Nobody should cancel a call from outside; where it happens all the same, every further call works."""
+    """If a call is cancelled from outside, every further call works."""
     async with raw_server(answer(202)) as server, client(server.port) as sendcloud:
         for number in range(300):
             call = asyncio.create_task(_poll(sendcloud))

@@ -96,7 +96,7 @@ async def _fetched(someone: Shopper, path: str) -> bytes | None:
 async def test_a_broken_label_never_looks_whole_and_is_never_kept(
     fleet: list[Bff], sandbox: SandboxProcess, prefix: str
 ) -> None:
-    """What is no PDF, is cut or is too large gives an error or a broken connection, again and again from upstream."""
+    """A document that is no PDF, cut or too large gives an error or a broken connection, and is never kept."""
     fleet[0].process.expected.extend(ANSWER_CUT)
     someone, path = await _ready(fleet[0], prefix)
     order = someone.screen["parcel"]["order_number"]

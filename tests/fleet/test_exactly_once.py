@@ -91,7 +91,7 @@ async def test_two_sessions_race_for_the_last_unit(fleet: list[Bff], sandbox: Sa
 
 @pytest.mark.system
 async def test_a_refused_connection_frees_the_units(valkey: Valkey, sandbox: SandboxProcess) -> None:
-    """What was provably never sent is released at once: the next try, with the same key or another, succeeds."""
+    """A creation that provably never left is released at once: the next try, with any key, succeeds."""
     async with running_proxy(sandbox.panel_port) as proxy:
         upstream = f"http://127.0.0.1:{proxy.port}/api/v2"
         async with running_bff(valkey.url, sandbox, upstream_url=upstream, **SETTINGS) as bff:
@@ -124,7 +124,7 @@ class Doomed:
     async def kill_one(self) -> None:
         """SIGKILL for one of them, and a new one in its place."""
         number = random.randrange(len(self.replicas))  # noqa: S311  no secret
-        # First out of the list: nobody may pick it while its client is being closed.
+        # Removed from the list first, so that no test picks it while its client is being closed.
         victim, stack = self.replicas.pop(number), self._stacks.pop(number)
         await victim.process.stop(signal.SIGKILL)
         await stack.aclose()

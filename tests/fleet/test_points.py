@@ -1,4 +1,4 @@
-"""Service points are searched once for everybody around, and measured for each."""
+"""Service points are searched once for all shoppers around, and measured for each."""
 
 import asyncio
 from functools import partial
@@ -49,7 +49,7 @@ async def test_brands_never_share_a_search(fleet: list[Bff]) -> None:
 
 
 async def test_the_radius_is_exact_though_the_search_is_wider(fleet: list[Bff]) -> None:
-    """Only points within the radius are answered, nearest first, whatever radius was cached before."""
+    """Only points within the radius are answered, nearest first, whatever radius the cache has."""
     someone = await shopper(fleet[0].http, fresh("LABEL"))
     for radius in (10_000, 400, 2_000):
         distances = [point["distance"] for point in (await _search(someone, radius=radius))["service_points"]]

@@ -60,7 +60,7 @@ async def test_another_naming_key(own: Valkey, sandbox: SandboxProcess) -> None:
 
 
 async def test_the_sealing_key_is_rotated_out(own: Valkey, sandbox: SandboxProcess) -> None:
-    """With the old key as the naming key a new sealing key stands alone, and what was claimed is found."""
+    """With the old key as the naming key, a new sealing key needs no other, and claims are found."""
     order = fresh("ITEMS")
     async with running_bff(own.url, sandbox, **SETTINGS) as before:
         someone = await shopper(before.http, order)

@@ -1,4 +1,4 @@
-"""A label is watched once for everybody, on three replicas; the sandbox's ledger is the judge."""
+"""A label is watched once for all, on three replicas, as the sandbox's ledger shows."""
 
 import asyncio
 import itertools
@@ -47,7 +47,7 @@ WAYS: list[tuple[str, dict[str, str], bytes]] = [
     "watchers", [pytest.param(1, marks=pytest.mark.system), 100, pytest.param(2000, marks=pytest.mark.system)]
 )
 async def test_many_watchers_cost_the_polls_of_one(fleet: list[Bff], sandbox: SandboxProcess, watchers: int) -> None:
-    """However many wait, in whatever way and on whatever replica, upstream is polled as often; all learn it at once."""
+    """Upstream is polled as often for many waiters as for one, on all replicas; all are told at once."""
     order = fresh("SLOWLABEL")
     someone = await shopper(fleet[0].http, order)
     path = (await someone.create()).headers["location"]

@@ -96,7 +96,7 @@ class Fuzzer:
         case.headers["Authorization"] = f"Bearer {token}"
 
     def improve(self, case: Case, sent: dict[str, Any]) -> None:
-        """Puts what exists in the place of what was made up; cases that are wrong on purpose stay as they are."""
+        """Replaces invented values by existing ones; cases that are wrong on purpose stay."""
         made_up = case.meta and case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE
         if not made_up or not next(self._turns) % 4:
             return
@@ -113,7 +113,7 @@ class Fuzzer:
             case.headers["Idempotency-Key"] = key()
 
     def learn(self, case: Case, response: schemathesis.Response) -> None:
-        """Remembers what was created and what is over."""
+        """Remembers created and ended objects."""
         if case.operation.label == "POST /v1/returns" and response.status_code == httpx.codes.ACCEPTED:
             self._returned = response.json()["id"]
         elif case.operation.label == "POST /v1/session/handoff" and response.status_code == httpx.codes.CREATED:
@@ -195,7 +195,7 @@ class Findings:
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
     """By operation."""
     failures: list[str] = field(default_factory=list)
-    """What is wrong, with a command that shows it."""
+    """A finding, with a command that reproduces it."""
 
     def add(self, phase: str, scenario: ScenarioRecorder) -> None:
         """Counts the cases of a scenario."""
@@ -211,7 +211,7 @@ class Findings:
 
 
 def strict_description() -> dict[str, Any]:
-    """The published description without its catch-all answers: whatever status is not named is a finding."""
+    """The published description without its catch-all answers, so that every unnamed status is a finding."""
     description = copy.deepcopy(api().openapi())
     for operations in description["paths"].values():
         for operation in operations.values():
@@ -251,7 +251,7 @@ def _config(base_url: str, examples: int, seed: int, *, all_phases: bool) -> sch
                 "positive_data_acceptance": {"expected-statuses": ACCEPTABLE_STATUSES},
             },
             "operations": [
-                # Ending what is no session is fine: 204.
+                # Ending an absent session is 204.
                 {"include-operation-id": "deleteSession", "checks": {"ignored_auth": {"enabled": False}}},
                 # GET is a method of that path too: it asks for a return called "preview".
                 {"include-operation-id": "previewReturn", "checks": {"allow_header_conformance": {"enabled": False}}},

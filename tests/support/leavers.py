@@ -59,7 +59,7 @@ async def come_and_go(port: int, asked: Asked) -> None:
     if random.random() < PARTLY:  # noqa: S311  chance, not secrecy
         wire = wire[: random.randrange(1, len(wire))]  # noqa: S311
     writer = await sent(port, wire)
-    # As many early as late ones, whatever the scale.
+    # As many early as late ones, at any scale.
     shortest, longest = STAYS_SECONDS
     try:
         await asyncio.sleep(shortest * (longest / shortest) ** random.random())  # noqa: S311

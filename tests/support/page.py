@@ -43,7 +43,7 @@ class Visit:
         self.responses.append(response)
 
     async def looked_at(self, step: str) -> None:
-        """Keeps a picture of this step, which everybody can read and which is no wider than the screen."""
+        """Keeps a picture of this step after checking that it is accessible and no wider than the screen."""
         await self.page.screenshot(path=SCREENSHOTS / f"{self.size}-{step}.png", full_page=True)
         text = await self.page.locator("body").inner_text()
         assert not re.search(r"\b(false|null|undefined|NaN|Invalid Date)\b|\[object", text), step

@@ -1,4 +1,4 @@
-"""Documents as somebody who opens them sees them."""
+"""Documents as their readers see them."""
 
 import io
 

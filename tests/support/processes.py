@@ -151,7 +151,7 @@ async def eventually(
 
 
 def free_port() -> int:
-    """A port at which nobody listens; each call gives another one."""
+    """A port without a listener; each call gives another one."""
     while True:
         port = _ports.pop()
         with contextlib.suppress(OSError), socket.create_server((LOCAL, port)):
@@ -241,7 +241,7 @@ def bff_environment(store_url: str, sandbox: "SandboxProcess", **settings: Any) 
         "upstream_writes": 1_000_000,
         "upstream_burst": 100_000,
         "drain": 0,
-        # The machine may be busy: nobody is to be turned away for that.
+        # The machine may be busy, which must not shed requests.
         "loop_lag": 30,
     }
     return _variables(usual | settings)
@@ -290,5 +290,5 @@ async def running_bff(store_url: str, sandbox: "SandboxProcess", **settings: Any
 
 
 def fresh(prefix: str) -> str:
-    """A magic order number nobody has used yet."""
+    """A fresh magic order number."""
     return f"{prefix}-{next(_numbers):04d}x{secrets.token_hex(3)}"

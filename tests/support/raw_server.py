@@ -54,7 +54,7 @@ async def raw_server(behaviour: Behaviour, *, tls: ssl.SSLContext | None = None)
 
 @asynccontextmanager
 async def deaf_server(answer: bytes) -> AsyncIterator[RawServer]:
-    """A server that greets every connection with the same bytes and closes it, whatever is said to it."""
+    """A server that sends the same bytes on every connection and closes it."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         here.connections += 1

@@ -53,7 +53,7 @@ class SandboxProcess:
 
 @dataclass(frozen=True)
 class Customer:
-    """Somebody who looked an order up in the sandbox and may return it, without our service in between."""
+    """A shopper who looked an order up in the sandbox and may return it, without our service in between."""
 
     panel: httpx.AsyncClient
     portal: str

@@ -17,7 +17,7 @@ from tests.support.processes import LOCAL
 from tests.support.raw_server import Behaviour, answer, raw_server
 
 PORTAL = "http://portal.invalid"
-"""Stands for the URL of the asking brand's portal in what is said."""
+"""Stands for the URL of the asking brand's portal in scripted answers."""
 _KEY = "0123456789abcdef0123456789abcdef"
 _HOUR = 3600
 
@@ -59,7 +59,7 @@ class ScriptedUpstream:
             self.do(**{call: partial(self._answer, said if isinstance(said, bytes) else body(said))})
 
     def requests_for(self, call: str) -> list[Heard]:
-        """What was asked of this call so far."""
+        """The requests of this call so far."""
         return [each for each in self.heard if each.path.endswith(f"/{call}")]
 
     def answer_to(self, request: bytes) -> Behaviour:
@@ -90,7 +90,7 @@ async def scripted_upstream() -> AsyncIterator[ScriptedUpstream]:
 
 
 def always(behaviour: Behaviour) -> Reaction:
-    """This, whatever is asked."""
+    """The same answer to every request."""
     return lambda _: behaviour
 
 

@@ -36,7 +36,7 @@ class Shop:
     """Seconds of the longest answer."""
 
     async def journey(self) -> None:
-        """One shopper from the lookup to the label, who comes again once where told to."""
+        """One shopper from the lookup to the label, who repeats a call once where told to."""
         try:
             async with asyncio.timeout(JOURNEY_SECONDS):
                 await self._journey()
@@ -58,7 +58,7 @@ class Shop:
         assert label.content.startswith(b"%PDF-")
 
     async def _created(self, someone: Shopper) -> str:
-        """Where the return is, which may have been made though nobody said so."""
+        """The location of the return, which may exist even without an answer."""
         idempotency = {"Idempotency-Key": key()}
         answer = await self._asked("POST", "/v1/returns", someone, json=someone.body(), headers=idempotency)
         if answer.status_code not in {httpx.codes.CONFLICT, httpx.codes.GATEWAY_TIMEOUT}:

@@ -1,4 +1,4 @@
-"""An upstream that may be called at will, by callers who tell nobody."""
+"""An upstream without budget and observer."""
 
 from collections.abc import Mapping
 

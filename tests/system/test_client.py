@@ -31,7 +31,7 @@ def _npm(folder: Path, *words: str) -> None:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the client with its locked tools, its types made anew, built."""
+    """A copy of the client, built with its locked tools and freshly generated types."""
     folder = tmp_path_factory.mktemp("client") / "openapi"
     shutil.copytree("openapi", folder, ignore=shutil.ignore_patterns("node_modules", "dist", "*.tgz"))
     _npm(folder / "client", "ci", "--ignore-scripts", "--silent")
@@ -70,7 +70,7 @@ async def shop_with_page(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterat
 
 
 def test_types_are_up_to_date(client: Path) -> None:
-    """What is committed is what the description gives."""
+    """The committed types are those that the description gives."""
     assert (client / "src/schema.ts").read_text() == (CLIENT / "src/schema.ts").read_text()
 
 
@@ -175,7 +175,7 @@ async def test_label_that_breaks_off(cases: Path, behaviour: Behaviour) -> None:
 
 
 async def test_label_that_is_short(cases: Path, bff: Bff) -> None:
-    """Nor is one that a browser hands over though fewer bytes came than were announced."""
+    """A download that a browser hands over with fewer bytes than announced is refused."""
     assert (await _seen(cases, "short", bff.port))["code"] == "incomplete"
 
 

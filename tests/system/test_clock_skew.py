@@ -22,7 +22,7 @@ from tests.support.shopper import Shopper, key, look_up, shopper, told
 
 OFF_SECONDS = 600
 ABOUT_SECONDS = 5.0
-"""What a busy machine may add to what is measured."""
+"""The time that a busy machine may add."""
 TTL_SECONDS, LEASE_SECONDS, WAIT_SECONDS = 3, 3, 2
 PARTNER_KEY = "a partner's key"
 SETTINGS: dict[str, Any] = {
@@ -142,7 +142,7 @@ async def test_a_handoff(fleet: Fleet) -> None:
 
 
 async def test_limits(fleet: Fleet) -> None:
-    """What is counted here counts there, and both tell the same time to wait."""
+    """A lookup counted at one replica counts at the other, and both tell the same time to wait."""
     of_partner = {"X-Partner-Key": PARTNER_KEY}
     sent = {"identifier": fresh("NONE"), "postal_code": "5611 AA"}
     for replica in (fleet.first, fleet.second, fleet.first):
@@ -161,7 +161,7 @@ def _is_told_to_wait(answer: httpx.Response, code: str) -> None:
 
 
 async def test_what_is_cached(fleet: Fleet, sandbox: SandboxProcess) -> None:
-    """What was fetched here is fresh there."""
+    """An answer fetched by one replica is fresh at the other."""
     await sandbox.reset()
     portals = [await replica.http.get("/v1/brands/buecherei/portal") for replica in (fleet.first, fleet.second)]
     assert [portal.json()["stale"] for portal in portals] == [False, False]
@@ -194,7 +194,7 @@ async def test_the_end_of_a_session(valkey: Valkey, sandbox: SandboxProcess, off
 
 
 async def test_a_creation_whose_replica_dies(valkey: Valkey, sandbox: SandboxProcess, off: tuple[int, int]) -> None:
-    """A creation counts as dead when its lease is over, neither sooner nor later, whoever judges."""
+    """A creation counts as dead exactly when its lease is over, on every replica."""
     leases = {"create_deadline": LEASE_SECONDS - 1, "create_lease": LEASE_SECONDS, "lookup_deadline": 8}
     async with running_fleet(valkey, sandbox, off, **leases) as fleet:
         order, same_key, started = fresh("SLOW"), key(), 0.0

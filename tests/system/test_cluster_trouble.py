@@ -89,7 +89,7 @@ async def full(cluster: Deployment) -> AsyncIterator[None]:
 
 
 async def _visitor(bff: Bff) -> Shopper:
-    """Somebody on a page of ours, with a cookie that could be cleared."""
+    """A shopper on a page of ours, with a cookie that could be cleared."""
     someone = await shopper(bff.http, fresh("LABEL"), delivery="cookie")
     someone.headers["Sec-Fetch-Site"] = "same-origin"
     return someone
@@ -124,7 +124,7 @@ async def test_every_call_says_so_at_once(cluster: Deployment, bff: Bff, trouble
 
 
 async def test_a_full_cluster_goes_on_reading(cluster: Deployment, bff: Bff) -> None:
-    """Without room what is there is read as ever; lookups and creations are refused at once."""
+    """In a full store existing records are read; lookups and creations are refused at once."""
     someone = await _visitor(bff)
     async with full(cluster):
         assert await _is_known(someone)

@@ -107,7 +107,7 @@ async def test_it_starts_and_serves_by_tls(gateway: tuple[Process, str, str], ht
 async def test_clear_text_is_sent_to_tls(
     gateway: tuple[Process, str, str], http: httpx.AsyncClient, folder: Path
 ) -> None:
-    """Whatever comes in clear text is redirected, but for what a certificate authority asks; none of it is served."""
+    """Requests in clear text are redirected, except for those of a certificate authority."""
     _, url, _ = gateway
     proof = folder / "compose/acme/.well-known/acme-challenge/proof"
     proof.parent.mkdir(parents=True)
@@ -130,7 +130,7 @@ async def test_a_body_too_large_by_http_2(gateway: tuple[Process, str, str]) -> 
 
 
 def test_preparing_twice_changes_nothing(folder: Path) -> None:
-    """What is there is kept: keys, passwords, certificate."""
+    """Existing keys, passwords and certificates are kept."""
     files = [folder / "compose" / name for name in ("bff.env", "secrets/store.conf", "secrets/tls.crt")]
     before = [path.read_bytes() for path in files]
     subprocess.run([folder / "compose/prepare"], check=True, timeout=20)

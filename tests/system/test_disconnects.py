@@ -1,4 +1,4 @@
-"""Clients that leave, at any moment and from every route, cost nobody else anything and leave nothing behind.
+"""Clients that leave, at any moment and from every route, affect no other client and leave nothing behind.
 
 `DISCONNECTS=20000` lets so many leave; otherwise as many as fit into 20 seconds, 2000 at least.
 """
@@ -44,7 +44,7 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass
 class Parcel:
-    """Somebody's order, and the return that was or will be made with this key."""
+    """A shopper's order, and the return that was or will be made with this key."""
 
     order: str
     someone: Shopper
@@ -135,21 +135,21 @@ class Crowd:
 
 @dataclass
 class Stayer:
-    """Somebody who stays, and for whom every answer has to be his own."""
+    """A client that stays, and whose every answer must be its own."""
 
     mine: Parcel
     label: bytes
 
     @classmethod
     async def met(cls, http: httpx.AsyncClient) -> "Stayer":
-        """Somebody who has a label."""
+        """A client with a label."""
         mine = await returned(http, "INSTANT")
         label = await mine.someone.get(f"{mine.path}/label")
         assert label.is_success, label.text
         return cls(mine, label.content)
 
     async def asks(self, http: httpx.AsyncClient, seen: Counter[int]) -> None:
-        """Asks until cancelled, and fails for an answer of somebody else."""
+        """Asks until cancelled, and fails for an answer that belongs to another client."""
         path, headers = self.mine.path, self.mine.someone.headers
         checks: dict[str, Callable[[httpx.Response], bool]] = {
             "/v1/session": lambda answer: answer.json()["parcel"]["order_number"] == self.mine.order,
@@ -170,7 +170,7 @@ def _client(bff: Bff) -> httpx.AsyncClient:
 
 @asynccontextmanager
 async def others_stay(bff: Bff, seen: Counter[int]) -> AsyncIterator[None]:
-    """Fails as soon as somebody who stays gets what is not his."""
+    """Fails as soon as a staying client gets an answer that is not its own."""
     async with _client(bff) as http:
         stayers = [await Stayer.met(http) for _ in range(3)]
         async with asyncio.TaskGroup() as group:
@@ -205,7 +205,7 @@ async def held(bff: Bff, store: Valkey) -> Counter[str]:
 
 
 async def leases(store: Valkey) -> list[bytes]:
-    """Keys of somebody's work."""
+    """Keys of work under way."""
     return [name async for name in store.client.scan_iter(count=1000) if name.endswith((b":lease", b":lock"))]
 
 
@@ -254,7 +254,7 @@ async def test_a_creation_outlives_its_client(
     sandbox: SandboxProcess,
     reset: bool,  # noqa: FBT001  a column of the table
 ) -> None:
-    """Whoever leaves while upstream makes the return finds it, by looking the parcel up and by its key."""
+    """A client that leaves while upstream makes the return finds it by a new lookup and by its key."""
     async with running_bff(valkey.url, sandbox) as bff:
         mine = await parcel(bff.http, "SLOW")
         headers = mine.someone.headers | {"Idempotency-Key": mine.key}

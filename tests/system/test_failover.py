@@ -63,7 +63,7 @@ class Ledger:
     acknowledged: list[str] = field(default_factory=list)
     failed: int = 0
     slowest: float = 0.0
-    """Seconds of the longest write, whatever came of it."""
+    """Seconds of the longest write, successful or not."""
 
     async def write(self, store: Store, key: str, how: int) -> None:
         """One durable write, of a session or of a claim, and what came of it."""
@@ -107,7 +107,7 @@ async def _writing(store: Store, ledger: Ledger) -> AsyncIterator[None]:
 
 
 async def _ledger_of(deployment: Deployment, trouble: Trouble) -> tuple[Ledger, int]:
-    """What was acknowledged while trouble came and went, and how much of it is lost once all is well again."""
+    """The writes acknowledged during trouble, and how many of them are lost afterwards."""
     ledger = Ledger()
     async with aclosing(Store.connect(deployment.url)) as store:
         async with _writing(store, ledger):
@@ -132,14 +132,14 @@ async def restarted(deployment: Deployment, master: Server) -> None:
 
 
 async def unplanned(deployment: Deployment, master: Server) -> None:
-    """Somebody tells a Sentinel to fail over while the master is healthy and writes go on."""
+    """A Sentinel is told to fail over while the master is healthy and writes go on."""
     await deployment.sentinels[0].command("SENTINEL", "FAILOVER", SERVICE)
     await succeeded(deployment, master)
 
 
 @pytest.mark.parametrize("trouble", [killed, restarted, frozen, planned])
 async def test_cluster_loses_no_acknowledged_write(cluster: Deployment, trouble: Trouble) -> None:
-    """Whatever replaces a master of a Cluster, every durable write that was acknowledged is there afterwards."""
+    """However a master of a Cluster is replaced, every acknowledged durable write is there afterwards."""
     ledger, lost = await _ledger_of(cluster, trouble)
     assert ledger.acknowledged
     assert lost == 0
@@ -148,7 +148,7 @@ async def test_cluster_loses_no_acknowledged_write(cluster: Deployment, trouble:
 
 @pytest.mark.parametrize("trouble", [killed, restarted, frozen, planned])
 async def test_sentinels_lose_no_acknowledged_write(sentinels: Deployment, trouble: Trouble) -> None:
-    """Behind Sentinels likewise, as long as nobody replaces a healthy master without holding its writers."""
+    """Behind Sentinels acknowledged writes survive, unless a healthy master is replaced while it takes writes."""
     ledger, lost = await _ledger_of(sentinels, trouble)
     assert ledger.acknowledged
     assert lost == 0
@@ -253,7 +253,7 @@ async def _all_left(deployment: Deployment, old: Server) -> bool:
 
 @pytest.mark.parametrize("trouble", [killed, frozen])
 async def test_news_after_a_failover(deployment: Deployment, trouble: Trouble) -> None:
-    """Who listens is told that news may have been missed, and hears what is told afterwards on any master."""
+    """A listener is told that news may have been missed, and then gets the news of any master."""
     heard: list[str] = []
     tellings = itertools.count()
     async with aclosing(Store.connect(deployment.url)) as store:
@@ -263,7 +263,7 @@ async def test_news_after_a_failover(deployment: Deployment, trouble: Trouble) -
         await eventually(lambda: _is(heard.count("") > 1), 15)
 
         async def told(number: int) -> bool:
-            # Anew each time: what is told while servers and listeners find each other may get lost.
+            # Published again each time, because news may get lost while servers and listeners find each other.
             await _succeeds(store.commit("o", [Change(f"{{{number}}}{next(tellings)}", 0, b"v", 60)], str(number)))
             return str(number) in heard
 

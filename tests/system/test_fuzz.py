@@ -1,4 +1,4 @@
-"""The service keeps to its own description, whatever is asked: sessions, returns and uploads by a machine."""
+"""The service keeps to its own description for generated requests: sessions, returns and uploads."""
 
 import asyncio
 

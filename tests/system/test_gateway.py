@@ -107,7 +107,7 @@ async def test_slow_callers_are_cut_off(gateway: Nginx, head: str, drip: str) ->
 
 
 async def test_slow_callers_do_not_keep_others_out(gateway: Nginx) -> None:
-    """While hundreds send their bodies byte by byte, everybody else is served."""
+    """While hundreds of clients send their bodies byte by byte, the others are served."""
     head = f"{POST}Content-Length: 60000\r\n\r\n"
     slow = [asyncio.create_task(closed_after(gateway.port, head, "x")) for _ in range(500)]
     await asyncio.sleep(1)
@@ -132,13 +132,13 @@ async def test_slow_callers_do_not_keep_others_out(gateway: Nginx) -> None:
 async def test_what_is_too_large_or_malformed(
     gateway: Nginx, method: str, path: str, headers: dict[str, str], size: int, code: str
 ) -> None:
-    """What is larger than any call takes, or no HTTP we speak, gets a problem document from the gateway itself."""
+    """A request that is too large, or no HTTP that we speak, gets a problem document from the gateway itself."""
     asked = gateway.http.build_request(method, path, headers=headers, content=b" " * size)
     assert is_problem(await gateway.http.send(asked), code)
 
 
 async def test_a_body_of_unknown_length(gateway: Nginx) -> None:
-    """A body that nobody announced is cut off where it becomes too large."""
+    """A body without an announced length is cut off where it becomes too large."""
 
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(65):
@@ -173,7 +173,7 @@ async def test_what_fits_passes(gateway: Nginx, replica: Bff) -> None:
     ],
 )
 async def test_what_no_client_would_send(gateway: Nginx, said: str, status: int, code: str) -> None:
-    """What is no HTTP, or announces too much, gets a problem document, too."""
+    """A request that is no HTTP, or announces too much, gets a problem document, too."""
     reader, writer = await asyncio.open_connection(LOCAL, gateway.port)
     writer.write(said.encode("latin-1"))
     head, _, body = (await asyncio.wait_for(reader.read(), CLOSED_WITHIN_SECONDS)).decode().partition("\r\n\r\n")
@@ -199,7 +199,7 @@ async def test_what_no_client_would_send(gateway: Nginx, said: str, status: int,
     ],
 )
 async def test_forwarding_headers_are_ours(name: str, value: str) -> None:
-    """Whatever a caller says about where it comes from, the replica hears the address that the gateway saw."""
+    """The replica gets the address that the gateway saw, whatever the caller's headers say."""
     async with gateway_before(answer(200)) as (gateway, (server,)):
         await gateway.http.get("/v1/session", headers=[(name, value), (name, value)])
     head = server.requests[0].decode().lower()
@@ -299,7 +299,7 @@ ASKING = ("/v1/service-points", "/v1/service-points/7", "/v1/brands/demo/portal"
 
 @pytest.mark.parametrize(("hung", "others"), [(ASKING, ("/v1/session",)), (("/v1/session",), ASKING)])
 async def test_who_asks_sendcloud_holds_places_of_its_own(hung: tuple[str, ...], others: tuple[str, ...]) -> None:
-    """Hung requests of one kind keep their like out, and nobody else."""
+    """Hung requests of one kind keep only requests of that kind out."""
     async with gateway_before(silence, **BOUND_OF_TWO) as (gateway, (server,)):
         waiting = [asyncio.create_task(gateway.http.get(path)) for path in (hung * 2)[:2]]
 
@@ -374,7 +374,7 @@ async def test_no_post_is_sent_twice(behaviour: Behaviour, method: str, times: i
 
 
 async def test_a_post_finds_the_replica_that_is_there() -> None:
-    """A replica that refuses connections costs nobody anything: nothing was sent to it."""
+    """A replica that refuses connections costs no request, because nothing was sent to it."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(raw_server(answer(202)))
         gateway = await stack.enter_async_context(running_nginx([free_port(), server.port, free_port()]))

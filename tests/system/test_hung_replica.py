@@ -21,7 +21,7 @@ HUNG_SECONDS = 30.0
 A_SECOND = 2
 COMPLETE = 0.95
 PATIENCE_SECONDS = 15.0
-"""Of a client, for an answer that is neither held nor a creation."""
+"""A client's timeout for an answer that is neither held nor a creation."""
 QUICK = {"proxy_read_timeout 12s": "proxy_read_timeout 1s", "fail_timeout=5s": "fail_timeout=60s"}
 
 
@@ -40,7 +40,7 @@ async def test_a_silent_replica_is_left_out() -> None:
 
 
 async def test_no_post_is_repeated_because_a_replica_is_silent() -> None:
-    """A POST that a replica does not answer is over with a problem, whoever else could have answered it."""
+    """A POST that a replica does not answer ends with a problem, and goes to no other replica."""
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(raw_server(each)) for each in (silence, answer(200), answer(200))]
         gateway = await stack.enter_async_context(running_nginx([each.port for each in servers], QUICK))

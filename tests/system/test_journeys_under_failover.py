@@ -25,7 +25,7 @@ JOURNEYS = int(os.environ.get("JOURNEYS", "250"))
 A_SECOND = 5
 WHOLE_SECONDS = 60.0
 QUIET_SECONDS = 10.0
-"""Before each trouble, so that nobody who comes again meets two."""
+"""Before each trouble, so that no repeated request meets two."""
 COMPLETE = 0.99
 EVERYBODY_NEEDS = "q:{upstream}:burst"
 """A key that every lookup and creation needs: who holds it is the master whose failure costs most."""
@@ -45,7 +45,7 @@ async def running_shop(deployment: Deployment, sandbox: SandboxProcess) -> Async
 
 
 async def _busiest(deployment: Deployment) -> Server:
-    """The master that has what everybody needs."""
+    """The master that has the keys that all replicas need."""
     for master in await deployment.masters():
         with suppress(MovedError):
             await master.command("EXISTS", EVERYBODY_NEEDS)

@@ -1,4 +1,4 @@
-"""The service as a process: neither its environment nor a bomb in an answer gets the better of it."""
+"""The service as a process withstands a hostile environment and a bomb in an answer."""
 
 import asyncio
 import ssl

@@ -63,7 +63,7 @@ async def test_a_stall_costs_what_came_meanwhile(valkey: Valkey, sandbox: Sandbo
 
 
 async def test_work_is_bounded_and_waiting_is_not(valkey: Valkey, sandbox: SandboxProcess) -> None:
-    """Requests at work keep others out, health excepted; any number of requests that wait keeps nobody out."""
+    """Requests worked on keep others out, except health checks; any number of waiting requests keeps none out."""
     async with running_bff(valkey.url, sandbox, requests_at_once=BOUND) as bff:
         someone = await shopper(bff.http, fresh("PAID"))
         path = (await someone.create()).headers["location"]

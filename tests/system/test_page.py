@@ -136,7 +136,7 @@ async def test_static_bundle(browser: Browser, elsewhere: str) -> None:
 
 
 async def test_nothing_leaks(browser: Browser, url: str) -> None:
-    """The browser gets no upstream token, asks nobody but us, and holds its session where scripts cannot see it."""
+    """The browser gets no upstream token, calls only us, and holds its session where scripts cannot see it."""
     async with visiting(browser, url) as visit:
         await visit.send(fresh("LABEL"))
         await visit.headed("Your label is ready")
@@ -236,7 +236,7 @@ async def test_failed_label(browser: Browser, url: str) -> None:
 
 
 async def test_unknown_outcome(browser: Browser, url: str, upstream: SandboxProcess) -> None:
-    """After an answer that never came the page says what is known, and a reload makes no second return."""
+    """After a lost answer the page says that the outcome is unknown, and a reload makes no second return."""
     order = fresh("CREATEFIN")
     async with visiting(browser, url) as visit:
         await visit.send(order)
@@ -326,7 +326,7 @@ async def test_returned_items(browser: Browser, url: str) -> None:
 
 
 async def test_expired_session(browser: Browser, url: str, store: Valkey) -> None:
-    """A session that is over leads to the first step; what was chosen is there after the next lookup."""
+    """An expired session leads to the first step; the choices are there after the next lookup."""
     order = fresh("LABEL")
     async with visiting(browser, url) as visit:
         await visit.look_up(order)
@@ -342,7 +342,7 @@ async def test_expired_session(browser: Browser, url: str, store: Valkey) -> Non
 
 
 async def test_unknown_order(browser: Browser, url: str) -> None:
-    """An order that does not exist is said where it was typed, and what was typed stays."""
+    """An order that does not exist is reported at its field, and the input stays."""
     async with visiting(browser, url) as visit:
         await visit.look_up("NOBODY-KNOWS-THIS")
         await visit.says("We found no order with this number and postal code.")
@@ -351,7 +351,7 @@ async def test_unknown_order(browser: Browser, url: str) -> None:
 
 
 async def test_missing_answers(browser: Browser, url: str) -> None:
-    """What is missing is said beside its field, in the page's language, and the first such field has the focus."""
+    """A missing value is reported beside its field, in the page's language, and the first such field has the focus."""
     async with visiting(browser, url) as visit:
         await visit.click("Find my order")
         order = visit.page.get_by_label("Order or tracking number")
@@ -395,7 +395,7 @@ async def test_upstream_down(browser: Browser, url: str, upstream: SandboxProces
 
 
 async def test_back_and_reload(browser: Browser, url: str, upstream: SandboxProcess) -> None:
-    """The browser's Back leads to the step before, a reload stays on its step, and neither loses what was chosen."""
+    """The browser's Back leads to the step before, a reload stays on its step, and neither loses the choices."""
     order = fresh("SLOWLABEL")
     async with visiting(browser, url) as visit:
         await visit.look_up(order)
@@ -420,7 +420,7 @@ async def test_back_and_reload(browser: Browser, url: str, upstream: SandboxProc
 
 
 async def test_points(browser: Browser, url: str) -> None:
-    """Points are narrowed by what is typed and by distance, and a dot of the map chooses one."""
+    """Points are filtered by text and by distance, and a dot of the map chooses one."""
     async with visiting(browser, url) as visit:
         await visit.look_up(fresh("LABEL"))
         await visit.choose_items()
@@ -639,7 +639,7 @@ async def test_an_order_that_cannot_be_returned_now(browser: Browser, url: str) 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_problem_page(browser: Browser, shop: Bff, size: str) -> None:
-    """The page behind a problem's type can be read by everybody, in its own style, and asks for nothing else."""
+    """The page behind a problem's type is accessible, has its own style, and loads nothing else."""
     origin = f"http://localhost:{shop.port}"
     async with visiting(browser, f"{origin}/problems/units-claimed", size) as visit:
         await visit.says("Another return holds these units")

@@ -90,6 +90,6 @@ async def test_a_partner_is_told_why(partner: Partner, tmp_path: Path, prefix: s
 
 
 async def test_an_unknown_key(partner: Partner, tmp_path: Path) -> None:
-    """A key that nobody has is said to be none."""
+    """A key that no partner has is refused."""
     _, _, errors = await _run(tmp_path, partner._replace(key="k" * 43), fresh("LABEL"))
     assert errors.startswith("403 partner-key-unknown")

@@ -22,7 +22,7 @@ BFF = "http://localhost:8000"
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh clone of what is committed."""
+    """A fresh clone of the committed tree."""
     path = tmp_path_factory.mktemp("clone") / "return-portal-bff"
     subprocess.run(["git", "clone", "--quiet", Path.cwd(), path], check=True)  # noqa: S607  git from the PATH
     return path

@@ -1,4 +1,4 @@
-"""Replicas are restarted one after the other, by the recipe of deploy/, under load: nobody notices."""
+"""Replicas are restarted one after the other, by the recipe of deploy/, under load, without a failed request."""
 
 import asyncio
 import contextlib

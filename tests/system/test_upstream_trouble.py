@@ -32,7 +32,7 @@ DEADLINE = 2.0
 MARGIN = 2.0
 """Seconds beyond a deadline; generous, because the machine may be busy with others."""
 IMPATIENCE = 3.0
-"""Seconds after which a shopper comes again whatever she was told."""
+"""Seconds after which a shopper tries again in any case."""
 DEADLINES = {"lookup_deadline": DEADLINE, "service_points_deadline": DEADLINE, "poll_deadline": DEADLINE}
 
 
@@ -262,7 +262,7 @@ async def _returns_in_the_end(bff: Bff) -> None:
 
 
 async def _insists(ask: Callable[[], Awaitable[httpx.Response]]) -> dict[str, Any]:
-    """What comes of it in the end; whoever is told to wait is too impatient for that."""
+    """The final outcome; a client that is told to wait gives up."""
     while not (response := await ask()).is_success:
         assert told(response) == (503, "upstream-unavailable")
         await asyncio.sleep(min(IMPATIENCE, int(response.headers["retry-after"])))

@@ -26,7 +26,7 @@ def test_one_brand_fails_for_itself_alone() -> None:
 
 
 def test_failures_of_several_brands_are_the_upstreams() -> None:
-    """Once several brands fail in a row nobody calls, and a brand that never called waits as well."""
+    """Once several brands fail in a row, no brand may call, not even one that never called."""
     breakers = BrandBreakers()
     for brand in ("one", "two", "three"):
         fail(breakers, brand, 2)

@@ -69,7 +69,7 @@ def test_one_subject_fails_for_itself_alone(results: str, subjects: int, state: 
 
 
 def test_a_probe_of_one_subject_keeps_it_open_only_once() -> None:
-    """If it fails again it tells nothing, and whoever comes next may try; after that it counts anew."""
+    """A second failed probe of one key says nothing, and the next call may probe; after that, failures count again."""
     breaker, now = told("-----")
     for wait in (OPEN_SECONDS, 0, 0):
         now += OPEN_SECONDS

@@ -1,4 +1,4 @@
-"""Whose lookup it is: no header makes a caller somebody else."""
+"""The caller of a lookup: no header makes it another caller."""
 
 import hashlib
 import ipaddress
@@ -22,7 +22,7 @@ lines = st.lists(st.lists(entries, max_size=4).map(",".join), max_size=3)
 
 @pytest.mark.parametrize("forwarded", [[], ["198.51.100.1"], ["198.51.100.1, 10.0.0.1", GATEWAY], ["::1"]])
 def test_nobody_is_believed_who_is_not_trusted(forwarded: Sequence[str]) -> None:
-    """A caller that connects directly is who it is, whatever it says."""
+    """A caller that connects directly is known by its address, whatever its headers say."""
     assert address_of(CALLER, forwarded, TRUSTED) == CALLER
     assert address_of(CALLER, forwarded, []) == CALLER
 
@@ -60,7 +60,7 @@ def test_the_first_who_is_not_trusted(forwarded: Sequence[str], caller: str) -> 
     ["", "unknown", "_hidden", "1.2.3", "1.2.3.4.5", "203.0.113.07", "1.2.3.4:", "1.2.3.4:x", "[::1", "٣.1.1.1"],
 )
 def test_garbage_ends_the_reading(garbage: str) -> None:
-    """What is left of an entry that is no address does not count: the proxy that passed it on is the caller."""
+    """Entries left of one that is no address do not count: the proxy that passed it on is the caller."""
     assert address_of(GATEWAY, [f"{CALLER}, {garbage}"], TRUSTED) == GATEWAY
     assert address_of(GATEWAY, [CALLER, f"{garbage},{EDGE}"], TRUSTED) == EDGE
 
@@ -73,7 +73,7 @@ def test_no_address_at_all(peer: str | None) -> None:
 
 @given(lines)
 def test_what_a_caller_writes_never_matters(written: list[str]) -> None:
-    """Whatever a caller sends along, the proxy's own entry decides."""
+    """The proxy's own entry decides, whatever the caller sent."""
     assert address_of(GATEWAY, [*written, CALLER], TRUSTED) == CALLER
     assert address_of(GATEWAY, [",".join([*written, CALLER])], TRUSTED) == CALLER
 
@@ -97,7 +97,7 @@ def test_partners(key: str, name: str | None) -> None:
 
 
 def test_the_hash_is_no_key() -> None:
-    """Whoever reads the configuration cannot pass for a partner."""
+    """A reader of the configuration cannot pass for a partner."""
     assert partner_of(PARTNERS["acme"].hex(), PARTNERS) is None
 
 

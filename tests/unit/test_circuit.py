@@ -16,7 +16,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 def refusal(circuit: Circuit, now: float) -> str | None:
-    """Why the circuit lets nobody through, None if it does."""
+    """Why the circuit refuses calls; None if it does not."""
     try:
         circuit.check(now)
     except StoreUnavailable as error:
@@ -25,7 +25,7 @@ def refusal(circuit: Circuit, now: float) -> str | None:
 
 
 def test_a_closed_circuit_lets_all_through() -> None:
-    """As long as the server answers, everybody may ask."""
+    """As long as the server answers, every call goes through."""
     circuit = Circuit()
     for now in (NOW, NOW, NOW + 0.001):
         assert refusal(circuit, now) is None
@@ -44,7 +44,7 @@ def test_a_miss_opens_it(after: float, expected: str | None) -> None:
 
 
 def test_one_probe_at_a_time() -> None:
-    """While one asks whether the server is back, nobody else does; the next one does if no answer came."""
+    """While one call probes the server, no other does; the next one may if no answer came."""
     circuit = Circuit()
     circuit.missed("Late", NOW)
     probe = NOW + PROBE_SECONDS
@@ -54,7 +54,7 @@ def test_one_probe_at_a_time() -> None:
 
 
 def test_an_answer_closes_it() -> None:
-    """One answer is enough for everybody to ask again."""
+    """One answer closes the circuit for all calls."""
     circuit = Circuit()
     circuit.missed("Late", NOW)
     circuit.answered()
@@ -62,7 +62,7 @@ def test_an_answer_closes_it() -> None:
 
 
 async def read_during(stall: float) -> bytes:
-    """What is read within 0.2 s, sent at once by the other side, while the loop does nothing for `stall` seconds."""
+    """The bytes read within 0.2 s that were sent at once, while the loop stalls for `stall` seconds."""
     here, there = socket.socketpair()
     trigger, other_end = socket.socketpair()
     loop = asyncio.get_running_loop()

@@ -85,7 +85,7 @@ def test_possible_transition(before: Phase | None, event: Event, after: Phase | 
 
 @pytest.mark.parametrize(("phase", "event"), IMPOSSIBLE)
 def test_impossible_transition(phase: Phase | None, event: Event) -> None:
-    """Whatever the table does not have is refused, and changes nothing."""
+    """An event that the table does not have is refused and changes nothing."""
     claims = standing(phase)
     with pytest.raises(ClaimLost):
         advanced(claims, "rtn_1", event, claim(), now=0)
@@ -104,7 +104,7 @@ def test_no_transition_is_left_out() -> None:
 
 @pytest.mark.parametrize(("phase", "event"), list(product([ABSENT, *Phase], FINDINGS)))
 def test_findings(phase: Phase | None, event: Event) -> None:
-    """An operator settles what is unknown and cancels what was accepted; what was accepted was never "never made"."""
+    """An operator settles an unknown return and cancels an accepted one, but cannot declare that one never made."""
     claims, now = standing(phase), LEASE + NEVER_MADE_AFTER
     after = FINDINGS[event].get(Phase.OUTCOME_UNKNOWN if phase is Phase.SENT else phase) if phase else None
     if after is None:
@@ -123,7 +123,7 @@ def test_never_made_takes_time(now: float) -> None:
 
 @pytest.mark.parametrize(("phase", "event"), list(product(Phase, Event)))
 def test_owner_rule(phase: Phase, event: Event) -> None:
-    """Only the owner reports what became of its POST, whatever stands there."""
+    """Only the owner of a claim reports the outcome of its POST, in every phase."""
     with pytest.raises(ClaimLost):
         advanced(standing(phase), "rtn_1", event, claim(owner="somebody else"), now=0)
 
@@ -148,7 +148,7 @@ def test_forgotten_claim_is_restored(event: Event, now: float) -> None:
 
 
 def test_restored_units_are_held_again() -> None:
-    """Units of a return that may exist are nobody else's, though the store had forgotten them."""
+    """Units of a return that may exist are held again after the store had lost them."""
     after = advanced({}, "rtn_1", Event.LOST, claim(), now=0)
     with pytest.raises(UnitsClaimed) as caught:
         claimed(after, "rtn_2", claim(), {"shirt": 1}, now=0)
@@ -156,14 +156,14 @@ def test_restored_units_are_held_again() -> None:
 
 
 def test_forgotten_claim_may_not_post() -> None:
-    """A claim that the store forgot before its first byte is lost: somebody else may hold the units by now."""
+    """A claim that the store lost before its first byte stays lost: another return may hold its units."""
     with pytest.raises(ClaimLost):
         advanced({}, "rtn_1", Event.FIRST_BYTE, claim(), now=0)
 
 
 @pytest.mark.parametrize("phase", [Phase.DONE, Phase.FAILED])
 def test_failed_announcement(phase: Phase) -> None:
-    """A label that will never come frees the units of a return, whoever says so, and the same news twice is none."""
+    """A failed announcement frees the units of a return, from any poll, and once only."""
     claims = standing(phase)
     after = announcement_failed(claims, "rtn_1", now=10 * LEASE)
     assert after["rtn_1"].phase is Phase.FAILED
@@ -200,7 +200,7 @@ def test_failed_announcement_of_nothing() -> None:
     ],
 )
 def test_dead_owner(phase: Phase, buried: Phase | None) -> None:
-    """When the lease ends, what was never sent is free again and what was sent is unknown; the rest stays."""
+    """When the lease ends, an unsent claim is freed and a sent one becomes unknown; other phases stay."""
     assert expire_leases(standing(phase), LEASE) == standing(buried)
     assert expire_leases(standing(phase), LEASE - 0.001) == standing(phase)
 
@@ -243,7 +243,7 @@ def test_of_many_failed_returns_the_newest_are_shown() -> None:
 
 @pytest.mark.parametrize(("phase", "location"), [(phase, phase is not Phase.INTENT) for phase in Phase])
 def test_a_place_that_can_be_told(phase: Phase, location: bool) -> None:  # noqa: FBT001  a column of the table
-    """A return of which nothing was sent may vanish, so its place is told to nobody."""
+    """A return of which nothing was sent may vanish, so its location is not told."""
     assert lasting_location(standing(phase), "rtn_1") == (location_of("rtn_1") if location else None)
     assert lasting_location(standing(phase), "rtn_2") is None
 
@@ -274,7 +274,7 @@ def test_free_units_are_claimed() -> None:
 
 @pytest.mark.parametrize("phase", [Phase.INTENT, Phase.SENT, Phase.DONE, Phase.OUTCOME_UNKNOWN])
 def test_held_units_are_refused(phase: Phase) -> None:
-    """Units held by another return are refused with the place of that return, whatever else is free."""
+    """Units held by another return are refused with the location of that return, even if other lines are free."""
     with pytest.raises(UnitsClaimed) as caught:
         claimed(standing(phase), "rtn_2", claim(hat=1, shirt=2), {"shirt": 2, "hat": 5}, now=0)
     assert caught.value.location == (None if phase is Phase.INTENT else "/v1/returns/rtn_1")
@@ -296,7 +296,7 @@ def test_refusals_without_end() -> None:
 
 
 def test_unknown_outcome_keeps_its_units() -> None:
-    """Units of a return that died after its first byte are nobody else's: it may exist."""
+    """Units of a return whose request died after its first byte stay held, because it may exist."""
     with pytest.raises(UnitsClaimed):
         claimed(standing(Phase.SENT), "rtn_2", claim(), {"shirt": 1}, now=LEASE)
 
@@ -333,7 +333,7 @@ def test_claims_survive_json() -> None:
 
 
 class Parcel(RuleBasedStateMachine):
-    """Any sequence of claims, honest news and time: what may exist upstream is never more than what was ordered."""
+    """After any sequence of claims, true events and time, units that may exist upstream never exceed the order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -398,7 +398,7 @@ class Parcel(RuleBasedStateMachine):
 
     @invariant()
     def never_more_than_ordered(self) -> None:
-        """What is held, now or after the dead are buried, and what may exist upstream was all ordered."""
+        """Held units, now or after leases end, and units that may exist upstream never exceed those ordered."""
         for claims in (self.claims, expire_leases(self.claims, self.now), self.may_exist):
             held = units_held(claims)
             assert all(held[line] <= quantity for line, quantity in ORDERED.items())
@@ -433,7 +433,7 @@ def test_any_sequence_of_events() -> None:
     ],
 )
 def test_units_that_the_upstream_counts_down(phases: dict[str, int], named_now: int, left: int) -> None:
-    """Of three shirts at first, what is left is neither counted down twice nor not at all."""
+    """Of three shirts, returned ones are counted down exactly once."""
     claims = {
         str(number): Claim(phase=Phase(phase), owner="o", lease_until=1e9, units={"shirt": units})
         for number, (phase, units) in enumerate(phases.items())

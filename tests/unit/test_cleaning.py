@@ -33,7 +33,7 @@ def test_text_without_controls() -> None:
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]) | st.sampled_from(HIDDEN), max_size=700))
 def test_any_text_is_bounded_and_printable(value: str) -> None:
-    """Whatever upstream writes, at most 500 characters come out and none of them controls a terminal or a layout."""
+    """Any upstream text comes out with at most 500 characters, none of which controls a terminal or a layout."""
     shown = cleaning.text(value)
     assert len(shown) <= 500
     assert not [character for character in shown if unicodedata.category(character) in {"Cc", "Zl", "Zp"}]
@@ -135,7 +135,7 @@ def test_web_url_is_completed(value: str, shown: str) -> None:
 
 @given(st.text(max_size=60) | st.text(max_size=40).map("https://{}".format))
 def test_any_url(value: str) -> None:
-    """Whatever upstream calls an address comes out in ASCII with a web scheme and a host, or not at all."""
+    """Any upstream URL comes out in ASCII with a web scheme and a host, or not at all."""
     with contextlib.suppress(ValueError):
         shown = cleaning.web_url(value)
         assert urlsplit(shown).scheme in {"http", "https"}

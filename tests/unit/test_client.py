@@ -172,7 +172,7 @@ async def test_a_document_of_another_length_fails(pieces: tuple[bytes, ...]) -> 
 
 
 async def test_a_body_that_does_not_end_in_time_is_late() -> None:
-    """Checked at every chunk, whatever the transport makes of timeouts."""
+    """The deadline is checked at every chunk, even if the transport ignores timeouts."""
     stream = Chunks(b"{", 0.03, b"}")
     with pytest.raises(UpstreamTimeout):
         await client(answering(stream), Deadlines(lookup=0.02)).portal_settings("my-shop")

@@ -47,7 +47,7 @@ async def pieces(*data: bytes) -> AsyncIterator[bytes]:
 
 
 async def upload(creates: Creates) -> list[str]:
-    """Two pictures stored over this transport; whatever goes over the one for reads fails."""
+    """Two pictures stored over this transport; a call over the transport of reads fails."""
     reads = httpx.MockTransport(lambda _: httpx.Response(500))
     client = Sendcloud(
         "https://p.example",
@@ -90,7 +90,7 @@ async def test_pictures_go_up_in_one_form() -> None:
 
 
 async def test_no_two_forms_have_the_same_boundary() -> None:
-    """So nobody can write one into a picture."""
+    """The boundary is random, so that no picture can contain it."""
     both = [answer(201, BACK_AND_FRONT) for _ in range(2)]
     for creates in both:
         await upload(creates)
@@ -98,7 +98,7 @@ async def test_no_two_forms_have_the_same_boundary() -> None:
 
 
 async def test_files_come_in_the_order_of_the_pictures() -> None:
-    """Whatever order the upstream answers in, by the names of the fields."""
+    """File names come in the order of the pictures, by field names, in any order of the answer."""
     assert await upload(answer(201, BACK_AND_FRONT)) == ["photo-0.webp", "photo-1.webp"]
 
 

@@ -92,7 +92,7 @@ async def _clients() -> AsyncIterator[list[httpx.AsyncClient]]:
 async def test_a_hot_route_answers_as_fastapi_would(
     clients: list[httpx.AsyncClient], path: str, headers: dict[str, str], method: str
 ) -> None:
-    """Whatever is asked for, the status, the body and its type are those that FastAPI's own way leads to."""
+    """For any request, status, body and media type are those of FastAPI's own routing."""
     hot, cold = [
         await each.request(method, path, headers=[("x-request-id", "a-request"), *httpx.Headers(headers).multi_items()])
         for each in clients

@@ -1,4 +1,4 @@
-"""From a shopper's choice to the upstream's words: what is refused, and what is sent."""
+"""Return checks: the bodies that are refused, and the upstream bodies that are sent."""
 
 import json
 from datetime import date
@@ -28,7 +28,7 @@ def found(choice: NewReturn, data: Order | None = None, settings: ShopSettings |
 
 
 def sent(choice: NewReturn, parcel: dict[str, object] | None = None, point_carrier: str = "postnl") -> dict[str, Any]:
-    """The upstream's body as JSON has it, without what is not stated."""
+    """The upstream's body as JSON, without absent members."""
     point = service_point(carrier=point_carrier) if choice.delivery.service_point else None
     document: dict[str, Any] = json.loads(told(choice, order(parcel or {}), point).model_dump_json(exclude_none=True))
     return document
@@ -120,7 +120,7 @@ def test_photos_of_nobody() -> None:
     ],
 )
 def test_missing_member(changes: dict[str, object], missing: str) -> None:
-    """What is missing is pointed at as well, though only its parent is there."""
+    """A missing member is named by its own pointer beside that of its parent."""
     (problem,) = checked(body(**changes)).problems
     assert (problem.missing, problem.code) == (missing, "missing")
     assert missing.startswith(problem.pointer + "/")
@@ -480,5 +480,5 @@ def test_tariff_of_an_item() -> None:
     ],
 )
 def test_customs(customs: dict[str, object], expected: dict[str, object]) -> None:
-    """What the shopper states for customs goes under upstream's names; what is not stated is not sent."""
+    """Customs members are sent under upstream's names, and absent ones are not sent."""
     assert sent(body(customs=customs))["customs_information"] == expected

@@ -19,7 +19,7 @@ def counting_two_brands() -> Iterator[JourneySteps]:
 
 
 def _counted() -> dict[tuple[str, str], float]:
-    """What is counted now, by brand and step."""
+    """The present counts by brand and step."""
     samples = [sample for metric in JOURNEY_STEPS.collect() for sample in metric.samples]
     return {(each.labels["brand"], each.labels["step"]): each.value for each in samples if each.name.endswith("_total")}
 

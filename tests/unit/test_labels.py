@@ -174,7 +174,7 @@ async def test_upstream_is_obeyed(desk: Desk, scope: str, stated: str, wait: flo
 
 
 async def test_trouble_does_not_hurry(desk: Desk, scope: str) -> None:
-    """A look that brings nothing counts like any other: the next one is later, whatever upstream would stand."""
+    """A poll without news counts like any other, so that the next one is later."""
     desk.upstream.answer = httpx.Response(503)
     found = await desk.looked(scope, await desk.pending(scope))
     assert is_jittered(found.due_in, 2)
@@ -226,17 +226,17 @@ def seen(revision: int) -> VersionedReturn:
 
 
 async def stays() -> None:
-    """Somebody who waits for good."""
+    """A caller that waits without end."""
     await asyncio.get_running_loop().create_future()
 
 
 async def newer(watch: Watch, revision: int) -> VersionedReturn | None:
-    """What somebody is told who waits for good."""
+    """The news for a caller that waits without end."""
     return await watch.newer_than(revision, None, stays)
 
 
 async def turns() -> None:
-    """As many turns of the event loop as it takes to wake somebody."""
+    """Enough turns of the event loop to wake a waiter."""
     for _ in range(8):
         await asyncio.sleep(0)
 
@@ -254,7 +254,7 @@ async def waiting(
 
 
 async def test_news_wakes_all() -> None:
-    """A later revision goes to everybody who waits, at once."""
+    """A later revision reaches all waiters at once."""
     watch, news = Watch("scope", seen(1)), seen(2)
     tasks = await waiting(lambda: watch.tell(news), watch=watch, revision=1)
     assert await asyncio.gather(*tasks) == [news] * 3
@@ -263,7 +263,7 @@ async def test_news_wakes_all() -> None:
 
 @pytest.mark.parametrize("revision", [1, 2])
 async def test_old_news_wakes_nobody(revision: int) -> None:
-    """An older revision, or the one that is known, changes nothing and wakes nobody."""
+    """An older or equal revision changes nothing and wakes no waiter."""
     known, news = seen(2), seen(3)
     watch = Watch("scope", known)
     tasks = await waiting(lambda: watch.tell(seen(revision)), watch=watch, revision=2)
@@ -284,7 +284,7 @@ async def test_waiting_for_a_later_revision() -> None:
 
 @pytest.mark.parametrize("ended", [False, True])
 async def test_known_news(ended: bool) -> None:  # noqa: FBT001  a column of the table
-    """Who has not seen what is known gets it without waiting, even after the end."""
+    """A caller that has not seen the present revision gets it without waiting, even after the end."""
     watch = Watch("scope", seen(2))
     if ended:
         watch.end()
@@ -292,7 +292,7 @@ async def test_known_news(ended: bool) -> None:  # noqa: FBT001  a column of the
 
 
 async def test_end_wakes_all() -> None:
-    """When nothing more will come, everybody who waits is let go with nothing, and so is whoever comes later."""
+    """When no more will come, waiters end without news, and so do later callers."""
     watch = Watch("scope", seen(1))
     tasks = await waiting(watch.end, watch=watch, revision=1)
     assert await asyncio.gather(*tasks) == [None] * 3
@@ -300,7 +300,7 @@ async def test_end_wakes_all() -> None:
 
 
 async def test_who_leaves_is_forgotten() -> None:
-    """Whoever is gone waits no more, and those who stay are told all the same."""
+    """A caller that leaves ends its wait, and the others still get the news."""
     watch, news, gone = Watch("scope", seen(1)), seen(2), asyncio.Event()
     leaver = asyncio.create_task(watch.newer_than(1, None, gone.wait))
     tasks = await waiting(gone.set, watch=watch, revision=1)
@@ -311,7 +311,7 @@ async def test_who_leaves_is_forgotten() -> None:
 
 
 async def test_time_is_up() -> None:
-    """Whoever waits is told when the time is up, and may wait again."""
+    """A wait ends when its time is up, and can be repeated."""
     watch, news, clock = Watch("scope", seen(1)), seen(2), asyncio.get_running_loop().time
     with pytest.raises(TimeoutError):
         await watch.newer_than(1, clock() + 0.01, stays)
@@ -322,7 +322,7 @@ async def test_time_is_up() -> None:
 
 
 async def test_news_when_time_is_up() -> None:
-    """News that come in the very moment in which somebody's time is up reach him, and everybody else."""
+    """News that come in the moment a waiter's time is up reach it, and all others."""
     watch, news, loop = Watch("scope", seen(1)), seen(2), asyncio.get_running_loop()
     until = loop.time() + 0.01
     hasty = asyncio.create_task(watch.newer_than(1, until, stays))

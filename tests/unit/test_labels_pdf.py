@@ -114,7 +114,7 @@ async def test_announced_too_large() -> None:
 
 @pytest.mark.parametrize("announced", [MAX_BYTES, 100, None])
 async def test_counted_too_large(announced: int | None) -> None:
-    """A document that turns out larger than 25 MiB is cut, whatever was announced."""
+    """A document that turns out larger than 25 MiB is cut, whatever its announced length."""
     chunks = [WHOLE, *[MIB] * 24, MIB[len(WHOLE) :]]
     pdf = await Pdf.begin(Document(announced, arriving([*chunks, b"\n%%EOF"])))
     assert await passed_on(pdf) == (b"".join(chunks), False)

@@ -1,4 +1,4 @@
-"""Only what is needed may fail: an answer survives whatever happens to a member that it can do without."""
+"""Only needed members can fail an answer: it survives any fault of another member."""
 
 import copy
 import json

@@ -14,7 +14,7 @@ START = 1_800_000_000.0
 
 
 def attack(moments: Iterable[float]) -> Iterator[float]:
-    """When lookups reach the upstream, all of them failing, if somebody tries at these moments (seconds)."""
+    """The moments at which failing lookups reach the upstream, if they are tried at these moments (seconds)."""
     failures = Failures()
     for now in moments:
         if not delay(failures, now):
@@ -47,7 +47,7 @@ def test_failures_fade(age: float, count: int) -> None:
 
 @given(st.integers(0, 20), st.floats(START - DAY, START, exclude_min=True))
 def test_taken_back(count: int, last: float) -> None:
-    """An attempt that did not fail leaves everything as it was: neither a failure more nor a forgotten one."""
+    """An attempt that did not fail leaves the failures as they were."""
     before = Failures(count=count, last=last)
     assert taken_back(begun(before, START), Attempt("key", START, last)) == before
 
@@ -66,7 +66,7 @@ def test_nothing_left_to_take_back() -> None:
 
 
 def test_a_thousand_addresses_around_the_clock() -> None:
-    """Whoever tries every second for three days gets ten lookups through on the first day, and three on each later."""
+    """Attempts every second for three days get ten lookups through on the first day, and three on each later one."""
     times = list(attack(START + second for second in range(3 * DAY) for _ in range(2)))
     days = [sum(START + day * DAY <= time < START + (day + 1) * DAY for time in times) for day in range(3)]
     print(f"lookups that reached the upstream on each day of the attack: {days}")  # noqa: T201  the attack's figure
@@ -79,7 +79,7 @@ PAUSES = st.sampled_from([0, 1, 60, 3600, *DELAYS, 13 * 3600, DAY - 1, DAY]) | s
 
 @given(st.lists(PAUSES, min_size=1, max_size=6))
 def test_no_rhythm_gets_more_through(pauses: list[float]) -> None:
-    """However somebody paces the tries, at most ten of them fail within any 24 hours."""
+    """At any pace of attempts, at most ten of them fail within any 24 hours."""
     moments = accumulate(islice(cycle(pauses), 300), initial=START)
     assert most_within_a_day(list(attack(moments))) <= 10
 

@@ -24,7 +24,7 @@ async def watched() -> AsyncIterator[Load]:
 
 
 def test_bound() -> None:
-    """Work beyond the bound is refused until somebody leaves."""
+    """Work beyond the bound is refused until a request leaves."""
     load = Load(2, LAG_SECONDS)
     places = [InFlightSlot(load) for _ in range(2)]
     for place in places:
@@ -58,7 +58,7 @@ def test_a_request_counts_once_and_leaves_for_good(steps: str) -> None:
 
 
 async def test_what_comes_behind_a_stall_is_refused(watched: Load) -> None:
-    """Who comes while the event loop stalls is refused; the lag is remembered."""
+    """Requests that come while the event loop stalls are refused; the lag is remembered."""
     time.sleep(LAG_SECONDS + 0.1)  # noqa: ASYNC251  the stall
     assert watched.excess() == "lag"
     assert watched.lag < LAG_SECONDS
@@ -71,7 +71,7 @@ async def test_what_comes_behind_a_stall_is_refused(watched: Load) -> None:
 
 
 async def test_a_stall_is_over_at_once(watched: Load) -> None:
-    """Some turns of the event loop after a stall, which take milliseconds, nobody is refused any more."""
+    """Some turns of the event loop after a stall, which take milliseconds, requests are accepted again."""
     time.sleep(LAG_SECONDS + 0.1)  # noqa: ASYNC251  the stall
     turns = 0
     while watched.excess():
@@ -81,6 +81,6 @@ async def test_a_stall_is_over_at_once(watched: Load) -> None:
 
 
 async def test_a_short_stall_is_none(watched: Load) -> None:
-    """An event loop that is somewhat late refuses nobody."""
+    """An event loop that is somewhat late refuses no request."""
     time.sleep(LAG_SECONDS / 2)  # noqa: ASYNC251  the stall
     assert not watched.excess()

@@ -36,7 +36,7 @@ def test_what_is_forgotten_is_made_anew() -> None:
 
 
 def test_the_last_value_can_be_asked_for() -> None:
-    """What was made last is known whatever its parts are now; nothing of a key that has none, or had."""
+    """The last value of a key is known even if its parts have changed; a forgotten key has none."""
     memo: DerivedValues[str, int] = DerivedValues(2)
     memo.get("a", "old", lambda: 1)
     memo.get("a", "new", lambda: 2)
@@ -56,7 +56,7 @@ def test_what_cannot_be_made_is_not_kept() -> None:
 
 
 def test_heavy_values_push_out_light_ones() -> None:
-    """Values are let go, the least used first, until what is left weighs no more than allowed."""
+    """Values are dropped, the least recently used first, until the rest weighs no more than allowed."""
     memo: DerivedValues[str, int] = DerivedValues(100, 10)
     for key, weight in (("a", 4), ("b", 4), ("c", 4)):
         memo.get(key, None, partial(int, weight), lambda value: value)

@@ -1,4 +1,4 @@
-"""What happens around every request, whoever handles it."""
+"""The middleware around every request."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ async def reads_all(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def fails(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    """Fails as nobody foresaw."""
+    """Fails with an unforeseen error."""
     raise RuntimeError(SECRET)
 
 
@@ -73,7 +73,7 @@ async def call(app: ASGIApp, *parts: bytes, headers: dict[str, str] | None = Non
         return messages.pop(0)
 
     async def send(message: Message) -> None:
-        """Keeps what is sent."""
+        """Keeps the sent messages."""
         sent.append(message)
 
     await app({**asked, **scope}, receive, send)
@@ -159,7 +159,7 @@ async def test_header_limit(surplus: int, status: int) -> None:
     ],
 )
 async def test_announced_body_limit(announced: str, status: int) -> None:
-    """A body announced with more than 64 KiB is refused unread; what is no length is left to the server."""
+    """A body announced with more than 64 KiB is refused unread; a malformed length is left to the server."""
     assert seen(await call(stack(reads_all), headers={"content-length": announced}))[0] == status
 
 
@@ -192,7 +192,7 @@ async def test_refused_body_is_not_read() -> None:
 @pytest.mark.parametrize(("last", "status"), [(b"", 200), (b"x", 413)])
 @pytest.mark.parametrize("headers", [{}, {"content-length": "1"}])
 async def test_counted_body_limit(last: bytes, status: int, headers: dict[str, str]) -> None:
-    """A body is counted as it comes, whatever it announced."""
+    """A body is counted as it comes, whatever its announced length."""
     sent = await call(stack(reads_all), b"x" * 60_000, b"x" * (MAX_BODY_BYTES - 60_000), last, headers=headers)
     assert seen(sent)[0] == status
 
@@ -210,7 +210,7 @@ async def test_slow_body(path: str, status: int) -> None:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Message) -> None:
-        """Keeps what is sent."""
+        """Keeps the sent messages."""
         sent.append(message)
 
     await app(scope, receive, send)
@@ -235,7 +235,7 @@ async def test_a_caller_may_wait_longer_than_a_body_may_take() -> None:
         return messages.pop(0)
 
     async def send(message: Message) -> None:
-        """Keeps what is sent."""
+        """Keeps the sent messages."""
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
@@ -261,7 +261,7 @@ async def test_shedding(path: str, status: int) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/brands/demo/portal", "/v1/brands/demo/sessions", "/v1/service-points/7"])
 async def test_a_hung_upstream_leaves_places_free(path: str) -> None:
-    """While others wait for the upstream, who may ask it as well is turned away, and nobody else."""
+    """While others wait for the upstream, only requests that may ask it, too, are turned away."""
     load = Load(4, 0.25)
     app = surrounded(reads_all, load)
     InFlightSlot(load, asks=True).take()
@@ -298,7 +298,7 @@ async def test_what_counts_as_work() -> None:
 
 
 async def test_no_body_is_work_at_once() -> None:
-    """A request without a body is work as soon as it is there, and a place is left whatever happens."""
+    """A request without a body counts as work at once, and its place is freed in any case."""
 
     async def handler(scope: Scope, receive: Receive, send: Send) -> None:
         """Fails half of the time."""
@@ -313,7 +313,7 @@ async def test_no_body_is_work_at_once() -> None:
 
 
 async def test_who_waits_does_not_count() -> None:
-    """A handler that only waits from now on gives its place to others, whatever it reads meanwhile."""
+    """A handler that only waits frees its place, even if it reads meanwhile."""
 
     async def handler(scope: Scope, receive: Receive, send: Send) -> None:
         """Waits."""
@@ -335,7 +335,7 @@ async def test_draining_replicas_close_their_connections(draining: bool) -> None
 
 
 async def test_unforeseen_failure() -> None:
-    """What nobody foresaw becomes a 500 problem; neither the answer nor the log quotes it."""
+    """An unforeseen error becomes a 500 problem; neither the answer nor the log quotes it."""
     with capture_logs() as logs:
         status, headers, body = seen(await call(stack(fails)))
     assert (status, headers["content-type"]) == (500, "application/problem+json")
@@ -346,7 +346,7 @@ async def test_unforeseen_failure() -> None:
 
 @pytest.mark.parametrize(("failure", "level"), [(InvalidRequest, "info"), (RuntimeError, "error")])
 async def test_log_level(failure: type[Exception], level: str) -> None:
-    """What was foreseen is news, what was not is an error that somebody has to look at."""
+    """A foreseen failure is logged as information, an unforeseen one as an error."""
 
     async def handler(_scope: Scope, _receive: Receive, _send: Send) -> None:
         """Fails."""

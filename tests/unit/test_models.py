@@ -190,7 +190,7 @@ def test_language_tag(language: str) -> None:
 
 @pytest.mark.parametrize("language", ["", "n", "dutch", "nl_NL", "nl-", "nl-NL\n", "nl,en", "nl;q=1", "../..", "*"])
 def test_no_language_tag(language: str) -> None:
-    """What is no language tag counts as none, or as the tag it begins with: it is a courtesy and stops no lookup."""
+    """A malformed language tag counts as none, or as the tag it begins with, and stops no lookup."""
     read = models.NewSession.model_validate({**SESSION, "language": language}).language
     assert read is None or language.replace("_", "-").startswith(read)
 
@@ -215,7 +215,7 @@ def test_emptying_corrections(field: str) -> None:
 
 @pytest.mark.parametrize("field", ["country", "country_state", "from_name"])
 def test_no_correction(field: str) -> None:
-    """The country and whatever else upstream knows of the sender cannot be changed."""
+    """The country and other members that upstream knows of the sender cannot be changed."""
     assert findings(models.NewContact, {field: "BE"}) == [((field,), "extra_forbidden")]
 
 
@@ -229,7 +229,7 @@ def test_email(email: str) -> None:
     "email", ["", "sam", "@example.com", "sam@", "sam@shop@example.com", "sam @example.com", "s\x00@e"]
 )
 def test_no_email(email: str) -> None:
-    """What has no @, several of them, blanks or controls is none; neither is what nobody could deliver to."""
+    """An e-mail address without @, with several, with blanks or controls, or that cannot be delivered to is refused."""
     assert findings(models.NewContact, {"email": email}) == [(("email",), "string_pattern_mismatch")]
     assert findings(models.NewContact, {"email": "s@" + "e" * 319}) == [(("email",), "string_too_long")]
 

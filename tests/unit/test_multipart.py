@@ -1,4 +1,4 @@
-"""Forms while they arrive: what is taken, and how soon the rest is refused."""
+"""Forms while they arrive: which files are accepted, and how soon others are refused."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -55,7 +55,7 @@ def fed(*pieces: bytes) -> list[tuple[str, str, int, bytes]]:
 )
 @pytest.mark.parametrize("rest", [0, 1, 100, 200_000])
 def test_pictures_are_known_by_their_first_bytes(head: bytes, media_type: str, rest: int) -> None:
-    """Whatever the caller calls them, however short or long they are."""
+    """Files are told by their first bytes, with any name and of any length."""
     content = head + bytes(rest)
     assert fed(part(content), END) == [("photos", media_type, len(content), content)]
 
@@ -111,7 +111,7 @@ def test_an_eleventh_file() -> None:
 
 
 def test_a_file_that_is_too_large() -> None:
-    """A file of 10 MB is refused at its last byte, whatever follows; one byte less is taken."""
+    """A file of 10 MB is refused at its last byte, before anything that follows; one byte less is accepted."""
     largest = PNG + bytes(TOO_LARGE_BYTES - len(PNG) - 1)
     assert refusal(part(largest).removesuffix(b"\r\n"), b"\x00") is FileTooLarge
     assert [size for _, _, size, _ in fed(part(largest), END)] == [TOO_LARGE_BYTES - 1]

@@ -20,7 +20,7 @@ HOURS = "09:00 - 17:00"
     ],
 )
 def test_days(said: object, expected: dict[str, tuple[str, ...]]) -> None:
-    """Each day has its texts, wherever it is written; what is no text of a day is marked as unreadable."""
+    """Each day has its texts, in any known shape; a value that is no text is marked as unreadable."""
     assert opening_times(said) == expected
 
 

@@ -78,7 +78,7 @@ def check_customs(url: str, panel: str) -> None:
 
 
 def check_payment(url: str) -> None:
-    """A payment URL is https for every reader, and names nobody's password."""
+    """A payment URL is https for every parser, and has no user or password."""
     if https_url(url) is not None:
         parsed = urlsplit(url)
         assert (parsed.scheme, parsed.username, url.isascii()) == ("https", None, True)

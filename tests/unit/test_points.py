@@ -1,4 +1,4 @@
-"""Service points near a place: one search for everybody around, exact distances for each."""
+"""Service points near a place: one search for all places around, exact distances for each."""
 
 import asyncio
 import math
@@ -157,14 +157,14 @@ def test_points_of_no_place(latitude: object, longitude: object) -> None:
 
 
 async def test_points_within_the_radius(bench: Bench) -> None:
-    """What is answered lies within the radius of the place asked for, whatever upstream adds."""
+    """Every answered point is within the radius of the place, even if upstream adds others."""
     bench.upstream.points = [at(1, 51.4500, 5.4697), at(2, 51.4416, 5.4697), at(3, 51.4520, 5.4697), at(4, None, 5)]
     near = await bench.replicas[0].near(bench.search(), GOOD, SCOPE)
     assert ([point.id for point in near.points], near.stale) == ([2, 1], False)
 
 
 async def test_neighbours_share_a_search(bench: Bench) -> None:
-    """Neighbours on both replicas cost one search, whatever carriers they name, and are measured apart."""
+    """Neighbours on both replicas share one search, with any carriers, and have distances of their own."""
     bench.upstream.points = [at(1, 51.4416, 5.4697)]
     bench.upstream.answers.clear()
     neighbour, centre = bench.search(Place(51.4384, 5.4741), 1000, "postnl"), bench.search(Place(51.44, 5.47))
@@ -192,7 +192,7 @@ async def test_neighbours_share_a_search(bench: Bench) -> None:
     ],
 )
 async def test_place_of_a_search(bench: Bench, place: Place, asked: tuple[str, str]) -> None:
-    """Upstream is asked about the nearest point of a grid of hundredths of a degree, never about where somebody is."""
+    """Upstream is asked about the nearest point of a grid of hundredths of a degree, never about the exact place."""
     await bench.replicas[0].near(bench.search(place), GOOD, SCOPE)
     query = bench.upstream.asked[0]
     assert (query["latitude"], query["longitude"]) == asked
@@ -307,7 +307,7 @@ async def test_many_points(bench: Bench) -> None:
 
 
 async def test_no_carrier_no_search(bench: Bench) -> None:
-    """Where no carrier takes the parcel there are no points, and nobody is asked."""
+    """Without a carrier for the parcel there are no points, and upstream is not asked."""
     near = await bench.replicas[0].near(bench.search()._replace(carriers=()), GOOD, SCOPE)
     assert (near.points, near.stale, bench.upstream.asked) == ([], False, [])
 
@@ -348,7 +348,7 @@ async def test_only_refused_tokens(bench: Bench) -> None:
 
 
 async def test_a_known_search_spends_no_token(bench: Bench) -> None:
-    """What is known is answered to a session whose token nobody would accept."""
+    """A cached answer is given to a session whose token would be refused."""
     await bench.replicas[0].near(bench.search(), GOOD, SCOPE)
     assert (await bench.replicas[1].near(bench.search(), BAD, SCOPE)).stale is False
     assert bench.upstream.tokens == [GOOD]

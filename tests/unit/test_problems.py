@@ -142,7 +142,7 @@ def test_every_error_has_a_kind(error_type: type[BffError]) -> None:
 
 
 def test_only_groups_have_no_kind() -> None:
-    """Errors without a row are groups that nobody raises; should one be, it is an internal error."""
+    """Errors without a row are base classes that are never raised; if one is, it becomes an internal error."""
     groups = {
         error_type.__name__ for error_type in ALL if not any(each in PROBLEM_TYPES for each in error_type.__mro__)
     }
@@ -192,7 +192,7 @@ def test_calls_of_a_problem() -> None:
 
 
 def test_pages_are_escaped() -> None:
-    """Whatever the table and the paths of the description hold, the page shows it as text."""
+    """The page shows any text of the table and any path of the description as text."""
     hostile = ProblemType("a&b", HTTPStatus.CONFLICT, "<i>", "<script>", when='"<b>"', front_end="<u>")
     described = {"paths": {"/<s>": {"get": {"responses": {"409": {"description": "`a&b`"}}}}}}
     shown = page(documented(hostile, described))
@@ -319,7 +319,7 @@ async def test_field_problems_of_the_service(client: httpx.AsyncClient) -> None:
 
 
 async def test_missing_members_of_the_service(client: httpx.AsyncClient) -> None:
-    """The pointer to what is not there is for the preview; a problem names the parent, which is there."""
+    """Only the preview points at a missing member; a problem points at its parent."""
     response = await client.get("/raise_missing")
     assert response.json()["errors"] == [{"pointer": "#/refund", "code": "missing", "detail": "It is missing."}]
 
@@ -439,7 +439,7 @@ async def test_body_that_cannot_be_read(client: httpx.AsyncClient, content: byte
     ],
 )
 async def test_values_are_never_quoted(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> None:
-    """Whatever is wrong with a value, the answer does not repeat it: it may be a token or somebody's address."""
+    """The answer never repeats a faulty value, which may be a token or an address."""
     response = await client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
     assert response.status_code == 422
     assert len(response.json()["errors"]) > 1

@@ -191,7 +191,7 @@ def test_an_integer_return_is_an_acceptance(url: object, odd: dict[str, object])
 
 @pytest.mark.parametrize("number", [b"null", b"true", b"1.5", b"[]", b'"x"', b"NaN", b"9" * 30])
 def test_without_an_integer_return_nothing_is_accepted(number: bytes) -> None:
-    """Whatever else a 2xx says, it does not tell that the return exists."""
+    """A 2xx without an integer `return` does not prove that the return exists."""
     with pytest.raises(BadUpstream):
         protocol.decode(REQUESTS[Call.INCOMING], 200, {}, b'{"return":' + number + b',"incoming_parcels":[2]}')
 
@@ -239,7 +239,7 @@ def test_a_page_of_a_proxy_refuses_no_creation(status: int, body: bytes) -> None
 @pytest.mark.parametrize("body", [b"", b"<html>No</html>", b"{}", b'{"return":1}'])
 @pytest.mark.parametrize(("status", "error"), [(401, UpstreamUnauthorized), (429, UpstreamUnavailable)])
 def test_a_creation_that_was_turned_away_is_told_by_its_status(status: int, error: type[BffError], body: bytes) -> None:
-    """401 and 429 mean that nobody read the request, whatever the body says."""
+    """401 and 429 mean that the request was turned away unread, whatever their body."""
     assert type(refusal(Call.INCOMING, status, body)) is error
 
 
@@ -288,7 +288,7 @@ def test_ids_in_a_label_answer_may_be_strings_and_numbers() -> None:
     ids=map(str, count()),
 )
 def test_nonsense_is_a_bad_upstream(body: bytes) -> None:
-    """Whatever does not read as the documented answer is refused, and none of it is repeated in the error."""
+    """A body that is not the documented answer is refused, and the error quotes none of it."""
     with pytest.raises(BadUpstream) as caught:
         protocol.decode(REQUESTS[Call.SETTINGS], 200, {}, body)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
@@ -389,7 +389,7 @@ def test_retry_after_is_read_on_429_alone() -> None:
 
 @given(body=st.binary() | st.text().map(str.encode), status=st.integers(100, 999), call=st.sampled_from(Call))
 def test_no_answer_escapes_the_error_tree(body: bytes, status: int, call: Call) -> None:
-    """Whatever arrives is decoded or raises one of our errors."""
+    """Any answer is decoded or raises one of our errors."""
     with suppress(BffError):
         protocol.decode(REQUESTS[call], status, {}, body)
 

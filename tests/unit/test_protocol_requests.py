@@ -82,7 +82,7 @@ def test_what_shoppers_type_stays_in_its_parameter(text: str) -> None:
 
 @pytest.mark.parametrize("brand", ["a/b", "a?b", "a#b", "../x", "a b", "é"])
 def test_a_brand_stays_one_segment(brand: str) -> None:
-    """Whatever the settings allow as a brand."""
+    """Any brand that the settings allow."""
     path = urlsplit(protocol.settings(PANEL, brand).url).path
     assert path.count("/") == 5
 

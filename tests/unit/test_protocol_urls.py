@@ -1,4 +1,4 @@
-"""URLs and tokens of the upstream: only what is exactly ours gets in, and only as a token or a path."""
+"""URLs and tokens of the upstream: only a URL of exactly our form is read, and only for a token or a path."""
 
 import json
 import math
@@ -80,7 +80,7 @@ def test_a_brand_is_no_pattern() -> None:
     ],
 )
 def test_a_customs_url_gives_its_path(rest: str) -> None:
-    """Whatever its form, as long as it is plain and below this brand's portal."""
+    """A customs declaration is accepted at any plain path below this brand's portal."""
     assert customs_path(PORTAL + rest, PANEL, "my-shop") == f"/brand/my-shop/return-portal{rest}"
 
 
@@ -156,7 +156,7 @@ def test_an_https_url_is_passed_on(url: str) -> None:
     ],
 )
 def test_any_other_payment_url_is_dropped(url: str) -> None:
-    """What is not plainly https is not shown to anybody."""
+    """A payment URL that is not plain https is not shown."""
     assert https_url(url) is None
 
 
@@ -188,7 +188,7 @@ def unsigned(claims: Mapping[str, object], header: Mapping[str, object] = HEADER
     ],
 )
 def test_an_expiry_is_read_unverified(claims: dict[str, object], expiry: int | None) -> None:
-    """Expired or not, signed by whomever, whatever else it claims: it is a hint and nothing else."""
+    """An expiry is read from any token, expired, unsigned or odd, and is a hint only."""
     assert token_expiry(unsigned(claims)) == expiry
 
 
@@ -221,7 +221,7 @@ def test_an_expiry_may_have_decimals() -> None:
     "payload", [b"", b"[]", b"7", b"{", b"\xff", b'{"exp":' + b"9" * 5000 + b"}", b"[" * 5000, b'{"a":' * 1000]
 )
 def test_a_payload_that_cannot_be_read_tells_no_end(payload: bytes) -> None:
-    """Whatever stands where the claims should be, the token is as good as an opaque one."""
+    """A token with any other value in place of its claims counts as opaque."""
     header, _, signature = signed({}).split(".")
     assert token_expiry(f"{header}.{jwt.utils.base64url_encode(payload).decode()}.{signature}") is None
 
@@ -231,7 +231,7 @@ def test_a_payload_that_cannot_be_read_tells_no_end(payload: bytes) -> None:
     [b"", b"[]", b"7", b"{", b"\xff", b"[" * 5000, b'{"alg":' * 800, b'{"alg":"none","b64":false,"crit":["b64"]}'],
 )
 def test_a_header_that_cannot_be_read_tells_no_end(header: bytes) -> None:
-    """Whatever stands where the algorithm should be, the token is as good as an opaque one."""
+    """A token with any other value in place of its algorithm counts as opaque."""
     _, payload, signature = unsigned({"exp": 1}).split(".")
     assert token_expiry(f"{jwt.utils.base64url_encode(header).decode()}.{payload}.{signature}") is None
 

@@ -46,7 +46,7 @@ class Body(httpx.AsyncByteStream):
 
 @dataclass
 class Upstream(httpx.AsyncBaseTransport):
-    """Says these things one after the other, the last one for ever, and counts the calls."""
+    """Gives these answers one after the other, then the last one again, and counts the calls."""
 
     said: Sequence[Said | httpx.Response]
     calls: int = 0
@@ -161,7 +161,7 @@ async def test_there_is_no_third_try() -> None:
 @pytest.mark.parametrize("failure", [httpx.ConnectError("refused"), httpx.ReadError("reset"), 502, 503, 504], ids=repr)
 @pytest.mark.parametrize("write", [Stage.create, Stage.upload])
 async def test_writes_are_never_made_again(write: Asking, failure: Said) -> None:
-    """Neither a creation nor an upload, whatever became of it."""
+    """Neither a creation nor an upload is ever repeated."""
     stage = Stage(failure)
     with pytest.raises(BffError):
         await write(stage)
@@ -187,7 +187,7 @@ async def test_no_second_try_beyond_the_deadline() -> None:
 
 
 async def test_second_tries_are_few() -> None:
-    """When everything fails, a hundred calls cost a fifth more, and what was saved before."""
+    """When everything fails, a hundred calls get a fifth more tries, and those saved before."""
     guard = unlimited()[Call.SETTINGS]
     asked = 0
 

@@ -57,7 +57,7 @@ def test_every_brand_has_every_order(brand: str, prefix: str) -> None:
     "identifier", ["", "LABEL", "LABEL-", "-1", "LABEL-1-2", "LABEL-é", "label-1", "3SOUT1", "3SOUT199A"]
 )
 def test_other_identifiers_find_nothing(identifier: str) -> None:
-    """What is neither a number of this form nor a known prefix is no order."""
+    """A text without a known prefix or of another form is no order."""
     assert order_known_as(DEMO, identifier) is None
 
 

@@ -1,4 +1,4 @@
-"""The upstream's words: what is sent has documented types, and no model shows what it holds."""
+"""The upstream's schemas: requests have the documented types, and no model shows its values."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_what_is_kept_reads_back_the_same(model: RedactedModel) -> None:
 
 
 def test_a_new_return_is_sent_with_documented_types() -> None:
-    """Values are numbers, product ids text, and what was not chosen is absent."""
+    """Values are numbers, product ids are text, and members that were not chosen are absent."""
     shirt = samples.order().lines[0]
     request = samples.return_request(lines=[ReturnedLine(line=shirt, quantity=1)], service_point=20000001)
     sent = json.loads(translation.new_return(request).model_dump_json(exclude_none=True))

@@ -1,4 +1,4 @@
-"""What is sealed stays sealed."""
+"""Envelopes, keys and names of the encryption."""
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ ENVELOPE = seal(OLD, b"Sam Jansen", "session|1")
 
 @given(st.binary(max_size=300), st.text(max_size=40), st.binary(min_size=32, max_size=32))
 def test_round_trip(plaintext: bytes, context: str, key: bytes) -> None:
-    """Whatever is sealed comes out again under the same key and context, and cannot be seen before."""
+    """Any sealed bytes come out again under the same key and context, and cannot be read without."""
     envelope = seal(key, plaintext, context)
     assert unseal(key, envelope, context) == plaintext
     assert len(plaintext) < 4 or plaintext not in envelope
@@ -102,7 +102,7 @@ def test_last_key_names() -> None:
 
 
 def test_a_naming_key_names() -> None:
-    """With the old key as the naming key all names stay, whatever seals; keys are told apart without a name."""
+    """With the old key as the naming key, names stay with any sealing key; naming keys have distinct fingerprints."""
     rotated = Keyring([NEW], OLD)
     assert rotated.name("parcel", "my-shop") == Keyring([OLD]).name("parcel", "my-shop")
     assert rotated.naming == Keyring([OLD]).naming != Keyring([NEW]).naming

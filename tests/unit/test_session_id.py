@@ -68,7 +68,7 @@ def test_ids_are_unique(count: int) -> None:
     ],
 )
 def test_another_length_or_alphabet(text: str) -> None:
-    """What is not exactly of the form is refused before Redis is asked."""
+    """An id that is not exactly of the form is refused before Redis is asked."""
     with pytest.raises(SessionExpired):
         SessionId.parse(text)
 

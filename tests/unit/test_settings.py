@@ -19,7 +19,7 @@ REQUIRED = {
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The least environment, whatever surrounds the tests."""
+    """The smallest environment, independent of that of the tests."""
     for name in {*REQUIRED, *(name for name in os.environ if name.upper().startswith("BFF_"))}:
         monkeypatch.delenv(name, raising=False)
     for name, value in REQUIRED.items():
@@ -267,7 +267,7 @@ def test_refused_origin(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
 
 
 def test_trusted_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trusted proxies are addresses and networks; nobody is trusted unasked."""
+    """Trusted proxies are addresses and networks; by default none is trusted."""
     assert load_settings().trusted_proxies == []
     monkeypatch.setenv("BFF_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1, 2001:db8::/32,")
     assert [str(network) for network in load_settings().trusted_proxies] == [
@@ -282,7 +282,7 @@ def test_trusted_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     ["*", "gateway", "10.0.0.1/8", "10.0.0.0/33", "10.0.0", "0.0.0.0/0", "::/0", "::ffff:10.0.0.0/104", "127.0.0.1:80"],
 )
 def test_refused_proxy(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    """Names, wrong networks, everybody, and IPv4 written as IPv6 are no proxies to trust."""
+    """Names, malformed networks, all addresses, and IPv4 written as IPv6 are refused as trusted proxies."""
     monkeypatch.setenv("BFF_TRUSTED_PROXIES", f"192.0.2.1,{value}")
     assert refusal().startswith("BFF_TRUSTED_PROXIES: ")
 
@@ -385,7 +385,7 @@ def test_refused_optional_url(monkeypatch: pytest.MonkeyPatch, name: str, value:
     ],
 )
 def test_number_out_of_range(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    """A number that is none, or that nobody can mean, stops the start with the name of its setting."""
+    """A malformed or impossible number stops the start with the name of its setting."""
     monkeypatch.setenv(name, value)
     assert refusal().startswith(f"{name}: ")
 
@@ -415,7 +415,7 @@ def test_claims_have_to_outlive_returns(monkeypatch: pytest.MonkeyPatch, returns
 
 @pytest.mark.parametrize("name", ["BFF_BRAND", "BFF_SERVICE_HOST", "bff_typo", "BFF_"])
 def test_unknown_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A variable with our prefix that we do not know stops the start: it is a typo, or somebody else's."""
+    """An unknown variable with our prefix stops the start, because it may be a typo."""
     monkeypatch.setenv(name, "anything")
     assert refusal() == f"{name}: unknown setting"
 

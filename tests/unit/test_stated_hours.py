@@ -1,4 +1,4 @@
-"""What service points state about their hours, in whatever way they write it."""
+"""The hours that service points state, in their many spellings."""
 
 import pytest
 from hypothesis import given
@@ -96,7 +96,7 @@ def test_unreadable(text: str) -> None:
 
 
 def test_order() -> None:
-    """Hours come by ISO weekday and time, each once, whatever the order upstream."""
+    """Hours come by ISO weekday and time, each once, in any order upstream."""
     times = {"6": ["18:00 - 02:00"], "0": ["13:30 - 17:15", "09:00 - 12:00", "9:00-12:00"], "1": []}
     found = week_hours(times)
     assert found.hours == [

@@ -66,5 +66,5 @@ def test_prose(typed: object, clean: object) -> None:
     ],
 )
 def test_languages(said: object, tag: str | None) -> None:
-    """A tag is read in the spellings of phones and shells; what is no tag counts as none."""
+    """A language tag is read in the spellings of phones and shells; other texts count as none."""
     assert cleaned_language(said) == tag

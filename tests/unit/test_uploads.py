@@ -23,7 +23,7 @@ OLD_HANDLE = "up_ATZLzRssw95Uc9ZkCaxE7GdJJNjrGQenURed9T7fhEQnIpDc-sf4y2WC8VI-nHr
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
 def test_a_handle_opens_in_its_session(filename: str) -> None:
-    """It gives the upstream's file name back, whatever that is."""
+    """A handle gives back any file name of the upstream."""
     made = handle(SESSION, filename)
     assert opened(SESSION, [made]) == {made: filename}
 
@@ -37,7 +37,7 @@ def test_a_handle_tells_nothing() -> None:
 
 
 def test_a_handle_of_another_session() -> None:
-    """Neither another session nor one with only one half of the id in common opens it."""
+    """No other session opens a handle, not even one that shares half of the id."""
     made, other = handle(SESSION, FILENAME), SessionId.new()
     for stranger in (other, SessionId(SESSION.key, other.secret), SessionId(other.key, SESSION.secret)):
         assert opened(stranger, [made]) == {}

@@ -52,13 +52,13 @@ def shown_point(now: float = NOON, **changes: object) -> models.ServicePoint:
     ],
 )
 def test_masked(value: str, shown: str) -> None:
-    """Of each word its first character is shown, and as many dots whatever its length."""
+    """A masked word shows its first character and always three dots."""
     assert view.masked(value) == shown
 
 
 @given(st.text(max_size=200))
 def test_masked_shows_one_character_per_word(value: str) -> None:
-    """No word of whatever text shows more than its first character."""
+    """No word of any masked text shows more than its first character."""
     assert all(len(word) == 4 and word.endswith("•••") for word in view.masked(value).split())
 
 
@@ -76,7 +76,7 @@ def test_address_is_masked() -> None:
 
 
 def test_a_session_tells_no_more_than_it_has_to() -> None:
-    """Neither the tokens nor anything unmasked of the shopper is in what is made of a lookup."""
+    """The first screen of a lookup has neither the tokens nor unmasked personal data."""
     data, settings = order(), shop_settings()
     items = view.items(data, left(data, {}))
     made = [view.ship_from(data.address), view.parcel(data), view.options(settings, data, NOON), *items]
@@ -137,7 +137,7 @@ def test_open_point(hour: int, open_now: bool, closes_at: str | None, next_open_
 
 @pytest.mark.parametrize("country", ["", "XX", "Netherlands"])
 def test_point_without_a_time_zone(country: str) -> None:
-    """Where no time zone is known the hours are told, and nobody says whether the point is open."""
+    """Without a time zone the hours are shown, and `open_now` is null."""
     point = shown_point(NOON + 2 * 86_400, country=country)
     assert (point.time_zone, point.open_now, point.closes_at, point.next_open_at) == (None, None, None, None)
     assert len(point.opening_hours) == 1
@@ -148,7 +148,7 @@ def test_point_without_a_time_zone(country: str) -> None:
     [None, {}, [], "closed", "by appointment", {"0": None}, {"0": [None]}, {"0": "by appointment"}, CLOSED],
 )
 def test_point_without_usable_hours(times: object) -> None:
-    """Where no hours can be read, or all days are empty, nobody knows whether the point is open."""
+    """Without readable hours, or with only empty days, `open_now` is null."""
     point = shown_point(formatted_opening_times=times)
     assert (point.opening_hours, point.open_now, point.next_open_at) == ([], None, None)
     assert point.unknown_weekdays == [1, 2, 3, 4, 5, 6, 7]
@@ -237,7 +237,7 @@ def test_spoken(wanted: list[str], expected: str | None) -> None:
     ],
 )
 def test_accepted_languages(header: str, tags: list[str]) -> None:
-    """Language tags come by their weight; what is no tag, not wanted, or after the twentieth part is left out."""
+    """Language tags come by their weight; parts that are no tags, unwanted, or after the twentieth are left out."""
     assert accepted_languages(header) == tags
 
 
@@ -348,13 +348,13 @@ def test_possible_delivery_option(
 
 
 def test_unknown_delivery_options_are_left_out() -> None:
-    """A way back that upstream may add later is not offered, since nobody here knows how to handle it."""
+    """A delivery option that upstream may add later is not offered, because it cannot be handled here."""
     shown = shown_portal(delivery_options=["in_store", "drone", "pickup"])
     assert shown.delivery_options == ["in_store", "pickup"]
 
 
 def test_portal_holds_nothing_of_the_merchant() -> None:
-    """Reply-to and BCC addresses, the analytics id and whatever else upstream adds stay inside."""
+    """Reply-to and BCC addresses, the analytics id and other members that upstream adds stay inside."""
     shown = shown_portal(
         "nl-NL",
         brand={
