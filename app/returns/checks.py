@@ -1,4 +1,4 @@
-"""A shopper's choice, checked: everything that is wrong with it, and the return that it asks for. Pure."""
+"""A body checked once: all its faults, and the return that it asks for. Pure."""
 
 import re
 from collections import Counter
@@ -12,9 +12,9 @@ from app.returns.fingerprints import lines
 from app.returns.return_methods import delivery_options, pickup_window
 
 SENDER_NEEDS = ("name", "street", "postal_code", "city", "email")
-"""What the upstream wants to know of the sender beside the country."""
+"""Members that the upstream needs of the sender, besides the country."""
 EU = frozenset(re.findall("..", "ATBEBGCYCZDEDKEEESFIFRGRHRHUIEITLTLULVMCMTNLPLPTROSESISK"))
-"""Countries of one customs territory, ISO 3166 (Monaco belongs to it)."""
+"""Countries of the EU's customs territory, ISO 3166 (Monaco belongs to it)."""
 NO_FILES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -36,7 +36,7 @@ class CheckedReturn:
         self._lines = lines(body)
         self._sender = _sender(body.contact, order.address)
         self.units: Counter[str] = Counter()
-        """How many units of each line come back."""
+        """The units of each line that come back."""
         for line in self._lines:
             self.units[line.id] += line.quantity
         checks: tuple[Callable[[], Iterator[FieldProblem]], ...]
@@ -51,10 +51,10 @@ class CheckedReturn:
             self._check_photos,
         )
         self.problems = [problem for check in checks for problem in check()]
-        """Everything that is wrong with the body, all at once."""
+        """All faults of the body."""
 
     def units_held(self, left: Mapping[str, int]) -> list[FieldProblem]:
-        """The items of which other returns hold too many units; `left` counts by line what they do not hold."""
+        """The items of which other returns hold too many units; `left` has the units that none holds, by line."""
         ordered = self._order.units.lines
         return [
             FieldProblem(f"#/items/{index}/quantity", "units-claimed", "Another return holds some of these units.")
@@ -63,14 +63,14 @@ class CheckedReturn:
         ]
 
     def hints(self) -> list[str]:
-        """Pointers to what will probably be asked for; upstream does not say, so these are hints and no problems."""
+        """Pointers to members that will probably be needed; hints only, because the upstream does not say."""
         address, at_home = self._order.address, {store.country for store in self._settings.stores}
         abroad = address.country not in EU and address.country_name not in at_home
         customs = ["#/customs"] if abroad and self._body.customs is None else []
         return customs if self._sender.phone else [*customs, "#/contact/phone"]
 
     def items(self) -> list[ReturnItem]:
-        """What comes back, as the shopper sees it. The body must have no problems."""
+        """The items that come back, as the shopper sees them. The body must have no problems."""
         return [
             ReturnItem(
                 id=line.id,

@@ -122,9 +122,9 @@ class Creation:
                 await self.labels.polling.recheck(session.scope, found.record.id, session.order.units)
 
     async def _prepare(self, session: Session, attempt: Attempt, body: NewReturn) -> ServicePoint | None:
-        """The chosen point, once key and units are stored: duplicates cost the upstream nothing.
+        """The chosen point, fetched once key and units are stored, so that duplicates cost the upstream nothing.
 
-        Only then the store is asked whether it remembers: what it forgot before, the claim cannot have seen.
+        The store's marker is checked after the claim, because claims that were lost before are covered only then.
         """
         try:
             await self.markers.check(session.scope)

@@ -1,4 +1,4 @@
-"""The service point that a shopper chose to drop a parcel off at."""
+"""The service point where a shopper chose to hand the parcel in."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ ALTERNATIVES_WITHIN_METRES = 10_000
 
 @dataclass(frozen=True)
 class DropOff:
-    """Fetches the chosen service point, and others where it is gone."""
+    """Fetches the chosen service point, and alternatives if it is gone."""
 
     sendcloud: Upstream
     points: ServicePoints

@@ -1,4 +1,4 @@
-"""The return methods: what each needs from the body of a return, and whether a parcel can take it."""
+"""The return methods: the members of a body that each needs, and whether a parcel can use it."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -28,14 +28,14 @@ def _misses_store(settings: ShopSettings, _order: Order) -> Missing | None:
 
 
 class ReturnMethod(NamedTuple):
-    """A way in which a parcel can travel back."""
+    """A way for a parcel to travel back."""
 
     needs: tuple[DeliveryMember, ...]
     accepts: tuple[DeliveryMember, ...]
     misses: Callable[[ShopSettings, Order], Missing | None]
-    """What shop and order lack for it."""
+    """Names the code of what shop or order lacks for it; None if nothing."""
     has_label: bool = True
-    """Whether a label is made for it that can be downloaded here."""
+    """Whether it has a label that can be downloaded here."""
 
 
 RETURN_METHODS: Mapping[DeliveryOptionCode, ReturnMethod] = MappingProxyType(
@@ -54,7 +54,7 @@ def delivery_options(settings: ShopSettings, order: Order) -> list[DeliveryOptio
 
 
 def pickup_window(order: Order, now: float) -> PickupWindow:
-    """The days on which a courier can be asked for, from the day that it is at `now` where the parcel went."""
+    """The days on which a courier can be asked for, from the local day at `now` where the parcel went."""
     latitude, longitude = (
         (order.coordinates.latitude, order.coordinates.longitude) if order.coordinates else (None, None)
     )
