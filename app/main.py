@@ -20,20 +20,20 @@ from app.http.middleware import Admission, Exchanges, HotRoutes
 from app.http.problems import handle_errors, problem_response
 from app.portal import routes as portal
 from app.portal.cache import PortalCache
-from app.redis.budget import Budget
 from app.redis.encryption import Keyring
+from app.redis.limits.budget import Budget
+from app.redis.limits.rate_limits import CallerLimit, OrderLimit, ParcelLimit, PerParcelLimit
 from app.redis.marker import Markers
-from app.redis.rate_limits import CallerLimit, OrderLimit, ParcelLimit, PerParcelLimit
 from app.redis.shared_cache import FleetCache
 from app.redis.store import Store
 from app.returns import routes as returns
-from app.returns.attempts import Attempts
+from app.returns.checks.drop_off import DropOff
 from app.returns.create import Creation
-from app.returns.drop_off import DropOff
-from app.returns.evidence import Evidence
-from app.returns.labels import Labels
-from app.returns.layout import ParcelLayout
-from app.returns.polling import Polling, Schedule
+from app.returns.labels.evidence import Evidence
+from app.returns.labels.polling import Polling, Schedule
+from app.returns.labels.watching import Labels
+from app.returns.store.attempts import Attempts
+from app.returns.store.layout import ParcelLayout
 from app.returns.view import ReturnBodies
 from app.sendcloud.client import connect
 from app.sendcloud.policy.bulkheads import Deadlines

@@ -14,9 +14,9 @@ from app.http.load import Load
 from app.main import running_services, sendcloud
 from app.models import ReturnState
 from app.returns.claims import Claim, Event
-from app.returns.layout import index_key
-from app.returns.records import ReturnRecord, VersionedReturn
-from app.returns.store import RETURN_ID, Returns
+from app.returns.store.layout import index_key
+from app.returns.store.records import ReturnRecord, VersionedReturn
+from app.returns.store.returns import RETURN_ID, Returns
 from app.services import Services
 from app.sessions.lookup import parcel_scope
 from app.settings import SettingsError, load_settings

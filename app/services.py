@@ -14,8 +14,8 @@ from app.http.exchange import exchange_of
 from app.http.load import Load
 from app.http.recent_answers import RecentAnswers
 from app.redis.encryption import Keyring
+from app.redis.limits.rate_limits import CallerLimit, ParcelLimit, PerParcelLimit
 from app.redis.marker import Markers
-from app.redis.rate_limits import CallerLimit, ParcelLimit, PerParcelLimit
 from app.redis.store import Store
 from app.settings import Settings
 from app.upstream import Upstream
@@ -23,7 +23,7 @@ from app.upstream import Upstream
 if TYPE_CHECKING:
     from app.portal.cache import PortalCache
     from app.returns.create import Creation
-    from app.returns.labels import Labels
+    from app.returns.labels.watching import Labels
     from app.returns.view import ReturnBodies
     from app.service_points.search import ServicePoints
     from app.service_points.view import ServicePointViews

@@ -1,6 +1,7 @@
 """Text that people type and paste, cleaned the same way everywhere before it is validated. Pure."""
 
 import re
+from types import MappingProxyType
 
 _INVISIBLE = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
 _INVISIBLES = re.compile(f"[{_INVISIBLE}]+")
@@ -10,7 +11,7 @@ _ENDS = re.compile(f"^[{_BLANK}{_INVISIBLE}]+|[{_BLANK}{_INVISIBLE}]+$")
 _DIRECTION_TRICKS = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]+")
 """Embeddings, overrides and isolates, which make a text look like another; marks and joiners are part of words."""
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
-_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_FULL_WIDTH = MappingProxyType({code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)})
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}(?![A-Za-z0-9])")
 
 

@@ -36,7 +36,7 @@ from app.errors import (
     UpstreamUnavailable,
 )
 from app.redis.encryption import Keyring, RecordUnreadable
-from app.redis.rate_limits import PerParcelLimit
+from app.redis.limits.rate_limits import PerParcelLimit
 from app.redis.single_flight import SingleFlight
 from app.redis.store import Limit, Store
 from app.telemetry.metrics import KEPT_BYTES

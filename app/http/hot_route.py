@@ -67,7 +67,7 @@ class HotRoute(APIRoute):
             "header": request.headers,
         }
         values: dict[str, object] = {}
-        wrong: list[Any] = []
+        wrong: list[object] = []
         for each in self._parameters:
             text = places[each.place].get(each.alias)
             if text is None and not each.is_required:

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from redis.exceptions import NoScriptError, OutOfMemoryError
 
@@ -15,7 +15,7 @@ from app.redis import scripts
 from app.redis.connections.circuit import RETRY_AFTER_SECONDS
 from app.redis.connections.discovery import topology
 from app.redis.connections.failures import FOREIGN, reason
-from app.redis.connections.server import TIMEOUT_SECONDS, Argument, Command, Reply
+from app.redis.connections.server import TIMEOUT_SECONDS, Argument, Command, Reply, Stated
 from app.redis.connections.topology import Topology
 from app.telemetry.metrics import STORE_CALLS
 
@@ -75,7 +75,7 @@ class Change:
 class Script(Protocol):
     """A script that runs where its keys are, all of one hash slot."""
 
-    async def __call__(self, keys: Sequence[str], args: Sequence[Argument], *, durable: bool = False) -> Any:  # noqa: ANN401  whatever the script says
+    async def __call__(self, keys: Sequence[str], args: Sequence[Argument], *, durable: bool = False) -> Stated:
         """The script's reply. Raises StoreUnavailable when it cannot be known."""
 
 
@@ -255,7 +255,7 @@ class Store:
 
     async def _run(
         self, key: str | None, command: Command, seconds: float = TIMEOUT_SECONDS, *, durable: bool = False
-    ) -> Any:  # noqa: ANN401  whatever the command says
+    ) -> Stated:
         started, timer = time.perf_counter(), _ANSWERED
         # Written out, because every request comes here several times and a context manager would double the cost.
         try:
@@ -300,7 +300,7 @@ class Store:
             await asyncio.sleep(DURABLE_PAUSE_SECONDS)
 
 
-def _stated(reply: Reply) -> Any:  # noqa: ANN401  whatever the server says
+def _stated(reply: Reply) -> Stated:
     """The reply; an error reply is raised."""
     if isinstance(reply, Exception):
         raise reply

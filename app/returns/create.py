@@ -28,18 +28,18 @@ from app.models import (
 )
 from app.portal.cache import PortalCache
 from app.portal.view import money
+from app.redis.limits.rate_limits import ParcelLimit
 from app.redis.marker import Markers
-from app.redis.rate_limits import ParcelLimit
-from app.returns.attempts import Attempt, Attempts
-from app.returns.checks import CheckedReturn
+from app.returns.checks.checked_return import CheckedReturn
+from app.returns.checks.drop_off import DropOff
+from app.returns.checks.fingerprints import fingerprints
+from app.returns.checks.return_methods import RETURN_METHODS, ReturnMethod
 from app.returns.claims import Event, location_of
-from app.returns.drop_off import DropOff
-from app.returns.fingerprints import fingerprints
-from app.returns.labels import Labels
-from app.returns.polling import MAX_PARCELS
-from app.returns.records import SCHEMA, ReturnRecord, VersionedReturn
-from app.returns.return_methods import RETURN_METHODS, ReturnMethod
-from app.returns.store import ParcelReturns, Returns
+from app.returns.labels.polling import MAX_PARCELS
+from app.returns.labels.watching import Labels
+from app.returns.store.attempts import Attempt, Attempts
+from app.returns.store.records import SCHEMA, ReturnRecord, VersionedReturn
+from app.returns.store.returns import ParcelReturns, Returns
 from app.returns.view import public
 from app.sessions.store import Session
 from app.telemetry.metrics import FOREIGN_POLLERS

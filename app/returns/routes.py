@@ -43,8 +43,8 @@ from app.http.hot_route import HotRoute
 from app.models import FINAL_STATES, NewReturn, Preview, Return, ReturnDraft, ReturnId
 from app.models.examples import NEW_RETURNS
 from app.returns.claims import location_of
-from app.returns.labels import Labels, Watch
-from app.returns.records import VersionedReturn
+from app.returns.labels.watching import Labels, Watch
+from app.returns.store.records import VersionedReturn
 from app.returns.view import ReturnBodies
 from app.services import ServicesDep, services_of
 from app.sessions.dependencies import SessionDep, SessionIdDep, check_session, leaving_or_logged_out

@@ -7,7 +7,7 @@ from typing import Literal
 from app.models import Action, Label, Return, ReturnState, utc_datetime
 from app.redis.derived_values import DerivedValues
 from app.returns.claims import location_of
-from app.returns.records import VersionedReturn
+from app.returns.store.records import VersionedReturn
 from app.service_points.view import ServicePointViews, ShowPoint, minute, service_point
 
 KEPT_BODIES = 512

@@ -30,9 +30,9 @@ from app.errors import (
     UpstreamUnavailable,
 )
 from app.sendcloud import protocol
+from app.sendcloud.leniency.tokens import hosted_portal
 from app.sendcloud.policy.call_policy import CallPolicy
 from app.sendcloud.protocol import Call, Request
-from app.sendcloud.tokens import hosted_portal
 from app.sendcloud.transport.aiohttp_transport import AiohttpTransport
 from app.sendcloud.transport.base import Answer, Transport, complete, content_length, decoded, exchange, read
 from app.sendcloud.transport.httpx_transport import CREATES, HttpxTransport

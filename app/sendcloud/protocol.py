@@ -34,9 +34,10 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
-from app.sendcloud import answers, translation
-from app.sendcloud.answers import MAX_JSON_BYTES, MAX_SEARCH_BYTES
-from app.sendcloud.tokens import portal_url
+from app.sendcloud import translation
+from app.sendcloud.leniency import answers
+from app.sendcloud.leniency.answers import MAX_JSON_BYTES, MAX_SEARCH_BYTES
+from app.sendcloud.leniency.tokens import portal_url
 from app.upstream import Picture
 
 T = TypeVar("T")

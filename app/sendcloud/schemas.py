@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from app.domain import RedactedModel
-from app.sendcloud import cleaning
+from app.sendcloud.leniency import cleaning
 
 T = TypeVar("T")
 

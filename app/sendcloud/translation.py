@@ -11,10 +11,10 @@ from app import domain
 from app.domain import DeliveryOptionCode
 from app.errors import BadUpstream
 from app.sendcloud import schemas
-from app.sendcloud.answers import fitted, odd_object, read
-from app.sendcloud.opening_times import opening_times
+from app.sendcloud.leniency.answers import fitted, odd_object, read
+from app.sendcloud.leniency.opening_times import opening_times
+from app.sendcloud.leniency.tokens import customs_path, https_url, token_expiry, token_of
 from app.sendcloud.order_lines import order_lines
-from app.sendcloud.tokens import customs_path, https_url, token_expiry, token_of
 
 _SETTINGS: TypeAdapter[schemas.PortalSettings] = TypeAdapter(schemas.PortalSettings)
 _OUTGOING: TypeAdapter[schemas.Outgoing] = TypeAdapter(schemas.Outgoing)

@@ -33,11 +33,11 @@ from app.models import (
 from app.portal.cache import PortalCache
 from app.redis.derived_values import DerivedValues
 from app.redis.encryption import Keyring
-from app.redis.rate_limits import Attempt, OrderLimit, ParcelLimit
+from app.redis.limits.rate_limits import Attempt, OrderLimit, ParcelLimit
 from app.redis.store import Limit, Store
-from app.returns.labels import Labels
-from app.returns.records import VersionedReturn
-from app.returns.store import ParcelReturns, Returns
+from app.returns.labels.watching import Labels
+from app.returns.store.records import VersionedReturn
+from app.returns.store.returns import ParcelReturns, Returns
 from app.service_points.view import minute
 from app.sessions import view
 from app.sessions.store import Session, SessionStore

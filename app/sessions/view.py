@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from app import models
 from app.domain import Address, Order, OrderLine, ShopSettings
 from app.portal.view import brand, money, reasons, refund_options, stores
-from app.returns.return_methods import delivery_options, pickup_window
-from app.returns.store import ParcelReturns
+from app.returns.checks.return_methods import delivery_options, pickup_window
+from app.returns.store.returns import ParcelReturns
 from app.returns.view import public
 from app.service_points.view import service_point
 from app.sessions.store import Session

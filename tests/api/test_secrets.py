@@ -18,7 +18,7 @@ from app.main import api
 from app.models import FINAL_STATES
 from app.redis.encryption import Keyring, RecordUnreadable, _derived, seal, unseal
 from app.redis.store import Store
-from app.returns.records import ReturnRecord
+from app.returns.store.records import ReturnRecord
 from app.sandbox.scenarios import PAGE
 from app.sessions.store import Session, SessionStore
 from tests.support.collector import running_collector

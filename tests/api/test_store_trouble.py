@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from app.redis.encryption import ANOTHER_KEY_SECONDS
-from app.returns.attempts import SETTLE_SECONDS
+from app.returns.store.attempts import SETTLE_SECONDS
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff, running_valkey
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, look_up, shopper, told

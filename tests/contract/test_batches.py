@@ -13,8 +13,8 @@ from redis.exceptions import ResponseError
 
 from app.documents.store import progress_key
 from app.errors import BffError, StoreUnavailable, UpstreamUnavailable
-from app.redis.budget import Line
 from app.redis.connections.server import TOGETHER, Node, Reply, Server
+from app.redis.limits.budget import Line
 from app.redis.store import Change, Limit, Store
 from tests.support.processes import LOCAL, Valkey
 

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from app.errors import StoreUnavailable, UpstreamUnavailable
-from app.redis.budget import Budget
+from app.redis.limits.budget import Budget
 from app.redis.store import Limit, Store
 from tests.support.processes import Valkey, free_port
 

@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from app.models import ReturnState
 from app.redis.store import CHANNEL, Store
-from app.returns.labels import Watch
-from app.returns.records import VersionedReturn
+from app.returns.labels.watching import Watch
+from app.returns.store.records import VersionedReturn
 from tests.support.processes import Valkey, eventually
 from tests.unit.test_labels import Desk, desk_on, stays
 

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from app.errors import StoreUnavailable, TooManyFailedLookups
 from app.redis.encryption import Keyring
-from app.redis.rate_limits import FORGOTTEN_SECONDS, Attempt, CallerLimit, OrderLimit
+from app.redis.limits.rate_limits import FORGOTTEN_SECONDS, Attempt, CallerLimit, OrderLimit
 from app.redis.store import Store
 from tests.support.processes import Valkey, free_port, running_valkey
 

@@ -25,7 +25,7 @@ from app.errors import (
 )
 from app.models import NewReturn, NewSession
 from app.redis.encryption import RecordUnreadable, seal, unseal
-from app.returns.checks import CheckedReturn
+from app.returns.checks.checked_return import CheckedReturn
 from app.sendcloud import protocol, schemas, translation
 from app.sendcloud.policy.bulkheads import Deadlines, bulkheads
 from app.sendcloud.protocol import Call

@@ -14,11 +14,11 @@ from app.errors import ClaimLost, ReturnInProgress, ReturnNotFound, StoreUnavail
 from app.models import ReturnItem, ReturnState
 from app.redis.encryption import Keyring, RecordUnreadable
 from app.redis.store import Store
-from app.returns.attempts import SETTLE_SECONDS, Attempt, Attempts
 from app.returns.claims import Event
-from app.returns.layout import ParcelLayout
-from app.returns.records import ReturnRecord, VersionedReturn
-from app.returns.store import RecordChange, Returns
+from app.returns.store.attempts import SETTLE_SECONDS, Attempt, Attempts
+from app.returns.store.layout import ParcelLayout
+from app.returns.store.records import ReturnRecord, VersionedReturn
+from app.returns.store.returns import RecordChange, Returns
 from app.returns.view import public
 from app.telemetry.metrics import REGISTRY
 from tests.support.processes import Valkey, eventually, running_valkey

@@ -27,11 +27,11 @@ from app.errors import (
 from app.models import Return, ReturnItem, ReturnState
 from app.redis.encryption import Keyring
 from app.redis.store import Store
-from app.returns.attempts import Attempt, Attempts
 from app.returns.claims import AFTER_FIRST_BYTE, Event, Phase
-from app.returns.layout import ParcelLayout
-from app.returns.records import ReturnRecord, VersionedReturn
-from app.returns.store import RecordChange
+from app.returns.store.attempts import Attempt, Attempts
+from app.returns.store.layout import ParcelLayout
+from app.returns.store.records import ReturnRecord, VersionedReturn
+from app.returns.store.returns import RecordChange
 from app.returns.view import public
 from tests.support.processes import Valkey, eventually
 from tests.support.samples import forms, return_record

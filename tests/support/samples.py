@@ -9,8 +9,8 @@ from typing import Any
 
 from app.domain import OpenedOrder, Order, Refund, ReturnRequest, ServicePoint, ShopSettings
 from app.models import NewReturn, ReturnDelivery
-from app.returns.fingerprints import CURRENT, FIRST, Fingerprints
-from app.returns.records import ReturnRecord
+from app.returns.checks.fingerprints import CURRENT, FIRST, Fingerprints
+from app.returns.store.records import ReturnRecord
 from app.sendcloud import translation
 from app.sessions.store import Session
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sendcloud import cleaning
+from app.sendcloud.leniency import cleaning
 
 DIRTY = "  Ret\x00urns\r\n\x1b[31m \u202eeht\u2066 \x85shop\x7f "
 CLEAN = "Ret urns [31m eht  shop"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.returns.evidence import BELIEVED_AFTER, BELIEVED_WITHOUT_EVIDENCE, Polls
+from app.returns.labels.evidence import BELIEVED_AFTER, BELIEVED_WITHOUT_EVIDENCE, Polls
 
 SINCE = 100_000.0
 SOON, LATER = SINCE + BELIEVED_AFTER, SINCE + BELIEVED_WITHOUT_EVIDENCE

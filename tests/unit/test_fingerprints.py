@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from app.models import NewReturn, NewReturnItem
-from app.returns.fingerprints import CURRENT, FIRST, fingerprints
-from app.returns.records import KeyRecord
+from app.returns.checks.fingerprints import CURRENT, FIRST, fingerprints
+from app.returns.store.records import KeyRecord
 from tests.support.samples import body
 
 POINT = {"option": "drop_off_point", "service_point": 20000001}

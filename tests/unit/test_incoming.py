@@ -8,9 +8,9 @@ import pytest
 
 from app.domain import Order, ServicePoint, ShopSettings
 from app.models import NewReturn
-from app.returns.checks import CheckedReturn
-from app.returns.fingerprints import lines
-from app.returns.return_methods import pickup_window
+from app.returns.checks.checked_return import CheckedReturn
+from app.returns.checks.fingerprints import lines
+from app.returns.checks.return_methods import pickup_window
 from app.sendcloud import schemas, translation
 from tests.support.samples import INCOMING_PARCEL, NOON, body, order, product, service_point, shop_settings
 

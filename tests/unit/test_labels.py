@@ -18,14 +18,14 @@ from app.domain import Selection, Units
 from app.models import ReturnState
 from app.redis.encryption import Keyring
 from app.redis.store import Store
-from app.returns.attempts import Attempts
 from app.returns.claims import Event
-from app.returns.evidence import Evidence
-from app.returns.labels import WOKEN_AT_ONCE, Labels, Watch
-from app.returns.layout import ParcelLayout
-from app.returns.polling import GROWTH, JITTER, Polling, Schedule
-from app.returns.records import ReturnRecord, VersionedReturn
-from app.returns.store import Returns
+from app.returns.labels.evidence import Evidence
+from app.returns.labels.polling import GROWTH, JITTER, Polling, Schedule
+from app.returns.labels.watching import WOKEN_AT_ONCE, Labels, Watch
+from app.returns.store.attempts import Attempts
+from app.returns.store.layout import ParcelLayout
+from app.returns.store.records import ReturnRecord, VersionedReturn
+from app.returns.store.returns import Returns
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.processes import Valkey, eventually

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.sendcloud.opening_times import opening_times
+from app.sendcloud.leniency.opening_times import opening_times
 
 HOURS = "09:00 - 17:00"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.errors import BadUpstream
 from app.sendcloud import protocol
-from app.sendcloud.tokens import customs_path, https_url, portal_url, token_of
+from app.sendcloud.leniency.tokens import customs_path, https_url, portal_url, token_of
 from tests.support.hostile_urls import HOSTILE
 
 PANELS = ["https://panel.example/api/v2", "http://127.0.0.1:8080/api/v2"]

@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from app.errors import BadUpstream
-from app.sendcloud.tokens import customs_path, https_url, token_expiry, token_of
+from app.sendcloud.leniency.tokens import customs_path, https_url, token_expiry, token_of
 from tests.support.hostile_urls import HOSTILE, naming
 
 PANEL = "https://panel.example/api/v2"

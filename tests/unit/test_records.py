@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.returns.records import SCHEMA, ReturnRecord, VersionedReturn
+from app.returns.store.records import SCHEMA, ReturnRecord, VersionedReturn
 from app.returns.view import public
 from tests.support.samples import return_record, service_point
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.http.session_id import SessionId
 from app.redis.encryption import seal
-from app.returns.checks import CheckedReturn
+from app.returns.checks.checked_return import CheckedReturn
 from app.uploads.handles import handle, opened
 from tests.support.samples import NOON, body, order, shop_settings
 

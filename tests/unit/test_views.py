@@ -12,7 +12,7 @@ from app import models
 from app.domain import DeliveryOptionCode, Order, ShopSettings, Units
 from app.portal import view as portal_view
 from app.portal.languages import accepted_languages, negotiate_language
-from app.returns.return_methods import delivery_options
+from app.returns.checks.return_methods import delivery_options
 from app.service_points import view as points_view
 from app.sessions import view
 from tests.support.samples import NOON, order, product, service_point, shop_settings

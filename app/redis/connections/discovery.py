@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 from urllib.parse import unquote
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 
 from app.redis.connections.failures import FOREIGN, misreads_mapped
-from app.redis.connections.server import Command, Node, Server, ask
+from app.redis.connections.server import Command, Node, Server, Stated, ask
 from app.redis.connections.topology import Address, Map, Range, Topology
 
 PORT, SENTINEL_PORT = 6379, 26379
@@ -85,7 +84,7 @@ def _cluster(server: Server, seeds: Sequence[Address]) -> Topology:
     return Topology(server, find, replicated=True)
 
 
-async def _answers(servers: Iterable[Server], commands: Sequence[Command]) -> list[tuple[str, list[Any]]]:
+async def _answers(servers: Iterable[Server], commands: Sequence[Command]) -> list[tuple[str, list[Stated]]]:
     """The answers that come, with the hosts they come from; all are asked at once, so a hung one costs little."""
     asked = list(servers)
     found = await asyncio.gather(*(ask(server, commands) for server in asked), return_exceptions=True)
@@ -96,10 +95,10 @@ async def _answers(servers: Iterable[Server], commands: Sequence[Command]) -> li
     return answers
 
 
-def _cluster_map(slots: Sequence[Any], asked_host: str) -> Map:
+def _cluster_map(slots: Sequence[Stated], asked_host: str) -> Map:
     """From CLUSTER SLOTS: first slot, last slot, master, replicas; a node without a name is where we asked."""
 
-    def address(node: Sequence[Any]) -> Address:
+    def address(node: Sequence[Stated]) -> Address:
         name = (node[0] or b"").decode()
         return (asked_host if name in {"", "?"} else name, node[1])
 

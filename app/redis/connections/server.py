@@ -32,6 +32,8 @@ Argument = str | int | bytes
 Command = Sequence[Argument]
 Reply = object
 """A reply of the server: bytes, numbers, lists of them, None, or an error."""
+Stated = Any
+"""A reply that is no error; its form is that of the command."""
 
 
 class Server(NamedTuple):

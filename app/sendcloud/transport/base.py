@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol, TypeVar
 
 from app.errors import BadUpstream
-from app.sendcloud.answers import MAX_JSON_BYTES
+from app.sendcloud.leniency.answers import MAX_JSON_BYTES
 from app.sendcloud.protocol import Request
 from app.sendcloud.transport.send_tracker import SendTracker
 

@@ -1,12 +1,13 @@
 """Opening times of any known shape, brought into one: the texts of each day."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
-from app.sendcloud import cleaning
+from app.sendcloud.leniency import cleaning
 
 UNREADABLE = "?"
 """Stands for a value that is no text: hours are stated for the day, and they cannot be read."""
-_DAYS = {name: str(day) for day, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))}
+_DAYS = MappingProxyType({name: str(day) for day, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))})
 _NUMBERS = frozenset(_DAYS.values())
 
 

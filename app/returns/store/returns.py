@@ -22,7 +22,7 @@ from app.returns.claims import (
     restored,
     shown,
 )
-from app.returns.layout import (
+from app.returns.store.layout import (
     ParcelLayout,
     claims_key,
     first_seen_key,
@@ -33,7 +33,7 @@ from app.returns.layout import (
     summary_key,
     without_record,
 )
-from app.returns.records import ReturnRecord, VersionedReturn
+from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.telemetry.logs import log
 from app.telemetry.metrics import CONFLICTS
 

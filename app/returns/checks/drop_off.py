@@ -6,7 +6,7 @@ from app import models
 from app.domain import ServicePoint
 from app.errors import ServicePointNotFound, ServicePointUnavailable, UpstreamError
 from app.models import NewDelivery
-from app.redis.rate_limits import ParcelLimit
+from app.redis.limits.rate_limits import ParcelLimit
 from app.service_points.search import Place, Search, ServicePoints
 from app.service_points.view import service_point
 from app.sessions.store import Session

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from app.domain import RedactedModel, ServicePoint
 from app.models import Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
-from app.returns.fingerprints import CURRENT, FIRST, Fingerprints
+from app.returns.checks.fingerprints import CURRENT, FIRST, Fingerprints
 from app.sendcloud.stored import service_point_of_schema_1
 
 _NEW_STATES = frozenset({ReturnState.ACCEPTED, ReturnState.LABEL_LOST})

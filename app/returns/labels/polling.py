@@ -21,9 +21,9 @@ from app.errors import (
 )
 from app.models import ReturnParcel, ReturnState
 from app.redis.store import Store
-from app.returns.evidence import BELIEVED_AFTER, Control, Evidence
-from app.returns.records import ReturnRecord, VersionedReturn
-from app.returns.store import Returns
+from app.returns.labels.evidence import BELIEVED_AFTER, Control, Evidence
+from app.returns.store.records import ReturnRecord, VersionedReturn
+from app.returns.store.returns import Returns
 from app.telemetry.metrics import ANNOUNCEMENT_FAILURES, LABELS_SETTLED
 from app.upstream import Upstream
 

@@ -20,6 +20,7 @@ from app.errors import (
 from app.models import ReturnState
 from app.redis.encryption import RecordUnreadable
 from app.redis.store import Store, Versioned
+from app.returns.checks.fingerprints import Fingerprints
 from app.returns.claims import (
     AFTER_FIRST_BYTE,
     Claim,
@@ -32,8 +33,7 @@ from app.returns.claims import (
     location_of,
     remembered,
 )
-from app.returns.fingerprints import Fingerprints
-from app.returns.layout import (
+from app.returns.store.layout import (
     ParcelLayout,
     claims_key,
     first_seen_key,
@@ -41,8 +41,8 @@ from app.returns.layout import (
     loaded_first_seen,
     loaded_use,
 )
-from app.returns.records import KeyRecord, ReturnRecord, VersionedReturn
-from app.returns.store import RACES, RecordChange, Returns, Step
+from app.returns.store.records import KeyRecord, ReturnRecord, VersionedReturn
+from app.returns.store.returns import RACES, RecordChange, Returns, Step
 from app.telemetry.logs import log
 from app.telemetry.metrics import CONFLICTS
 

@@ -12,9 +12,9 @@ from app.domain import Units
 from app.redis.derived_values import DerivedValues
 from app.redis.encryption import Keyring, parsing
 from app.redis.store import ANY, Change, Versioned
+from app.returns.checks.fingerprints import Fingerprints
 from app.returns.claims import Claim, expire_leases, limited, units_held
-from app.returns.fingerprints import Fingerprints
-from app.returns.records import KeyRecord, ReturnRecord, VersionedReturn
+from app.returns.store.records import KeyRecord, ReturnRecord, VersionedReturn
 
 SCHEMA = 1
 OPENED_RECORDS = 512

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from app.domain import Address, Order, Photo, Refund, ReturnedLine, ReturnRequest, ServicePoint, ShopSettings
 from app.errors import FieldProblem
 from app.models import NewContact, NewReturn, ReturnItem
-from app.returns.fingerprints import lines
-from app.returns.return_methods import delivery_options, pickup_window
+from app.returns.checks.fingerprints import lines
+from app.returns.checks.return_methods import delivery_options, pickup_window
 
 SENDER_NEEDS = ("name", "street", "postal_code", "city", "email")
 """Members that the upstream needs of the sender, besides the country."""

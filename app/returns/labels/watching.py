@@ -10,9 +10,9 @@ from app.errors import ReturnNotFound, StoreUnavailable
 from app.http.deferred import Leaving
 from app.models import FINAL_STATES
 from app.redis.store import Store
-from app.returns.polling import Polling
-from app.returns.records import VersionedReturn
-from app.returns.store import Returns
+from app.returns.labels.polling import Polling
+from app.returns.store.records import VersionedReturn
+from app.returns.store.returns import Returns
 from app.telemetry.logs import log
 
 RETRY_SECONDS = 1.0
