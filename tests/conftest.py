@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 from hypothesis import settings
 
@@ -12,6 +13,11 @@ from tests.support.sandbox import SandboxProcess, running_sandbox
 # No deadline: the machine may be busy. In CI the same examples every time, so that a failure is the change's own.
 settings.register_profile("bff", deadline=None, max_examples=60, derandomize="CI" in os.environ)
 settings.load_profile("bff")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves the short files for the end, or a worker would be alone with a long one."""
+    items.sort(key=lambda item: item.path.parent.name == "unit")
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -18,7 +18,6 @@ SOUND = MappingProxyType(
     }
 )
 SHORT_KEY = base64.b64encode(b"s" * 31).decode()
-SECONDS = 20
 NOT_OURS = "192.0.2.1"
 """An address that no machine has, so that a server that listens there ends."""
 
@@ -41,7 +40,6 @@ def start(*command: str, **changes: str | None) -> subprocess.CompletedProcess[s
         env=inherited | STRICT | settings,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
         check=False,
     )
 
@@ -50,17 +48,12 @@ def start(*command: str, **changes: str | None) -> subprocess.CompletedProcess[s
     ("name", "value"),
     [
         ("BFF_BRANDS", None),
-        ("BFF_REDIS_URL", None),
         ("BFF_REDIS_URL", "https://:swordfish@redis.example"),
-        ("BFF_SECRET_KEY", None),
         ("BFF_SECRET_KEY", SHORT_KEY),
         ("BFF_SECRET_KEY", f"{SECRET_KEY},{base64.b64encode(bytes(32)).decode()}"),
         ("BFF_NAMING_KEY", base64.b64encode(b"k" * 32).decode()),
         ("BFF_NAMING_KEY", SHORT_KEY),
-        ("BFF_UPSTREAM_URL", "http://panel.example/api/v2"),
         ("BFF_SANDBOX", "1"),
-        ("BFF_ALLOWED_ORIGINS", "https://shop.example/"),
-        ("BFF_ALLOWED_ORIGINS", "https://shop.example,*"),
     ],
 )
 def test_unsafe_settings_stop_the_start(name: str, value: str | None) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 60.0
 """For a busy machine; one that ends instead is noticed at once."""
-STOP_SECONDS = 15.0
+STOP_SECONDS = 30.0
 STRICT = {"PYTHONWARNINGS": "error", "PYTHONASYNCIODEBUG": "1"}
 AS_SHIPPED = {"PYTHONWARNINGS": "error"}
 """asyncio's debug mode slows a process down: none for those whose timing or memory is measured."""

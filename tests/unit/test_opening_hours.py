@@ -332,7 +332,7 @@ def states(week: WeekHours) -> list[bool | None]:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(CLOCK_CHANGES), WEEKS, NEAR, st.integers(0, 59))
 def test_agrees_with_the_wall(where: tuple[str, str], times: dict[str, list[str]], minute: int, second: int) -> None:
     """Around a change of the clock the answer is what looking at the wall minute by minute would say."""
