@@ -202,7 +202,7 @@ class Settings(BaseSettings):
     upstream_partner_id: Annotated[UUID | None, BeforeValidator(lambda value: value or None)] = None
     """`Sendcloud-Partner-Id` of each call: partners keep version 2 for new accounts by it (documented)."""
     service_points_token_in_header: bool = False
-    """Keeps the token out of URLs; Sendcloud documents it, and nobody here has tried it."""
+    """Keeps the token out of URLs. Sendcloud documents the header; it is untried here."""
     docs: bool = True
     """Whether /docs and /openapi.json are served."""
     traces_url: Annotated[str, AfterValidator(_optional_url)] = ""

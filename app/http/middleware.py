@@ -139,7 +139,7 @@ class HotRoutes:
 
 
 def _report(exchange: Exchange, error: Exception) -> None:
-    # Neither the text nor the traceback of an error nobody foresaw: either may quote what must not leak.
+    # Neither the text nor the traceback of an unforeseen error: either may quote personal data.
     cause = error.__cause__ or error
     tell = log.info if isinstance(error, BffError) else log.error
     place = {} if isinstance(error, BffError) else {"at": _place(cause)}

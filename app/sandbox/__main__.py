@@ -18,7 +18,7 @@ from app.sandbox.supervisor import Child, supervise
 
 LOCAL = "127.0.0.1"
 PARTNER_KEY = "sandbox-partner-key"
-"""Known to everybody and good for this stack alone, so that a partner's program needs no setting up."""
+"""A public key that is good for this stack only, so that a partner's program needs no setup."""
 
 
 def welcome(port: int, panel: int) -> str:

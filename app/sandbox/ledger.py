@@ -59,7 +59,7 @@ class Return:
         return (self.order.brand.domain, self.order.number) == (brand, order)
 
     def next_status(self) -> int:
-        """The status of the next poll: 202 while unpaid and for ever in store, else as the scenario says."""
+        """The status of the next poll: always 202 in store and while unpaid, otherwise as the scenario says."""
         if not self.paid or self.delivery_option == "in_store":
             return 202
         script = self.order.scenario.polls

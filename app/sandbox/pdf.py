@@ -64,7 +64,7 @@ def _text(lines: Sequence[str]) -> bytes:
 
 
 def _assemble(objects: Sequence[bytes], padding: int) -> Pdf:
-    """The last object is a stream nobody refers to: it takes the padding, with a length of fixed width."""
+    """The last object is an unreferenced stream that takes the padding, with a length of fixed width."""
     # Bytes above 127 in the second line tell transfer programs that the file is binary.
     body = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n")
     offsets = []

@@ -15,7 +15,7 @@ def points_of(brand: Brand) -> list[Json]:
         return []
     if count := brand.settings.get("crowded"):
         return list(_crowd(brand, count))
-    # Its own example comes on top, so that nobody else's nearest point changes.
+    # Its own example is added last, so that the nearest points of other orders stay.
     known = [_guide_example(), *load("service_points")["points"]] if brand.domain == "guide" else _own_points()
     return [point for point in known if point["carrier"] in brand.carrier_codes()]
 

@@ -20,7 +20,7 @@ from app.telemetry.logs import configure_logging
 
 PAGE = Path(__file__).parent / "page"
 POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""Nothing but this origin: a page that asks nobody else tells nobody else who the shopper is."""
+"""Only this origin, so that the page reveals the shopper to no other site."""
 
 
 class _Files(StaticFiles):

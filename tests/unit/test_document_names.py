@@ -1,6 +1,8 @@
-"""What the documents name is in the tree, and their tables of claims and keys are those of the code."""
+"""Names in the documents exist in the tree, and their tables of claims, keys and log events are those of the code."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,24 @@ def test_keys_are_the_same_in_both_tables() -> None:
     """docs/architecture.md names the keys of docs/security.md and no others."""
     keys = re.findall(r"^\| `([a-z]:[^`]+)` \|", ARCHITECTURE.read_text("utf-8"), re.MULTILINE)
     assert sorted(keys) == sorted(family.form for family in families())
+
+
+def test_every_log_event_is_documented() -> None:
+    """docs/operations.md has a row for each event that the service logs, and no other."""
+    chapter = Path("docs/operations.md").read_text("utf-8").partition("\n## Log events\n")[2].partition("\n## ")[0]
+    modules = [path for path in Path("app").rglob("*.py") if "sandbox" not in path.parts]
+    logged = {event for path in modules for event in _events(ast.parse(path.read_text("utf-8")))}
+    assert set(re.findall(r"^\| `([^`]+)` \| (?:info|warning|error)", chapter, re.MULTILINE)) == logged | {"request"}
+
+
+def _events(module: ast.Module) -> Iterator[str]:
+    for call in ast.walk(module):
+        if isinstance(call, ast.Call) and _is_logging(call.func) and call.args:
+            yield from (str(each.value) for each in ast.walk(call.args[0]) if isinstance(each, ast.Constant))
+
+
+def _is_logging(function: ast.expr) -> bool:
+    """Whether this is a method of `log`, or one of them chosen as `tell`."""
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        return function.value.id == "log"
+    return isinstance(function, ast.Name) and function.id == "tell"
