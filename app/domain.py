@@ -314,7 +314,8 @@ class ReturnRequest(RedactedModel):
     """A return as it is to be created."""
 
     parcel_id: int
-    reason: int
+    reason: int | None
+    """None where the shop offers no choice."""
     message: str = ""
     refund: Refund | None
     """None where the shop offers no choice."""

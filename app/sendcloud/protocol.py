@@ -1,5 +1,6 @@
 """The wire rules of both upstream APIs without I/O: requests out, answers in (docs/upstream.md)."""
 
+import json
 import re
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Container, Mapping, Sequence
@@ -34,7 +35,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
-from app.sendcloud import translation
+from app.sendcloud import schemas, translation
 from app.sendcloud.leniency import answers
 from app.sendcloud.leniency.answers import MAX_JSON_BYTES, MAX_SEARCH_BYTES
 from app.sendcloud.leniency.tokens import portal_url
@@ -182,11 +183,17 @@ def incoming(
         "POST",
         f"{portal_url(panel_url, brand)}/incoming",
         _HEADERS | {"Authorization": f"Bearer {access_token}", "Content-Type": "application/json"},
-        translation.new_return(request).model_dump_json(exclude_none=True).encode(),
+        _body(translation.new_return(request)),
         dict.fromkeys(range(200, 300), partial(translation.accepted, panel_url, public_url, brand)),
         brand=brand,
         failure_key=str(request.parcel_id),
     )
+
+
+def _body(new_return: schemas.NewReturn) -> bytes:
+    """The body of E4 without what is not stated; only `reason` may be null, as clients send it."""
+    stated = new_return.model_dump(mode="json", exclude_none=True)
+    return json.dumps({"reason": None} | stated, ensure_ascii=False).encode()
 
 
 def polling(panel_url: str, brand: str, token: str, public_url: str = "") -> Request[LabelStatus]:

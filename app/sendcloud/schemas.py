@@ -144,10 +144,12 @@ class Portal(RedactedModel):
     layout: Layout = Layout()
     brand: Brand = Brand()
     languages: Elements[LanguageTag] = Field(default_factory=list)
+    enable_refunds: bool = True
     refund_options: Elements[RefundOption] = Field(default_factory=list)
     return_fee: Money | None = None
     """The upstream states no currency for it."""
-    delivery_options: Elements[str] = Field(default_factory=list)
+    delivery_options: Elements[str] | None = None
+    """None where they are not known: the documented answer ends before them."""
 
 
 class ReturnLocation(RedactedModel):
@@ -395,7 +397,8 @@ class Image(RedactedModel):
 class NewReturn(RedactedModel):
     """The body of E4."""
 
-    reason: int
+    reason: int | None
+    """Sent as null where there is none, as clients do."""
     message: str = ""
     outgoing_parcel: int
     refund: Refund | None

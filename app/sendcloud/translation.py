@@ -25,6 +25,7 @@ _POINTS: TypeAdapter[list[schemas.ServicePoint]] = TypeAdapter(schemas.AllElemen
 _CARRIERS: TypeAdapter[list[str]] = TypeAdapter(schemas.Elements[schemas.Code])
 _POINT: TypeAdapter[schemas.ServicePoint] = TypeAdapter(schemas.ServicePoint)
 _AVAILABILITY: TypeAdapter[bool] = TypeAdapter(StrictBool)
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _OPTIONS: Mapping[str, DeliveryOptionCode] = MappingProxyType(
     {code: code for code in ("drop_off_point", "drop_off_labelless", "in_store", "pickup")}
 )
@@ -46,11 +47,17 @@ def settings(brand: str, body: bytes) -> domain.ShopSettings:
         refund_options=tuple(
             domain.RefundOption(code=option.code, label=option.label, message_required=option.require_message)
             for option in portal.refund_options
+            if portal.enable_refunds
         ),
-        delivery_options=tuple(_OPTIONS[code] for code in portal.delivery_options if code in _OPTIONS),
+        delivery_options=_delivery_options(portal.delivery_options),
         return_fee=portal.return_fee,
         stores=tuple(map(_store, said.return_locations)),
     )
+
+
+def _delivery_options(offered: Sequence[str] | None) -> tuple[DeliveryOptionCode, ...]:
+    """Those that this service knows; all of them where the answer does not say, because unknown is not "no"."""
+    return tuple(_OPTIONS[code] for code in (_OPTIONS if offered is None else offered) if code in _OPTIONS)
 
 
 def _brand(domain_name: str, portal: schemas.Portal) -> domain.Brand:
@@ -129,7 +136,7 @@ def _address(parcel: schemas.Parcel) -> domain.Address:
         state=parcel.to_state or None,
         country=parcel.country.iso_2,
         country_name=parcel.country.name,
-        email=parcel.email,
+        email=parcel.email if _EMAIL.fullmatch(parcel.email) else "",
         phone=parcel.telephone,
     )
 

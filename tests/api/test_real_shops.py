@@ -156,6 +156,40 @@ async def test_a_shop_with_refunds_asks_for_one(stage: Stage) -> None:
     assert told(await someone.create(SHIRT)) == (422, "invalid-request")
 
 
+@pytest.mark.parametrize("said", [{}, {"delivery_options": None}, {"delivery_options": 7}])
+async def test_settings_that_name_no_way_back(stage: Stage, said: dict[str, object]) -> None:
+    """Where the answer does not say which ways back the shop offers, every one is that the parcel can take."""
+    portal = {name: samples.portal_settings()["portal"][name] for name in ("reasons", "brand")}
+    someone = await stage.shopper(return_portal={"portal": portal | said})
+    options = {option["code"]: option["possible"] for option in someone.screen["options"]["delivery_options"]}
+    assert options == {"drop_off_point": True, "drop_off_labelless": True, "in_store": False, "pickup": True}
+    assert (await someone.create(SHIRT)).status_code == 202
+
+
+@pytest.mark.parametrize("reasons", [None, [], [{"id": None}], "x"])
+async def test_a_shop_without_reasons_takes_returns(stage: Stage, reasons: object) -> None:
+    """Where no reason is offered none has to be named, and the upstream is told that there is none."""
+    someone = await stage.shopper(return_portal=samples.portal_settings(reasons=reasons))
+    body = someone.body("pickup", items=[{"id": "shirt", "quantity": 1}])
+    assert (await preview(someone, body))["problems"] == []
+    assert (await someone.create(body)).status_code == 202
+    assert json.loads(stage.upstream.requests_for("incoming")[-1].body)["reason"] is None
+
+
+async def test_refunds_that_are_off_are_not_offered(stage: Stage) -> None:
+    """Refunds that are off are not offered, though the answer lists them."""
+    someone = await stage.shopper(return_portal=samples.portal_settings(enable_refunds=False))
+    assert (someone.screen["options"]["refund_options"], someone.screen["options"]["refund_required"]) == ([], False)
+    assert (await someone.create(SHIRT)).status_code == 202
+
+
+@pytest.mark.parametrize("email", ["", "n/a", "-", "sam at example.com", "@", 7])
+async def test_an_email_that_is_none_is_asked_for(stage: Stage, email: object) -> None:
+    """What stands in place of an e-mail counts as none, and preview asks for one."""
+    someone = await stage.shopper({"email": email})
+    assert (await preview(someone, someone.body("pickup")))["missing"] == ["#/contact/email"]
+
+
 async def test_a_pickup_on_a_day_that_is_over(stage: Stage) -> None:
     """A pickup is asked for within the days that the first screen names; any other one is invalid, and not made."""
     someone = await stage.shopper()

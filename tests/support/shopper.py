@@ -37,7 +37,7 @@ def return_of(screen: dict[str, Any], option: str) -> dict[str, Any]:
         choice["service_point"] = screen["drop_off"]["nearest"]["id"]
     if option == "in_store":
         choice["store"] = screen["options"]["stores"][0]["id"]
-    reason = screen["options"]["reasons"][0]["id"]
+    reason = next((reason["id"] for reason in screen["options"]["reasons"]), None)
     refunds = [{"type": refund["code"]} for refund in screen["options"]["refund_options"]]
     return {
         "items": [{"id": item["id"], "quantity": 1, "reason": reason}],

@@ -105,9 +105,9 @@ class CheckedReturn:
         refund = self._body.refund
         return Refund(code=refund.type, message=refund.message or "") if refund else None
 
-    def _first_reason(self) -> int:
+    def _first_reason(self) -> int | None:
         reasons = [self._body.reason, *(item.reason for item in self._body.items)]
-        return next(reason for reason in reasons if reason is not None)
+        return next((reason for reason in reasons if reason is not None), None)
 
     def _returned_lines(self) -> tuple[ReturnedLine, ...]:
         return tuple(
@@ -152,7 +152,7 @@ class CheckedReturn:
             where = f"#/items/{index}"
             if item.reason not in offered:
                 yield FieldProblem(f"{where}/reason", "unknown-reason", "The shop does not offer this reason.")
-            elif item.reason is None and of_all is None:
+            elif item.reason is None and of_all is None and self._settings.reasons:
                 yield FieldProblem(where, "missing", "A reason is needed, here or for all.", f"{where}/reason")
 
     def _check_refund(self) -> Iterator[FieldProblem]:

@@ -113,7 +113,7 @@ function detailFields(journey, item, reasons, count) {
     reasons.map(({ id, description }) => h("option", { value: id, selected: id === chosen.reason }, description)));
   const comment = h("textarea", { maxlength: 500, rows: 2, onchange: () => { chosen.comment = comment.value; } }, chosen.comment ?? "");
   return [
-    h("div", { class: "pair" }, field(say("reason"), reason), item.remaining > 1 && field(say("quantity"), quantity)),
+    h("div", { class: "pair" }, reasons.length > 0 && field(say("reason"), reason), item.remaining > 1 && field(say("quantity"), quantity)),
     field(say("comment"), comment),
     photoField(journey, chosen),
   ];
