@@ -18,7 +18,7 @@ from app.returns.store.layout import index_key
 from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import RETURN_ID, Returns
 from app.services import Services
-from app.sessions.lookup import parcel_scope
+from app.sessions.lookup import parcel_key_of
 from app.settings import SettingsError, load_settings
 from app.telemetry.logs import configure_logging, log
 
@@ -83,18 +83,18 @@ async def _run(wanted: argparse.Namespace) -> None:
     async with AsyncExitStack() as closing:
         load = Load(settings.requests_at_once, settings.loop_lag)
         services = await closing.enter_async_context(running_services(settings, load, sendcloud))
-        scope = await _scope(services, wanted)
+        parcel_key = await _parcel_key(services, wanted)
         returns = services.flows.returns
         if wanted.finding and wanted.yes:
-            await _record(returns, scope, wanted.return_id, wanted.finding)
-        await _show(returns, scope, wanted.return_id)
+            await _record(returns, parcel_key, wanted.return_id, wanted.finding)
+        await _show(returns, parcel_key, wanted.return_id)
 
 
-async def _scope(services: Services, wanted: argparse.Namespace) -> str:
-    """The scope of the parcel that the arguments name."""
+async def _parcel_key(services: Services, wanted: argparse.Namespace) -> str:
+    """The key of the parcel that the arguments name."""
     if not wanted.return_id:
         opened = await services.sendcloud.open_order(wanted.brand, wanted.order, wanted.postal_code)
-        return parcel_scope(services.flows.keyring, wanted.brand, opened.order, wanted.order)
+        return parcel_key_of(services.flows.keyring, wanted.brand, opened.order, wanted.order)
     if not RETURN_ID.fullmatch(wanted.return_id):
         raise LookupError("a return id looks like rtn_ and 22 more characters")
     indexed = await services.store.get(index_key(wanted.return_id))
@@ -106,9 +106,9 @@ async def _scope(services: Services, wanted: argparse.Namespace) -> str:
     raise LookupError("no parcel has such a return")
 
 
-async def _record(returns: Returns, scope: str, return_id: str, finding: Finding) -> None:
+async def _record(returns: Returns, parcel_key: str, return_id: str, finding: Finding) -> None:
     # This read settles a creation whose request has died; one that is under way is refused below.
-    await returns.get(scope, return_id)
+    await returns.get(parcel_key, return_id)
     event, state = _MEANINGS[finding]
 
     def found_out(found: VersionedReturn) -> ReturnRecord:
@@ -116,15 +116,15 @@ async def _record(returns: Returns, scope: str, return_id: str, finding: Finding
             raise ClaimLost("the creation is still under way")
         return found.became(state, next_poll_at=None, poller_token=None, download_token=None)
 
-    await returns.release(scope, return_id, event, finding, found_out)
+    await returns.release(parcel_key, return_id, event, finding, found_out)
     log.warning("return released", return_id=return_id, finding=finding)
 
 
-async def _show(returns: Returns, scope: str, return_id: str | None) -> None:
-    now, claims = await returns.claims(scope)
+async def _show(returns: Returns, parcel_key: str, return_id: str | None) -> None:
+    now, claims = await returns.claims(parcel_key)
     for name, claim in sorted(claims.items(), key=lambda each: each[1].lease_until):
         if return_id in {None, name}:
-            sys.stdout.write(_line(name, claim, await returns.released(scope, name), now) + "\n")
+            sys.stdout.write(_line(name, claim, await returns.released(parcel_key, name), now) + "\n")
 
 
 def _line(return_id: str, claim: Claim, finding: str | None, now: float) -> str:

@@ -81,7 +81,7 @@ class Known(NamedTuple):
 
 
 class Documents:
-    """Documents by name; a name belongs to one return, whose scope seals the chunks."""
+    """Documents by name; a name belongs to one return, whose parcel key seals the chunks."""
 
     def __init__(self, store: Store, keyring: Keyring, *, total_bytes: int, silence: float) -> None:
         self._store = store
@@ -99,7 +99,7 @@ class Documents:
         self._chunks: SingleFlight[tuple[Progress, bytes]] = SingleFlight()
 
     @asynccontextmanager
-    async def open(self, scope: str, name: str, source: Source) -> AsyncIterator[Delivery]:
+    async def open(self, parcel_key: str, name: str, source: Source) -> AsyncIterator[Delivery]:
         """The document, from Redis if it is there or on its way there, otherwise from `source`.
 
         Raises:
@@ -111,15 +111,15 @@ class Documents:
         async with AsyncExitStack() as held:
             own = None
             if progress is None or not _can_be_followed(progress, known.now):
-                pump = Download(self._store, self._keyring, scope, name, self._silence, known.now)
+                pump = Download(self._store, self._keyring, parcel_key, name, self._silence, known.now)
                 progress, own = await self._begun(pump, source, known.revision, held)
-            shared = None if own else await self._followed(scope, name, progress)
+            shared = None if own else await self._followed(parcel_key, name, progress)
             if shared:
                 yield shared
                 return
             # It is too large, or there is no room: every reader gets it from the upstream.
             if own is None:
-                await self._enter_direct_turn(scope, held)
+                await self._enter_direct_turn(parcel_key, held)
                 own = await held.enter_async_context(_opened(source))
             yield Delivery(own.length, aiter(own), DIRECT_SECONDS)
 
@@ -151,7 +151,7 @@ class Documents:
             await pump.end("direct")
             # A slow reader must not keep others from downloading.
             await turn.aclose()
-            await self._enter_direct_turn(pump.scope, ours)
+            await self._enter_direct_turn(pump.parcel_key, ours)
             await held.enter_async_context(ours.pop_all())
             return pump.progress, pdf
 
@@ -166,8 +166,8 @@ class Documents:
             with contextlib.suppress(StoreUnavailable):
                 await self._spend(pump.kept_bytes - reserved)
 
-    async def _enter_direct_turn(self, scope: str, held: AsyncExitStack) -> None:
-        held.enter_context(self._direct_places.place(scope))
+    async def _enter_direct_turn(self, parcel_key: str, held: AsyncExitStack) -> None:
+        held.enter_context(self._direct_places.place(parcel_key))
         await held.enter_async_context(self._turn(self._direct_turns))
 
     @asynccontextmanager
@@ -182,24 +182,24 @@ class Documents:
         finally:
             turns.release()
 
-    async def _followed(self, scope: str, name: str, progress: Progress) -> Delivery | None:
+    async def _followed(self, parcel_key: str, name: str, progress: Progress) -> Delivery | None:
         """The document as it arrives in Redis; None if it is not kept there."""
-        progress, head = await self._chunk(scope, name, progress, 0)
+        progress, head = await self._chunk(parcel_key, name, progress, 0)
         if progress.phase == "direct":
             return None
         length = progress.size if progress.phase == "done" else progress.length
-        return Delivery(length, self._rest(scope, name, progress, head), PASSING_SECONDS)
+        return Delivery(length, self._rest(parcel_key, name, progress, head), PASSING_SECONDS)
 
-    async def _rest(self, scope: str, name: str, progress: Progress, chunk: bytes) -> AsyncIterator[bytes]:
+    async def _rest(self, parcel_key: str, name: str, progress: Progress, chunk: bytes) -> AsyncIterator[bytes]:
         number = 0
         while chunk:
             yield chunk
             number += 1
             if is_over(progress, number):
                 return
-            progress, chunk = await self._chunk(scope, name, progress, number)
+            progress, chunk = await self._chunk(parcel_key, name, progress, number)
 
-    async def _chunk(self, scope: str, name: str, progress: Progress, number: int) -> tuple[Progress, bytes]:
+    async def _chunk(self, parcel_key: str, name: str, progress: Progress, number: int) -> tuple[Progress, bytes]:
         """This chunk as soon as it is there; empty after the last one, and for a document that is not kept in Redis.
 
         Raises:
@@ -207,21 +207,23 @@ class Documents:
             StoreUnavailable: its state is unknown, and it can be downloaded again.
         """
         here = self._pumps.get(progress.pump)
-        if here and here.scope == scope:
+        if here and here.parcel_key == parcel_key:
             progress, chunk = await here.chunk(number)
             if chunk or is_over(progress, number):
                 return progress, chunk
-        work = partial(self._stored_chunk, scope, name, progress, number)
-        return await self._chunks.share((scope, progress.pump, number), work)
+        work = partial(self._stored_chunk, parcel_key, name, progress, number)
+        return await self._chunks.share((parcel_key, progress.pump, number), work)
 
-    async def _stored_chunk(self, scope: str, name: str, progress: Progress, number: int) -> tuple[Progress, bytes]:
+    async def _stored_chunk(
+        self, parcel_key: str, name: str, progress: Progress, number: int
+    ) -> tuple[Progress, bytes]:
         pause = SHORTEST_PAUSE_SECONDS
         while True:
             async with self._reading:
                 sealed = await self._store.get(chunk_key(name, progress.pump, number), CHUNK_SECONDS)
             if sealed:
                 with contextlib.suppress(RecordUnreadable):
-                    return progress, self._keyring.unseal(sealed, scope, context(name, progress.pump, number))
+                    return progress, self._keyring.unseal(sealed, parcel_key, context(name, progress.pump, number))
                 await self._forget(name, "a chunk cannot be read")
             if is_over(progress, number):
                 return progress, b""

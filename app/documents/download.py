@@ -89,7 +89,7 @@ class Download:
 
     store: Store
     keyring: Keyring
-    scope: str
+    parcel_key: str
     name: str
     silence: float
     """Seconds without progress after which a download counts as dead."""
@@ -167,7 +167,7 @@ class Download:
         number, size = self.progress.chunks, self.progress.size + len(chunk)
         self._recent.append(chunk)
         self._move(chunks=number + 1, size=size)
-        sealed = self.keyring.seal(chunk, self.scope, context(self.name, self.id, number))
+        sealed = self.keyring.seal(chunk, self.parcel_key, context(self.name, self.id, number))
         await self.store.put(chunk_key(self.name, self.id, number), sealed, PASSING_SECONDS, CHUNK_SECONDS)
 
     def _move(self, **changes: object) -> None:

@@ -31,11 +31,11 @@ async def label(
 ) -> AsyncIterator[Delivery]:
     """The label as a delivery, which ends with the answer."""
     wait = preferred_wait(prefer)
-    found = await services.labels.current(session.scope, return_id)
+    found = await services.labels.current(session.parcel_key, return_id)
     if wait:
         gone = leaving_or_logged_out(request, leaving(request.scope, request.receive))
-        with services.waits_of_parcels.place(session.scope):
-            found = await services.labels.settled(session.scope, found, wait, gone)
+        with services.waits_of_parcels.place(session.parcel_key):
+            found = await services.labels.settled(session.parcel_key, found, wait, gone)
         await check_session(request)
     async with services.flows.label(session, found) as delivery:
         yield delivery

@@ -52,14 +52,14 @@ class Markers:
         self.names_as_others = True
         """Whether the last check that every server answered found our naming key."""
 
-    async def check(self, scope: str) -> None:
+    async def check(self, parcel_key: str) -> None:
         """Returns if the server that keeps this parcel has not lost its content.
 
         Raises:
             AnotherNamingKey, CreationsPaused: nothing may be created here.
             StoreUnavailable: it cannot be known.
         """
-        await self._check(await self._store.first_beside(scope, NAMES))
+        await self._check(await self._store.first_beside(parcel_key, NAMES))
 
     async def look(self) -> None:
         """Checks the marker of every server, and writes missing ones."""

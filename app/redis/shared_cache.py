@@ -64,24 +64,24 @@ class FleetCache:
         self._flights: SingleFlight[Cached] = SingleFlight()
         self._renewing: set[asyncio.Task[None]] = set()
 
-    async def get(self, key: str, fetch: Fetch, freshness: float, scope: str | None = None) -> Cached:
+    async def get(self, key: str, fetch: Fetch, freshness: float, parcel_key: str | None = None) -> Cached:
         """The answer, at most `freshness` seconds old unless the upstream fails.
 
         From half that age on it is renewed in the background while the old one is served, so that a busy key never
-        waits. With `scope`, the answer is kept only while that parcel has room.
+        waits. With `parcel_key`, the answer is kept only while that parcel has room.
 
         Raises:
             UpstreamError, NotFound: as `fetch` does, where nothing is kept.
             StoreUnavailable: before any upstream call, because it could not be counted.
         """
-        return await self._flights.share(key, partial(self._get, key, fetch, freshness, scope))
+        return await self._flights.share(key, partial(self._get, key, fetch, freshness, parcel_key))
 
     async def aclose(self) -> None:
         """Waits for the calls under way."""
         await self._flights.aclose()
         await asyncio.gather(*self._renewing, return_exceptions=True)
 
-    async def _get(self, key: str, fetch: Fetch, freshness: float, scope: str | None) -> Cached:
+    async def _get(self, key: str, fetch: Fetch, freshness: float, parcel_key: str | None) -> Cached:
         deadline = asyncio.get_running_loop().time() + self._patience
         while asyncio.get_running_loop().time() < deadline:
             kept = await self._kept(key)
@@ -94,7 +94,7 @@ class FleetCache:
                     # Another replica renewed it between our read and our lock.
                     await self._store.release(_lock(key), owner)
                     continue
-                renewal = self._renewed(key, owner, kept, fetch, scope)
+                renewal = self._renewed(key, owner, kept, fetch, parcel_key)
                 if not kept.younger_than(freshness):
                     return await renewal
                 self._renew_behind(renewal)
@@ -103,7 +103,7 @@ class FleetCache:
             await asyncio.sleep(PAUSE_SECONDS)
         raise UpstreamTimeout("another replica has been asking for too long")
 
-    async def _renewed(self, key: str, owner: str, kept: _Kept, fetch: Fetch, scope: str | None) -> Cached:
+    async def _renewed(self, key: str, owner: str, kept: _Kept, fetch: Fetch, parcel_key: str | None) -> Cached:
         started = asyncio.get_running_loop().time()
         try:
             value = await fetch()
@@ -116,14 +116,14 @@ class FleetCache:
             await self._store.release(_lock(key), owner)
             raise
         now = kept.now + asyncio.get_running_loop().time() - started
-        if scope is None or await self._has_room(scope, len(value)):
+        if parcel_key is None or await self._has_room(parcel_key, len(value)):
             written = _TIME.pack(kept.now) + value
             await self._store.commit(owner, [Change(_name(key), kept.revision, written, STALE_SECONDS)])
         await self._store.release(_lock(key), owner)
         return Cached(value, stale=False, asked_at=kept.now, now=now)
 
-    async def _has_room(self, scope: str, size: int) -> bool:
-        allowance = await self._store.spend(f"q:{{searched:{scope}}}", size, ROOM_OF_ONE_PARCEL)
+    async def _has_room(self, parcel_key: str, size: int) -> bool:
+        allowance = await self._store.spend(f"q:{{searched:{parcel_key}}}", size, ROOM_OF_ONE_PARCEL)
         return bool(allowance.granted)
 
     def _renew_behind(self, renewal: Coroutine[None, None, Cached]) -> None:

@@ -71,7 +71,7 @@ class Creation:
         """
         # First, because a repetition is answered even if the units, the point or the shop have changed since.
         forms = fingerprints(body)
-        repeated = await self.attempts.repeated(session.scope, key, forms)
+        repeated = await self.attempts.repeated(session.parcel_key, key, forms)
         if repeated is not None:
             # Once the content of a return is gone, its first answer is gone with it.
             return repeated.record.first_answer or public(repeated)
@@ -83,7 +83,7 @@ class Creation:
             raise InvalidRequest("the body does not fit the parcel", errors=checked.problems)
         await self._recheck_failures(session, parcel)
         record, selection = _new_record(session.brand, body, checked), order.selection(checked.units)
-        attempt = await self.attempts.claim(session.scope, key, forms, record, selection)
+        attempt = await self.attempts.claim(session.parcel_key, key, forms, record, selection)
         point = await self._prepare(session, attempt, body)
         return await self._post(session, attempt.sending_to(point), checked.request(order.parcel_id, point))
 
@@ -110,7 +110,7 @@ class Creation:
     ) -> tuple[ShopSettings, ParcelReturns, CheckedReturn]:
         """The shop's settings, the parcel's returns, and the body checked against both."""
         settings = (await self.portals.get(session.brand, session.languages)).settings
-        parcel = await self.returns.of_parcel(session.scope, session.order.units)
+        parcel = await self.returns.of_parcel(session.parcel_key, session.order.units)
         files = handles.opened(session_id, [photo.file for photo in body.photos or []])
         return settings, parcel, CheckedReturn(body, session.order, settings, parcel.now, files)
 
@@ -118,8 +118,8 @@ class Creation:
         """Polls returns whose announcement failed once more, before their units are claimed again."""
         for found in parcel.returns:
             if found.record.announcement_failed:
-                await self.parcel_limit.spend(session.scope)
-                await self.labels.polling.recheck(session.scope, found.record.id, session.order.units)
+                await self.parcel_limit.spend(session.parcel_key)
+                await self.labels.polling.recheck(session.parcel_key, found.record.id, session.order.units)
 
     async def _prepare(self, session: Session, attempt: Attempt, body: NewReturn) -> ServicePoint | None:
         """The chosen point, fetched once key and units are stored, so that duplicates cost the upstream nothing.
@@ -127,7 +127,7 @@ class Creation:
         The store's marker is checked after the claim, because claims that were lost before are covered only then.
         """
         try:
-            await self.markers.check(session.scope)
+            await self.markers.check(session.parcel_key)
             return await self.drop_off.fetch(session, body.delivery)
         except BffError:
             await self.attempts.settle(attempt, Event.NOT_TAKEN, _refused)
@@ -157,7 +157,7 @@ class Creation:
         found = await self.attempts.settle(attempt, Event.ACCEPTED, partial(self._created, created))
         if found is None or found.record.first_answer is None:
             raise ClaimLost("the return vanished from the store")
-        self.labels.watch_in_background(session.scope, found)
+        self.labels.watch_in_background(session.parcel_key, found)
         return found.record.first_answer
 
     def _created(self, created: AcceptedReturn, found: VersionedReturn) -> ReturnRecord:

@@ -132,14 +132,14 @@ async def preview_return(
 async def get_return(return_id: ReturnId, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
     """The state of the return; `retry_after` (seconds) says when it can have changed."""
     services, wait = services_of(request), preferred_wait(prefer)
-    found = await services.labels.current(session.scope, return_id)
+    found = await services.labels.current(session.parcel_key, return_id)
     if not wait or found.record.state in FINAL_STATES:
         return _return(found, wait, services.return_bodies)
 
     async def once_it_changed(scope: Scope, receive: Receive, send: Send) -> None:
         gone = leaving_or_logged_out(request, leaving(scope, receive))
-        with services.waits_of_parcels.place(session.scope):
-            newer = await services.labels.awaited(session.scope, found, wait, gone)
+        with services.waits_of_parcels.place(session.parcel_key):
+            newer = await services.labels.awaited(session.parcel_key, found, wait, gone)
         await check_session(request)
         await _return(newer, wait, services.return_bodies)(scope, receive, send)
 
@@ -169,15 +169,15 @@ async def watch_return(
 ) -> Response:
     """The return as Server-Sent Events: its state now unless it was seen, then each change until a final one."""
     services = services_of(request)
-    found = await services.labels.current(session.scope, return_id)
+    found = await services.labels.current(session.parcel_key, return_id)
     seen = int(last_event_id) if re.fullmatch("[0-9]{1,9}", last_event_id) else 0
     if found.record.state in FINAL_STATES and found.record.revision <= seen:
         return Response(status_code=204)
     goes_on = partial(services.sessions.may_go_on, session_id)
 
     async def tell(scope: Scope, receive: Receive, send: Send) -> None:
-        with services.waits_of_parcels.place(session.scope):
-            events = Events(services.labels, services.return_bodies, session.scope, found, seen, goes_on)
+        with services.waits_of_parcels.place(session.parcel_key):
+            events = Events(services.labels, services.return_bodies, session.parcel_key, found, seen, goes_on)
             await events(scope, receive, send)
 
     return DeferredResponse(tell)
@@ -190,14 +190,14 @@ class Events:
         self,
         labels: Labels,
         bodies: ReturnBodies,
-        scope: str,
+        parcel_key: str,
         found: VersionedReturn,
         seen: int,
         goes_on: Callable[[Hashable], Awaitable[bool]],
     ) -> None:
         self._labels = labels
         self._bodies = bodies
-        self._scope = scope
+        self._parcel_key = parcel_key
         self._found = found
         self._seen = seen
         self._goes_on = goes_on
@@ -206,7 +206,7 @@ class Events:
         """Sends the present state and then each change, until the state is final or the caller leaves."""
         await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": EVENT_HEADERS})
         await _say(send, _reconnect(RECONNECT_MS), goes_on=True)
-        with self._labels.watching(self._scope, self._found) as watch:
+        with self._labels.watching(self._parcel_key, self._found) as watch:
             await _say(send, self._piece(), goes_on=(goes_on := not self._is_final))
             gone = leaving(scope, receive)
             while goes_on:

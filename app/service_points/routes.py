@@ -94,8 +94,8 @@ async def find_service_points(
     wanted: Annotated[Filter, Depends(asked_filter)],
 ) -> Response:
     """Points of the parcel's carriers, nearest first, with opening hours in their own time zone."""
-    await services.parcel_limit.spend(session.scope)
-    found = await services.points.near(search, session.service_points_token, session.scope)
+    await services.parcel_limit.spend(session.parcel_key)
+    found = await services.points.near(search, session.service_points_token, session.parcel_key)
     answer = ServicePoints(service_points=wanted.picks(found, session, services.point_views.of), stale=found.stale)
     return Response(answer.model_dump_json(), media_type="application/json")
 
@@ -116,7 +116,7 @@ async def get_service_point(
 ) -> Response:
     """One point as it is now, and whether it takes parcels."""
     services = services_of(request)
-    now = await services.parcel_limit.spend(session.scope, 2)
+    now = await services.parcel_limit.spend(session.parcel_key, 2)
     token = session.service_points_token
     point, available = await asyncio.gather(
         services.sendcloud.service_point(session.brand, token, service_point_id),

@@ -69,7 +69,7 @@ class ServicePoints:
         self._freshness = freshness
         self._parsed: DerivedValues[str, list[ServicePoint]] = DerivedValues(PARSED_SEARCHES)
 
-    async def near(self, search: Search, token: str, scope: str) -> Nearby:
+    async def near(self, search: Search, token: str, parcel_key: str) -> Nearby:
         """The points of these carriers within the radius; a new search uses the parcel's token and its room."""
         if not search.carriers:
             return Nearby([], stale=False, asked_at=0.0, now=0.0)
@@ -84,7 +84,7 @@ class ServicePoints:
             weight=search.weight and max(LIGHT_KILOGRAMS, math.ceil(search.weight)),
         )
         key = f"near|{search.brand}|{search.country}|{centre.latitude},{centre.longitude}|{reach}|{query.weight or ''}"
-        cached = await self._shared(key, partial(self._asked, search.brand, token, query, centre), scope)
+        cached = await self._shared(key, partial(self._asked, search.brand, token, query, centre), parcel_key)
         points = self._parsed.get(key, cached.value, lambda: _POINTS.validate_json(cached.value))
         wanted = [point for point in points if point.carrier in search.carriers]
         return Nearby(measured(wanted, search.place, search.radius), cached.stale, cached.asked_at, cached.now)
@@ -94,7 +94,7 @@ class ServicePoints:
         found = await self._sendcloud.service_points(brand, token, query)
         return await asyncio.to_thread(lambda: _POINTS.dump_json(nearest_of_each_carrier(found, centre)))
 
-    async def _shared(self, key: str, ask: Callable[[], Awaitable[bytes]], scope: str) -> Cached:
+    async def _shared(self, key: str, ask: Callable[[], Awaitable[bytes]], parcel_key: str) -> Cached:
         """The answer of one upstream call shared by all; a refused token ends only its own session."""
         while True:
             asked = False
@@ -105,7 +105,7 @@ class ServicePoints:
                 return await ask()
 
             try:
-                return await self._cache.get(key, fetch, self._freshness, scope)
+                return await self._cache.get(key, fetch, self._freshness, parcel_key)
             except UpstreamUnauthorized:
                 if asked:
                     raise

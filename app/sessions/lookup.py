@@ -101,7 +101,7 @@ class Flows:
         now = attempt.at + asyncio.get_running_loop().time() - started
         session = Session(
             brand=brand,
-            scope=parcel_scope(self.keyring, brand, opened.order, wanted.identifier),
+            parcel_key=parcel_key_of(self.keyring, brand, opened.order, wanted.identifier),
             languages=[portal.language] if portal.language else [],
             expires_at=min([now + self.session_ttl, *([] if opened.expires_at is None else [opened.expires_at])]),
             opened_at=attempt.at,
@@ -123,7 +123,7 @@ class Flows:
             TooManyHandoffs: the parcel has as many copies as it may.
         """
         # By parcel, because a handoff starts a session, which could hand off again, without end.
-        allowance = await self.store.spend(f"q:{{handoffs:{session.scope}}}", 1, Limit(HANDOFFS, HANDOFF_SECONDS))
+        allowance = await self.store.spend(f"q:{{handoffs:{session.parcel_key}}}", 1, Limit(HANDOFFS, HANDOFF_SECONDS))
         if not allowance.granted:
             raise TooManyHandoffs(retry_after=math.ceil(allowance.wait))
         now = await self.store.now()
@@ -159,11 +159,11 @@ class Flows:
 
     async def first_screen(self, session: Session, settings: ShopSettings) -> Screen:
         """The first screen of this session."""
-        parcel = await self.returns.of_parcel(session.scope, session.order.units)
+        parcel = await self.returns.of_parcel(session.parcel_key, session.order.units)
         returns = [(found.record, found.retry_after) for found in parcel.returns]
         seen = session, settings, returns, parcel.free, minute(parcel.now)
         return self.screens.get(
-            session.scope, seen, lambda: _screen(session, settings, parcel), lambda screen: len(screen.body)
+            session.parcel_key, seen, lambda: _screen(session, settings, parcel), lambda screen: len(screen.body)
         )
 
     @asynccontextmanager
@@ -180,7 +180,7 @@ class Flows:
                 raise NoLabel(f"the return is {found.record.state}")
             raise LabelNotReady("still pending", retry_after=found.retry_after)
         source = partial(self._counted, session, partial(self._opened_label, session, found.record.id, token))
-        async with self.documents.open(session.scope, found.record.id, source) as delivery:
+        async with self.documents.open(session.parcel_key, found.record.id, source) as delivery:
             yield delivery
 
     @asynccontextmanager
@@ -190,7 +190,7 @@ class Flows:
             try:
                 document = await opened.enter_async_context(self.sendcloud.open_label(session.brand, token))
             except (UpstreamUnauthorized, UpstreamGone):
-                fresh = await self.labels.polling.fresh_download_token(session.scope, return_id, token)
+                fresh = await self.labels.polling.fresh_download_token(session.parcel_key, return_id, token)
                 if fresh is None:
                     raise
                 document = await opened.enter_async_context(self.sendcloud.open_label(session.brand, fresh))
@@ -203,19 +203,19 @@ class Flows:
         Raises:
             CustomsDeclarationNotFound: the upstream named none that we may fetch.
         """
-        found = await self.labels.current(session.scope, return_id)
+        found = await self.labels.current(session.parcel_key, return_id)
         if found.record.customs_path is None:
             raise CustomsDeclarationNotFound(f"the return is {found.record.state}")
         source = partial(
             self._counted, session, partial(self.sendcloud.open_customs, session.brand, found.record.customs_path)
         )
-        async with self.documents.open(session.scope, return_id + "-customs", source) as delivery:
+        async with self.documents.open(session.parcel_key, return_id + "-customs", source) as delivery:
             yield delivery
 
     @asynccontextmanager
     async def _counted(self, session: Session, source: Source) -> AsyncIterator[Document]:
         """The document from the upstream, counted as a call of the parcel; a kept document costs none."""
-        await self.parcel_limit.spend(session.scope)
+        await self.parcel_limit.spend(session.parcel_key)
         async with source() as document:
             yield document
 
@@ -243,8 +243,8 @@ class Flows:
                 SHARED_PARCELS.inc()
 
 
-def parcel_scope(keyring: Keyring, brand: str, order: Order, identifier: str) -> str:
-    """The scope of this parcel: the name under which everything about it is kept."""
+def parcel_key_of(keyring: Keyring, brand: str, order: Order, identifier: str) -> str:
+    """The key of this parcel: the name under which everything about it is kept."""
     # Never shared by two orders: an order without a number is named by the identifier that opened it.
     number = order.number or order.tracking_number or identifier
     known = f"id:{order.parcel_id}" if order.parcel_id is not None else f"order:{number.strip().casefold()}"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from app.domain import Order, RedactedModel
 from app.errors import SessionExpired, StoreUnavailable
@@ -34,7 +34,7 @@ class Session(RedactedModel):
 
     schema_number: int = SCHEMA
     brand: str
-    scope: str
+    parcel_key: str = Field(alias="scope")
     """Names the parcel in Redis without revealing it."""
     languages: list[str]
     """The shopper's languages, best first."""
@@ -49,7 +49,7 @@ class Session(RedactedModel):
 
 class _SessionOfSchema1(RedactedModel):
     brand: str
-    scope: str
+    parcel_key: str = Field(alias="scope")
     languages: list[str]
     expires_at: float
     outgoing: dict[str, JsonValue]
@@ -81,11 +81,11 @@ class SessionStore:
         sealed = seal(session_id.secret, _written(session), _context(session_id))
         await self._store.put(_name(session_id), sealed, ttl, durable=True)
         if kind == "rps":
-            await self._end_oldest(session.scope, session_id, ttl)
+            await self._end_oldest(session.parcel_key, session_id, ttl)
         return session_id
 
-    async def _end_oldest(self, scope: str, newest: SessionId, ttl: float) -> None:
-        for key in await self._store.keep_newest(f"p:{{{scope}}}:sessions", newest.key, self._per_parcel, ttl):
+    async def _end_oldest(self, parcel_key: str, newest: SessionId, ttl: float) -> None:
+        for key in await self._store.keep_newest(f"p:{{{parcel_key}}}:sessions", newest.key, self._per_parcel, ttl):
             await self._store.delete(f"s:{{{key}}}", durable=True)
 
     async def get(self, session_id: SessionId) -> Session:

@@ -73,11 +73,11 @@ async def upload_photos(
     request: Request, session: SessionDep, session_id: SessionIdDep, services: ServicesDep
 ) -> Uploads:
     """Stores pictures and gives the handles by which `photos` of a return in this session names them."""
-    with services.uploads_of_parcels.place(session.scope):
+    with services.uploads_of_parcels.place(session.parcel_key):
         if services.upload_slots.locked():
             raise UploadsBusy(retry_after=RETRY_AFTER_SECONDS)
         async with services.upload_slots, received(request) as files:
-            await services.parcel_limit.spend(session.scope, UPLOAD_CALLS)
+            await services.parcel_limit.spend(session.parcel_key, UPLOAD_CALLS)
             pictures = [file.picture() for file in files]
             stored = await services.sendcloud.upload(session.brand, session.access_token, pictures)
             names = [file.name for file in files]

@@ -366,14 +366,14 @@ async def test_room_of_one_parcel(fleet: Fleet) -> None:
     """Searches of a parcel are kept while it has room, and answered without; other parcels have room of their own."""
     asked: list[str] = []
 
-    async def get(key: str, scope: str) -> None:
+    async def get(key: str, parcel_key: str) -> None:
         """Gets an answer of a third of the room."""
 
         async def fetch() -> bytes:
             asked.append(key)
             return bytes(ROOM_OF_ONE_PARCEL.quantity // 3)
 
-        await fleet.one.get(fleet.key + key, fetch, FRESH, fleet.key + scope)
+        await fleet.one.get(fleet.key + key, fetch, FRESH, fleet.key + parcel_key)
 
     for key in "abcdabcd":
         await get(key, "greedy")

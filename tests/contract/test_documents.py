@@ -118,7 +118,7 @@ class Fleet:
 
     async def read(self, documents: Documents, source: Source) -> bytes:
         """The whole document, as one reader gets it."""
-        async with documents.open("scope", self.name, source.open) as delivery:
+        async with documents.open("parcel", self.name, source.open) as delivery:
             received = b"".join([chunk async for chunk in delivery.chunks])
         assert delivery.length in {None, len(received)}
         return received
@@ -194,11 +194,11 @@ async def test_length(fleet: Fleet, announced: bool) -> None:  # noqa: FBT001  a
     document = pdf(4 * CHUNK_BYTES)
     source = whole(document, announced=announced)
     source.more.clear()
-    async with fleet.one.open("scope", fleet.name, source.open) as delivery:
+    async with fleet.one.open("parcel", fleet.name, source.open) as delivery:
         assert delivery.length == (len(document) if announced else None)
         source.more.set()
         await fleet.one.aclose()
-    async with fleet.other.open("scope", fleet.name, source.open) as delivery:
+    async with fleet.other.open("parcel", fleet.name, source.open) as delivery:
         assert delivery.length == len(document)
 
 
@@ -223,7 +223,7 @@ async def test_who_keeps_up_reads_from_memory(fleet: Fleet) -> None:
     await fleet.valkey.client.config_resetstat()
     async with AsyncExitStack() as readers:
         readers.enter_context(source.held())
-        opened = [fleet.one.open("scope", fleet.name, source.open) for _ in range(5)]
+        opened = [fleet.one.open("parcel", fleet.name, source.open) for _ in range(5)]
         chunks = [(await readers.enter_async_context(each)).chunks for each in opened]
         # The next piece comes once all have this one, so that no reader lags.
         for _ in range(9):
@@ -242,7 +242,7 @@ async def test_who_lags_reads_from_the_store(fleet: Fleet) -> None:
     source = whole(document, pieces=9)
     source.first = 8
     with source.held():
-        async with fleet.one.open("scope", fleet.name, source.open) as delivery:
+        async with fleet.one.open("parcel", fleet.name, source.open) as delivery:
             await source.flows.wait()
             await fleet.valkey.client.config_resetstat()
             received = [await anext(delivery.chunks) for _ in range(8)]
@@ -287,7 +287,7 @@ async def test_who_leaves_leaves_alone(fleet: Fleet) -> None:
     document = pdf(3 * CHUNK_BYTES)
     source = whole(document)
     source.more.clear()
-    async with fleet.one.open("scope", fleet.name, source.open):
+    async with fleet.one.open("parcel", fleet.name, source.open):
         staying = fleet.reading(fleet.other, source)
     source.more.set()
     assert await staying == document
@@ -369,9 +369,9 @@ async def test_another_parcel_during_the_download(fleet: Fleet) -> None:
     """Who is of another parcel gets nothing of a download under way, be he on the same replica."""
     source = whole(pdf(2 * CHUNK_BYTES), pieces=2)
     with source.held():
-        async with fleet.one.open("scope", fleet.name, source.open):
+        async with fleet.one.open("parcel", fleet.name, source.open):
             with pytest.raises(StoreUnavailable):
-                async with fleet.one.open("other scope", fleet.name, source.open):
+                async with fleet.one.open("other parcel", fleet.name, source.open):
                     pass
     await fleet.one.aclose()
 
@@ -384,7 +384,7 @@ async def test_another_parcel(fleet: Fleet) -> None:
     for name in await fleet.chunks():
         assert b"swordfish" not in (await fleet.valkey.client.get(name) or b"")
     with pytest.raises(StoreUnavailable):
-        async with fleet.other.open("other scope", fleet.name, source.open):
+        async with fleet.other.open("other parcel", fleet.name, source.open):
             pass
 
 
@@ -505,7 +505,7 @@ async def test_direct_readers(hasty: Fleet) -> None:
     source = whole(pdf(MAX_KEPT_BYTES + 1))
     async with AsyncExitStack() as readers:
         for number in range(DIRECT_READERS):
-            await readers.enter_async_context(hasty.one.open(f"scope {number}", hasty.name, source.open))
+            await readers.enter_async_context(hasty.one.open(f"parcel_key {number}", hasty.name, source.open))
         with pytest.raises(UpstreamUnavailable) as caught:
             await hasty.read(hasty.one, source)
         assert caught.value.retry_after
@@ -520,14 +520,14 @@ async def test_direct_readers_of_one_parcel(fleet: Fleet) -> None:
     first, source = whole(pdf(MAX_KEPT_BYTES + 1)), whole(pdf(MAX_KEPT_BYTES + 1))
     async with AsyncExitStack() as readers:
         for each in (first, source):
-            await readers.enter_async_context(fleet.one.open("scope", fleet.name, each.open))
+            await readers.enter_async_context(fleet.one.open("parcel", fleet.name, each.open))
         for name in (fleet.name, "another document of the parcel"):
             with pytest.raises(TooManyCalls) as caught:
-                async with fleet.one.open("scope", name, source.open):
+                async with fleet.one.open("parcel", name, source.open):
                     pass
             assert caught.value.retry_after
         assert (first.connections, source.connections) == (1, 1)
-        await readers.enter_async_context(fleet.one.open("other scope", fleet.name, source.open))
+        await readers.enter_async_context(fleet.one.open("other parcel", fleet.name, source.open))
     assert len(await fleet.read(fleet.one, source)) == MAX_KEPT_BYTES + 1
     assert (first.connections, source.connections) == (0, 0)
 
@@ -556,7 +556,7 @@ async def test_end_of_a_replica(fleet: Fleet) -> None:
     document = pdf(3 * CHUNK_BYTES)
     source = whole(document)
     source.more.clear()
-    async with fleet.one.open("scope", fleet.name, source.open):
+    async with fleet.one.open("parcel", fleet.name, source.open):
         staying = fleet.reading(fleet.other, source)
     end = asyncio.create_task(fleet.one.aclose())
     source.more.set()

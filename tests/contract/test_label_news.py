@@ -27,7 +27,7 @@ class Fleet:
     here: Desk
     elsewhere: Desk
     valkey: Valkey
-    scope: str
+    parcel_key: str
 
     async def told(self, watch: Watch, seen: VersionedReturn) -> ReturnState:
         """The state that a waiting caller gets who has seen this version of the return."""
@@ -38,7 +38,7 @@ class Fleet:
 
     async def unpaid(self, found: VersionedReturn) -> VersionedReturn:
         """The return after the other replica has stored that it is to be paid for."""
-        return await self.elsewhere.returns.update(self.scope, found, found.became(ReturnState.AWAITING_PAYMENT))
+        return await self.elsewhere.returns.update(self.parcel_key, found, found.became(ReturnState.AWAITING_PAYMENT))
 
 
 @pytest_asyncio.fixture(name="fleet")
@@ -64,20 +64,20 @@ async def _is_listening(valkey: Valkey) -> bool:
 
 async def test_a_failure_is_told_on_every_replica(fleet: Fleet) -> None:
     """Who waits on one replica hears at once that another one found the label failed."""
-    pending = await fleet.elsewhere.pending(fleet.scope)
-    with fleet.here.labels.watching(fleet.scope, pending) as watch:
+    pending = await fleet.elsewhere.pending(fleet.parcel_key)
+    with fleet.here.labels.watching(fleet.parcel_key, pending) as watch:
         unpaid = await fleet.unpaid(pending)
         assert await fleet.told(watch, pending) is ReturnState.AWAITING_PAYMENT
-        await fleet.elsewhere.returns.announcement_failed(fleet.scope, pending.record.id)
+        await fleet.elsewhere.returns.announcement_failed(fleet.parcel_key, pending.record.id)
         assert await fleet.told(watch, unpaid) is ReturnState.FAILED
 
 
 async def test_missed_news_are_looked_up(fleet: Fleet) -> None:
     """What changed while a replica was cut off from the news is told as soon as it listens again."""
-    pending = await fleet.elsewhere.pending(fleet.scope)
-    with fleet.here.labels.watching(fleet.scope, pending) as watch:
+    pending = await fleet.elsewhere.pending(fleet.parcel_key)
+    with fleet.here.labels.watching(fleet.parcel_key, pending) as watch:
         unpaid = await fleet.unpaid(pending)
         assert await fleet.told(watch, pending) is ReturnState.AWAITING_PAYMENT
         await fleet.valkey.client.client_kill_filter(_type="pubsub")
-        await fleet.elsewhere.returns.announcement_failed(fleet.scope, pending.record.id)
+        await fleet.elsewhere.returns.announcement_failed(fleet.parcel_key, pending.record.id)
         assert await fleet.told(watch, unpaid) is ReturnState.FAILED

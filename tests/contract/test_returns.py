@@ -64,7 +64,7 @@ class Parcel:
 
     attempts: Attempts
     valkey: Valkey
-    scope: str
+    parcel_key: str
 
     @property
     def returns(self) -> Returns:
@@ -74,7 +74,7 @@ class Parcel:
     async def claimed(self) -> Attempt:
         """The right to post the only shirt."""
         items = [ReturnItem(id="shirt", name="Shirt", quantity=1, reason=1, comment=None)]
-        return await self.attempts.claim(self.scope, "key", forms("swordfish"), return_record(items=items), SHIRT)
+        return await self.attempts.claim(self.parcel_key, "key", forms("swordfish"), return_record(items=items), SHIRT)
 
     async def posted(self) -> Attempt:
         """A return whose POST is on its way."""
@@ -90,7 +90,7 @@ class Parcel:
 
     async def keys(self, kind: str = "") -> list[str]:
         """The keys of this parcel that are of this kind."""
-        found: list[bytes] = await self.valkey.client.keys(f"p:{{{self.scope}}}:{kind}*")  # type: ignore[assignment]  # nothing is decoded here
+        found: list[bytes] = await self.valkey.client.keys(f"p:{{{self.parcel_key}}}:{kind}*")  # type: ignore[assignment]  # nothing is decoded here
         return [name.decode() for name in found]
 
     async def seconds_left(self, kind: str) -> int:
@@ -136,7 +136,7 @@ async def test_looks_do_not_prolong_a_return(parcel: Parcel, age: float, left: i
     """A return is kept from the last change the shopper could see on, however often its label is looked at."""
     found = await parcel.created()
     looked = found.record.model_copy(update={"updated_at": found.now - age, "polls": 1})
-    await parcel.returns.update(parcel.scope, found, looked)
+    await parcel.returns.update(parcel.parcel_key, found, looked)
     assert await parcel.seconds_left("r:") == pytest.approx(left, abs=2)
 
 
@@ -151,11 +151,11 @@ async def test_a_claim_ends_by_itself(parcel: Parcel) -> None:
 
     async def is_free() -> bool:
         hat = [ReturnItem(id="hat", name="Hat", quantity=1, reason=1, comment=None)]
-        await brief.attempts.claim(brief.scope, secrets.token_hex(8), forms("hat"), return_record(items=hat), hats)
-        return (await brief.returns.of_parcel(brief.scope, ORDERED)).free.lines["shirt"] == 1
+        await brief.attempts.claim(brief.parcel_key, secrets.token_hex(8), forms("hat"), return_record(items=hat), hats)
+        return (await brief.returns.of_parcel(brief.parcel_key, ORDERED)).free.lines["shirt"] == 1
 
     await eventually(is_free, 5)
-    assert await brief.attempts.repeated(brief.scope, "key", forms("swordfish")) is None
+    assert await brief.attempts.repeated(brief.parcel_key, "key", forms("swordfish")) is None
     await store.aclose()
 
 
@@ -163,10 +163,10 @@ async def test_what_stays_without_its_content(parcel: Parcel) -> None:
     """A return whose content has gone says how it stands and names nothing that was in it; its key gives that."""
     made = await parcel.created()
     await parcel.valkey.client.delete(*await parcel.keys("r:"))
-    found = await parcel.returns.get(parcel.scope, made.record.id)
+    found = await parcel.returns.get(parcel.parcel_key, made.record.id)
     assert (found.record.state, found.record.revision) == (made.record.state, made.record.revision)
     assert (found.record.items, found.record.poller_token, found.record.drop_off) == ([], None, None)
-    again = await parcel.attempts.repeated(parcel.scope, "key", forms("swordfish"))
+    again = await parcel.attempts.repeated(parcel.parcel_key, "key", forms("swordfish"))
     assert again
     assert public(again) == public(found)
 
@@ -178,8 +178,8 @@ async def test_a_return_whose_place_was_told(parcel: Parcel, lost: bool) -> None
     if lost:
         await parcel.attempts.settle(attempt, Event.LOST, outcome_unknown)
     assert await parcel.attempts.settle(attempt, Event.NOT_TAKEN, refused) is None
-    assert (await parcel.returns.get(parcel.scope, attempt.return_id)).record.state is ReturnState.FAILED
-    assert (await parcel.returns.of_parcel(parcel.scope, ORDERED)).free == ORDERED
+    assert (await parcel.returns.get(parcel.parcel_key, attempt.return_id)).record.state is ReturnState.FAILED
+    assert (await parcel.returns.of_parcel(parcel.parcel_key, ORDERED)).free == ORDERED
     await parcel.claimed()
 
 
@@ -187,7 +187,7 @@ async def test_the_key_of_a_request_that_has_sent_nothing(parcel: Parcel) -> Non
     """Its repetition is told to wait, and no place that may be gone in a moment; once it was sent there is one."""
     attempt = await parcel.claimed()
     with pytest.raises(ReturnInProgress) as before:
-        await parcel.attempts.repeated(parcel.scope, "key", forms("swordfish"))
+        await parcel.attempts.repeated(parcel.parcel_key, "key", forms("swordfish"))
     await parcel.attempts.first_byte(attempt)
     with pytest.raises(ReturnInProgress) as after:
         await parcel.claimed()
@@ -197,8 +197,8 @@ async def test_the_key_of_a_request_that_has_sent_nothing(parcel: Parcel) -> Non
 async def test_what_somebody_else_stored_wins(parcel: Parcel) -> None:
     """Of two who looked at the same label, the slower one gets what the faster one stored."""
     before = await parcel.created()
-    first = await parcel.returns.update(parcel.scope, before, before.became(ReturnState.LABEL_READY))
-    second = await parcel.returns.update(parcel.scope, before, before.record.model_copy(update={"polls": 7}))
+    first = await parcel.returns.update(parcel.parcel_key, before, before.became(ReturnState.LABEL_READY))
+    second = await parcel.returns.update(parcel.parcel_key, before, before.record.model_copy(update={"polls": 7}))
     assert second.record == first.record
     assert (first.version, second.version) == (before.version + 1, before.version + 1)
 
@@ -215,11 +215,11 @@ async def test_what_others_made_and_lost_is_seen(parcel: Parcel) -> None:
     """A replica that has listed a parcel's returns before lists those that others made since, and no lost ones."""
     store = Store.connect(parcel.valkey.url)
     elsewhere = attempts_on(store).returns
-    listed = [(await elsewhere.of_parcel(parcel.scope, ORDERED)).returns]
+    listed = [(await elsewhere.of_parcel(parcel.parcel_key, ORDERED)).returns]
     made = await parcel.created()
-    listed.append((await elsewhere.of_parcel(parcel.scope, ORDERED)).returns)
+    listed.append((await elsewhere.of_parcel(parcel.parcel_key, ORDERED)).returns)
     await parcel.valkey.client.delete(*await parcel.keys("claim"))
-    listed.append((await elsewhere.of_parcel(parcel.scope, ORDERED)).returns)
+    listed.append((await elsewhere.of_parcel(parcel.parcel_key, ORDERED)).returns)
     assert [[each.record.id for each in found] for found in listed] == [[], [made.record.id], []]
     await store.aclose()
 
@@ -227,7 +227,7 @@ async def test_what_others_made_and_lost_is_seen(parcel: Parcel) -> None:
 async def test_the_clock_of_a_parcel(parcel: Parcel) -> None:
     """A parcel without returns is known too, at a moment of the store's clock."""
     seconds, _ = await parcel.valkey.client.time()
-    found = await parcel.returns.of_parcel(parcel.scope, counted(shirt=1, hat=2))
+    found = await parcel.returns.of_parcel(parcel.parcel_key, counted(shirt=1, hat=2))
     assert (found.returns, found.free) == ([], counted(shirt=1, hat=2))
     assert seconds <= found.now < seconds + 10
 
@@ -247,7 +247,7 @@ async def test_a_store_that_forgot_is_told_again(
     attempt = await parcel.posted()
     await parcel.valkey.client.delete(*await parcel.keys("r:"), *await parcel.keys("claim"))
     assert await parcel.attempts.settle(attempt, event, change)
-    found = await parcel.returns.get(parcel.scope, attempt.return_id)
+    found = await parcel.returns.get(parcel.parcel_key, attempt.return_id)
     assert (found.record.state, found.record.items) == (state, attempt.record.items)
 
 
@@ -257,11 +257,11 @@ async def test_restored_units_and_answer(parcel: Parcel) -> None:
     await parcel.valkey.client.delete(*await parcel.keys("r:"), *await parcel.keys("claim"))
     found = await parcel.attempts.settle(attempt, Event.ACCEPTED, accepted)
     assert found
-    again = await parcel.attempts.repeated(parcel.scope, "key", forms("swordfish"))
+    again = await parcel.attempts.repeated(parcel.parcel_key, "key", forms("swordfish"))
     assert again
     assert again.record.first_answer == found.record.first_answer
     with pytest.raises(UnitsClaimed):
-        await parcel.attempts.claim(parcel.scope, "other key", forms("swordfish"), attempt.record, SHIRT)
+        await parcel.attempts.claim(parcel.parcel_key, "other key", forms("swordfish"), attempt.record, SHIRT)
 
 
 async def test_a_forgotten_claim_may_not_post(parcel: Parcel) -> None:
@@ -272,7 +272,7 @@ async def test_a_forgotten_claim_may_not_post(parcel: Parcel) -> None:
         await parcel.attempts.first_byte(attempt)
     assert await parcel.attempts.settle(attempt, Event.NOT_TAKEN, refused) is None
     with pytest.raises(ReturnNotFound):
-        await parcel.returns.get(parcel.scope, attempt.return_id)
+        await parcel.returns.get(parcel.parcel_key, attempt.return_id)
 
 
 async def test_a_lease_that_passed_on_the_way(parcel: Parcel) -> None:
@@ -295,7 +295,7 @@ async def test_an_outcome_waits_for_the_store(lone: Parcel) -> None:
     await lone.valkey.client.client_pause(PAUSE_MS)
     found = await lone.attempts.settle(attempt, Event.ACCEPTED, accepted)
     assert found
-    assert (await lone.returns.get(lone.scope, attempt.return_id)).record == found.record
+    assert (await lone.returns.get(lone.parcel_key, attempt.return_id)).record == found.record
 
 
 async def test_an_outcome_outlives_its_request(lone: Parcel) -> None:
@@ -308,7 +308,7 @@ async def test_an_outcome_outlives_its_request(lone: Parcel) -> None:
 
     async def is_stored() -> bool:
         try:
-            found = await lone.returns.get(lone.scope, attempt.return_id)
+            found = await lone.returns.get(lone.parcel_key, attempt.return_id)
         except StoreUnavailable:
             return False
         return found.record.state is ReturnState.LABEL_PENDING
@@ -340,9 +340,9 @@ async def test_claims_of_a_later_build(parcel: Parcel, later: bytes) -> None:
     [name] = await parcel.keys("claim")
     await parcel.valkey.client.hset(name, "v", later)
     for question in (
-        parcel.returns.get(parcel.scope, found.record.id),
-        parcel.returns.of_parcel(parcel.scope, ORDERED),
-        parcel.attempts.repeated(parcel.scope, "key", forms("swordfish")),
+        parcel.returns.get(parcel.parcel_key, found.record.id),
+        parcel.returns.of_parcel(parcel.parcel_key, ORDERED),
+        parcel.attempts.repeated(parcel.parcel_key, "key", forms("swordfish")),
         parcel.claimed(),
     ):
         with pytest.raises(RecordUnreadable):
@@ -355,22 +355,22 @@ async def test_a_key_of_a_later_build(parcel: Parcel) -> None:
     [name] = await parcel.keys("key:")
     kept = json.loads(await parcel.valkey.client.hget(name, "v") or b"")
     await parcel.valkey.client.hset(name, "v", json.dumps(kept | {"format": 2}))
-    for question in (parcel.attempts.repeated(parcel.scope, "key", forms("swordfish")), parcel.claimed()):
+    for question in (parcel.attempts.repeated(parcel.parcel_key, "key", forms("swordfish")), parcel.claimed()):
         with pytest.raises(RecordUnreadable):
             await question
-    assert (await parcel.returns.get(parcel.scope, found.record.id)).record.state is ReturnState.LABEL_PENDING
+    assert (await parcel.returns.get(parcel.parcel_key, found.record.id)).record.state is ReturnState.LABEL_PENDING
 
 
 async def test_a_return_of_a_later_build(parcel: Parcel) -> None:
     """A return that cannot be read is not absent, and its units stay held."""
     found = await parcel.created()
     [name] = await parcel.keys("r:")
-    sealed = KEYRING.seal(b'{"state": "later"}', parcel.scope, f"return|{found.record.id}|1")
+    sealed = KEYRING.seal(b'{"state": "later"}', parcel.parcel_key, f"return|{found.record.id}|1")
     await parcel.valkey.client.hset(name, "v", sealed)
     for question in (
-        parcel.returns.get(parcel.scope, found.record.id),
-        parcel.returns.of_parcel(parcel.scope, ORDERED),
-        parcel.attempts.repeated(parcel.scope, "key", forms("swordfish")),
+        parcel.returns.get(parcel.parcel_key, found.record.id),
+        parcel.returns.of_parcel(parcel.parcel_key, ORDERED),
+        parcel.attempts.repeated(parcel.parcel_key, "key", forms("swordfish")),
     ):
         with pytest.raises(RecordUnreadable):
             await question
@@ -384,7 +384,7 @@ async def test_open_outcomes_are_stored_before_the_end(lone: Parcel) -> None:
     await asyncio.sleep(0)
     await lone.attempts.aclose()
     assert await request
-    assert (await lone.returns.get(lone.scope, attempt.return_id)).record.state is ReturnState.LABEL_PENDING
+    assert (await lone.returns.get(lone.parcel_key, attempt.return_id)).record.state is ReturnState.LABEL_PENDING
 
 
 async def test_nothing_of_a_return_is_readable_in_the_store(parcel: Parcel) -> None:
@@ -399,24 +399,24 @@ async def test_nothing_of_a_return_is_readable_in_the_store(parcel: Parcel) -> N
 async def test_another_parcel_cannot_open_a_return(parcel: Parcel) -> None:
     """A record moved under another parcel's name does not open: its parcel is part of its seal."""
     found = await parcel.created()
-    thief = replace(parcel, scope=secrets.token_hex(8))
+    thief = replace(parcel, parcel_key=secrets.token_hex(8))
     (name,) = await parcel.keys("r:")
-    await parcel.valkey.client.copy(name, f"p:{{{thief.scope}}}:r:{found.record.id}")
+    await parcel.valkey.client.copy(name, f"p:{{{thief.parcel_key}}}:r:{found.record.id}")
     with pytest.raises(StoreUnavailable):
-        await thief.returns.get(thief.scope, found.record.id)
+        await thief.returns.get(thief.parcel_key, found.record.id)
 
 
 async def test_a_late_acceptance_wins(parcel: Parcel) -> None:
     """An owner who brings an acceptance after an operator said "never made" is believed, and its units are held."""
     attempt = await parcel.posted()
     await parcel.attempts.settle(attempt, Event.LOST, outcome_unknown)
-    await parcel.returns.release(parcel.scope, attempt.return_id, Event.CANCELLED, "cancelled", refused)
-    assert (await parcel.returns.of_parcel(parcel.scope, ORDERED)).free == ORDERED
+    await parcel.returns.release(parcel.parcel_key, attempt.return_id, Event.CANCELLED, "cancelled", refused)
+    assert (await parcel.returns.of_parcel(parcel.parcel_key, ORDERED)).free == ORDERED
     before = REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) or 0
     found = await parcel.attempts.settle(attempt, Event.ACCEPTED, accepted)
     assert found is not None
     assert found.record.state is ReturnState.LABEL_PENDING
-    assert (await parcel.returns.of_parcel(parcel.scope, ORDERED)).free.lines["shirt"] == 0
+    assert (await parcel.returns.of_parcel(parcel.parcel_key, ORDERED)).free.lines["shirt"] == 0
     assert REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) == before + 1
 
 
@@ -426,6 +426,6 @@ async def test_a_creation_under_way_is_not_released(parcel: Parcel, event: Event
     """While the lease of a creation lasts, an operator's finding is refused and changes nothing."""
     attempt = await (parcel.posted() if sent else parcel.claimed())
     with pytest.raises(ClaimLost):
-        await parcel.returns.release(parcel.scope, attempt.return_id, event, "finding", refused)
-    assert await parcel.returns.released(parcel.scope, attempt.return_id) is None
-    assert (await parcel.returns.get(parcel.scope, attempt.return_id)).record.state is ReturnState.CREATING
+        await parcel.returns.release(parcel.parcel_key, attempt.return_id, event, "finding", refused)
+    assert await parcel.returns.released(parcel.parcel_key, attempt.return_id) is None
+    assert (await parcel.returns.get(parcel.parcel_key, attempt.return_id)).record.state is ReturnState.CREATING

@@ -167,15 +167,15 @@ class Parcels(RuleBasedStateMachine):
         self.bench = bench
         self.attempts, self.returns = bench.attempts, bench.returns
         self.told = bench.told
-        self.scopes = {name: f"{name}-{secrets.token_hex(8)}" for name in ("one", "other")}
+        self.parcel_keys = {name: f"{name}-{secrets.token_hex(8)}" for name in ("one", "other")}
         self.known: list[Request] = []
 
     @rule(target=requests, parcel=parcels, key=keys, body=bodies)
     def claim(self, parcel: str, key: str, body: str) -> Any:
         """A request claims its units, unless its key is in use or the units are not free."""
-        scope = self.scopes[parcel]
-        expected = self.refusal(scope, key, body)
-        claimed = self.told(self.attempts.claim(scope, key, forms(body), record_of(body), selection(body)))
+        parcel_key = self.parcel_keys[parcel]
+        expected = self.refusal(parcel_key, key, body)
+        claimed = self.told(self.attempts.claim(parcel_key, key, forms(body), record_of(body), selection(body)))
         if not isinstance(claimed, Attempt):
             assert claimed is expected
             return multiple()
@@ -185,9 +185,9 @@ class Parcels(RuleBasedStateMachine):
     @rule(target=requests, parcel=parcels, key=keys, body=bodies)
     def claim_twice_at_once(self, parcel: str, key: str, body: str) -> Any:
         """Of two requests with one key at the same moment at most one gets the claim."""
-        scope = self.scopes[parcel]
-        expected = self.refusal(scope, key, body)
-        calls = [self.attempts.claim(scope, key, forms(body), record_of(body), selection(body)) for _ in range(2)]
+        parcel_key = self.parcel_keys[parcel]
+        expected = self.refusal(parcel_key, key, body)
+        calls = [self.attempts.claim(parcel_key, key, forms(body), record_of(body), selection(body)) for _ in range(2)]
         answers = self.bench.run(_all_of(calls))
         claimed = [answer for answer in answers if isinstance(answer, Attempt)]
         refused = [type(answer) for answer in answers if isinstance(answer, BffError)]
@@ -200,14 +200,14 @@ class Parcels(RuleBasedStateMachine):
     @rule(target=requests, parcel=parcels, key=keys, body=bodies, lease=st.sampled_from([NONE, SHORT]))
     def claim_and_die(self, parcel: str, key: str, body: str, lease: float) -> Any:
         """A request dies before or after its first byte: its units are free again, or their fate is unknown."""
-        scope = self.scopes[parcel]
-        if self.refusal(scope, key, body) is not None:
+        parcel_key = self.parcel_keys[parcel]
+        if self.refusal(parcel_key, key, body) is not None:
             return multiple()
         mortal = self.bench.with_lease(lease)
-        attempt, posted = self.claim_and_send(mortal, scope, key, body)
+        attempt, posted = self.claim_and_send(mortal, parcel_key, key, body)
         while lease is SHORT and not posted:
             # The lease passed on a busy machine. Hypothesis needs the same course of events each time.
-            attempt, posted = self.claim_and_send(mortal, scope, key, body)
+            attempt, posted = self.claim_and_send(mortal, parcel_key, key, body)
         assert not (posted and lease is NONE)
         request = self.remember(attempt, key, body)
         request.posted = posted
@@ -259,7 +259,7 @@ class Parcels(RuleBasedStateMachine):
         """A label that will never come frees the units of a return that exists."""
         if request.phase not in {None, Phase.DONE, Phase.FAILED}:
             return
-        found = self.told(self.returns.announcement_failed(request.attempt.scope, request.attempt.return_id))
+        found = self.told(self.returns.announcement_failed(request.attempt.parcel_key, request.attempt.return_id))
         if request.phase is None:
             assert found is ReturnNotFound
             return
@@ -269,7 +269,7 @@ class Parcels(RuleBasedStateMachine):
     @rule(request=requests)
     def look(self, request: Request) -> None:
         """A return stands where the model has it."""
-        found = self.told(self.returns.get(request.attempt.scope, request.attempt.return_id))
+        found = self.told(self.returns.get(request.attempt.parcel_key, request.attempt.return_id))
         if request.phase is None and not isinstance(found, VersionedReturn):
             assert found is ReturnNotFound
             return
@@ -283,15 +283,15 @@ class Parcels(RuleBasedStateMachine):
     @rule(request=requests)
     def look_from_elsewhere(self, request: Request) -> None:
         """A return cannot be found through another parcel."""
-        for scope in {*self.scopes.values(), "nobody"} - {request.attempt.scope}:
-            assert self.told(self.returns.get(scope, request.attempt.return_id)) is ReturnNotFound
+        for parcel_key in {*self.parcel_keys.values(), "nobody"} - {request.attempt.parcel_key}:
+            assert self.told(self.returns.get(parcel_key, request.attempt.return_id)) is ReturnNotFound
 
     @rule(parcel=parcels, key=keys, body=bodies)
     def repeat(self, parcel: str, key: str, body: str) -> None:
         """A key that was used gives the first answer, or says why there is none; another body is refused."""
-        again = self.told(self.attempts.repeated(self.scopes[parcel], key, forms(body)))
+        again = self.told(self.attempts.repeated(self.parcel_keys[parcel], key, forms(body)))
         answer = again.record.first_answer if isinstance(again, VersionedReturn) else again
-        use = self.use_of(self.scopes[parcel], key)
+        use = self.use_of(self.parcel_keys[parcel], key)
         if use is None:
             assert answer is None
         elif use.body != body:
@@ -303,34 +303,36 @@ class Parcels(RuleBasedStateMachine):
     @rule(parcel=parcels)
     def list_parcel(self, parcel: str) -> None:
         """A parcel has its own returns, oldest first, and what they hold adds up."""
-        scope = self.scopes[parcel]
-        found, free, _ = self.bench.run(self.returns.of_parcel(scope, Units(ORDERED, ORDERED)))
-        here = [(request.attempt.return_id, STATES[request.phase]) for request in self.of(scope) if request.phase]
+        parcel_key = self.parcel_keys[parcel]
+        found, free, _ = self.bench.run(self.returns.of_parcel(parcel_key, Units(ORDERED, ORDERED)))
+        here = [(request.attempt.return_id, STATES[request.phase]) for request in self.of(parcel_key) if request.phase]
         assert [(each.record.id, each.record.state) for each in found] == here
-        left = {item_id: ordered - self.held(scope)[item_id] for item_id, ordered in ORDERED.items()}
+        left = {item_id: ordered - self.held(parcel_key)[item_id] for item_id, ordered in ORDERED.items()}
         assert free == Units(left, left)
 
     @invariant()
     def never_more_than_ordered(self) -> None:
         """The units that may exist upstream never exceed those ordered."""
-        for scope in self.scopes.values():
-            assert all(self.held(scope)[item_id] <= ordered for item_id, ordered in ORDERED.items())
+        for parcel_key in self.parcel_keys.values():
+            assert all(self.held(parcel_key)[item_id] <= ordered for item_id, ordered in ORDERED.items())
 
     @invariant()
     def at_most_one_post_for_each_key(self) -> None:
         """A key leads to a second post only after upstream turned the first one away unread."""
-        posted = [(request.attempt.scope, request.key) for request in self.known if request.posted and request.phase]
+        posted = [
+            (request.attempt.parcel_key, request.key) for request in self.known if request.posted and request.phase
+        ]
         assert len(posted) == len(set(posted))
 
     @override
     def teardown(self) -> None:
         """In the end everything is where the model has it."""
-        for parcel in self.scopes:
+        for parcel in self.parcel_keys:
             self.list_parcel(parcel)
 
-    def claim_and_send(self, mortal: Attempts, scope: str, key: str, body: str) -> tuple[Attempt, bool]:
+    def claim_and_send(self, mortal: Attempts, parcel_key: str, key: str, body: str) -> tuple[Attempt, bool]:
         """A claim, and whether its first byte may leave; one that may not is given back."""
-        attempt = self.bench.run(mortal.claim(scope, key, forms(body), record_of(body), selection(body)))
+        attempt = self.bench.run(mortal.claim(parcel_key, key, forms(body), record_of(body), selection(body)))
         posted = self.told(mortal.first_byte(attempt)) is None
         if not posted:
             # It may have been stored as sent, and the lease have passed before this was known.
@@ -342,25 +344,25 @@ class Parcels(RuleBasedStateMachine):
         self.known.append(Request(attempt, key, body))
         return self.known[-1]
 
-    def of(self, scope: str) -> Iterator[Request]:
+    def of(self, parcel_key: str) -> Iterator[Request]:
         """The requests of one parcel, oldest first."""
-        return (request for request in self.known if request.attempt.scope == scope)
+        return (request for request in self.known if request.attempt.parcel_key == parcel_key)
 
-    def use_of(self, scope: str, key: str) -> Request | None:
+    def use_of(self, parcel_key: str, key: str) -> Request | None:
         """The request that came of this key."""
-        return next((request for request in self.of(scope) if request.key == key and request.phase), None)
+        return next((request for request in self.of(parcel_key) if request.key == key and request.phase), None)
 
-    def held(self, scope: str) -> Counter[str]:
+    def held(self, parcel_key: str) -> Counter[str]:
         """How many units of each item no other return holds."""
         held: Counter[str] = Counter()
-        for request in self.of(scope):
+        for request in self.of(parcel_key):
             if request.phase not in {None, Phase.FAILED}:
                 held.update(units(request.body))
         return held
 
-    def refusal(self, scope: str, key: str, body: str) -> type[BffError] | None:
+    def refusal(self, parcel_key: str, key: str, body: str) -> type[BffError] | None:
         """Why a claim is to be refused, if it is."""
-        use, held = self.use_of(scope, key), self.held(scope)
+        use, held = self.use_of(parcel_key, key), self.held(parcel_key)
         if use:
             return ReturnInProgress if use.body == body else IdempotencyKeyReused
         fits = all(held[item_id] + wanted <= ORDERED[item_id] for item_id, wanted in units(body).items())
@@ -395,26 +397,26 @@ def test_any_sequence_of_requests(bench: Bench) -> None:
 @pytest.mark.parametrize("event", [Event.ACCEPTED, Event.REFUSED])
 def test_late_answer_while_somebody_looks(bench: Bench, event: Event) -> None:
     """The owner's late answer is stored, even if a reader declares the return orphaned at the same moment."""
-    mortal, scopes = bench.with_lease(0.5), [secrets.token_hex(8) for _ in range(20)]
+    mortal, parcel_keys = bench.with_lease(0.5), [secrets.token_hex(8) for _ in range(20)]
     attempts = [
-        bench.run(mortal.claim(scope, "key", forms("a shirt"), record_of("a shirt"), selection("a shirt")))
-        for scope in scopes
+        bench.run(mortal.claim(parcel_key, "key", forms("a shirt"), record_of("a shirt"), selection("a shirt")))
+        for parcel_key in parcel_keys
     ]
     for attempt in attempts:
         bench.run(mortal.first_byte(attempt))
     bench.run(bench.outlive(0.5))
     for attempt in attempts:
-        look = bench.returns.get(attempt.scope, attempt.return_id)
+        look = bench.returns.get(attempt.parcel_key, attempt.return_id)
         bench.run(_all_of([look, bench.attempts.settle(attempt, event, CHANGES[event])]))
-    states = {bench.run(bench.returns.get(each.scope, each.return_id)).record.state for each in attempts}
+    states = {bench.run(bench.returns.get(each.parcel_key, each.return_id)).record.state for each in attempts}
     assert states == {ReturnState.LABEL_PENDING if event is Event.ACCEPTED else ReturnState.FAILED}
 
 
 @pytest.mark.parametrize("event", [Event.ACCEPTED, Event.REFUSED, Event.LOST])
 def test_the_same_news_once_more(bench: Bench, event: Event) -> None:
     """News that was stored, and is told again because the store's answer got lost, changes nothing."""
-    attempts, scope = bench.attempts, secrets.token_hex(8)
-    attempt = bench.run(attempts.claim(scope, "key", forms("a shirt"), record_of("a shirt"), selection("a shirt")))
+    attempts, parcel_key = bench.attempts, secrets.token_hex(8)
+    attempt = bench.run(attempts.claim(parcel_key, "key", forms("a shirt"), record_of("a shirt"), selection("a shirt")))
     bench.run(attempts.first_byte(attempt))
     first, again = (bench.run(attempts.settle(attempt, event, CHANGES[event])) for _ in range(2))
     assert first

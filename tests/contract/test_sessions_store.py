@@ -207,8 +207,8 @@ async def test_the_oldest_session_of_a_parcel_ends(valkey: Valkey) -> None:
     """A parcel has so many live sessions and no more; those of other parcels and handoffs count apart."""
     store = Store.connect(valkey.url)
     sessions = SessionStore(store, 2)
-    mine = SESSION.model_copy(update={"scope": secrets.token_hex(8)})
-    other = await sessions.create(SESSION.model_copy(update={"scope": secrets.token_hex(8)}), 60)
+    mine = SESSION.model_copy(update={"parcel_key": secrets.token_hex(8)})
+    other = await sessions.create(SESSION.model_copy(update={"parcel_key": secrets.token_hex(8)}), 60)
     handoff = await sessions.create(mine, 60, "rph")
     ids = [await sessions.create(mine, 60) for _ in range(4)]
     assert [await is_over(sessions, each) for each in (*ids, other)] == [True, True, False, False, False]

@@ -112,7 +112,12 @@ def order(parcel: Mapping[str, object] = UNCHANGED, **data: object) -> Order:
 def session(**changes: object) -> Session:
     """A session for the order of `outgoing`."""
     opened = dict(opened_order())
-    sample = opened | {"brand": "my-shop", "scope": "scope", "languages": ["en-GB"], "expires_at": 4_000_000_000.0}
+    sample = opened | {
+        "brand": "my-shop",
+        "parcel_key": "parcel",
+        "languages": ["en-GB"],
+        "expires_at": 4_000_000_000.0,
+    }
     return Session.model_validate(sample | changes)
 
 

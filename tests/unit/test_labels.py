@@ -57,23 +57,23 @@ class Desk:
     returns: Returns
     upstream: Upstream
 
-    async def pending(self, scope: str) -> VersionedReturn:
+    async def pending(self, parcel_key: str) -> VersionedReturn:
         """A new return whose label is to come."""
         attempt = await self.attempts.claim(
-            scope, "key", forms("body"), return_record(), Selection(Units({}, {}), Units({}, {}))
+            parcel_key, "key", forms("body"), return_record(), Selection(Units({}, {}), Units({}, {}))
         )
         await self.attempts.first_byte(attempt)
         found = await self.attempts.settle(attempt, Event.ACCEPTED, self._created)
         assert found
         return found
 
-    async def looked(self, scope: str, before: VersionedReturn) -> VersionedReturn:
+    async def looked(self, parcel_key: str, before: VersionedReturn) -> VersionedReturn:
         """The return after the next look, as soon as that is due."""
         found = before
 
         async def is_later() -> bool:
             nonlocal found
-            found = await self.labels.current(scope, before.record.id)
+            found = await self.labels.current(parcel_key, before.record.id)
             return found.record.polls > before.record.polls
 
         await eventually(is_later, 5)
@@ -116,7 +116,7 @@ def quick_desk(store: Store) -> Desk:
     return desk_on(store, INTERVAL)
 
 
-@pytest.fixture(name="scope")
+@pytest.fixture(name="parcel_key")
 def fresh_scope() -> str:
     """A parcel of this test alone."""
     return secrets.token_hex(8)
@@ -144,79 +144,79 @@ def test_first_looks_are_spread() -> None:
     assert max(looks) > 11
 
 
-async def test_looks_grow_apart(desk: Desk, scope: str) -> None:
+async def test_looks_grow_apart(desk: Desk, parcel_key: str) -> None:
     """Each wait is longer than the one before, up to eight times the first one and no further."""
-    found = await desk.pending(scope)
+    found = await desk.pending(parcel_key)
     pauses = [found.due_in]
     for _ in range(6):
-        found = await desk.looked(scope, found)
+        found = await desk.looked(parcel_key, found)
         pauses.append(found.due_in)
     assert GROWTH == (1, 2, 3, 5, 8)
     assert all(map(is_jittered, pauses, (1, 2, 3, 5, 8, 8, 8))), pauses
     assert desk.upstream.looks == 6
 
 
-async def test_no_look_before_its_time(store: Store, scope: str) -> None:
+async def test_no_look_before_its_time(store: Store, parcel_key: str) -> None:
     """However often a return is asked for, the upstream is asked when it is time."""
     desk = desk_on(store, 60)
-    found = await desk.pending(scope)
+    found = await desk.pending(parcel_key)
     for _ in range(5):
-        assert (await desk.labels.current(scope, found.record.id)).record == found.record
+        assert (await desk.labels.current(parcel_key, found.record.id)).record == found.record
     assert desk.upstream.looks == 0
 
 
 @pytest.mark.parametrize(("stated", "wait"), [("", 5), ("0", 5), ("7", 7), ("59", 59), ("3600", 60)])
-async def test_upstream_is_obeyed(desk: Desk, scope: str, stated: str, wait: float) -> None:
+async def test_upstream_is_obeyed(desk: Desk, parcel_key: str, stated: str, wait: float) -> None:
     """An upstream that has no time for us is asked when it says, a minute later at most, some seconds at least."""
     desk.upstream.answer = httpx.Response(429, headers={"retry-after": stated} if stated else {})
-    found = await desk.looked(scope, await desk.pending(scope))
+    found = await desk.looked(parcel_key, await desk.pending(parcel_key))
     assert found.due_in == pytest.approx(wait, abs=0.01)
 
 
-async def test_trouble_does_not_hurry(desk: Desk, scope: str) -> None:
+async def test_trouble_does_not_hurry(desk: Desk, parcel_key: str) -> None:
     """A poll without news counts like any other, so that the next one is later."""
     desk.upstream.answer = httpx.Response(503)
-    found = await desk.looked(scope, await desk.pending(scope))
+    found = await desk.looked(parcel_key, await desk.pending(parcel_key))
     assert is_jittered(found.due_in, 2)
-    assert is_jittered((await desk.looked(scope, found)).due_in, 3)
+    assert is_jittered((await desk.looked(parcel_key, found)).due_in, 3)
 
 
 DAY = 24 * 3600.0
 
 
-async def since(desk: Desk, scope: str, found: VersionedReturn, **moments: float) -> VersionedReturn:
+async def since(desk: Desk, parcel_key: str, found: VersionedReturn, **moments: float) -> VersionedReturn:
     """The return after these moments of it were moved to so many seconds ago, due now."""
     news = {name: found.now - seconds for name, seconds in moments.items()} | {"next_poll_at": found.now}
-    return await desk.returns.update(scope, found, found.record.model_copy(update=news))
+    return await desk.returns.update(parcel_key, found, found.record.model_copy(update=news))
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-async def test_a_label_is_lost_after_a_day_of_refusals(desk: Desk, scope: str, status: int) -> None:
+async def test_a_label_is_lost_after_a_day_of_refusals(desk: Desk, parcel_key: str, status: int) -> None:
     """Polls that are refused for a day end the wait while others are answered; a rare look may still find the label."""
     other = await desk.pending(secrets.token_hex(8))
     await desk.labels.polling.evidence.answered(other.record.brand, other.record.id)
     desk.upstream.answer = httpx.Response(status)
-    found = await desk.looked(scope, await desk.pending(scope))
-    almost = await desk.looked(scope, await since(desk, scope, found, refused_since=DAY - 60))
+    found = await desk.looked(parcel_key, await desk.pending(parcel_key))
+    almost = await desk.looked(parcel_key, await since(desk, parcel_key, found, refused_since=DAY - 60))
     assert [found.record.state, almost.record.state] == [ReturnState.LABEL_PENDING] * 2
-    lost = await desk.looked(scope, await since(desk, scope, almost, refused_since=DAY))
+    lost = await desk.looked(parcel_key, await since(desk, parcel_key, almost, refused_since=DAY))
     assert (lost.record.state, lost.record.revision) == (ReturnState.LABEL_LOST, found.record.revision + 1)
     assert lost.record.poller_token == found.record.poller_token
     assert lost.due_in is not None
     assert lost.due_in > DAY / 5
     desk.upstream.answer = httpx.Response(202)
-    again = await desk.looked(scope, await since(desk, scope, lost))
+    again = await desk.looked(parcel_key, await since(desk, parcel_key, lost))
     assert again.record.state is ReturnState.LABEL_PENDING
     assert again.record.refused_since is None
 
 
-async def test_a_lost_label_frees_no_units(desk: Desk, scope: str) -> None:
+async def test_a_lost_label_frees_no_units(desk: Desk, parcel_key: str) -> None:
     """A look for a lost label that is answered 500 leaves it lost, however often that happens."""
-    found = await desk.pending(scope)
-    lost = await desk.returns.update(scope, found, found.became(ReturnState.LABEL_LOST))
+    found = await desk.pending(parcel_key)
+    lost = await desk.returns.update(parcel_key, found, found.became(ReturnState.LABEL_LOST))
     desk.upstream.answer = httpx.Response(500)
     for _ in range(3):
-        lost = await desk.looked(scope, await since(desk, scope, lost, failing_since=DAY))
+        lost = await desk.looked(parcel_key, await since(desk, parcel_key, lost, failing_since=DAY))
     assert lost.record.state is ReturnState.LABEL_LOST
 
 
@@ -255,7 +255,7 @@ async def waiting(
 
 async def test_news_wakes_all() -> None:
     """A later revision reaches all waiters at once."""
-    watch, news = Watch("scope", seen(1)), seen(2)
+    watch, news = Watch("parcel", seen(1)), seen(2)
     tasks = await waiting(lambda: watch.tell(news), watch=watch, revision=1)
     assert await asyncio.gather(*tasks) == [news] * 3
     assert watch.found is news
@@ -265,7 +265,7 @@ async def test_news_wakes_all() -> None:
 async def test_old_news_wakes_nobody(revision: int) -> None:
     """An older or equal revision changes nothing and wakes no waiter."""
     known, news = seen(2), seen(3)
-    watch = Watch("scope", known)
+    watch = Watch("parcel", known)
     tasks = await waiting(lambda: watch.tell(seen(revision)), watch=watch, revision=2)
     assert not any(task.done() for task in tasks)
     assert watch.found is known
@@ -275,7 +275,7 @@ async def test_old_news_wakes_nobody(revision: int) -> None:
 
 async def test_waiting_for_a_later_revision() -> None:
     """Who has seen more than is known here waits on until there is more than that."""
-    watch, news = Watch("scope", seen(1)), seen(4)
+    watch, news = Watch("parcel", seen(1)), seen(4)
     tasks = await waiting(lambda: watch.tell(seen(2)), lambda: watch.tell(seen(3)), watch=watch, revision=3)
     assert not any(task.done() for task in tasks)
     watch.tell(news)
@@ -285,7 +285,7 @@ async def test_waiting_for_a_later_revision() -> None:
 @pytest.mark.parametrize("ended", [False, True])
 async def test_known_news(ended: bool) -> None:  # noqa: FBT001  a column of the table
     """A caller that has not seen the present revision gets it without waiting, even after the end."""
-    watch = Watch("scope", seen(2))
+    watch = Watch("parcel", seen(2))
     if ended:
         watch.end()
     assert await newer(watch, 1) is watch.found
@@ -293,7 +293,7 @@ async def test_known_news(ended: bool) -> None:  # noqa: FBT001  a column of the
 
 async def test_end_wakes_all() -> None:
     """When no more will come, waiters end without news, and so do later callers."""
-    watch = Watch("scope", seen(1))
+    watch = Watch("parcel", seen(1))
     tasks = await waiting(watch.end, watch=watch, revision=1)
     assert await asyncio.gather(*tasks) == [None] * 3
     assert await newer(watch, 1) is None
@@ -301,7 +301,7 @@ async def test_end_wakes_all() -> None:
 
 async def test_who_leaves_is_forgotten() -> None:
     """A caller that leaves ends its wait, and the others still get the news."""
-    watch, news, gone = Watch("scope", seen(1)), seen(2), asyncio.Event()
+    watch, news, gone = Watch("parcel", seen(1)), seen(2), asyncio.Event()
     leaver = asyncio.create_task(watch.newer_than(1, None, gone.wait))
     tasks = await waiting(gone.set, watch=watch, revision=1)
     assert leaver.done()
@@ -312,7 +312,7 @@ async def test_who_leaves_is_forgotten() -> None:
 
 async def test_time_is_up() -> None:
     """A wait ends when its time is up, and can be repeated."""
-    watch, news, clock = Watch("scope", seen(1)), seen(2), asyncio.get_running_loop().time
+    watch, news, clock = Watch("parcel", seen(1)), seen(2), asyncio.get_running_loop().time
     with pytest.raises(TimeoutError):
         await watch.newer_than(1, clock() + 0.01, stays)
     again = asyncio.create_task(watch.newer_than(1, clock() + 60, stays))
@@ -323,7 +323,7 @@ async def test_time_is_up() -> None:
 
 async def test_news_when_time_is_up() -> None:
     """News that come in the moment a waiter's time is up reach it, and all others."""
-    watch, news, loop = Watch("scope", seen(1)), seen(2), asyncio.get_running_loop()
+    watch, news, loop = Watch("parcel", seen(1)), seen(2), asyncio.get_running_loop()
     until = loop.time() + 0.01
     hasty = asyncio.create_task(watch.newer_than(1, until, stays))
     tasks = [asyncio.create_task(newer(watch, 1)) for _ in range(20)]
@@ -336,7 +336,7 @@ async def test_news_when_time_is_up() -> None:
 
 async def test_a_crowd_is_told_in_turns() -> None:
     """However many wait, few of them are told in one turn of the event loop, in which others have their turn too."""
-    watch = Watch("scope", seen(1))
+    watch = Watch("parcel", seen(1))
     tasks = [asyncio.create_task(newer(watch, 1)) for _ in range(5 * WOKEN_AT_ONCE)]
     await turns()
     watch.tell(seen(2))

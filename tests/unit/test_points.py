@@ -34,7 +34,7 @@ from tests.support.unlimited import unlimited
 EINDHOVEN, UTRECHT, PARIS = Place(51.4416, 5.4697), Place(52.0907, 5.1214), Place(48.8566, 2.3522)
 PLACES = st.builds(Place, st.floats(-90, 90), st.floats(-180, 180))
 FRESH_SECONDS = 600.0
-GOOD, BAD, SCOPE = "good", "bad", "scope"
+GOOD, BAD, SCOPE = "good", "bad", "parcel_key"
 
 
 @dataclass

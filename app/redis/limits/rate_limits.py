@@ -116,14 +116,14 @@ class ParcelLimit:
         self._store = store
         self._limit = Limit(per_parcel, WINDOW_SECONDS)
 
-    async def spend(self, scope: str, calls: int = 1) -> float:
+    async def spend(self, parcel_key: str, calls: int = 1) -> float:
         """Counts so many calls to the parcel; the moment of that (seconds on the store's clock).
 
         Raises:
             TooManyCalls: the parcel has used up its calls; `retry_after` says when there are more.
             StoreUnavailable: the store cannot tell.
         """
-        allowance = await self._store.spend(f"q:{{parcel:{scope}}}", calls, self._limit)
+        allowance = await self._store.spend(f"q:{{parcel:{parcel_key}}}", calls, self._limit)
         if not allowance.granted:
             raise TooManyCalls(retry_after=math.ceil(allowance.wait))
         return allowance.at
@@ -137,15 +137,15 @@ class PerParcelLimit:
         self._taken: Counter[str] = Counter()
 
     @contextmanager
-    def place(self, scope: str) -> Iterator[None]:
+    def place(self, parcel_key: str) -> Iterator[None]:
         """One of the parcel's places. Raises `TooManyCalls` if all are taken."""
-        if self._taken[scope] >= self._per_parcel:
+        if self._taken[parcel_key] >= self._per_parcel:
             raise TooManyCalls(retry_after=BUSY_SECONDS)
-        self._taken[scope] += 1
+        self._taken[parcel_key] += 1
         try:
             yield
         finally:
-            self._taken -= Counter([scope])
+            self._taken -= Counter([parcel_key])
 
 
 class OrderLimit:

@@ -32,7 +32,7 @@ class DropOff:
         """
         if delivery.service_point is None:
             return None
-        await self.parcel_limit.spend(session.scope)
+        await self.parcel_limit.spend(session.parcel_key)
         try:
             point = await self.sendcloud.service_point(
                 session.brand, session.service_points_token, delivery.service_point
@@ -53,7 +53,7 @@ class DropOff:
         place = Place(order.coordinates.latitude, order.coordinates.longitude)
         search = Search(session.brand, order.address.country, place, ALTERNATIVES_WITHIN_METRES, carriers, order.weight)
         try:
-            found = await self.points.near(search, session.service_points_token, session.scope)
+            found = await self.points.near(search, session.service_points_token, session.parcel_key)
         except UpstreamError:
             # The point is gone, even if the search fails.
             return []

@@ -68,39 +68,39 @@ class Polling:
     evidence: Evidence
     schedule: Schedule
 
-    async def look(self, scope: str, found: VersionedReturn) -> VersionedReturn:
+    async def look(self, parcel_key: str, found: VersionedReturn) -> VersionedReturn:
         """The return after one poll of the upstream, unless another replica is polling."""
-        async with self._lease(scope, found.record.id) as is_ours:
+        async with self._lease(parcel_key, found.record.id) as is_ours:
             if not is_ours:
                 return found
             # Read again, because the last holder of the lease has moved the next poll.
-            found = await self.returns.get(scope, found.record.id)
-            return await self._looked(scope, found) if found.due_in == 0 else found
+            found = await self.returns.get(parcel_key, found.record.id)
+            return await self._looked(parcel_key, found) if found.due_in == 0 else found
 
-    async def fresh_download_token(self, scope: str, return_id: str, dead: str) -> str | None:
+    async def fresh_download_token(self, parcel_key: str, return_id: str, dead: str) -> str | None:
         """A download token other than the refused one, after one poll; None if there is none.
 
         Nothing but the token changes, whatever the answer to the poll.
         """
-        async with self._lease(scope, return_id) as is_ours:
-            found = await self.returns.get(scope, return_id)
+        async with self._lease(parcel_key, return_id) as is_ours:
+            found = await self.returns.get(parcel_key, return_id)
             if is_ours and found.record.download_token == dead:
                 status = await self._poll(found.record)
                 if isinstance(status, LabelReady):
                     news = {"download_token": status.download_token, "customs_path": status.customs_path}
-                    found = await self.returns.update(scope, found, found.record.model_copy(update=news))
+                    found = await self.returns.update(parcel_key, found, found.record.model_copy(update=news))
         return None if found.record.download_token == dead else found.record.download_token
 
-    async def recheck(self, scope: str, return_id: str, ordered: Units) -> None:
+    async def recheck(self, parcel_key: str, return_id: str, ordered: Units) -> None:
         """Polls a return whose announcement failed, before its units are claimed again; restores one that is alive.
 
         Raises:
             UpstreamUnavailable: it cannot be known now whether the announcement failed.
         """
-        async with self._lease(scope, return_id) as is_ours:
+        async with self._lease(parcel_key, return_id) as is_ours:
             if not is_ours:
                 raise UpstreamUnavailable("another request polls the failed return", retry_after=1)
-            found = await self.returns.get(scope, return_id)
+            found = await self.returns.get(parcel_key, return_id)
             if not found.record.announcement_failed:
                 return
             try:
@@ -110,12 +110,12 @@ class Polling:
                     return
                 raise UpstreamUnavailable("the failed return is not told of", retry_after=error.retry_after) from error
             if not isinstance(status, LabelFailed):
-                await self.returns.restore(scope, return_id, partial(self._restored, status), ordered)
+                await self.returns.restore(parcel_key, return_id, partial(self._restored, status), ordered)
 
     @asynccontextmanager
-    async def _lease(self, scope: str, return_id: str) -> AsyncIterator[bool]:
+    async def _lease(self, parcel_key: str, return_id: str) -> AsyncIterator[bool]:
         """Yields whether this call, and no other of the fleet, may poll the return now."""
-        lease, owner = f"p:{{{scope}}}:r:{return_id}:lease", secrets.token_urlsafe(12)
+        lease, owner = f"p:{{{parcel_key}}}:r:{return_id}:lease", secrets.token_urlsafe(12)
         is_ours = await self.store.acquire(lease, owner, self.schedule.lease)
         try:
             yield is_ours
@@ -137,7 +137,7 @@ class Polling:
                 await self.evidence.keep_control(record.brand, control)
         return status
 
-    async def _looked(self, scope: str, found: VersionedReturn) -> VersionedReturn:
+    async def _looked(self, parcel_key: str, found: VersionedReturn) -> VersionedReturn:
         started = asyncio.get_running_loop().time()
         record = found.record
         if record.failing_since is not None:
@@ -145,16 +145,16 @@ class Polling:
         try:
             status = await self._poll(record)
         except REFUSED:
-            return await self.returns.update(scope, found, await self._refused(found))
+            return await self.returns.update(parcel_key, found, await self._refused(found))
         except UpstreamError as error:
             # Nothing is known about the label now, so the return stays as it is and is polled later.
-            return await self.returns.update(scope, found, self._again(found, error.retry_after))
+            return await self.returns.update(parcel_key, found, self._again(found, error.retry_after))
         found = replace(found, now=found.now + asyncio.get_running_loop().time() - started)
         if isinstance(status, LabelFailed):
-            return await self._failed(scope, found)
+            return await self._failed(parcel_key, found)
         if isinstance(status, LabelReady):
             _settled("ready", found)
-        return await self.returns.update(scope, found, self._alive(status, found))
+        return await self.returns.update(parcel_key, found, self._alive(status, found))
 
     async def _poll_control(self, record: ReturnRecord) -> None:
         """Polls a return whose label is ready, to tell a second 500 of another return from an outage."""
@@ -168,7 +168,7 @@ class Polling:
             else:
                 await self.evidence.answered(record.brand, control.return_id)
 
-    async def _failed(self, scope: str, found: VersionedReturn) -> VersionedReturn:
+    async def _failed(self, parcel_key: str, found: VersionedReturn) -> VersionedReturn:
         """The return after a 500; it has failed once there is evidence that polling itself works."""
         record = found.record
         polls = await self.evidence.polls(record.brand)
@@ -177,12 +177,12 @@ class Polling:
         if not is_lost and polls.prove_failure(record.id, since, self.schedule.interval):
             ANNOUNCEMENT_FAILURES.labels("believed").inc()
             _settled("failed", found)
-            return await self.returns.announcement_failed(scope, record.id)
+            return await self.returns.announcement_failed(parcel_key, record.id)
         is_delayed = record.failing_since is not None
         ANNOUNCEMENT_FAILURES.labels("doubted" if is_delayed else "first").inc()
         wait = RARE_LOOK if is_lost else BELIEVED_AFTER * self.schedule.interval
         news = {"failing_since": since, "delayed": is_delayed}
-        return await self.returns.update(scope, found, self._again(found, wait, **news))
+        return await self.returns.update(parcel_key, found, self._again(found, wait, **news))
 
     async def _refused(self, found: VersionedReturn) -> ReturnRecord:
         """The record after a poll was refused; its label is lost once the token is over, or after a day of refusals."""

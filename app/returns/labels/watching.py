@@ -27,8 +27,8 @@ class Watch:
     `with watch:` counts a waiter.
     """
 
-    def __init__(self, scope: str, found: VersionedReturn) -> None:
-        self.scope = scope
+    def __init__(self, parcel_key: str, found: VersionedReturn) -> None:
+        self.parcel_key = parcel_key
         self.found = found
         self.waiting = 0
         self.nudge = asyncio.Event()
@@ -125,44 +125,48 @@ class Labels:
         """When a new label is polled for the first time (store's clock, seconds)."""
         return self.polling.schedule.next_look_at(0, now)
 
-    async def current(self, scope: str, return_id: str) -> VersionedReturn:
+    async def current(self, parcel_key: str, return_id: str) -> VersionedReturn:
         """The return, after a poll if one is due and no other replica is polling.
 
         Raises:
             ReturnNotFound: the parcel has no such return.
         """
-        found = await self._returns.get(scope, return_id)
-        return await self.polling.look(scope, found) if found.due_in == 0 else found
+        found = await self._returns.get(parcel_key, return_id)
+        return await self.polling.look(parcel_key, found) if found.due_in == 0 else found
 
-    async def awaited(self, scope: str, found: VersionedReturn, seconds: float, leaving: Leaving) -> VersionedReturn:
+    async def awaited(
+        self, parcel_key: str, found: VersionedReturn, seconds: float, leaving: Leaving
+    ) -> VersionedReturn:
         """The return as soon as the shopper can see a difference, or its present version after so many seconds."""
         until = asyncio.get_running_loop().time() + seconds
-        with self.watching(scope, found) as watch, contextlib.suppress(TimeoutError):
+        with self.watching(parcel_key, found) as watch, contextlib.suppress(TimeoutError):
             return await watch.newer_than(found.record.revision, until, leaving) or found
-        return await self._returns.get(scope, found.record.id)
+        return await self._returns.get(parcel_key, found.record.id)
 
-    async def settled(self, scope: str, found: VersionedReturn, seconds: float, leaving: Leaving) -> VersionedReturn:
+    async def settled(
+        self, parcel_key: str, found: VersionedReturn, seconds: float, leaving: Leaving
+    ) -> VersionedReturn:
         """The return as soon as its state is final, or its present version after so many seconds."""
         until = asyncio.get_running_loop().time() + seconds
         newest: VersionedReturn | None = found
-        with self.watching(scope, found) as watch, contextlib.suppress(TimeoutError):
+        with self.watching(parcel_key, found) as watch, contextlib.suppress(TimeoutError):
             while newest and (found := newest).record.state not in FINAL_STATES:
                 newest = await watch.newer_than(found.record.revision, until, leaving)
         return found
 
-    def watching(self, scope: str, found: VersionedReturn) -> Watch:
+    def watching(self, parcel_key: str, found: VersionedReturn) -> Watch:
         """The watch of this return, which is started if there is none; enter it at once."""
         watch = self._watches.get(found.record.id)
         if watch is None:
-            watch = self._watches[found.record.id] = Watch(scope, found)
+            watch = self._watches[found.record.id] = Watch(parcel_key, found)
             self._start(self._watch(watch))
         # The caller has just read the return, and may have a newer version than the watch.
         watch.tell(found)
         return watch
 
-    def watch_in_background(self, scope: str, found: VersionedReturn) -> None:
+    def watch_in_background(self, parcel_key: str, found: VersionedReturn) -> None:
         """Polls the label for a while even if no caller waits, so that most shoppers come back to a ready one."""
-        self._start(self._in_background(scope, found))
+        self._start(self._in_background(parcel_key, found))
 
     async def listen(self) -> None:
         """Passes on changes of any replica, until cancelled; after a broken connection, every watch reads again."""
@@ -205,7 +209,7 @@ class Labels:
     async def _look(self, watch: Watch) -> float | None:
         """Reads or polls once and wakes waiters; seconds until the next time, None if there is none."""
         try:
-            found = await self.current(watch.scope, watch.found.record.id)
+            found = await self.current(watch.parcel_key, watch.found.record.id)
         except ReturnNotFound:
             return None
         except Exception as error:  # noqa: BLE001  one bad record must not end the watch of those who wait
@@ -216,8 +220,8 @@ class Labels:
             return None
         return found.due_in or RETRY_SECONDS
 
-    async def _in_background(self, scope: str, found: VersionedReturn) -> None:
-        await self.settled(scope, found, self.polling.schedule.budget, asyncio.get_running_loop().create_future)
+    async def _in_background(self, parcel_key: str, found: VersionedReturn) -> None:
+        await self.settled(parcel_key, found, self.polling.schedule.budget, asyncio.get_running_loop().create_future)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -57,7 +57,7 @@ WITHOUT_ANSWER = frozenset({ReturnState.CREATING, ReturnState.OUTCOME_UNKNOWN, R
 class Attempt:
     """One request's right to post a return, with everything needed to store it again if the store forgets it."""
 
-    scope: str
+    parcel_key: str
     record: ReturnRecord
     claim: Claim
 
@@ -80,30 +80,30 @@ class Attempts:
         self._layout = layout
         self._settling: set[asyncio.Task[VersionedReturn | None]] = set()
 
-    async def repeated(self, scope: str, key: str, fingerprints: Fingerprints) -> VersionedReturn | None:
+    async def repeated(self, parcel_key: str, key: str, fingerprints: Fingerprints) -> VersionedReturn | None:
         """The return whose first answer this idempotency key gets again, or None if the key is unused.
 
         Raises:
             IdempotencyKeyReused, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as the first request stands.
         """
-        now, (claims, used) = await self._store.read(claims_key(scope), self._layout.used_key(scope, key))
+        now, (claims, used) = await self._store.read(claims_key(parcel_key), self._layout.used_key(parcel_key, key))
         standing = self._layout.standing(claims, now)
-        return_id = self._used_for(scope, standing, used, fingerprints)
+        return_id = self._used_for(parcel_key, standing, used, fingerprints)
         if return_id is None:
             return None
         try:
-            found = await self.returns.get(scope, return_id)
+            found = await self.returns.get(parcel_key, return_id)
         except ReturnNotFound:
             # Since we read the claims, its owner died before it sent anything, so the key counts as unused.
             return None
-        if found.record.state is ReturnState.FAILED and await self.returns.released(scope, return_id):
+        if found.record.state is ReturnState.FAILED and await self.returns.released(parcel_key, return_id):
             raise ReturnReleased("released by the shop", location=location_of(return_id))
         if found.record.first_answer is None and found.record.state in WITHOUT_ANSWER:
             raise _without_answer(found.record, standing)
         return found
 
     async def claim(
-        self, scope: str, key: str, forms: Fingerprints, record: ReturnRecord, selection: Selection
+        self, parcel_key: str, key: str, forms: Fingerprints, record: ReturnRecord, selection: Selection
     ) -> Attempt:
         """The right to post this return of the selected units, stored durably before anything is sent.
 
@@ -113,14 +113,14 @@ class Attempts:
             ReturnInProgress: the key was taken a moment ago.
         """
         layout, owner = self._layout, secrets.token_urlsafe(12)
-        units, limits = layout.named(scope, selection.wanted), layout.named(scope, selection.ordered)
-        names = claims_key(scope), layout.used_key(scope, key), first_seen_key(scope)
+        units, limits = layout.named(parcel_key, selection.wanted), layout.named(parcel_key, selection.ordered)
+        names = claims_key(parcel_key), layout.used_key(parcel_key, key), first_seen_key(parcel_key)
         # Before the claim, so that an operator can find it.
-        await self._store.put(index_key(record.id), scope.encode(), layout.whole_life)
+        await self._store.put(index_key(record.id), parcel_key.encode(), layout.whole_life)
         for _ in range(RACES):
             now, (claims, used, seen) = await self._store.read(*names)
             standing, first_seen = layout.standing(claims, now), loaded_first_seen(seen)
-            taken_for = self._used_for(scope, standing, used, forms)
+            taken_for = self._used_for(parcel_key, standing, used, forms)
             if taken_for:
                 location = lasting_location(standing, taken_for)
                 raise ReturnInProgress("the key was just taken", location=location, retry_after=1)
@@ -129,13 +129,13 @@ class Attempts:
             after = claimed(standing, record.id, claim, limited(standing, limits, first_seen), now=now)
             # One commit for all: a key without its claim, or a claim without its return, could not be explained.
             changes = [
-                layout.claims_change(scope, claims, after, now),
-                layout.used_change(scope, key, used, KeyRecord.of(layout.keyed(scope, forms), record.id)),
-                layout.first_seen_change(scope, seen, remembered(standing, limits, first_seen)),
-                *layout.record_changes(scope, VersionedReturn(begun, 0, now)),
+                layout.claims_change(parcel_key, claims, after, now),
+                layout.used_change(parcel_key, key, used, KeyRecord.of(layout.keyed(parcel_key, forms), record.id)),
+                layout.first_seen_change(parcel_key, seen, remembered(standing, limits, first_seen)),
+                *layout.record_changes(parcel_key, VersionedReturn(begun, 0, now)),
             ]
             if await self._store.commit(owner, changes, durable=True):
-                return Attempt(scope, begun, claim)
+                return Attempt(parcel_key, begun, claim)
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
     async def first_byte(self, attempt: Attempt) -> None:
@@ -154,7 +154,7 @@ class Attempts:
         def bound(found: VersionedReturn) -> ReturnRecord:
             return found.record.model_copy(update={"drop_off": attempt.record.drop_off})
 
-        await self.returns.change(attempt.scope, attempt.return_id, Step(sent, bound, durable=True))
+        await self.returns.change(attempt.parcel_key, attempt.return_id, Step(sent, bound, durable=True))
         # It is stored, but this process may have stood still since then.
         if clock() >= lease_until:
             raise ClaimLost("the lease passed before the first byte")
@@ -214,20 +214,20 @@ class Attempts:
             # A server that takes over after a failover must not contradict an outcome that was told.
             durable=True,
         )
-        found = await self.returns.change(attempt.scope, attempt.return_id, step)
+        found = await self.returns.change(attempt.parcel_key, attempt.return_id, step)
         if was_released:
             CONFLICTS.labels("accepted").inc()
             log.error("a return was accepted after its release", return_id=attempt.return_id)
         return found
 
     def _used_for(
-        self, scope: str, standing: Mapping[str, Claim], used: Versioned, fingerprints: Fingerprints
+        self, parcel_key: str, standing: Mapping[str, Claim], used: Versioned, fingerprints: Fingerprints
     ) -> str | None:
         """The return that the key was used for; None if it was not used, or if nothing was ever sent."""
         use = loaded_use(used)
         if use is None or use.return_id not in standing:
             return None
-        if not use.is_of(self._layout.keyed(scope, fingerprints)):
+        if not use.is_of(self._layout.keyed(parcel_key, fingerprints)):
             raise IdempotencyKeyReused("the key came with another body")
         return use.return_id
 

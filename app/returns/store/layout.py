@@ -57,50 +57,54 @@ class ParcelLayout:
         """The claims that have not ended; each ends by itself."""
         return {name: each for name, each in claims.items() if each.lease_until + self._claim_ttl > now}
 
-    def remembered_claims(self, scope: str) -> Mapping[str, Claim]:
+    def remembered_claims(self, parcel_key: str) -> Mapping[str, Claim]:
         """The claims as this process read them last; empty if it never did."""
-        return self._claims.last(scope) or {}
+        return self._claims.last(parcel_key) or {}
 
-    def remember_claims(self, scope: str, kept: Versioned) -> Mapping[str, Claim]:
+    def remember_claims(self, parcel_key: str, kept: Versioned) -> Mapping[str, Claim]:
         """The stored claims, parsed only when they change."""
-        return self._claims.get(scope, kept.value, lambda: loaded_claims(kept))
+        return self._claims.get(parcel_key, kept.value, lambda: loaded_claims(kept))
 
-    def claims_change(self, scope: str, read: Versioned, claims: dict[str, Claim], now: float) -> Change:
+    def claims_change(self, parcel_key: str, read: Versioned, claims: dict[str, Claim], now: float) -> Change:
         """Stores these claims over the ones that were read."""
         until = max((each.lease_until + self._claim_ttl for each in claims.values()), default=now + self.lease)
-        return Change(claims_key(scope), read.revision, _CLAIMS.dump_json(claims), max(1, ceil(until - now)))
+        return Change(claims_key(parcel_key), read.revision, _CLAIMS.dump_json(claims), max(1, ceil(until - now)))
 
     # Units
 
-    def named(self, scope: str, units: Units) -> dict[str, int]:
+    def named(self, parcel_key: str, units: Units) -> dict[str, int]:
         """The units by the keyed names that claims hold."""
-        by_product = {self._product(scope, product): count for product, count in units.products.items()}
-        return by_product | {self._line(scope, line): count for line, count in units.lines.items()}
+        by_product = {self._product(parcel_key, product): count for product, count in units.products.items()}
+        return by_product | {self._line(parcel_key, line): count for line, count in units.lines.items()}
 
-    def free(self, scope: str, ordered: Units, claims: Mapping[str, Claim], first_seen: Mapping[str, int]) -> Units:
+    def free(
+        self, parcel_key: str, ordered: Units, claims: Mapping[str, Claim], first_seen: Mapping[str, int]
+    ) -> Units:
         """The ordered units that no claim holds."""
-        limits = limited(claims, self.named(scope, ordered), first_seen)
+        limits = limited(claims, self.named(parcel_key, ordered), first_seen)
         held = units_held(claims)
         free = {name: limits[name] - held[name] for name in limits}
         return Units(
-            {line: free[self._line(scope, line)] for line in ordered.lines},
-            {product: free[self._product(scope, product)] for product in ordered.products},
+            {line: free[self._line(parcel_key, line)] for line in ordered.lines},
+            {product: free[self._product(parcel_key, product)] for product in ordered.products},
         )
 
-    def first_seen_change(self, scope: str, read: Versioned, first_seen: Mapping[str, int]) -> Change:
+    def first_seen_change(self, parcel_key: str, read: Versioned, first_seen: Mapping[str, int]) -> Change:
         """Stores the first known number of units of each line."""
-        return Change(first_seen_key(scope), read.revision, _FIRST_SEEN.dump_json(dict(first_seen)), self.whole_life)
+        return Change(
+            first_seen_key(parcel_key), read.revision, _FIRST_SEEN.dump_json(dict(first_seen)), self.whole_life
+        )
 
-    def _product(self, scope: str, product_id: str) -> str:
+    def _product(self, parcel_key: str, product_id: str) -> str:
         # The name that releases before this one know, which counted by product alone.
-        return self._keyring.name("line", scope, product_id)
+        return self._keyring.name("line", parcel_key, product_id)
 
-    def _line(self, scope: str, line_id: str) -> str:
-        return self._keyring.name("order line", scope, line_id)
+    def _line(self, parcel_key: str, line_id: str) -> str:
+        return self._keyring.name("order line", parcel_key, line_id)
 
     # Records
 
-    def record(self, scope: str, return_id: str, kept: Versioned) -> ReturnRecord:
+    def record(self, parcel_key: str, return_id: str, kept: Versioned) -> ReturnRecord:
         """The stored record, opened only when it changes.
 
         Raises:
@@ -109,39 +113,43 @@ class ParcelLayout:
 
         def opened() -> ReturnRecord:
             with parsing():
-                return ReturnRecord.loaded(self._keyring.unseal(kept.value, scope, _context(return_id)))
+                return ReturnRecord.loaded(self._keyring.unseal(kept.value, parcel_key, _context(return_id)))
 
-        return self._records.get((scope, return_id), kept.value, opened)
+        return self._records.get((parcel_key, return_id), kept.value, opened)
 
-    def record_changes(self, scope: str, found: VersionedReturn, *, seen: bool = True) -> list[Change]:
+    def record_changes(self, parcel_key: str, found: VersionedReturn, *, seen: bool = True) -> list[Change]:
         """Stores the record; its life counts from the last change that the shopper could see, not from the last poll.
 
         A change that the shopper can see (`seen`) goes into the summary, too, which lives as long as the claim.
         """
         record, age = found.record, int(found.now - found.record.updated_at)
         life = self.claim_life(int(found.now - record.created_at))
-        name = record_key(scope, record.id)
-        changes = [Change(name, found.version, self._sealed(scope, record), max(1, min(self._return_ttl - age, life)))]
+        name = record_key(parcel_key, record.id)
+        changes = [
+            Change(name, found.version, self._sealed(parcel_key, record), max(1, min(self._return_ttl - age, life)))
+        ]
         if seen:
-            changes.append(Change(summary_key(scope, record.id), ANY, self._sealed(scope, record.summary()), life))
+            changes.append(
+                Change(summary_key(parcel_key, record.id), ANY, self._sealed(parcel_key, record.summary()), life)
+            )
         return changes
 
-    def _sealed(self, scope: str, record: ReturnRecord) -> bytes:
-        return self._keyring.seal(record.dumped(), scope, _context(record.id))
+    def _sealed(self, parcel_key: str, record: ReturnRecord) -> bytes:
+        return self._keyring.seal(record.dumped(), parcel_key, _context(record.id))
 
     # Idempotency keys
 
-    def used_key(self, scope: str, key: str) -> str:
+    def used_key(self, parcel_key: str, key: str) -> str:
         """The key of the record of this idempotency key."""
-        return f"p:{{{scope}}}:key:{self._keyring.name('key', scope, key)}"
+        return f"p:{{{parcel_key}}}:key:{self._keyring.name('key', parcel_key, key)}"
 
-    def used_change(self, scope: str, key: str, read: Versioned, use: KeyRecord) -> Change:
+    def used_change(self, parcel_key: str, key: str, read: Versioned, use: KeyRecord) -> Change:
         """Stores the return and body that this idempotency key is used for."""
-        return Change(self.used_key(scope, key), read.revision, use.model_dump_json().encode(), self.whole_life)
+        return Change(self.used_key(parcel_key, key), read.revision, use.model_dump_json().encode(), self.whole_life)
 
-    def keyed(self, scope: str, fingerprints: Fingerprints) -> Fingerprints:
+    def keyed(self, parcel_key: str, fingerprints: Fingerprints) -> Fingerprints:
         """The fingerprints as they are stored: keyed, because the body behind a bare hash could be guessed."""
-        return {version: self._keyring.name("body", scope, each) for version, each in fingerprints.items()}
+        return {version: self._keyring.name("body", parcel_key, each) for version, each in fingerprints.items()}
 
 
 def loaded_claims(kept: Versioned) -> dict[str, Claim]:
@@ -162,9 +170,9 @@ def loaded_use(kept: Versioned) -> KeyRecord | None:
         return KeyRecord.model_validate_json(kept.value) if kept.revision else None
 
 
-def without_record(scope: str, return_id: str) -> list[Change]:
+def without_record(parcel_key: str, return_id: str) -> list[Change]:
     """Deletes the record and its summary."""
-    return [Change(key(scope, return_id), ANY, None, 1) for key in (record_key, summary_key)]
+    return [Change(key(parcel_key, return_id), ANY, None, 1) for key in (record_key, summary_key)]
 
 
 def index_key(return_id: str) -> str:
@@ -172,29 +180,29 @@ def index_key(return_id: str) -> str:
     return f"i:{{{return_id}}}"
 
 
-def claims_key(scope: str) -> str:
+def claims_key(parcel_key: str) -> str:
     """The key of a parcel's claims."""
-    return f"p:{{{scope}}}:claim"
+    return f"p:{{{parcel_key}}}:claim"
 
 
-def first_seen_key(scope: str) -> str:
+def first_seen_key(parcel_key: str) -> str:
     """The key of a parcel's first numbers of units."""
-    return f"p:{{{scope}}}:seen"
+    return f"p:{{{parcel_key}}}:seen"
 
 
-def released_key(scope: str, return_id: str) -> str:
+def released_key(parcel_key: str, return_id: str) -> str:
     """The key of an operator's finding about a return."""
-    return f"p:{{{scope}}}:released:{return_id}"
+    return f"p:{{{parcel_key}}}:released:{return_id}"
 
 
-def record_key(scope: str, return_id: str) -> str:
+def record_key(parcel_key: str, return_id: str) -> str:
     """The key of a return."""
-    return f"p:{{{scope}}}:r:{return_id}"
+    return f"p:{{{parcel_key}}}:r:{return_id}"
 
 
-def summary_key(scope: str, return_id: str) -> str:
+def summary_key(parcel_key: str, return_id: str) -> str:
     """The key of a return's summary, which outlives its content."""
-    return f"p:{{{scope}}}:summary:{return_id}"
+    return f"p:{{{parcel_key}}}:summary:{return_id}"
 
 
 def _context(return_id: str) -> str:
