@@ -17,7 +17,7 @@ IN_PARALLEL = -n $$((2 * $$(nproc))) --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install quick lint run stack serve test test-system fuzz mutants soak bench lighthouse check format openapi docs rules lock sbom audit clean
+.PHONY: help install quick lint run stack serve test test-system fuzz mutants soak bench lighthouse check format lint-openapi openapi docs rules lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,7 +81,15 @@ soak: $(READY) ## does anything grow? ten minutes of quiet load with faults (SOA
 bench: $(READY) ## we beside FastAPI, Node and nginx: writes docs/reports/performance.md; one row alone: SCENARIO=P3
 	@$(BIN)/python -m bench.beside $(SCENARIO) --rounds $(ROUNDS)
 
-check: lint ## style, types, import contracts, deployment files
+openapi/tools/node_modules: openapi/tools/package-lock.json
+	cd openapi/tools && npm ci --silent --ignore-scripts
+	@touch $@
+
+lint-openapi:
+	@if command -v npm >/dev/null; then $(MAKE) --silent openapi/tools/node_modules && cd openapi/tools && npm run --silent lint; \
+		else echo "npm is not there: the API description is not linted"; fi
+
+check: lint lint-openapi ## style, types, import contracts, deployment files, the API description
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/yamllint --strict --config-data $(YAML) deploy
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose/compose.yaml deploy/compose/sandbox.yaml
@@ -131,5 +139,5 @@ audit: $(AUDIT)/.ready ## known vulnerabilities of what is shipped, extra includ
 
 clean: ## forget .venv and everything generated
 	rm -rf $(VENV) $(AUDIT) $(MUTANTS) mutants var openapi/client/node_modules openapi/client/dist bench/beside/node/node_modules \
-		bench/lighthouse/node_modules \
+		bench/lighthouse/node_modules openapi/tools/node_modules \
 		.coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -6,7 +6,7 @@ from typing import Literal
 from app.models.fields import Answer
 from app.models.returns import Action, Return
 from app.models.service_points import ServicePoint
-from app.models.shop import Carrier, Money, Options, PortalBrand
+from app.models.shop import Carrier, Money, PortalBrand, ReturnOptions
 
 
 class Parcel(Answer):
@@ -91,7 +91,7 @@ class SessionAnswer(Answer):
     """The shopper's address."""
     items: list[Item]
     """The items of the order."""
-    options: Options
+    options: ReturnOptions
     """What the shopper can choose from."""
     drop_off: DropOff
     """Where the parcel can be handed in nearby."""

@@ -159,7 +159,7 @@ class Portal(Answer):
     """Whether the settings are older than they should be, because the shipping service fails."""
 
 
-class Options(Answer):
+class ReturnOptions(Answer):
     """The shopper's choices."""
 
     reasons: list[Reason]

@@ -77,9 +77,9 @@ def _item(line: OrderLine, left: int) -> models.Item:
     )
 
 
-def options(settings: ShopSettings, order: Order, now: float) -> models.Options:
+def options(settings: ShopSettings, order: Order, now: float) -> models.ReturnOptions:
     """What the shopper can choose from for this parcel at this moment (seconds since the epoch)."""
-    return models.Options(
+    return models.ReturnOptions(
         reasons=reasons(settings.reasons),
         refund_options=refund_options(settings.refund_options),
         refund_required=bool(settings.refund_options),

@@ -744,27 +744,6 @@ export interface components {
              */
             closes: string;
         };
-        /** @description The shopper's choices. */
-        Options: {
-            /** @description Why items may come back. */
-            reasons: components["schemas"]["Reason"][];
-            /** @description How the shopper can get the money back. */
-            refund_options: components["schemas"]["RefundOption"][];
-            /** @description Whether a return has to name one of them. */
-            refund_required: boolean;
-            /** @description How the parcel can travel back. */
-            delivery_options: components["schemas"]["DeliveryOption"][];
-            /** @description Null where the shop has nothing picked up. */
-            pickup: components["schemas"]["PickupWindow"] | null;
-            /** @description Where items can be handed in over the counter. */
-            stores: components["schemas"]["Store"][];
-            /** @description What a return costs the shopper. */
-            fee: components["schemas"]["Money"] | null;
-            /** @description As the shipping service gave them. */
-            shipping_method_ids: number[];
-            /** @description For shoppers far from any drop-off point. */
-            national_carrier: components["schemas"]["NationalCarrier"] | null;
-        };
         /** @description The parcel that went out. */
         Parcel: {
             /** @description As the shop wrote it. */
@@ -1011,6 +990,27 @@ export interface components {
             /** @description What the shopper said about it. */
             comment: string | null;
         };
+        /** @description The shopper's choices. */
+        ReturnOptions: {
+            /** @description Why items may come back. */
+            reasons: components["schemas"]["Reason"][];
+            /** @description How the shopper can get the money back. */
+            refund_options: components["schemas"]["RefundOption"][];
+            /** @description Whether a return has to name one of them. */
+            refund_required: boolean;
+            /** @description How the parcel can travel back. */
+            delivery_options: components["schemas"]["DeliveryOption"][];
+            /** @description Null where the shop has nothing picked up. */
+            pickup: components["schemas"]["PickupWindow"] | null;
+            /** @description Where items can be handed in over the counter. */
+            stores: components["schemas"]["Store"][];
+            /** @description What a return costs the shopper. */
+            fee: components["schemas"]["Money"] | null;
+            /** @description As the shipping service gave them. */
+            shipping_method_ids: number[];
+            /** @description For shoppers far from any drop-off point. */
+            national_carrier: components["schemas"]["NationalCarrier"] | null;
+        };
         /** @description One parcel of the return. */
         ReturnParcel: {
             /**
@@ -1099,7 +1099,7 @@ export interface components {
             /** @description The items of the order. */
             items: components["schemas"]["Item"][];
             /** @description What the shopper can choose from. */
-            options: components["schemas"]["Options"];
+            options: components["schemas"]["ReturnOptions"];
             drop_off: components["schemas"]["DropOff"];
             /** @description The returns of this parcel, from whatever session. */
             returns: components["schemas"]["Return"][];
