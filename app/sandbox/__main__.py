@@ -22,7 +22,7 @@ PARTNER_KEY = "sandbox-partner-key"
 
 
 def welcome(port: int, panel: int) -> str:
-    """The last thing the developer reads before the first request: where everything is, and an order to start with."""
+    """The text that the developer reads before the first request: the addresses, and an order to start with."""
     bff = f"http://localhost:{port}"
     return f"""
   Return portal   {bff}
@@ -59,7 +59,7 @@ def stack(port: int, panel: int, directory: str) -> list[Child]:
 
 
 def _valkey_command(port: int, directory: str) -> list[str]:
-    """A store that forgets everything when it stops and never drops a key before."""
+    """A store that keeps every key until it stops, and nothing afterwards."""
     options = {"port": port, "bind": LOCAL, "save": "", "appendonly": "no", "maxmemory-policy": "noeviction"}
     quiet = {"dir": directory, "loglevel": "warning"}
     return [
@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not _is_free(port):
         print(f"Port {port} is taken: choose another one, as in make run PORT=8080.", file=sys.stderr)  # noqa: T201 - a command's output
         return 1
-    # Whatever the store writes, it writes where it is thrown away.
+    # The store writes only into a folder that is deleted afterwards.
     with tempfile.TemporaryDirectory(prefix="return-portal-") as directory:
         # Free ports: two stacks on one machine must not meet.
         (panel,) = _free_ports(1)

@@ -1,4 +1,4 @@
-"""What the sandbox answers with: ordinary responses, refusals, and breaches of HTTP on the raw connection."""
+"""The sandbox's answers: ordinary responses, refusals, and breaches of HTTP on the raw connection."""
 
 import asyncio
 import contextlib

@@ -10,7 +10,7 @@ from app.sandbox.ledger import Ledger
 
 
 class Control:
-    """Answers the control calls and knows whether the upstream plays dead."""
+    """Answers the control calls, and knows whether both hosts must fail."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

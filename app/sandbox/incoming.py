@@ -1,4 +1,4 @@
-"""What E4 accepts: the documented fields with their documented types, and nothing else (openapi/sendcloud.yaml).
+"""The bodies that E4 accepts: the documented fields with their documented types only (openapi/sendcloud.yaml).
 
 That unknown fields are refused, and the words of every refusal, are our own choice.
 """
@@ -64,7 +64,7 @@ class RefundType(StrictModel):
 
 
 class Refund(StrictModel):
-    """What the customer gets."""
+    """The refund of the customer."""
 
     refund_type: RefundType
     message: str
@@ -78,7 +78,7 @@ class ServicePointChoice(BaseModel):
 
 
 class Functionalities(StrictModel):
-    """How the first mile goes."""
+    """The first mile."""
 
     first_mile: Literal["pickup", "dropoff", "pickup_dropoff", "fulfilment"] = "dropoff"
     ers: bool = False
@@ -119,7 +119,7 @@ class TaxNumber(StrictModel):
 
 
 class ReturnData(StrictModel):
-    """How the goods went out."""
+    """The customs data of the outgoing parcel."""
 
     return_postal_code: str = Field("", max_length=12)
     outbound_tracking_number: str = Field("", max_length=40)

@@ -1,4 +1,4 @@
-"""What the sandbox remembers: every request it saw, every return it made, every file it took."""
+"""The sandbox's memory: every request it saw, every return it made, every file it took."""
 
 import time
 from collections import defaultdict, deque

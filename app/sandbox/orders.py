@@ -30,7 +30,7 @@ class Order:
 
     @property
     def scenario(self) -> Scenario:
-        """What its prefix plays."""
+        """The scenario of its prefix."""
         return SCENARIOS[self.prefix]
 
     @property
@@ -95,7 +95,7 @@ class Order:
         return data if omit_service_points else data | self._places()
 
     def _places(self) -> Json:
-        """What `omit_service_points` leaves out."""
+        """The members that `omit_service_points` leaves out."""
         customer = self.customer
         places = {
             "service_point": nearest(self.brand, customer, labelless=False),
@@ -110,7 +110,7 @@ def order_known_as(brand: Brand, identifier: str) -> Order | None:
     """The order with this order number or tracking number (of any of its parcels), None where there is none."""
     prefix, suffix = _parts(identifier)
     order = Order(brand, prefix, suffix) if prefix in SCENARIOS else None
-    # What never shipped has no tracking number to be found by.
+    # An order that never shipped has no tracking number.
     return order if order and (order.scenario.shipped or "-" in identifier) else None
 
 
