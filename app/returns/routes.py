@@ -52,9 +52,8 @@ from app.sessions.dependencies import SessionDep, SessionIdDep, check_session, l
 router = APIRouter(tags=["returns"])
 hot = APIRouter(tags=["returns"], route_class=HotRoute)
 
-RECONNECT_MS = 3000
-RECONNECT_ELSEWHERE_MS = range(100, 2000)
-"""Spread, so that the watchers of a stopping replica do not all reconnect at once."""
+RECONNECT_MS = range(500, 3000)
+"""Spread, so that the watchers of a replica that stops do not all come back at once."""
 KEEP_ALIVE_SECONDS = 15.0
 EVENT_HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -201,11 +200,12 @@ class Events:
         self._found = found
         self._seen = seen
         self._goes_on = goes_on
+        # With the first event: some clients read a block without data as an event.
+        self._retry = b"retry: %d\n" % random.choice(RECONNECT_MS)  # noqa: S311  spreads load
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the present state and then each change, until the state is final or the caller leaves."""
         await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": EVENT_HEADERS})
-        await _say(send, _reconnect(RECONNECT_MS), goes_on=True)
         with self._labels.watching(self._parcel_key, self._found) as watch:
             await _say(send, self._piece(), goes_on=(goes_on := not self._is_final))
             gone = leaving(scope, receive)
@@ -220,7 +220,7 @@ class Events:
         with contextlib.suppress(TimeoutError):
             newer = await watch.newer_than(revision, until, gone)
             if newer is None:
-                return _reconnect(random.choice(RECONNECT_ELSEWHERE_MS)), False  # noqa: S311  spreads load
+                return b"", False
             self._found = newer
         if not await self._goes_on((self._found.record.id, self._found.record.revision)):
             return b"", False
@@ -235,15 +235,12 @@ class Events:
         if revision <= self._seen:
             return b": still here\n\n"
         self._seen = revision
-        return b"id: %d\nevent: return\ndata: %b\n\n" % (revision, self._bodies.of(self._found))
+        retry, self._retry = self._retry, b""
+        return b"%bid: %d\nevent: return\ndata: %b\n\n" % (retry, revision, self._bodies.of(self._found))
 
 
 async def _say(send: Send, piece: bytes, *, goes_on: bool) -> None:
     await send({"type": "http.response.body", "body": piece, "more_body": goes_on})
-
-
-def _reconnect(milliseconds: int) -> bytes:
-    return b"retry: %d\n\n" % milliseconds
 
 
 def _return(found: VersionedReturn, wait: int, bodies: ReturnBodies) -> Response:

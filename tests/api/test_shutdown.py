@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from app.returns.routes import RECONNECT_ELSEWHERE_MS, RECONNECT_MS
+from app.returns.routes import RECONNECT_MS
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import shopper, told
@@ -86,17 +86,18 @@ async def test_it_serves_on_while_others_learn_of_it(valkey: Valkey, sandbox: Sa
     assert len(await sandbox.ledger(kind="incoming", order=order)) == 1
 
 
-async def test_events_end_with_when_to_come_back(valkey: Valkey, sandbox: SandboxProcess) -> None:
-    """An event stream that a stopping process ends says, as its last word, when to connect again."""
+async def test_events_say_when_to_come_back(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """The first event says when to connect again; no block is without data, and a stopping process ends the stream."""
     async with running_bff(valkey.url, sandbox, drain=LONG_DRAIN_SECONDS) as bff:
         someone = await shopper(bff.http, fresh("PAID"))
         path = (await someone.create()).headers["location"]
         async with bff.http.stream("GET", f"{path}/events", headers=someone.headers) as response:
-            lines = response.aiter_lines()
-            assert await anext(lines) == f"retry: {RECONNECT_MS}"
+            pieces = response.aiter_text()
+            first = await anext(pieces)
             bff.process.send(signal.SIGTERM)
-            last = [line async for line in lines if line][-1]
-    assert int(last.removeprefix("retry: ")) in RECONNECT_ELSEWHERE_MS
+            blocks = (first + "".join([piece async for piece in pieces])).split("\n\n")
+    assert int(blocks[0].splitlines()[0].removeprefix("retry: ")) in RECONNECT_MS
+    assert all("\ndata: " in block or block.startswith(":") for block in blocks if block)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
