@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from typing_extensions import override
 
 from app.http.plain_http import PlainHttpProtocol
-from app.main import create_app, start_draining
+from app.main import create_app, reload_shops, start_draining
 from app.settings import Settings, SettingsError, load_settings
 from app.telemetry.logs import configure_logging, log
 
@@ -62,6 +62,11 @@ class Server(uvicorn.Server):
             return
 
     @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_shops, self._app)
+
+    @override
     async def on_tick(self, counter: int) -> bool:
         if counter % TICKS == 0:
             # Its thread needs no interpreter lock, so it ends the process even while a regular expression holds it.
@@ -89,11 +94,13 @@ class Server(uvicorn.Server):
 def main() -> None:
     """Serves until it is told to stop; refuses to start on unusable settings."""
     configure_logging()
+    # It would end a process that is not ready for it yet.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         settings = load_settings()
         app = create_app(settings)
     except SettingsError as error:
-        sys.exit(f"return-portal-bff: {error}")
+        sys.exit("\n".join(f"return-portal-bff: {line}" for line in str(error).splitlines()))
     log.info("starting", **settings.shown())
     server = Server(app, settings)
     # The objects made so far stay; a collection that visits them holds up all requests for a tenth of a second.

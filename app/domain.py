@@ -95,6 +95,8 @@ class ShopSettings(RedactedModel):
     delivery_options: tuple[DeliveryOptionCode, ...]
     """Those that this service can handle."""
     return_fee: Decimal | None
+    currency: str | None = None
+    """Of all amounts, where the operator of this service states it; the upstream does not."""
     stores: tuple[Store, ...]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,7 +36,7 @@ from app.returns.labels.watching import Labels
 from app.returns.store.attempts import Attempts
 from app.returns.store.layout import ParcelLayout
 from app.returns.view import ReturnBodies
-from app.sendcloud.client import connect
+from app.sendcloud.client import Addresses, connect
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.policy.call_policy import CallPolicy, guards
 from app.sendcloud.protocol import Call
@@ -49,6 +50,7 @@ from app.sessions.dependencies import end_session, ending_session_id, live_sessi
 from app.sessions.lookup import Flows
 from app.sessions.store import SessionStore
 from app.settings import Settings, SettingsError
+from app.shops import Shops
 from app.telemetry.cost import UpstreamCalls
 from app.telemetry.metrics import (
     BREAKER,
@@ -116,12 +118,13 @@ def create_app(settings: Settings, connect_upstream: ConnectUpstream | None = No
     A function, not a global, so that tests and the sandbox can make several.
 
     Raises:
-        SettingsError: traces are wanted, and the packages for them are not installed.
+        SettingsError: traces are wanted, and the packages for them are not installed; the shops file cannot be used.
     """
+    shops = Shops(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running_services(settings, load, connect_upstream or sendcloud) as services:
+        async with running_services(settings, shops, load, connect_upstream or partial(sendcloud, shops)) as services:
             app.state.services = services
             yield
         if tracing:
@@ -133,17 +136,17 @@ def create_app(settings: Settings, connect_upstream: ConnectUpstream | None = No
         _hide_description(app)
     load = Load(settings.requests_at_once, settings.loop_lag)
     app.router.lifespan_context = lifespan
-    _surround(app, settings, load, tracing)
+    _surround(app, settings, shops, load, tracing)
     return app
 
 
-def _surround(app: FastAPI, settings: Settings, load: Load, tracing: "Tracing | None") -> None:
+def _surround(app: FastAPI, settings: Settings, shops: Shops, load: Load, tracing: "Tracing | None") -> None:
     """Adds what a request passes on its way to a handler, the innermost first."""
     render = problem_response(settings.public_url)
     hot = [route for route in app.routes if isinstance(route, HotRoute)]
     app.add_middleware(HotRoutes, routes=hot, answer_error=handle_errors(app, render, end_session))
     app.add_middleware(Admission, load=load, problem=render, body_limits={uploads.PATH: MAX_BYTES})
-    app.add_middleware(Cors, origins=settings.allowed_origins)
+    app.add_middleware(Cors, shops=shops)
     app.add_middleware(Exchanges, load=load, begin_span=tracing.begin if tracing else None)
 
 
@@ -168,6 +171,13 @@ def start_draining(app: FastAPI) -> None:
     if services:
         services.load.draining = True
         services.labels.drain()
+
+
+def reload_shops(app: FastAPI) -> None:
+    """Has the file of shops read again, if there is one."""
+    services: Services | None = getattr(app.state, "services", None)
+    if services:
+        services.shops.reload()
 
 
 def api() -> FastAPI:
@@ -213,7 +223,7 @@ class Parts(NamedTuple):
 
 @asynccontextmanager
 async def running_services(
-    settings: Settings, load: Load, connect_upstream: ConnectUpstream
+    settings: Settings, shops: Shops, load: Load, connect_upstream: ConnectUpstream
 ) -> AsyncIterator[Services]:
     """The objects that handlers work with; they are closed in an order in which nothing gets lost."""
     keyring = Keyring.of(settings)
@@ -225,24 +235,30 @@ async def running_services(
             closing.push_async_callback(part.aclose)
         await closing.enter_async_context(_meanwhile(parts.labels.listen()))
         await closing.enter_async_context(_meanwhile(load.watch()))
+        await closing.enter_async_context(_meanwhile(shops.watch()))
         _show(parts.labels, store, load)
         for guard in guarded.values():
             _show_guard(guard)
-        services = _services(settings, load, keyring, parts)
+        services = _services(settings, shops, load, keyring, parts)
         # Before the first request: readiness has to know whether the store knows our names.
         await services.markers.look()
         await closing.enter_async_context(_meanwhile(services.markers.watch()))
         yield services
 
 
-def sendcloud(settings: Settings, guarded: Mapping[Call, CallPolicy]) -> Upstream:
-    """Sendcloud's APIs at the configured addresses."""
+def sendcloud(shops: Shops, settings: Settings, guarded: Mapping[Call, CallPolicy]) -> Upstream:
+    """Sendcloud's APIs at the addresses that each shop has."""
+
+    def addresses(brand: str) -> Addresses:
+        shop = shops.of(brand)
+        return Addresses(shop.upstream_url, shop.service_points_url, shop.upstream_public_url)
+
     return connect(
         settings.upstream_url,
         settings.service_points_url,
         guarded,
-        settings.upstream_public_url,
-        settings.upstream_partner_id,
+        addresses=addresses,
+        partner_id=settings.upstream_partner_id,
         token_in_header=settings.service_points_token_in_header,
     )
 
@@ -264,14 +280,14 @@ def _parts(settings: Settings, store: Store, keyring: Keyring, sendcloud: Upstre
     )
 
 
-def _services(settings: Settings, load: Load, keyring: Keyring, parts: Parts) -> Services:
+def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, parts: Parts) -> Services:
     store, sendcloud, attempts, documents, labels, cache = parts
     kept = attempts.returns
-    portals = PortalCache(cache, store, sendcloud, settings.portal_freshness)
+    portals = PortalCache(cache, store, sendcloud, settings.portal_freshness, lambda brand: shops.of(brand).currency)
     points, point_views = ServicePoints(cache, sendcloud, settings.points_freshness), ServicePointViews()
     sessions_kept, orders = SessionStore(store, settings.parcel_sessions), OrderLimit(store, keyring)
     parcels = ParcelLimit(store, settings.parcel_limit)
-    callers = CallerLimit(store, keyring, settings.lookup_limit, settings.partner_lookup_limit)
+    callers = CallerLimit(store, keyring)
     ttl = settings.session_ttl
     flows = Flows(ttl, store, keyring, sendcloud, portals, sessions_kept, kept, labels, documents, orders, parcels)
     markers = Markers(store, keyring.naming, 2 * settings.claim_ttl)
@@ -280,6 +296,7 @@ def _services(settings: Settings, load: Load, keyring: Keyring, parts: Parts) ->
     )
     return Services(
         settings,
+        shops,
         load,
         store,
         markers,

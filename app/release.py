@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 from app.errors import BffError, ClaimLost
@@ -20,6 +21,7 @@ from app.returns.store.returns import RETURN_ID, Returns
 from app.services import Services
 from app.sessions.lookup import parcel_key_of
 from app.settings import SettingsError, load_settings
+from app.shops import Shops
 from app.telemetry.logs import configure_logging, log
 
 
@@ -80,9 +82,10 @@ def _check(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> None:
 
 async def _run(wanted: argparse.Namespace) -> None:
     settings = load_settings()
+    shops = Shops(settings)
     async with AsyncExitStack() as closing:
         load = Load(settings.requests_at_once, settings.loop_lag)
-        services = await closing.enter_async_context(running_services(settings, load, sendcloud))
+        services = await closing.enter_async_context(running_services(settings, shops, load, partial(sendcloud, shops)))
         parcel_key = await _parcel_key(services, wanted)
         returns = services.flows.returns
         if wanted.finding and wanted.yes:

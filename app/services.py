@@ -18,6 +18,7 @@ from app.redis.limits.rate_limits import CallerLimit, ParcelLimit, PerParcelLimi
 from app.redis.marker import Markers
 from app.redis.store import Store
 from app.settings import Settings
+from app.shops import Shops
 from app.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Services:
     """The objects of one process, made once by the lifespan."""
 
     settings: Settings
+    shops: Shops
     load: Load
     store: Store
     markers: Markers
@@ -84,7 +86,7 @@ async def served_brand(
     Raises:
         BrandNotFound: the brand is not served here.
     """
-    if brand not in services.settings.brands:
+    if not services.shops.of(brand).is_open:
         raise BrandNotFound("not one of ours")
     exchange_of(request.scope).brand = brand
     return brand

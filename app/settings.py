@@ -43,7 +43,7 @@ _REDIS_URL_FORMS = (
 
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _PARTNER = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]{0,62}):(?P<digest>[0-9A-Fa-f]{64})")
-_DIGEST_OF_NOTHING = hashlib.sha256(b"").digest()
+DIGEST_OF_NOTHING = hashlib.sha256(b"").digest()
 
 
 class SettingsError(Exception):
@@ -117,7 +117,7 @@ def _partners(value: object) -> object:
         return value
     matches = [_PARTNER.fullmatch(part.strip()) for part in value.split(",") if part.strip()]
     partners = {match["name"]: bytes.fromhex(match["digest"]) for match in matches if match}
-    if None in matches or _DIGEST_OF_NOTHING in partners.values():
+    if None in matches or DIGEST_OF_NOTHING in partners.values():
         raise ValueError("a partner is name:sha256 of its key, in 64 hexadecimal digits")
     if len(set(partners.values())) != len(matches):
         raise ValueError("every partner has a name and a key of its own")
@@ -158,6 +158,8 @@ def _optional_url(value: str) -> str:
     return value.rstrip("/")
 
 
+BrandName = Annotated[str, AfterValidator(_brand)]
+Origin = Annotated[str, AfterValidator(_origin)]
 UpstreamUrl = Annotated[str, AfterValidator(_upstream_url)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
 Seconds = Annotated[float, Field(gt=0, le=600)]
@@ -169,10 +171,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
-    brands: Annotated[
-        list[Annotated[str, AfterValidator(_brand)]], NoDecode, BeforeValidator(_listed), Field(min_length=1)
-    ]
+    brands: Annotated[list[BrandName], NoDecode, BeforeValidator(_listed), Field(default=[])]
     """Brand domains served; any other brand is not found."""
+    shops: str = ""
+    """Path of a TOML file with an entry for each shop that needs more than its name in `brands`."""
     redis_url: Annotated[Secret[str], BeforeValidator(_redis_url)]
     """Where the state is: one server, a Cluster, or servers watched by Sentinels (docs/adr/0010)."""
     secret_key: Annotated[Secret[tuple[bytes, ...]], NoDecode, BeforeValidator(_keys)]
@@ -185,9 +187,7 @@ class Settings(BaseSettings):
     service_points_url: UpstreamUrl = "https://servicepoints.sendcloud.sc/api/v2"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    allowed_origins: Annotated[
-        list[Annotated[str, AfterValidator(_origin)]], NoDecode, BeforeValidator(_listed), Field(default=[])
-    ]
+    allowed_origins: Annotated[list[Origin], NoDecode, BeforeValidator(_listed), Field(default=[])]
     """Exact origins of the front ends that may call with credentials (CORS, CSRF)."""
     trusted_proxies: Annotated[list[Network], NoDecode, BeforeValidator(_listed), Field(default=[])]
     """Networks of the proxies in front of us whose `X-Forwarded-For` counts."""
@@ -282,8 +282,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _portal_hosts_are_served(self) -> Self:
-        if not {*self.portal_hosts.values()} <= {*self.brands}:
+        if not self.shops and not {*self.portal_hosts.values()} <= {*self.brands}:
             raise ValueError("BFF_PORTAL_HOSTS names a brand that is not in BFF_BRANDS")
+        return self
+
+    @model_validator(mode="after")
+    def _serves_a_shop(self) -> Self:
+        if not self.brands and not self.shops:
+            raise ValueError("BFF_BRANDS: names no brand, and BFF_SHOPS no file")
         return self
 
     @model_validator(mode="after")

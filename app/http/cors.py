@@ -1,13 +1,15 @@
 """CORS: which pages can read answers, and what their requests may carry."""
 
-from collections.abc import Sequence
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import override
+
+from app.http.exchange import exchange_of
+from app.shops import Shops
 
 METHODS = ("GET", "POST", "DELETE")
 REQUEST_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Prefer", "Last-Event-ID", "If-None-Match")
@@ -24,17 +26,34 @@ RESPONSE_HEADERS = (
 
 
 class Cors(CORSMiddleware):
-    """Lets pages of listed origins read answers; a refused preflight is answered 204 without permissions."""
+    """Lets the pages of shops read answers, and an answer that belongs to one shop those of that shop alone.
 
-    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+    A refused preflight is answered 204 without permissions.
+    """
+
+    def __init__(self, app: ASGIApp, shops: Shops) -> None:
+        self._shops = shops
         super().__init__(
             app,
-            allow_origins=origins,
             allow_credentials=True,
             allow_methods=METHODS,
             allow_headers=REQUEST_HEADERS,
             expose_headers=RESPONSE_HEADERS,
         )
+
+    @override
+    def is_allowed_origin(self, origin: str) -> bool:
+        return origin in self._shops.origins
+
+    @override
+    async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
+        async def send_to_own_pages(message: Message) -> None:
+            brand = exchange_of(scope).brand
+            origin = request_headers.get("origin", "")
+            is_of_another = brand and self.is_allowed_origin(origin) and origin not in self._shops.of(brand).origins
+            await self.send(message, send, Headers() if is_of_another else request_headers)
+
+        await self.app(scope, receive, send_to_own_pages)
 
     @override
     def preflight_response(self, request_headers: Headers) -> Response:

@@ -1,6 +1,7 @@
 """What a request brings as proof: the session id in cookie or bearer, its origin, its idempotency key."""
 
 import re
+from collections.abc import Collection
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
@@ -63,7 +64,7 @@ async def replaced(request: Request) -> SessionId | None:
 ReplacedDep = Annotated[SessionId | None, Depends(replaced)]
 
 
-def check_origin(request: Request, allowed_origins: list[str]) -> None:
+def check_origin(request: Request, allowed_origins: Collection[str]) -> None:
     """Returns if no page of another site can have made this request; one with neither header comes from no browser.
 
     Raises:
@@ -77,7 +78,7 @@ def check_origin(request: Request, allowed_origins: list[str]) -> None:
         raise OriginNotAllowed
 
 
-def page_origins(request: Request, allowed_origins: list[str]) -> list[str]:
+def page_origins(request: Request, allowed_origins: Collection[str]) -> Collection[str]:
     """The origins whose pages may get a session: those listed, and our own if the browser says that the page has it."""
     origin = request.headers.get("origin")
     same_origin = request.headers.get("sec-fetch-site") == "same-origin"

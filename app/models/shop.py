@@ -15,7 +15,7 @@ class Money(Answer):
     amount: Annotated[str, Field(examples=["29.95"])]
     """A decimal number."""
     currency: str | None = None
-    """ISO 4217; null where the shipping service does not state it."""
+    """ISO 4217; null where neither the shop nor the shipping service states it."""
 
 
 class Reason(Answer):

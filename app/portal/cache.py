@@ -1,6 +1,6 @@
 """Portal settings of shops, cached for the fleet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from pydantic import TypeAdapter
@@ -14,6 +14,10 @@ from app.upstream import Upstream
 
 PARSED_PORTALS = 256
 """How many shops' settings stay parsed in memory, one for each language."""
+
+
+CurrencyOf = Callable[[str], str | None]
+"""The currency of a brand as its operator states it; the upstream states none."""
 
 
 class Portal(NamedTuple):
@@ -30,11 +34,14 @@ _LANGUAGES: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
 class PortalCache:
     """Portal settings by brand and language."""
 
-    def __init__(self, cache: FleetCache, store: Store, sendcloud: Upstream, freshness: float) -> None:
+    def __init__(
+        self, cache: FleetCache, store: Store, sendcloud: Upstream, freshness: float, currency_of: CurrencyOf
+    ) -> None:
         self._cache = cache
         self._store = store
         self._sendcloud = sendcloud
         self._freshness = freshness
+        self._currency_of = currency_of
         self._parsed: DerivedValues[str, ShopSettings] = DerivedValues(PARSED_PORTALS)
         # From the settings read last, in any language; brands are few.
         self._offered: dict[str, tuple[str, ...]] = {}
@@ -64,9 +71,14 @@ class PortalCache:
 
         key = f"settings|{brand}|{language or ''}"
         cached = await self._cache.get(key, fetch, self._freshness)
-        settings = self._parsed.get(key, cached.value, lambda: ShopSettings.model_validate_json(cached.value))
+        currency = self._currency_of(brand)
+        settings = self._parsed.get(key, (cached.value, currency), lambda: _settings(cached.value, currency))
         self._offered[brand] = settings.languages
         return Portal(settings, language, cached.stale)
+
+
+def _settings(stored: bytes, currency: str | None) -> ShopSettings:
+    return ShopSettings.model_validate_json(stored).model_copy(update={"currency": currency})
 
 
 def _languages_key(brand: str) -> str:

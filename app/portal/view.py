@@ -18,7 +18,7 @@ def portal(settings: ShopSettings, language: str | None, *, stale: bool) -> mode
         reasons=reasons(settings.reasons),
         refund_options=refund_options(settings.refund_options),
         delivery_options=list(settings.delivery_options),
-        fee=money(settings.return_fee),
+        fee=money(settings.return_fee, settings.currency),
         stores=stores(settings, {}),
         stale=stale,
     )
@@ -48,6 +48,6 @@ def _store(store: Store, distance: float | None) -> models.Store:
     return models.Store(**dict(store), distance=None if distance is None else round(distance))
 
 
-def money(amount: Decimal | None) -> models.Money | None:
-    """An amount with two decimals; upstream states no currency here."""
-    return None if amount is None else models.Money(amount=f"{amount:.2f}")
+def money(amount: Decimal | None, currency: str | None) -> models.Money | None:
+    """An amount with two decimals."""
+    return None if amount is None else models.Money(amount=f"{amount:.2f}", currency=currency)

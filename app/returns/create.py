@@ -101,7 +101,7 @@ class Creation:
         return Preview(
             valid=not problems,
             problems=[ProblemError(**asdict(problem)) for problem in problems],
-            fee=money(settings.return_fee),
+            fee=money(settings.return_fee, settings.currency),
             missing=[problem.missing for problem in problems if problem.missing] + checked.hints(),
         )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import httpx
@@ -46,6 +46,18 @@ LARGE_BYTES = 64 * 1024
 """A longer answer is decoded in a thread, because it would hold up the event loop."""
 
 
+class Addresses(NamedTuple):
+    """The bases of both APIs, and the one by which the upstream names its own URLs (empty: the panel's)."""
+
+    panel: str
+    service_points: str
+    public: str = ""
+
+
+AddressesOf = Callable[[str], Addresses]
+"""Where a brand's calls go."""
+
+
 class Sendcloud:
     """The Return Portal and Service Points APIs. Methods raise `UpstreamError` and, where they say so, `NotFound`.
 
@@ -53,6 +65,7 @@ class Sendcloud:
     With `token_in_header` no URL holds the token of the service points.
     `guards` has the one of each call. `headers` go with all of them.
     The upstream may name its URLs by `public_url` instead of `panel_url`.
+    `addresses` has those of each brand, where they are not the same for all.
     """
 
     def __init__(  # noqa: PLR0913  three addresses, two ways to send, and what guards each call
@@ -66,12 +79,12 @@ class Sendcloud:
         public_url: str = "",
         headers: Mapping[str, str] = NO_HEADERS,
         token_in_header: bool = False,
+        addresses: AddressesOf | None = None,
     ) -> None:
         self._token_in_header = token_in_header
         self._headers = headers
-        self._panel_url = panel_url.rstrip("/")
-        self._public_url = public_url
-        self._service_points_url = service_points_url.rstrip("/")
+        everywhere = Addresses(panel_url.rstrip("/"), service_points_url.rstrip("/"), public_url)
+        self._at = addresses or (lambda _brand: everywhere)
         self._reads = reads
         self._creates = creates
         self._guards = guards
@@ -87,15 +100,15 @@ class Sendcloud:
 
     async def portal_settings(self, brand: str, language: str | None = None) -> ShopSettings:
         """A brand's return settings in `language` (E1). Raises `BrandNotFound`."""
-        return await self._get(protocol.settings(self._panel_url, brand, language))
+        return await self._get(protocol.settings(self._at(brand).panel, brand, language))
 
     async def open_order(self, brand: str, identifier: str, postal_code: str) -> OpenedOrder:
         """The order to return from and its tokens (E2). Raises `ParcelNotFound`."""
-        return await self._get(protocol.outgoing(self._panel_url, brand, identifier, postal_code))
+        return await self._get(protocol.outgoing(self._at(brand).panel, brand, identifier, postal_code))
 
     async def poll_label(self, brand: str, token: str) -> LabelStatus:
         """The status of a label (E5)."""
-        return await self._get(protocol.polling(self._panel_url, brand, token, self._public_url))
+        return await self._get(protocol.polling(self._at(brand).panel, brand, token, self._at(brand).public))
 
     async def service_points(self, brand: str, token: str, query: ServicePointQuery) -> list[ServicePoint]:
         """The service points around a place, of all carriers that are enabled (S1).
@@ -103,7 +116,7 @@ class Sendcloud:
         It names no carrier, because the search is refused if one of those named is not enabled. Where it is refused
         or brings nothing it is made again with the carriers that are enabled (S4).
         """
-        search = partial(protocol.service_points, self._service_points_url, brand, _given(token), query)
+        search = partial(protocol.service_points, self._at(brand).service_points, brand, _given(token), query)
         refusal = None
         try:
             if found := await self._get(search()):
@@ -111,7 +124,7 @@ class Sendcloud:
         except UpstreamRejected as error:
             refusal = error
         try:
-            enabled = await self._get(protocol.service_point_carriers(self._service_points_url, brand, token))
+            enabled = await self._get(protocol.service_point_carriers(self._at(brand).service_points, brand, token))
             return await self._get(search(enabled)) if enabled else []
         except UpstreamError as error:
             if refusal:
@@ -120,19 +133,23 @@ class Sendcloud:
 
     async def service_point(self, brand: str, token: str, service_point_id: int) -> ServicePoint:
         """One service point (S2). Raises `ServicePointNotFound`."""
-        return await self._get(protocol.service_point(self._service_points_url, brand, _given(token), service_point_id))
+        return await self._get(
+            protocol.service_point(self._at(brand).service_points, brand, _given(token), service_point_id)
+        )
 
     async def service_point_available(self, brand: str, token: str, service_point_id: int) -> bool:
         """Whether the service point takes parcels now (S3). Raises `ServicePointNotFound`."""
-        return await self._get(protocol.availability(self._service_points_url, brand, _given(token), service_point_id))
+        return await self._get(
+            protocol.availability(self._at(brand).service_points, brand, _given(token), service_point_id)
+        )
 
     def open_label(self, brand: str, token: str) -> AbstractAsyncContextManager[Document]:
         """The label while it downloads (E6)."""
-        return self._open(protocol.download(self._panel_url, brand, token))
+        return self._open(protocol.download(self._at(brand).panel, brand, token))
 
     def open_customs(self, brand: str, path: str) -> AbstractAsyncContextManager[Document]:
         """The customs declaration while it downloads, from a `customs_path` of `LabelReady`."""
-        return self._open(protocol.customs(self._panel_url, brand, path))
+        return self._open(protocol.customs(self._at(brand).panel, brand, path))
 
     async def upload(self, brand: str, access_token: str, pictures: Sequence[Picture]) -> list[str]:
         """The names of the pictures as files of the upstream (E3), in their order.
@@ -141,7 +158,7 @@ class Sendcloud:
 
         It goes over `creates`, because a POST that meets a closing kept connection cannot be repeated.
         """
-        request = protocol.uploads(self._panel_url, brand, access_token, pictures)
+        request = protocol.uploads(self._at(brand).panel, brand, access_token, pictures)
         async with self._guards[request.call].slot(brand) as deadline:
             return await self._asked(self._creates, request, deadline)
 
@@ -157,7 +174,7 @@ class Sendcloud:
         Raises `ReturnOutcomeUnknown` wherever the return may exist. Any other error, including one of
         `before_first_byte`, proves that it does not.
         """
-        creation = protocol.incoming(self._panel_url, brand, access_token, request, self._public_url)
+        creation = protocol.incoming(self._at(brand).panel, brand, access_token, request, self._at(brand).public)
         guard = self._guards[creation.call]
         witness = SendTracker(before_first_byte)
         async with guard.slot(brand) as deadline, guard.attempt(creation, deadline) as attempt:
@@ -238,7 +255,7 @@ def connect(  # noqa: PLR0913  three addresses, what guards each call, and what 
     panel_url: str,
     service_points_url: str,
     guards: Mapping[Call, CallPolicy],
-    public_url: str = "",
+    addresses: AddressesOf | None = None,
     partner_id: UUID | None = None,
     *,
     token_in_header: bool = False,
@@ -251,7 +268,7 @@ def connect(  # noqa: PLR0913  three addresses, what guards each call, and what 
         reads=AiohttpTransport(tls),
         creates=HttpxTransport(httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES)),
         guards=guards,
-        public_url=public_url,
+        addresses=addresses,
         headers={"Sendcloud-Partner-Id": str(partner_id)} if partner_id else NO_HEADERS,
         token_in_header=token_in_header,
     )

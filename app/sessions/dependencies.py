@@ -22,6 +22,7 @@ from app.http.exchange import exchange_of
 from app.http.session_id import SessionId
 from app.services import Services, services_of
 from app.sessions.store import Session
+from app.shops import Shop
 from app.telemetry.logs import log
 from app.telemetry.metrics import FORWARDED_UNTRUSTED
 
@@ -32,7 +33,7 @@ async def required_session_id(request: Request) -> SessionId:
     if session_id is None:
         raise SessionRequired
     if request.method != "GET" and session_cookie(request) is not None:
-        check_origin(request, services_of(request).settings.allowed_origins)
+        check_origin(request, services_of(request).shops.origins)
     return session_id
 
 
@@ -59,6 +60,9 @@ async def live_session(request: Request) -> Session:
     """
     session_id = await required_session_id(request)
     session = await services_of(request).sessions.get(session_id)
+    if request.method != "GET" and session_cookie(request) is not None:
+        # Until now any shop's page would do.
+        check_origin(request, services_of(request).shops.of(session.brand).origins)
     exchange = exchange_of(request.scope)
     exchange.session_id, exchange.brand = session_id, session.brand
     exchange.journey = services_of(request).keyring.name("journey", session_id.key)
@@ -114,7 +118,7 @@ PartnerKeyDep = Annotated[
 ]
 
 
-async def count_lookup(request: Request, partner_key: str | None, services: Services) -> None:
+async def count_lookup(request: Request, shop: Shop, partner_key: str | None, services: Services) -> None:
     """Returns if the caller may look up once more; the answer's headers tell how many lookups remain.
 
     Not a dependency, because those run before the body is checked, and a malformed body must cost nothing.
@@ -124,7 +128,7 @@ async def count_lookup(request: Request, partner_key: str | None, services: Serv
         PartnerKeyUnknown: the lookup counts to the address, so that keys cannot be guessed fast.
     """
     settings, peer = services.settings, request.client.host if request.client else None
-    partner = None if partner_key is None else partner_of(partner_key, settings.partners)
+    partner = None if partner_key is None else partner_of(partner_key, shop.partners)
     exchange = exchange_of(request.scope)
     exchange.partner = partner
     forwarded = request.headers.getlist("x-forwarded-for")
@@ -132,7 +136,7 @@ async def count_lookup(request: Request, partner_key: str | None, services: Serv
     if is_forwarded_by_a_stranger(peer, forwarded, settings.trusted_proxies):
         FORWARDED_UNTRUSTED.inc()
         log.warning("forwarding header of an untrusted peer", setting="BFF_TRUSTED_PROXIES")
-    quota = await services.caller_limit.spend(partner=partner, address=address)
+    quota = await services.caller_limit.spend(shop, partner=partner, address=address)
     exchange.answer_headers = quota.headers
     if quota.retry_after is not None:
         raise TooManyLookups(retry_after=quota.retry_after)

@@ -32,7 +32,7 @@ router = APIRouter(tags=["session"])
 )
 async def create_handoff(request: Request, wanted: NewHandoff, session: SessionDep, services: ServicesDep) -> Handoff:
     """A single-use link and QR code, good for 15 minutes; the session itself goes on."""
-    origins = page_origins(request, services.settings.allowed_origins)
+    origins = page_origins(request, services.shops.of(session.brand).origins)
     if wanted.page and not any(f"{wanted.page}/".startswith(f"{origin}/") for origin in origins):
         raise InvalidRequest(errors=[FieldProblem("#/page", "page-not-allowed", "Its origin is not one of ours.")])
     copy, expires_at = await services.flows.hand_off(session)
@@ -54,5 +54,5 @@ async def redeem_handoff(
     request: Request, wanted: RedeemedHandoff, old: ReplacedDep, services: ServicesDep
 ) -> Response:
     """Starts a session of its own on this device; the token is used up."""
-    check_page(request, wanted, services)
+    check_page(request, wanted, services.shops.origins)
     return await session_started(await services.flows.redeem(wanted.token), wanted, old, services)

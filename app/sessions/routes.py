@@ -58,8 +58,9 @@ async def create_session(
     x_partner_key: PartnerKeyDep = None,
 ) -> Response:
     """Looks the parcel up and starts a session: a `__Host-` cookie, or a `session_token` in the body if asked for."""
-    check_page(request, wanted, services)
-    await count_lookup(request, x_partner_key, services)
+    shop = services.shops.of(brand)
+    check_page(request, wanted, shop.origins)
+    await count_lookup(request, shop, x_partner_key, services)
     return await session_started(await services.flows.look_up(brand, wanted), wanted, old, services)
 
 

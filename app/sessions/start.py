@@ -1,5 +1,7 @@
 """Starts a session, after a lookup or for a redeemed handoff."""
 
+from collections.abc import Collection
+
 from fastapi import Request
 from starlette.responses import Response
 
@@ -10,14 +12,14 @@ from app.services import Services
 from app.sessions.lookup import Started
 
 
-def check_page(request: Request, wanted: SessionStart, services: Services) -> None:
+def check_page(request: Request, wanted: SessionStart, origins: Collection[str]) -> None:
     """Returns if no page of another site can put this session into a browser.
 
     Raises:
         OriginNotAllowed: a page of another site could.
     """
     if wanted.in_cookie or session_cookie(request) is not None:
-        check_origin(request, services.settings.allowed_origins)
+        check_origin(request, origins)
 
 
 async def session_started(

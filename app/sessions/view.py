@@ -15,7 +15,7 @@ from app.sessions.store import Session
 def first_screen(session: Session, settings: ShopSettings, returned: ParcelReturns) -> models.SessionAnswer:
     """The first screen."""
     order = session.order
-    lines = items(order, order.left(returned.free))
+    lines = items(order, order.left(returned.free), settings.currency)
     return models.SessionAnswer(
         expires_at=models.utc_datetime(session.expires_at),
         brand=brand(settings.brand),
@@ -57,19 +57,19 @@ def masked(value: str) -> str:
     return " ".join(word[0] + "•••" for word in value.split())
 
 
-def items(order: Order, left: Mapping[str, int]) -> list[models.Item]:
+def items(order: Order, left: Mapping[str, int], currency: str | None = None) -> list[models.Item]:
     """The lines of the order; `left` counts by line the units that no return holds."""
-    return [_item(line, left[line.id]) for line in order.lines]
+    return [_item(line, left[line.id], currency) for line in order.lines]
 
 
-def _item(line: OrderLine, left: int) -> models.Item:
+def _item(line: OrderLine, left: int, currency: str | None) -> models.Item:
     """A line with `left` remaining units."""
     return models.Item(
         id=line.id,
         product_id=line.product_id,
         name=line.name,
         image_url=line.image_url,
-        unit_price=money(line.price),
+        unit_price=money(line.price, currency),
         quantity=line.quantity,
         returnable=line.returnable,
         why_not=line.why_not,
@@ -86,7 +86,7 @@ def options(settings: ShopSettings, order: Order, now: float) -> models.ReturnOp
         delivery_options=delivery_options(settings, order),
         pickup=pickup_window(order, now) if "pickup" in settings.delivery_options else None,
         stores=stores(settings, order.store_distances),
-        fee=money(settings.return_fee),
+        fee=money(settings.return_fee, settings.currency),
         shipping_method_ids=list(order.shipping_method_ids),
         national_carrier=order.national_carrier and models.NationalCarrier(**dict(order.national_carrier)),
     )

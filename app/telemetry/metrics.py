@@ -82,6 +82,10 @@ CONFLICTS = Counter(
     "bff_return_conflicts", "Returns that exist though their units were given back.", ["by"], registry=REGISTRY
 )
 MARKERS = Counter("bff_store_markers_wrong", "Looks that found a store not to be ours.", ["finding"], registry=REGISTRY)
+SHOPS = Gauge("bff_shops", "Shops served.", registry=REGISTRY)
+SHOPS_FILE_FAULTS = Gauge(
+    "bff_shops_file_faults", "Faults of the shops file as it was read last; the one before stands.", registry=REGISTRY
+)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -12,9 +13,12 @@ from app.redis.encryption import Keyring
 from app.redis.limits.rate_limits import FORGOTTEN_SECONDS, Attempt, CallerLimit, OrderLimit
 from app.redis.store import Store
 from tests.support.processes import Valkey, free_port, running_valkey
+from tests.support.shops import shops
 
 KEYRING = Keyring([b"k" * 32])
 ADDRESS = "203.0.113.7"
+DEMO = shops(lookup_limit=2, partner_lookup_limit=5).of("demo")
+"""Two lookups a minute for addresses, five for partners."""
 
 
 @pytest_asyncio.fixture(scope="module", name="valkey")
@@ -41,8 +45,8 @@ def order_limit(store: Store) -> OrderLimit:
 
 @pytest.fixture(name="callers")
 def caller_limit(store: Store) -> CallerLimit:
-    """Two lookups a minute for addresses, five for partners."""
-    return CallerLimit(store, KEYRING, 2, 5)
+    """The limit under test."""
+    return CallerLimit(store, KEYRING)
 
 
 async def granted(*attempts: Awaitable[Attempt]) -> list[Attempt]:
@@ -83,8 +87,8 @@ async def test_what_is_kept(orders: OrderLimit, callers: CallerLimit, valkey: Va
     """Redis holds no order number, no address and no partner, and all of it for a day at most."""
     secret = secrets.token_hex(8)
     await orders.attempt("demo", secret)
-    await callers.spend(partner=None, address=ADDRESS)
-    await callers.spend(partner="acme", address=ADDRESS)
+    await callers.spend(DEMO, partner=None, address=ADDRESS)
+    await callers.spend(DEMO, partner="acme", address=ADDRESS)
     keys = sorted(await valkey.client.keys("*"))
     kept = [repr((key, await valkey.client.hgetall(key))) for key in keys]
     assert not any(readable in each for each in kept for readable in (secret, ADDRESS, "acme"))
@@ -102,7 +106,7 @@ async def test_taking_back_does_not_prolong(orders: OrderLimit, valkey: Valkey) 
 
 async def test_callers_are_told_where_they_stand(callers: CallerLimit) -> None:
     """Each answer says the policy and what remains; a refusal says when to come back."""
-    quotas = [await callers.spend(partner=None, address=ADDRESS) for _ in range(3)]
+    quotas = [await callers.spend(DEMO, partner=None, address=ADDRESS) for _ in range(3)]
     assert {quota.headers["RateLimit-Policy"] for quota in quotas} == {'"lookups";q=2;w=60'}
     assert [quota.headers["RateLimit"] for quota in quotas[:2]] == ['"lookups";r=1;t=60', '"lookups";r=0;t=60']
     assert [quota.retry_after for quota in quotas[:2]] == [None, None]
@@ -114,17 +118,24 @@ async def test_callers_are_told_where_they_stand(callers: CallerLimit) -> None:
 async def test_callers_are_counted_apart(callers: CallerLimit) -> None:
     """Another address has a quota of its own, and a partner has its own wherever it calls from."""
     for _ in range(3):
-        await callers.spend(partner=None, address=ADDRESS)
-    others = [await callers.spend(partner=partner, address=ADDRESS) for partner in (None, "acme", ADDRESS)]
+        await callers.spend(DEMO, partner=None, address=ADDRESS)
+    others = [await callers.spend(DEMO, partner=partner, address=ADDRESS) for partner in (None, "acme", ADDRESS)]
     assert [quota.retry_after is None for quota in others] == [False, True, True]
-    assert (await callers.spend(partner=None, address="203.0.113.8")).retry_after is None
+    assert (await callers.spend(DEMO, partner=None, address="203.0.113.8")).retry_after is None
+
+
+async def test_shops_with_an_entry_are_counted_apart(callers: CallerLimit) -> None:
+    """What an address has used up at one shop of the file is all there at another, and at those without an entry."""
+    own = [replace(DEMO, name=name, lookup_limit=1) for name in ("mode", "buch")]
+    asked = [await callers.spend(shop, partner=None, address=ADDRESS) for shop in (own[0], own[0], own[1], DEMO)]
+    assert [quota.retry_after is None for quota in asked] == [True, False, True, True]
 
 
 async def test_nobody_can_tell() -> None:
     """Without the store no lookup may run, because neither limit could count it."""
     store = Store.connect(f"redis://127.0.0.1:{free_port()}/0")
     with pytest.raises(StoreUnavailable):
-        await CallerLimit(store, KEYRING, 2, 5).spend(partner=None, address=ADDRESS)
+        await CallerLimit(store, KEYRING).spend(DEMO, partner=None, address=ADDRESS)
     with pytest.raises(StoreUnavailable):
         await OrderLimit(store, KEYRING).attempt("demo", "LABEL-1")
     await store.aclose()

@@ -15,6 +15,7 @@ from app.domain import RedactedModel
 from app.errors import StoreUnavailable, TooManyCalls, TooManyFailedLookups
 from app.redis.encryption import Keyring, parsing
 from app.redis.store import Change, Limit, Store, Versioned
+from app.shops import Shop
 from app.telemetry.metrics import LOOKUPS_REFUSED
 
 WINDOW_SECONDS = 60
@@ -83,20 +84,19 @@ def plain(identifier: str) -> str:
 class CallerLimit:
     """Lookups a minute by caller, counted for the whole fleet."""
 
-    def __init__(self, store: Store, keyring: Keyring, per_address: int, per_partner: int) -> None:
+    def __init__(self, store: Store, keyring: Keyring) -> None:
         self._store = store
         self._keyring = keyring
-        self._per_address = per_address
-        self._per_partner = per_partner
 
-    async def spend(self, *, partner: str | None, address: str) -> Quota:
-        """Counts one lookup to the partner, or to the address where there is none.
+    async def spend(self, shop: Shop, *, partner: str | None, address: str) -> Quota:
+        """Counts one lookup to the partner, or to the address where there is none; apart for each shop of the file.
 
         Raises:
             StoreUnavailable: the store cannot tell whether it exceeds the quota.
         """
-        limit, quantity = ("partner", self._per_partner) if partner else ("caller", self._per_address)
-        key = f"q:{{caller:{self._keyring.name(limit, partner or address)}}}"
+        limit, quantity = ("partner", shop.partner_lookup_limit) if partner else ("caller", shop.lookup_limit)
+        counted = (limit, partner or address, *([shop.name] if shop.name else []))
+        key = f"q:{{caller:{self._keyring.name(*counted)}}}"
         allowance = await self._store.spend(key, 1, Limit(quantity, WINDOW_SECONDS))
         if not allowance.granted:
             LOOKUPS_REFUSED.labels(limit).inc()

@@ -580,7 +580,7 @@ export interface components {
              * @example 29.95
              */
             amount: string;
-            /** @description ISO 4217; null where the shipping service does not state it. */
+            /** @description ISO 4217; null where neither the shop nor the shipping service states it. */
             currency?: string | null;
         };
         /** @description The national postal carrier, for shoppers far from any drop-off point. */

@@ -1,0 +1,216 @@
+"""The shops that are served: the list in the settings, and a file that is read again when it changes."""
+
+import asyncio
+import contextlib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from app.settings import DIGEST_OF_NOTHING, BrandName, Origin, Settings, SettingsError, UpstreamUrl
+from app.telemetry.logs import log
+from app.telemetry.metrics import SHOPS, SHOPS_FILE_FAULTS
+
+CHECK_SECONDS = 2.0
+"""Between two looks at whether the file has changed."""
+
+
+class UnusableShopsFile(Exception):
+    """The file cannot be used; each of `faults` is one line for the operator, without any value of the file."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def _digest(value: object) -> bytes:
+    digest = bytes.fromhex(value) if isinstance(value, str) and re.fullmatch("[0-9A-Fa-f]{64}", value) else b""
+    if digest in {b"", DIGEST_OF_NOTHING}:
+        raise ValueError("a partner's value is the sha256 of its key, in 64 hexadecimal digits")
+    return digest
+
+
+PartnerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+class ShopEntry(BaseModel):
+    """What the file says of one shop; what it leaves out is as the settings have it for all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    closed: bool = False
+    """No new session begins; what was begun goes on."""
+    origins: tuple[Origin, ...] = ()
+    partners: dict[PartnerName, Annotated[bytes, BeforeValidator(_digest)]] = {}
+    """SHA-256 of each partner's key by the partner's name."""
+    lookup_limit: Annotated[int, Field(ge=1)] | None = None
+    partner_lookup_limit: Annotated[int, Field(ge=1)] | None = None
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
+    """ISO 4217; the upstream states none."""
+    upstream_url: UpstreamUrl | None = None
+    upstream_public_url: UpstreamUrl | None = None
+    service_points_url: UpstreamUrl | None = None
+
+    @model_validator(mode="after")
+    def _keys_differ(self) -> "ShopEntry":
+        if len(set(self.partners.values())) < len(self.partners):
+            raise ValueError("every partner has a key of its own")
+        return self
+
+
+class ShopsFile(BaseModel):
+    """`shops.toml`: one table `[shops.<brand>]` for each."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    shops: dict[BrandName, ShopEntry]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """One shop, with everything decided that the file leaves to the settings."""
+
+    name: str
+    """Of its entry in the file; empty for all that have none, which share their limits."""
+    is_open: bool
+    origins: frozenset[str]
+    partners: Mapping[str, bytes]
+    lookup_limit: int
+    partner_lookup_limit: int
+    currency: str | None
+    upstream_url: str
+    upstream_public_url: str
+    service_points_url: str
+
+
+def read_shops(path: Path) -> Mapping[str, ShopEntry]:
+    """The entries of the file by brand.
+
+    Raises:
+        UnusableShopsFile: with every fault that it has.
+    """
+    try:
+        return ShopsFile.model_validate(tomllib.loads(path.read_text("utf-8"))).shops
+    except OSError as error:
+        fault = error.strerror or "cannot be read"
+    except UnicodeDecodeError:
+        fault = "is not UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        # The text before the place may quote the file.
+        fault = "is not TOML " + str(error)[str(error).rfind("(") :]
+    except ValidationError as error:
+        raise UnusableShopsFile([_line(each) for each in error.errors(include_url=False)]) from None
+    raise UnusableShopsFile([fault])
+
+
+def _line(fault: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in fault["loc"] if part != "[key]")
+    return f"{where}: {fault['msg'].removeprefix('Value error, ')}"
+
+
+class Shops:
+    """Every shop by its brand. A shop that is taken out of the file is closed, and known until the process ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Reads the file, if there is one.
+
+        Raises:
+            SettingsError: it cannot be used; one line for each fault.
+        """
+        self._path = Path(settings.shops) if settings.shops else None
+        self._changed = asyncio.Event()
+        self._rest = Shop(
+            name="",
+            is_open=False,
+            origins=frozenset(settings.allowed_origins),
+            partners=settings.partners,
+            lookup_limit=settings.lookup_limit,
+            partner_lookup_limit=settings.partner_lookup_limit,
+            currency=None,
+            upstream_url=settings.upstream_url,
+            upstream_public_url=settings.upstream_public_url,
+            service_points_url=settings.service_points_url,
+        )
+        self._listed = {brand: replace(self._rest, is_open=True) for brand in settings.brands}
+        self._shops: Mapping[str, Shop] = self._listed
+        self._read_at = _stamp(self._path)
+        if self._path:
+            try:
+                self._take(read_shops(self._path))
+            except UnusableShopsFile as error:
+                raise SettingsError("\n".join(f"BFF_SHOPS: {fault}" for fault in error.faults)) from None
+        self.origins = _origins(self._shops.values()) | self._rest.origins
+        """Those of all shops."""
+
+    def of(self, brand: str) -> Shop:
+        """The shop of this brand; one that is closed where the brand is unknown."""
+        return self._shops.get(brand, self._rest)
+
+    def reload(self) -> None:
+        """Has the file read now, whether or not it has changed."""
+        self._changed.set()
+
+    async def watch(self) -> None:
+        """Reads the file whenever it has changed or `reload` was called; one that cannot be used changes nothing."""
+        while self._path:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._changed.wait()
+            stamp = _stamp(self._path)
+            if self._changed.is_set() or stamp != self._read_at:
+                self._changed.clear()
+                self._read_at = stamp
+                await self._read(self._path)
+
+    async def _read(self, path: Path) -> None:
+        try:
+            entries = await asyncio.to_thread(read_shops, path)
+        except UnusableShopsFile as error:
+            SHOPS_FILE_FAULTS.set(len(error.faults))
+            for fault in error.faults:
+                log.error("shops file not taken", fault=fault)
+        else:
+            self._take(entries)
+            SHOPS_FILE_FAULTS.set(0)
+            log.info("shops file taken", shops=len(entries))
+
+    def _take(self, entries: Mapping[str, ShopEntry]) -> None:
+        gone = {brand: replace(shop, is_open=False) for brand, shop in self._shops.items() if shop.name}
+        named = {brand: self._decided(brand, entry) for brand, entry in entries.items()}
+        self._shops = gone | self._listed | named
+        self.origins = _origins(self._shops.values()) | self._rest.origins
+        SHOPS.set(sum(shop.is_open for shop in self._shops.values()))
+
+    def _decided(self, brand: str, entry: ShopEntry) -> Shop:
+        rest = self._rest
+        return Shop(
+            name=brand,
+            is_open=not entry.closed,
+            origins=rest.origins.union(entry.origins),
+            # No name of the settings has a colon.
+            partners={**rest.partners, **{f"{brand}:{name}": key for name, key in entry.partners.items()}},
+            lookup_limit=entry.lookup_limit or rest.lookup_limit,
+            partner_lookup_limit=entry.partner_lookup_limit or rest.partner_lookup_limit,
+            currency=entry.currency,
+            upstream_url=entry.upstream_url or rest.upstream_url,
+            upstream_public_url=entry.upstream_public_url or ("" if entry.upstream_url else rest.upstream_public_url),
+            service_points_url=entry.service_points_url or rest.service_points_url,
+        )
+
+
+def _origins(shops: Iterable[Shop]) -> frozenset[str]:
+    return frozenset().union(*(shop.origins for shop in shops))
+
+
+def _stamp(path: Path | None) -> tuple[int, ...]:
+    """What differs once the file is another; nothing while there is none."""
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        found = None
+    return (found.st_mtime_ns, found.st_size, found.st_ino) if found else ()

@@ -1,0 +1,156 @@
+"""What the file of shops may say, what becomes of one that cannot be used, and of shops that come and go."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.settings import SettingsError
+from app.shops import Shops, UnusableShopsFile, read_shops
+from app.telemetry.metrics import REGISTRY
+from tests.support.processes import eventually
+from tests.support.shops import shops
+
+HASH = hashlib.sha256(b"key").hexdigest()
+WHOLE = f"""
+[shops.mode]
+origins = ["https://mode.example"]
+partners = {{ acme = "{HASH}" }}
+lookup_limit = 7
+partner_lookup_limit = 70
+currency = "EUR"
+upstream_url = "https://proxy.mode.example/api/v2/"
+service_points_url = "https://points.mode.example/api/v2"
+
+[shops.buch]
+"""
+FAULTS = {
+    '[shops.mode]\ncolour = "secret"': "shops.mode.colour: Extra inputs are not permitted",
+    '[shops.Mode]\ncurrency = "EUR"': "shops.Mode: a brand is its domain label: lower-case letters, digits and inner",
+    '[shops.mode]\norigins = ["https://secret.example/"]': "shops.mode.origins.0: an origin is scheme://host[:port]",
+    '[shops.mode.partners]\nacme = "secret"': "shops.mode.partners.acme: a partner's value is the sha256 of its key",
+    f'[shops.mode.partners]\na = "{HASH}"\nb = "{HASH}"': "shops.mode: every partner has a key of its own",
+    "[shops.mode]\nlookup_limit = 0": "shops.mode.lookup_limit: Input should be greater than or equal to 1",
+    '[shops.mode]\ncurrency = "secret"': "shops.mode.currency: String should match pattern",
+    '[shops.mode]\nupstream_url = "http://secret.example"': "shops.mode.upstream_url: plain http is allowed",
+    "[shops.mode": "is not TOML (at end of document)",
+    "": "shops: Field required",
+}
+
+
+@pytest.fixture(name="file")
+def shops_file(tmp_path: Path) -> Path:
+    """A file with two shops."""
+    path = tmp_path / "shops.toml"
+    path.write_text(WHOLE)
+    return path
+
+
+def test_an_entry_decides_what_it_says(file: Path) -> None:
+    """What an entry says holds for its shop; what it leaves out is as the settings have it."""
+    known = shops(shops=str(file), allowed_origins="https://all.example", lookup_limit=3)
+    mode, buch, demo = (known.of(brand) for brand in ("mode", "buch", "demo"))
+    assert mode.origins == {"https://mode.example", "https://all.example"}
+    assert dict(mode.partners) == {"mode:acme": bytes.fromhex(HASH)}
+    assert (mode.lookup_limit, mode.partner_lookup_limit, mode.currency) == (7, 70, "EUR")
+    assert mode.upstream_url == "https://proxy.mode.example/api/v2"
+    assert (buch.lookup_limit, buch.currency, buch.origins) == (3, None, frozenset({"https://all.example"}))
+    assert (demo.is_open, buch.is_open, known.of("nobody").is_open) == (True, True, False)
+    assert known.origins == {"https://mode.example", "https://all.example"}
+
+
+@pytest.mark.parametrize(("text", "line"), FAULTS.items())
+def test_a_fault_is_one_line_without_values(tmp_path: Path, text: str, line: str) -> None:
+    """Each fault stops the start with a line that names its place and repeats no value."""
+    (path := tmp_path / "shops.toml").write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        shops(shops=str(path))
+    [said] = str(caught.value).splitlines()
+    assert said.startswith(f"BFF_SHOPS: {line}")
+    assert "secret" not in said
+
+
+def test_every_fault_is_named(tmp_path: Path) -> None:
+    """A file with three faults gets three lines, and one that is not there gets one."""
+    (path := tmp_path / "shops.toml").write_text("[shops.a]\nx = 1\n[shops.b]\nlookup_limit = -1\ncurrency = 5")
+    with pytest.raises(UnusableShopsFile) as caught:
+        read_shops(path)
+    assert [fault.partition(":")[0] for fault in caught.value.faults] == [
+        "shops.a.x",
+        "shops.b.lookup_limit",
+        "shops.b.currency",
+    ]
+    with pytest.raises(SettingsError, match=r"^BFF_SHOPS: No such file or directory$"):
+        shops(shops=str(tmp_path / "absent"))
+
+
+def test_three_thousand_shops_are_read_at_once(tmp_path: Path) -> None:
+    """Three thousand entries take less than two seconds of the processor."""
+    entry = '[shops.shop-{0}]\norigins = ["https://shop-{0}.example"]\ncurrency = "EUR"\nlookup_limit = 60\n'
+    (path := tmp_path / "shops.toml").write_text("".join(entry.format(number) for number in range(3000)))
+    started = time.process_time()
+    known = shops(shops=str(path))
+    assert time.process_time() - started < 2
+    assert known.of("shop-2999").currency == "EUR"
+
+
+def write(path: Path, text: str) -> None:
+    """Replaces the file's text."""
+    path.write_text(text)
+
+
+async def watched(known: Shops, holds: Callable[[], bool]) -> None:
+    """Returns once this holds, while the file is watched."""
+
+    async def is_so() -> bool:
+        return holds()
+
+    watching = asyncio.create_task(known.watch())
+    try:
+        await eventually(is_so, 20)
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+
+async def test_a_shop_that_is_taken_out_is_closed_and_known(file: Path) -> None:
+    """A shop that is no longer in the file begins nothing more, and keeps its origins and its upstream."""
+    known = shops(shops=str(file))
+    write(file, '[shops.buch]\ncurrency = "CHF"')
+    await watched(known, lambda: not known.of("mode").is_open)
+    assert known.of("buch").currency == "CHF"
+    assert known.of("mode").upstream_url == "https://proxy.mode.example/api/v2"
+    assert "https://mode.example" in known.origins
+
+
+def faults() -> float | None:
+    """How many the metric shows."""
+    return REGISTRY.get_sample_value("bff_shops_file_faults")
+
+
+@pytest.mark.parametrize("harm", [lambda path: write(path, "[shops.Mode]\n[shops.buch]\nx = 1"), os.remove])
+async def test_a_bad_file_changes_nothing(file: Path, harm: Callable[[Path], None]) -> None:
+    """A file that cannot be used, or is gone, shows in the metric; the shops stay until there is a good one."""
+    known = shops(shops=str(file))
+    harm(file)
+    await watched(known, lambda: bool(faults()))
+    assert (known.of("mode").is_open, known.of("mode").currency) == (True, "EUR")
+    write(file, WHOLE.replace("EUR", "SEK"))
+    await watched(known, lambda: known.of("mode").currency == "SEK")
+    assert faults() == 0
+
+
+async def test_reload_reads_a_file_that_looks_the_same(file: Path) -> None:
+    """On demand the file is read although time, size and name are those of the one before."""
+    os.utime(file, (0, 0))
+    known = shops(shops=str(file))
+    write(file, WHOLE.replace("EUR", "SEK"))
+    os.utime(file, (0, 0))
+    known.reload()
+    await watched(known, lambda: known.of("mode").currency == "SEK")
