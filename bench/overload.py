@@ -1,7 +1,7 @@
 """What is left of the service at ten times its load? Run `python -m bench.overload`; needs nginx and wrk.
 
 Three replicas share one core of the machine; the shipped gateway, the store, the upstream and the load generator share
-another, so that whoever asks takes nothing from whoever answers. The upstream is the sandbox, whose answers about
+another, so that clients take no processor time from replicas. The upstream is the sandbox, whose answers about
 service points are kept by an nginx: a real one computes elsewhere. Budgets and limits of callers are out of the way.
 
 Each call is measured three times: with as many connections as give its peak, then with 1000 connections that together

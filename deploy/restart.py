@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Restarts one replica behind the gateway at nobody's expense; the replicas of a fleet are restarted one by one.
+"""Restarts one replica behind the gateway without a failed request; a fleet is restarted replica by replica.
 
 restart.py 127.0.0.1:8001 --pid "$(systemctl show -p MainPID --value bff@8001)" --start "systemctl start bff@8001"
 """
@@ -104,7 +104,7 @@ def _is_ready(address: str) -> bool:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Writes the file anew, whole at any moment."""
+    """Replaces the file; a reader finds it whole at any moment."""
     fresh = path.with_suffix(".new")
     fresh.write_text(text)
     fresh.replace(path)

@@ -119,7 +119,7 @@ class TaxNumber(StrictModel):
 
 
 class ReturnData(StrictModel):
-    """The customs data of the outgoing parcel."""
+    """How the goods were shipped to the customer, for customs."""
 
     return_postal_code: str = Field("", max_length=12)
     outbound_tracking_number: str = Field("", max_length=40)

@@ -34,7 +34,7 @@ class Books:
     """Activities that could not go on, by name, class of error and cause."""
     done: Counter[str] = field(default_factory=Counter)
     wrong: int = 0
-    """Answers that belonged to somebody else, or were no label."""
+    """Answers that belonged to another caller, or were no label."""
     seconds: list[float] = field(default_factory=list)
     """Times of ordinary answers since they were last taken."""
     outages: list[tuple[float, str]] = field(default_factory=list)

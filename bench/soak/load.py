@@ -91,7 +91,7 @@ class Load:
         await self._download(someone, path)
 
     async def _create(self, someone: Shopper, body: dict[str, Any]) -> str:
-        """The path of the return, which is said even if nobody knows what became of it."""
+        """The path of the return, which is answered even if its outcome is unknown."""
         return str((await someone.create(body)).headers["location"])
 
     async def _download(self, someone: Shopper, path: str) -> None:

@@ -62,7 +62,7 @@ Its load average was {min(busy):.1f} to {max(busy):.1f}.
 | of them faults | {faulty / activities:.1%} |
 | outages | {outages} |
 | answers | {books.answers.total()} |
-| answers that belonged to somebody else, or were no label | {books.wrong} |
+| answers that belonged to another caller, or were no label | {books.wrong} |
 | keys without an end, of no documented kind, or too long-lived | {len(run.offences)} |
 """
     return text.splitlines()

@@ -234,7 +234,7 @@ async def test_a_return_that_is_being_created(valkey: Valkey) -> None:
 
 
 async def test_a_race_for_the_last_unit(bff: Bff, sandbox: SandboxProcess) -> None:
-    """Of two sessions that want the last unit at once, one gets it; the other learns where it went once it was sent."""
+    """Two sessions want the last unit at once: one gets it, the other learns the location of that return once sent."""
     order = fresh("SLOW")
     racers = await asyncio.gather(shopper(bff.http, order), shopper(bff.http, order))
     answers = await asyncio.gather(*(each.create() for each in racers))

@@ -251,7 +251,7 @@ async def test_forged_calls(shop: Bff, sandbox: SandboxProcess, forged: Forged) 
 
 @pytest.mark.parametrize("page", [{}, {"Sec-Fetch-Site": "same-origin"}, {"Origin": SHOP}])
 async def test_our_own_pages(shop: Bff, sandbox: SandboxProcess, page: dict[str, str]) -> None:
-    """The same call from a page of ours, from a listed one or from no browser at all does create the return."""
+    """A call from our own page, from a listed one or from no browser creates the return."""
     order = fresh("LABEL")
     someone = await shopper(shop.http, order, delivery="cookie")
     someone.headers |= page
@@ -405,7 +405,7 @@ async def test_errors_and_cors(shop: Bff, store: Valkey, status: int, origin: st
 
 @pytest.mark.parametrize(("origin", "may"), [(SHOP, True), (ELSEWHERE, False)])
 async def test_trouble_and_cors(alone: Bff, origin: str, *, may: bool) -> None:
-    """That the service is not available can be read in the same way."""
+    """A page of a listed origin can read that the service is unavailable."""
     response = await alone.http.get("/v1/brands/demo/portal", headers={"Origin": origin})
     assert response.status_code == 503
     assert is_readable(response, origin) is may
@@ -427,6 +427,6 @@ async def test_head(shop: Bff, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/docs/files/swagger-ui.css", "/openapi.json"])
 async def test_head_of_documents(shop: Bff, path: str) -> None:
-    """Files of the description have HEAD."""
+    """HEAD works for the files of the API description."""
     head = await shop.http.head(path)
     assert (head.status_code, head.content) == (200, b"")

@@ -58,7 +58,7 @@ async def test_cookie(shop: Bff) -> None:
 
 
 async def test_once(store: Valkey, sandbox: SandboxProcess) -> None:
-    """Of ten who bring the same token while the store is asked for the first of them, one gets a session."""
+    """Ten devices bring one token at once, and exactly one gets a session."""
     async with (
         running_proxy(urlsplit(store.url).port or 0, STORE_DELAY_SECONDS) as far,
         running_bff(f"redis://{LOCAL}:{far.port}/0", sandbox) as distant,
@@ -164,7 +164,7 @@ async def test_no_chain(shop: Bff) -> None:
 
 
 async def test_over(shop: Bff) -> None:
-    """A session that is over hands nothing off."""
+    """A session that is over cannot hand off."""
     someone = await shopper(shop.http, fresh("LABEL"))
     await shop.http.delete("/v1/session", headers=someone.headers)
     assert told(await hand_off(someone)) == (401, "session-expired")

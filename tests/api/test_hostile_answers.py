@@ -271,7 +271,7 @@ async def test_a_session_ends_with_its_tokens(stage: Stage, name: str, token_sec
 
 @pytest.mark.parametrize("seconds", [-1, -(10**9), -(10**10)])
 async def test_no_session_from_a_token_that_has_ended(stage: Stage, seconds: int) -> None:
-    """A token that has ended makes no session."""
+    """A lookup whose token has expired makes no session."""
     stage.upstream.say(outgoing=scripted_upstream.outgoing() | {"access_token": ending(seconds)})
     assert told(await stage.look_up()) == (502, "bad-upstream")
     await stage.recover()

@@ -216,7 +216,7 @@ async def test_ten_thousand_items(stage: Stage) -> None:
 
 
 async def test_ten_thousand_points(stage: Stage) -> None:
-    """Of ten thousand points in the search, as many are shown as the limit allows."""
+    """A search with ten thousand points shows as many as the limit allows."""
     point = {"latitude": 51.44, "longitude": 5.47, "carrier": "postnl"}
     someone = await stage.shopper(service_points=[point | {"id": number} for number in range(10_000)])
     response = await someone.get("/v1/service-points?limit=100")

@@ -264,7 +264,7 @@ async def test_what_the_session_knows_cannot_be_sent(
 
 @pytest.mark.parametrize("member", SMUGGLED)
 async def test_the_query_chooses_nothing(world: World, member: str) -> None:
-    """The same in the query of a session's calls changes nothing."""
+    """Brand, parcel or tokens in the query of a session's calls change nothing."""
     headers = await world.headers("own") | SAME_ID
     plain, smuggled = [
         await world.bff.http.get("/v1/session", params=params, headers=headers)

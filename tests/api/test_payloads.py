@@ -115,7 +115,7 @@ async def test_international(
 
 @pytest.mark.parametrize("export_type", ["private", "commercial_b2c", "commercial_b2b"])
 async def test_export_types(bff: Bff, sandbox: SandboxProcess, export_type: str) -> None:
-    """Private and commercial exports are taken."""
+    """Private and commercial exports are accepted."""
     someone = await shopper(bff.http, fresh("INTL"))
     customs = {"invoice_number": "1", "export_type": export_type}
     assert await accepted(someone, sandbox, someone.body("pickup", customs=customs))

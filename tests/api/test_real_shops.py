@@ -110,7 +110,7 @@ async def test_only_what_is_needed_may_fail_a_line(stage: Stage, odd: dict[str, 
 
 @pytest.mark.parametrize("element", [None, 7, "x", []])
 async def test_an_unreadable_line_costs_itself(stage: Stage, element: object) -> None:
-    """Of a list of lines an element that is no line is left out, and the others are shown."""
+    """An unreadable element of the lines is left out, and the others are shown."""
     someone = await stage.shopper(products=[element, samples.product()])
     assert [item["id"] for item in someone.screen["items"]] == ["shirt"]
 

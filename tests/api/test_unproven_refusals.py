@@ -65,7 +65,7 @@ async def test_a_refusal_frees_units_and_ends_no_session(bff: Bff, upstream: Scr
 async def test_a_status_without_verdict_leaves_the_outcome_unknown(
     bff: Bff, upstream: ScriptedUpstream, status: int
 ) -> None:
-    """Such a creation may exist: its units stay held, and neither key posts them again."""
+    """After a status that proves nothing a creation may exist: its units stay held, and no key posts them again."""
     await is_unknown(bff, upstream, status, ENVELOPE)
 
 

@@ -61,7 +61,7 @@ async def test_a_return_with_photos(bff: Bff, sandbox: SandboxProcess) -> None:
 
 
 async def test_a_handle_of_another_session(bff: Bff, sandbox: SandboxProcess) -> None:
-    """It is of no use, even to another session of the same parcel: nothing is created."""
+    """A handle is of no use in another session, even of the same parcel: nothing is created."""
     order = fresh("LABEL")
     first, second = [await shopper(bff.http, order) for _ in range(2)]
     [uploaded] = (await upload(first, ("photos", PNG))).json()["uploads"]
@@ -149,7 +149,7 @@ async def test_nothing_is_read_without_a_session(bff: Bff) -> None:
 
 @pytest.mark.parametrize("content_type", ["application/json", "image/png", "multipart/mixed; boundary=limit"])
 async def test_wrong_media_type(bff: Bff, content_type: str) -> None:
-    """Pictures come in a form."""
+    """An upload that is no form is refused."""
     someone = await shopper(bff.http, fresh("LABEL"))
     headers = someone.headers | {"Content-Type": content_type}
     assert told(await bff.http.post("/v1/uploads", content=PNG, headers=headers)) == (415, "unsupported-media-type")

@@ -271,7 +271,7 @@ async def test_trouble_of_one_replica_is_not_kept(fleet: Fleet) -> None:
 
 
 async def test_not_found_is_told_though_something_is_kept(fleet: Fleet) -> None:
-    """That a thing is gone is an answer and no failure: it is told at once, again and again, and never kept."""
+    """An upstream "not found" is an answer, not a failure: it is passed on at once and never kept."""
     await fleet.get(fleet.one)
     fleet.upstream.error = BrandNotFound()
     for cache in (fleet.one, fleet.other):

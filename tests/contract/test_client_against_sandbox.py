@@ -152,7 +152,7 @@ async def test_every_brand_of_the_sandbox_is_understood(sendcloud: Sendcloud, br
 
 
 async def test_a_return_goes_all_the_way(sendcloud: Sendcloud) -> None:
-    """Lookup, creation, three polls, label."""
+    """A return goes from the lookup by a creation and three polls to its label."""
     created = await create(sendcloud, "LABEL-1")
     *pending, ready = await statuses(sendcloud, created, 3)
     assert pending == [LabelPending(), LabelPending()]
@@ -182,7 +182,7 @@ async def test_service_points_are_found(sendcloud: Sendcloud) -> None:
 
 
 async def test_an_order_from_overseas_has_a_customs_declaration(sendcloud: Sendcloud) -> None:
-    """Its URL is accepted and can be opened."""
+    """The customs declaration of an overseas order has an acceptable URL and can be opened."""
     customs = {"invoice_number": "R-1", "export_type": "private"}
     created = await create(sendcloud, "INTL-1", customs=customs)
     *_, ready = await statuses(sendcloud, created, 3)
@@ -220,7 +220,7 @@ async def test_stored_pictures_can_be_named_in_a_return(sendcloud: Sendcloud) ->
 async def test_failing_uploads_are_told_apart(
     sendcloud: Sendcloud, order: str, content: bytes, error: type[BffError]
 ) -> None:
-    """Refused, or not allowed."""
+    """An upload that is refused and one that is not allowed are different errors."""
     opened = await looked_up(sendcloud, order)
     with pytest.raises(BffError) as caught:
         await sendcloud.upload("demo", opened.access_token, [picture(content)])
@@ -228,13 +228,13 @@ async def test_failing_uploads_are_told_apart(
 
 
 async def test_an_order_never_shipped_has_no_parcel_id(sendcloud: Sendcloud) -> None:
-    """And one parcel may come back."""
+    """An order that never shipped has no parcel id, and one parcel may come back."""
     order = (await looked_up(sendcloud, "UNSHIPPED-1")).order
     assert (order.parcel_id, order.max_parcels) == (None, 1)
 
 
 async def test_a_paid_return_names_where_to_pay(sendcloud: Sendcloud) -> None:
-    """And stays pending."""
+    """A return that must be paid names its payment page and stays pending."""
     created = await create(sendcloud, "PAID-1")
     assert created.payment_url is not None
     assert created.payment_url.startswith("https://")
@@ -242,7 +242,7 @@ async def test_a_paid_return_names_where_to_pay(sendcloud: Sendcloud) -> None:
 
 
 async def test_a_failed_announcement_is_a_value(sendcloud: Sendcloud) -> None:
-    """As is everything a poll can say."""
+    """A failed announcement is a value, like every other answer to a poll."""
     assert await statuses(sendcloud, await create(sendcloud, "FAIL-1"), 3) == [
         LabelPending(),
         LabelFailed(),
@@ -297,7 +297,7 @@ async def test_failing_creations_are_told_apart(
 
 @pytest.mark.parametrize("order", ["POLLFOREIGN-1", "POLLHTML-1"])
 async def test_polls_that_answer_nonsense_are_a_bad_upstream(sendcloud: Sendcloud, order: str) -> None:
-    """A foreign download URL is never followed."""
+    """A poll that answers nonsense, or a foreign download URL, is the upstream's fault."""
     created = await create(sendcloud, order)
     with pytest.raises(BadUpstream):
         await statuses(sendcloud, created, 1)
@@ -312,7 +312,7 @@ async def test_a_truncated_label_fails(sendcloud: Sendcloud) -> None:
 
 
 async def test_a_label_without_length_arrives(sendcloud: Sendcloud) -> None:
-    """It ends with the connection."""
+    """A label without a length arrives whole and ends with the connection."""
     ready = await label_of(sendcloud, "PDFNOLENGTH-1")
     async with sendcloud.open_label("demo", ready.download_token) as document:
         assert document.length is None

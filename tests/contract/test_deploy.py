@@ -68,7 +68,7 @@ def _set(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
 
 
 def test_the_example_of_compose_starts_once_it_has_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it stands the example holds no key and is refused; with one it is complete."""
+    """The example of compose is refused without a key and complete with one."""
     _set(monkeypatch, EXAMPLE)
     with pytest.raises(SettingsError, match="BFF_SECRET_KEY"):
         load_settings()
@@ -98,7 +98,7 @@ def test_what_is_prepared_suffices(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_gateway_may_do_little() -> None:
-    """It runs without root, capabilities and a writable file system, waits for no replica, and has a health check."""
+    """The gateway runs without root, capabilities and a writable root, waits for no replica, and has a health check."""
     assert GATEWAY["user"] == "www-data"
     assert GATEWAY["read_only"]
     assert GATEWAY["cap_drop"] == ["ALL"]

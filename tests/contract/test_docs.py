@@ -116,7 +116,7 @@ def _bound(source: str) -> int:
 
 
 def test_the_table_of_capacities_names_its_sources() -> None:
-    """Twelve bounds are held to the code."""
+    """The table of capacities has twelve bounds that are compared with the code."""
     assert len(re.findall(r"\| [\d,]+(?: MiB)? \| `", CAPACITY)) == 12
 
 

@@ -125,7 +125,7 @@ def test_an_audit_that_looked_at_too_little_fails(
 
 
 def test_a_fault_found_by_the_audit_is_an_exit_status(tmp_path: Path) -> None:
-    """Without a report `make audit` fails."""
+    """`make audit` fails without a report."""
     command = [sys.executable, "locks/audited.py", "locks/run.txt", str(tmp_path / "none")]
     judged = subprocess.run(command, capture_output=True, text=True, check=False)
     assert judged.returncode != 0

@@ -60,13 +60,13 @@ def shown(error: object) -> str:
 
 
 def test_there_are_many() -> None:
-    """The table does not shrink unnoticed."""
+    """The table of malformed answers does not shrink unnoticed."""
     assert len(MALFORMED) >= 100
 
 
 @pytest.mark.parametrize("call", sorted(METHODS - {Call.INCOMING, Call.SERVICE_POINTS} - DOCUMENTS))
 async def test_no_malformed_answer_is_taken(call: Call) -> None:
-    """Each of them is an error of the upstream, and the upstream's words are in none."""
+    """Each malformed answer is an error of the upstream, and the error quotes none of it."""
     for name, error in (await outcomes(call)).items():
         # A lookup that is refused may be refused for the shop's reasons.
         assert isinstance(error, UpstreamError | NotReturnableNow), name
@@ -74,7 +74,7 @@ async def test_no_malformed_answer_is_taken(call: Call) -> None:
 
 
 async def test_no_service_point_is_made_up() -> None:
-    """The same for the search of service points, which leaves out single ones that are malformed."""
+    """A malformed search of service points is an error of the upstream; single malformed points are left out."""
     for name, error in (await outcomes(Call.SERVICE_POINTS)).items():
         assert error == [] if name in NO_POINTS else isinstance(error, UpstreamError), name
         assert SECRET not in shown(error), name

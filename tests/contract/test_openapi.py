@@ -56,7 +56,7 @@ def test_every_problem_code_is_listed() -> None:
 
 
 def test_description_is_valid() -> None:
-    """It is OpenAPI 3.1 from end to end."""
+    """The API description is valid OpenAPI 3.1."""
     assert DESCRIPTION["openapi"].startswith("3.1.")
     OpenAPIV31SpecValidator(DESCRIPTION).validate()
 
@@ -68,7 +68,7 @@ def test_operation_ids_are_unique() -> None:
 
 @pytest.mark.parametrize(("operation_id", "call"), STABLE.items())
 def test_operation_ids_are_stable(operation_id: str, call: str) -> None:
-    """An id that was published keeps its call."""
+    """A published operation id keeps its call."""
     method, path, _ = OPERATIONS[operation_id]
     assert f"{method} {path}" == call
 

@@ -184,7 +184,7 @@ async def test_a_return_whose_place_was_told(parcel: Parcel, lost: bool) -> None
 
 
 async def test_the_key_of_a_request_that_has_sent_nothing(parcel: Parcel) -> None:
-    """Its repetition is told to wait, and no place that may be gone in a moment; once it was sent there is one."""
+    """A repetition of a request that has sent nothing is told to wait, without a location until it was sent."""
     attempt = await parcel.claimed()
     with pytest.raises(ReturnInProgress) as before:
         await parcel.attempts.repeated(parcel.parcel_key, "key", forms("swordfish"))
@@ -195,7 +195,7 @@ async def test_the_key_of_a_request_that_has_sent_nothing(parcel: Parcel) -> Non
 
 
 async def test_what_somebody_else_stored_wins(parcel: Parcel) -> None:
-    """Of two who looked at the same label, the slower one gets what the faster one stored."""
+    """Two replicas poll the same label, and the slower one gets the version of the faster one."""
     before = await parcel.created()
     first = await parcel.returns.update(parcel.parcel_key, before, before.became(ReturnState.LABEL_READY))
     second = await parcel.returns.update(parcel.parcel_key, before, before.record.model_copy(update={"polls": 7}))
@@ -317,7 +317,7 @@ async def test_an_outcome_outlives_its_request(lone: Parcel) -> None:
 
 
 async def test_an_outcome_of_a_return_that_no_key_opens(lone: Parcel) -> None:
-    """It is tried once, and what was tried in the background for somebody who left ends as well, without a word."""
+    """The outcome of a return that no key opens is tried once, and a background try ends silently, too."""
     attempt = await lone.posted()
     [name] = await lone.keys("r:")
     await lone.valkey.client.hset(name, "v", b"sealed by somebody else")

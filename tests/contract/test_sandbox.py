@@ -131,7 +131,7 @@ async def test_unknown_brand(panel: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize("name", ["omit_service_points", "omit_service_point"])
 @pytest.mark.parametrize(("value", "omitted"), [("1", True), ("true", True), ("0", False), ("false", False)])
 async def test_service_points_can_be_omitted(panel: httpx.AsyncClient, name: str, value: str, *, omitted: bool) -> None:
-    """Both spellings of the switch leave the places out, and only when they are on."""
+    """Both spellings of the switch leave the service points out, and only when they are on."""
     asked = {"identifier": "LABEL-1", "postal_code": "5611 AA", name: value}
     data = (await panel.get("brand/demo/return-portal/outgoing", params=asked)).json()["data"]
     places = {"service_point", "labelless_service_point", "shop_distances"} & data.keys()
@@ -214,7 +214,7 @@ async def test_paid_return_waits_for_the_payment(sandbox: SandboxProcess, panel:
 
 
 async def test_a_shop_without_a_fee_asks_for_no_payment(panel: httpx.AsyncClient) -> None:
-    """The same order names no payment page where returns are free."""
+    """A `PAID` order names no payment page at a shop without a fee."""
     created = await (await customer_of(panel, "PAID-0002", "guide")).create()
     assert created.json()["payment_url"] is None
 

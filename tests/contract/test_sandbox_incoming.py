@@ -180,7 +180,7 @@ async def test_quantities(panel: httpx.AsyncClient, products: list[tuple[str, in
 
 @pytest.mark.parametrize(("count", "status"), [(3, 200), (4, 400)])
 async def test_parcels(panel: httpx.AsyncClient, count: int, status: int) -> None:
-    """As many parcels as went out can go back, no more."""
+    """At most as many parcels can go back as went out."""
     assert await created_with(panel, "COLLI-1", "incoming_parcel.collo_count", count) == status
 
 

@@ -142,7 +142,7 @@ async def test_deleting(sessions: SessionStore, valkey: Valkey) -> None:
 
 
 async def test_a_session_is_taken_once(sessions: SessionStore, valkey: Valkey) -> None:
-    """Of ten who take a session at once, on two replicas, one has it; the others are told that it is over."""
+    """Ten devices take a session at once on two replicas; one gets it, and for the others it is over."""
     session_id = await sessions.create(SESSION, 60, "rph")
     store = Store.connect(valkey.url)
     replicas = [sessions, SessionStore(store, 1000)] * 5
@@ -152,7 +152,7 @@ async def test_a_session_is_taken_once(sessions: SessionStore, valkey: Valkey) -
 
 
 async def test_expiry(sessions: SessionStore) -> None:
-    """A session is over when its time is."""
+    """A session is over when its time is up."""
     session_id = await sessions.create(SESSION, 0.05)
     await eventually(lambda: is_over(sessions, session_id), 5)
 

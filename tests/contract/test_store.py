@@ -117,7 +117,7 @@ async def test_lost_race(store: Store, name: str, first: int, second: int) -> No
 
 
 async def test_one_of_two_wins(store: Store, name: str) -> None:
-    """Of two changes to what both read, one is made."""
+    """Two changes to the same read version: exactly one is made."""
     won = [await store.commit(operation, [Change(name, 0, operation.encode(), 60)]) for operation in ("a", "b")]
     assert won == [True, False]
     assert await current(store, name) == Versioned(1, b"a")
@@ -226,7 +226,7 @@ async def test_pause(store: Store, name: str) -> None:
 
 
 async def test_budget_in_a_crowd(store: Store, name: str) -> None:
-    """Of many who spend at once exactly as many succeed as the limit allows."""
+    """Many callers spend at once, and exactly as many succeed as the limit allows."""
     answers = await asyncio.gather(*(store.spend(name, 1, Limit(20, 60)) for _ in range(50)))
     assert sum(each.granted for each in answers) == 20
 

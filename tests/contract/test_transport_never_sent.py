@@ -212,7 +212,7 @@ async def test_the_same_holds_over_tls() -> None:
     "error", [StoreUnavailable("away"), OSError("away"), httpx.ReadError("away"), TimeoutError()], ids=repr
 )
 async def test_a_hook_that_fails_stops_the_request(error: Exception) -> None:
-    """Its own error comes out unchanged, and no byte arrives."""
+    """The error of a failing hook comes out unchanged, and no byte arrives."""
     async with raw_server(silence) as server:
         async with client(f"http://127.0.0.1:{server.port}") as sendcloud:
             with pytest.raises(type(error)) as caught:

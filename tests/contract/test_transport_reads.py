@@ -241,7 +241,7 @@ async def test_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_cookies_of_the_upstream_are_not_sent_back() -> None:
-    """One shopper's answer leaves nothing behind for another's request."""
+    """A cookie in one answer is not sent with another request."""
     behaviour = answer(202, headers="set-cookie: who=sam\r\n")
     async with raw_server(behaviour) as server, client(server.port) as sendcloud:
         await sendcloud.poll_label("my-shop", "a.b.c")
@@ -333,7 +333,7 @@ async def _poll(sendcloud: Sendcloud) -> object:
 
 
 async def test_a_deadline_that_has_passed_is_kept() -> None:
-    """No time left is not unlimited time."""
+    """A deadline that has passed is not taken for no deadline."""
     async with raw_server(trickle(b"HTTP/1.1 100 Continue\r\n\r\n" * 200, 0.01)) as server:
         request = protocol.polling(f"http://127.0.0.1:{server.port}", "my-shop", "a.b.c")
         async with aclosing(AiohttpTransport(ssl.create_default_context())) as reads:

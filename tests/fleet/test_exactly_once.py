@@ -38,7 +38,7 @@ async def test_one_key_makes_one_return_on_all_replicas(fleet: list[Bff], sandbo
 
 @pytest.mark.system
 async def test_duplicates_cost_the_upstream_nothing(valkey: Valkey, sandbox: SandboxProcess) -> None:
-    """Of 30 clicks with one key at two replicas, with an upstream 300 ms late, one asks for the point and posts."""
+    """30 clicks with one key at two replicas cause one look-up of the point and one POST, 300 ms late upstream."""
     async with AsyncExitStack() as stack:
         late = {
             "upstream_url": await _late(stack, sandbox.panel_port),
@@ -78,7 +78,7 @@ async def test_one_key_with_another_body_is_refused(fleet: list[Bff]) -> None:
 
 
 async def test_two_sessions_race_for_the_last_unit(fleet: list[Bff], sandbox: SandboxProcess) -> None:
-    """Of two sessions of one parcel one gets the last unit; the other learns which return holds it once it was sent."""
+    """Two sessions of one parcel: one gets the last unit, the other learns which return holds it once it was sent."""
     order = fresh("LABEL")
     one, other = [await shopper(replica.http, order) for replica in fleet[:2]]
     answers = sorted(await asyncio.gather(one.create(), other.create()), key=lambda answer: answer.status_code)

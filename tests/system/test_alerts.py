@@ -137,7 +137,7 @@ def firing(tmp_path: Path, alert: str, series: dict[str, str]) -> bool:
 
 
 def test_prometheus_takes_the_rules() -> None:
-    """Promtool finds nothing wrong with them."""
+    """Promtool accepts the alert rules."""
     subprocess.run([PROMTOOL, "check", "rules", RULES], check=True, capture_output=True, timeout=30)
 
 

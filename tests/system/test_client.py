@@ -80,7 +80,7 @@ def test_nothing_is_needed_at_run_time(cases: Path) -> None:
 
 
 def test_lock_names_no_host() -> None:
-    """The lock has hashes and no addresses."""
+    """The client's lock has hashes and no addresses."""
     locked = json.loads((CLIENT / "package-lock.json").read_text())["packages"]
     assert all("resolved" not in each for each in locked.values())
     assert all("integrity" in each for name, each in locked.items() if name)

@@ -62,7 +62,7 @@ async def _journeys(shop: Shop, seconds: float) -> int:
 
 
 async def test_a_stopped_replica_costs_few_journeys(valkey: Valkey, sandbox: SandboxProcess) -> None:
-    """One replica of three stands still for half a minute, and nearly all journeys reach their label all the same."""
+    """One of three replicas stands still for half a minute, and nearly all journeys still reach their label."""
     async with AsyncExitStack() as stack:
         running = partial(running_bff, valkey.url, sandbox, poll_interval=0.1, loop_lag=2, as_shipped=True)
         fleet: list[Bff] = [await stack.enter_async_context(running()) for _ in range(3)]

@@ -89,7 +89,7 @@ async def test_a_store_that_fails_over_costs_no_session_and_no_return(
 
 
 async def test_an_outcome_is_told_when_it_cannot_be_lost(sandbox: SandboxProcess, tmp_path: Path) -> None:
-    """As long as no replica of the store has the outcome of a creation it is not told; a repetition gets it later."""
+    """The outcome of a creation is answered only once a replica of the store has it; a repetition gets it later."""
     async with running_cluster(tmp_path) as deployment, running_bff(deployment.url, sandbox, **SETTINGS) as bff:
         order, same_key = fresh("SLOW"), key()
         someone = await shopper(bff.http, order)

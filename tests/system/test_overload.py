@@ -93,7 +93,7 @@ async def test_work_is_bounded_and_waiting_is_not(valkey: Valkey, sandbox: Sandb
 
 
 async def test_a_flood_passes(valkey: Valkey, sandbox: SandboxProcess) -> None:
-    """Of a flood through the gateway every request is answered or turned away, and then all is well again."""
+    """Every request of a flood through the gateway is answered or turned away, and the service recovers."""
     async with (
         running_bff(valkey.url, sandbox) as bff,
         running_nginx([bff.port], {"max_conns=32": "max_conns=8"}) as gateway,

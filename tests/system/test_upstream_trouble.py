@@ -121,7 +121,7 @@ async def _half_open(bff: Bff) -> None:
 
 
 async def test_a_creation_behind_an_open_breaker_never_began(store: Valkey, sandbox: SandboxProcess) -> None:
-    """It is refused without a call, and its key and its units are free."""
+    """A creation behind an open breaker is refused without a call, and its key and units are free."""
     async with service(store, sandbox) as bff:
         for _ in range(5):
             someone = await shopper(bff.http, fresh("CREATE500"))

@@ -63,7 +63,7 @@ def test_when_it_opens(results: str, pause: float, state: State) -> None:
     ],
 )
 def test_one_subject_fails_for_itself_alone(results: str, subjects: int, state: State) -> None:
-    """Of each subject two failures count, so that five, or ten of twenty calls, are about several."""
+    """Only two failures of each object count, so that five, or ten of twenty calls, concern several objects."""
     breaker, now = told(results, 0.1, subjects)
     assert breaker.state(now) is state
 
@@ -85,7 +85,7 @@ def test_a_probe_of_one_subject_keeps_it_open_only_once() -> None:
 
 
 def test_nothing_passes_while_it_is_open() -> None:
-    """It says how long that lasts."""
+    """An open breaker refuses calls and tells how long it stays open."""
     breaker, now = told("-----")
     assert breaker.wait(now) == OPEN_SECONDS
     assert breaker.wait(now + OPEN_SECONDS - 1) == 1

@@ -22,7 +22,7 @@ def test_several_calls_of_a_brand_are_about_the_brand() -> None:
 
 
 def test_several_brands_are_about_the_class() -> None:
-    """One of several brands says nothing about the others, however often; two do, and so does the only one there is."""
+    """429s of one of several brands do not concern the others; those of two brands, or of the only one, do."""
     busy = BusySignals()
     for number in range(10):
         busy.note("shop", number, 100.0, 60)
@@ -32,7 +32,7 @@ def test_several_brands_are_about_the_class() -> None:
 
 
 def test_signals_are_bounded() -> None:
-    """The oldest signals are forgotten first."""
+    """The oldest busy signals are forgotten first."""
     busy = BusySignals()
     for number in range(REMEMBERED + 1):
         busy.note(f"shop-{number}", "a", 100.0, 60)

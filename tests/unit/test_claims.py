@@ -255,7 +255,7 @@ def test_others_bury_the_dead_too() -> None:
 
 
 def test_claims_are_not_changed_in_place() -> None:
-    """All functions answer a new map."""
+    """Every function on claims returns a new map."""
     claims = standing(Phase.SENT)
     expire_leases(claims, LEASE)
     advanced(claims, "rtn_1", Event.ACCEPTED, claim(), now=0)
@@ -309,7 +309,7 @@ def test_more_than_ordered_without_a_holder() -> None:
 
 
 def test_location_names_a_holder_of_the_line() -> None:
-    """Of several returns one is named that holds the line in question and was sent."""
+    """A refused claim names a return that holds the line in question and was sent."""
     claims = {
         "rtn_1": claim(Phase.DONE, hat=1),
         "rtn_2": claim(Phase.FAILED),

@@ -64,7 +64,7 @@ def test_hidden_characters(character: str) -> None:
 
 
 def test_long_text_is_cut() -> None:
-    """Of a text that is too long its first 500 characters are shown."""
+    """A text that is too long is cut to its first 500 characters."""
     assert cleaning.text(" " + "x" * 499 + "yz") == "x" * 499 + "y"
 
 
@@ -84,7 +84,7 @@ def test_ordinary_text_stays() -> None:
     ],
 )
 def test_web_url(value: str) -> None:
-    """A browser may be sent to web addresses."""
+    """Web addresses are kept, because a browser may be sent to them."""
     assert cleaning.web_url(value) == value
 
 
@@ -151,7 +151,7 @@ def test_color(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["#123", "red", "#11285g", "", "#112857;"])
 def test_no_color(value: str) -> None:
-    """Anything else is no colour."""
+    """A text that is no colour is refused."""
     with pytest.raises(ValueError, match="form"):
         cleaning.color(value)
 

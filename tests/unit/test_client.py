@@ -103,13 +103,13 @@ def sample(name: str) -> httpx.Response:
 
 
 async def test_settings_come_in_the_language_asked_for(sendcloud: Sendcloud, upstream: respx.Router) -> None:
-    """E1."""
+    """E1 gets the settings in the requested language."""
     upstream.get(PORTAL, params={"language": "nl-NL"}).mock(sample("settings-200.json"))
     assert (await sendcloud.portal_settings("my-shop", "nl-NL")).brand.domain == "my-shop"
 
 
 async def test_a_lookup_gives_parcel_and_tokens(sendcloud: Sendcloud, upstream: respx.Router) -> None:
-    """E2."""
+    """E2 gets the parcel and its tokens."""
     query = {"identifier": "A-1001", "postal_code": "5611 AA"}
     upstream.get(f"{PORTAL}/outgoing", params=query).mock(sample("outgoing-200.json"))
     assert (await sendcloud.open_order("my-shop", "A-1001", "5611 AA")).order.number == "A-1001"
@@ -128,7 +128,7 @@ async def test_a_poll_tells_how_far_the_label_is(
 
 
 async def test_service_points_are_searched_and_asked_one_by_one(sendcloud: Sendcloud, upstream: respx.Router) -> None:
-    """S1, S2 and S3."""
+    """S1, S2 and S3 get service points, one point and its availability."""
     upstream.get(f"{POINTS}/service-points").mock(sample("service_points-200.json"))
     upstream.get(f"{POINTS}/service-points/20000001").mock(sample("service_point-200.json"))
     upstream.get(f"{POINTS}/service-points/20000001/check-availability").mock(sample("availability-200.json"))
@@ -153,7 +153,7 @@ async def test_documents_are_opened_by_token_and_by_path(sendcloud: Sendcloud, u
 
 @pytest.mark.parametrize("announced", ["4x", "-1", "4, 4", "", "٤"])
 async def test_an_odd_length_counts_as_none(announced: str) -> None:
-    """Only plain digits are a length."""
+    """A Content-Length counts only if it is plain digits."""
     stream = Chunks(b"%PDF")
     transport = httpx.MockTransport(
         lambda _: httpx.Response(200, headers=[(b"content-length", announced.encode())], stream=stream)
@@ -165,7 +165,7 @@ async def test_an_odd_length_counts_as_none(announced: str) -> None:
 
 @pytest.mark.parametrize("pieces", [(b"%PDF",), (b"%PDF", b"-1.7..")])
 async def test_a_document_of_another_length_fails(pieces: tuple[bytes, ...]) -> None:
-    """Even where the transport does not mind."""
+    """A document of another length than announced fails, even if the transport does not notice."""
     async with client(answering(Chunks(*pieces), content_length="8")).open_label("my-shop", TOKEN) as document:
         with pytest.raises(BadUpstream):
             _ = [chunk async for chunk in document]
@@ -192,7 +192,7 @@ async def test_a_failure_to_close_is_one_of_our_errors() -> None:
 
 
 async def test_a_body_that_does_not_end_at_all_is_cut() -> None:
-    """No more than 1 MiB of an answer is read."""
+    """At most 1 MiB of an endless answer is read."""
     with pytest.raises(BadUpstream):
         await client(answering(Chunks(*[b"[" * 65536] * 17))).portal_settings("my-shop")
 
@@ -223,7 +223,7 @@ async def test_no_error_of_httpx_gets_through(error: type[Exception], *, late: b
 
 @pytest.mark.parametrize("error", HTTPCORE_ERRORS, ids=lambda error: error.__name__)
 async def test_httpx_knows_every_error_of_httpcore(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
-    """None of them reaches us unmapped."""
+    """Every error of httpcore is mapped by httpx, so that none reaches us unmapped."""
 
     async def fail(*_: object) -> None:
         raise error("secret")
@@ -253,7 +253,7 @@ async def test_httpx_knows_every_error_of_httpcore(error: type[Exception], monke
     ids=repr,
 )
 async def test_failures_are_told_apart(error: Exception, ours: type[UpstreamError]) -> None:
-    """Out of reach, late, or nonsense."""
+    """An unreachable, a late and a nonsensical upstream are different errors."""
     with pytest.raises(UpstreamError) as caught:
         await client(Failing(error)).portal_settings("my-shop")
     assert caught.type is ours
@@ -386,7 +386,7 @@ async def test_a_cancelled_creation_stays_cancelled() -> None:
 
 
 async def test_closing_the_client_closes_both_transports() -> None:
-    """Nothing stays open behind it."""
+    """Closing the client closes both transports."""
     closed = []
 
     class Closing(Failing):

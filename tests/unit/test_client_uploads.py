@@ -128,7 +128,7 @@ async def test_answers_that_are_none(status: int, body: Any, error: type[Upstrea
 
 
 async def test_a_busy_upstream_says_when() -> None:
-    """Its Retry-After is passed on."""
+    """The Retry-After of a busy upstream is passed on."""
     with pytest.raises(Unavailable) as caught:
         await upload(answer(429, retry_after="7"))
     assert caught.value.retry_after == 7

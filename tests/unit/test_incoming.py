@@ -105,7 +105,7 @@ def test_satisfied_needs() -> None:
 
 
 def test_photos_of_nobody() -> None:
-    """Without uploads no photo is known."""
+    """Without uploads, any photo is unknown."""
     problems = CheckedReturn(body(photos=[PHOTO]), order(), shop_settings(), NOON).problems
     assert [problem.pointer for problem in problems] == ["#/photos/0/file"]
 
@@ -443,7 +443,7 @@ def test_photos_as_sent() -> None:
 
 @pytest.mark.parametrize("photos", [None, []])
 def test_no_photos(photos: list[object] | None) -> None:
-    """Without photos nothing is said of any."""
+    """Without photos, the upstream's body has no member for them."""
     assert "images" not in sent(body(photos=photos))
 
 

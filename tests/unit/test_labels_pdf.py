@@ -121,7 +121,7 @@ async def test_counted_too_large(announced: int | None) -> None:
 
 
 async def test_largest_document() -> None:
-    """Exactly 25 MiB come through."""
+    """A document of exactly 25 MiB is delivered."""
     end = MIB[len(WHOLE) + 5 :] + b"%%EOF"
     assert len(await read(WHOLE, *[MIB] * 24, end)) == MAX_BYTES
 

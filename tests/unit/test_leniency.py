@@ -142,7 +142,7 @@ def test_at_most_a_dozen_members_are_needed() -> None:
 
 
 def test_what_is_dropped_is_counted_and_named_once() -> None:
-    """Of an unreadable member the log and the metric name the path, once an answer and never the value."""
+    """The log and the metric name an unreadable member by its path, once for each answer and never with its value."""
     name = "bff_upstream_members_dropped_total"
     before = REGISTRY.get_sample_value(name, {"member": "data.products[].price"}) or 0
     lines = [samples.product(price="swordfish"), samples.product(price="swordfish")]

@@ -53,7 +53,7 @@ def test_taken_back(count: int, last: float) -> None:
 
 
 def test_taken_back_out_of_turn() -> None:
-    """Of attempts side by side each takes back itself alone; the failure of the other keeps its time."""
+    """Each of two parallel attempts takes back only itself; the failure of the other keeps its time."""
     both = begun(begun(Failures(count=1, last=START - 60), START), START + 1)
     first, second = Attempt("key", START, START - 60), Attempt("key", START + 1, START)
     assert taken_back(both, first) == Failures(count=2, last=START + 1)
@@ -97,7 +97,7 @@ def test_no_rhythm_gets_more_through(pauses: list[float]) -> None:
     ],
 )
 def test_spellings(spelling: str) -> None:
-    """One number in several spellings is one number."""
+    """Several spellings of one number count as one."""
     assert plain(spelling) == "label0001"
 
 

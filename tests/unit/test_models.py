@@ -59,7 +59,7 @@ def test_missing_field(model: type[BaseModel], field: str) -> None:
 
 @pytest.mark.parametrize(("model", "wire"), SOUND)
 def test_requests_are_frozen(model: type[BaseModel], wire: dict[str, Any]) -> None:
-    """A request stays what the caller sent."""
+    """A request cannot be changed after it was read."""
     with pytest.raises(ValidationError):
         setattr(model.model_validate(wire), next(iter(wire)), "other")
 
@@ -307,7 +307,7 @@ def test_token_delivery(stated: dict[str, str], in_cookie: bool) -> None:  # noq
 
 
 def test_final_states() -> None:
-    """Of the nine states of a return five are final."""
+    """Five of the nine states of a return are final."""
     assert sorted(models.FINAL_STATES) == ["accepted", "failed", "label_lost", "label_ready", "no_label_needed"]
     assert len(models.ReturnState) == 9
 

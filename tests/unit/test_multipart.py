@@ -76,7 +76,7 @@ def test_pictures_are_known_by_their_first_bytes(head: bytes, media_type: str, r
     ],
 )
 def test_what_is_no_picture(content: bytes) -> None:
-    """It is refused under the number of its part, though its name ends in .png."""
+    """A file that is no picture is refused under the number of its part, even if its name ends in .png."""
     with pytest.raises(NotAnImage) as caught:
         fed(part(), part(content), END)
     assert [error.pointer for error in caught.value.errors] == ["#/1"]
@@ -105,7 +105,7 @@ def refusal(*pieces: bytes) -> type[BffError]:
 
 
 def test_an_eleventh_file() -> None:
-    """It is refused when its head has come, before its content."""
+    """An eleventh file is refused when its head has come, before its content."""
     head = part().partition(PNG)[0]
     assert refusal(part() * MAX_FILES, head) is TooManyFiles
 
@@ -118,7 +118,7 @@ def test_a_file_that_is_too_large() -> None:
 
 
 def test_html_is_refused_at_once() -> None:
-    """A dozen bytes say that it is no picture."""
+    """A web page is refused as no picture after a dozen bytes."""
     head = part(b"<html><body>").removesuffix(b"\r\n")
     assert refusal(head[:-1], head[-1:]) is NotAnImage
 
@@ -150,7 +150,7 @@ def test_forms_that_are_none(form: bytes, error: type[BffError]) -> None:
 
 
 def test_field_names_are_kept() -> None:
-    """They may be any text, and the same one may come twice."""
+    """Field names may be any text, and the same one may come twice."""
     named = [part(disposition=f'form-data; name="{name}"; filename=""'.encode()) for name in ("é[]", "é[]")]
     assert [name for name, *_ in fed(*named, END)] == ["é[]", "é[]"]
 
@@ -178,7 +178,7 @@ def chunk(data: bytes, *, more: bool = True) -> Message:
 
 
 async def test_files_live_as_long_as_they_are_needed() -> None:
-    """They can be read inside the context, and the disk has them no longer."""
+    """Files can be read inside the context, and are deleted from the disk after it."""
     content = PNG + bytes(200_000)
     async with arriving([chunk(part(content)), chunk(END, more=False)]) as files:
         assert b"".join([piece async for piece in files[0].picture().content]) == content

@@ -294,7 +294,7 @@ async def test_a_refused_search(bench: Bench) -> None:
 
 
 async def test_many_points(bench: Bench) -> None:
-    """Of an answer of 2,500 points in one city the nearest of each carrier are kept, and one call serves all."""
+    """An answer of 2,500 points in one city keeps the nearest of each carrier, and one call serves all."""
     around = [at(number, 51.42 + number % 50 / 1000, 5.45 + number // 50 / 1000) for number in range(2500)]
     bench.upstream.points = [point | {"carrier": ("postnl", "dhl")[point["id"] % 2]} for point in around]  # type: ignore[operator]
     near = [await replica.near(bench.search(EINDHOVEN, 5000), GOOD, SCOPE) for replica in bench.replicas]
@@ -340,7 +340,7 @@ async def test_a_refused_token_on_another_replica(bench: Bench) -> None:
 
 
 async def test_only_refused_tokens(bench: Bench) -> None:
-    """Of several sessions whose tokens are refused each is told so after one call with its own."""
+    """Several sessions with refused tokens each get the refusal after one call with their own token."""
     calls = [replica.near(bench.search(), BAD, SCOPE) for replica in bench.replicas for _ in range(3)]
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(answer) for answer in answers] == [UpstreamUnauthorized] * 6

@@ -358,14 +358,14 @@ async def test_pointer(client: httpx.AsyncClient, body: object, expected: list[t
 
 
 async def test_number_of_field_problems(client: httpx.AsyncClient) -> None:
-    """Of a body that is wrong in many places the first fifty are named."""
+    """A body that is wrong in many places gets its first fifty faults named."""
     found = await field_problems(client, {"inners": [{"number": "1"}] * 200})
     assert found == [(f"#/inners/{index}/number", "int-type") for index in range(50)]
 
 
 @pytest.mark.parametrize(("size", "named"), [(0, 0), (49, 49), (50, 50), (51, 50), (600, 50)])
 async def test_number_of_field_problems_of_the_service(client: httpx.AsyncClient, size: int, named: int) -> None:
-    """Of what our own checks find the first fifty are named, too."""
+    """The service's own checks name their first fifty findings, too."""
     assert len((await client.get(f"/raise_group?size={size}")).json()["errors"]) == named
 
 
@@ -380,7 +380,7 @@ async def test_missing_member(client: httpx.AsyncClient) -> None:
 
 
 async def test_missing_body(client: httpx.AsyncClient) -> None:
-    """A request without a body is told so."""
+    """A missing body is reported as missing."""
     response = await client.post("/take_body", headers={"content-type": "application/json"})
     assert response.json()["errors"] == [{"pointer": "#", "code": "missing", "detail": "The body is missing."}]
 

@@ -130,7 +130,7 @@ def test_a_refusal_becomes_its_error(name: str, error: type[BffError]) -> None:
 
 
 def test_every_sample_is_in_a_table() -> None:
-    """No sample is forgotten."""
+    """Every sample is in a table."""
     bodies = {path.name for path in SAMPLES.iterdir() if path.suffix in {".json", ".html"}}
     assert bodies == ANSWERS.keys() | REFUSALS.keys()
 
@@ -163,7 +163,7 @@ def test_an_order_never_shipped_has_no_parcel_id() -> None:
 
 
 def test_a_malformed_service_point_is_left_out() -> None:
-    """One unreadable point does not cost the others."""
+    """An unreadable service point is left out, and the others are shown."""
     points = decode_sample("service_points-200-one-malformed.json")
     assert isinstance(points, list)
     assert [point.id for point in points] == [20000001]
@@ -244,7 +244,7 @@ def test_a_creation_that_was_turned_away_is_told_by_its_status(status: int, erro
 
 
 def test_a_label_is_told_by_its_token_and_its_customs_path() -> None:
-    """Of the URLs in a label answer, a token and a path below the panel remain."""
+    """The URLs of a label answer are reduced to a token and a path below the panel."""
     label = decode_sample("polling-200.json")
     assert isinstance(label, LabelReady)
     assert label.customs_path == "/brand/my-shop/return-portal/customs/4200001"
@@ -383,7 +383,7 @@ def test_retry_after_is_seconds_up_to_a_minute(headers: dict[str, str], seconds:
 
 
 def test_retry_after_is_read_on_429_alone() -> None:
-    """Other refusals carry no delay."""
+    """Only a 429 carries a delay; other refusals do not."""
     assert refusal(Call.OUTGOING, 503, headers={"retry-after": "7"}).retry_after is None
 
 

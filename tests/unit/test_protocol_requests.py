@@ -39,7 +39,7 @@ def test_a_request_goes_to_its_documented_place(call: Call, url: str, failure_ke
 
 
 def test_the_language_is_asked_for_where_it_is_known() -> None:
-    """As a tag like en-GB."""
+    """A known language is sent as a tag like en-GB."""
     assert protocol.settings(PANEL, "my-shop", "en-GB").url == f"{PORTAL}?language=en-GB"
 
 
@@ -55,7 +55,7 @@ def test_reads_have_no_body_and_accept_no_compression(call: Call) -> None:
 
 
 def test_a_creation_carries_its_token_in_the_header_and_its_body_as_json() -> None:
-    """The request that must not be repeated."""
+    """A creation carries its token in the header and its body as JSON."""
     request = protocol.incoming(PANEL, "my-shop", "access", RETURN_REQUEST)
     assert (request.method, request.headers["Authorization"]) == ("POST", "Bearer access")
     assert request.headers["Content-Type"] == "application/json"
@@ -66,7 +66,7 @@ def test_a_creation_carries_its_token_in_the_header_and_its_body_as_json() -> No
 
 
 def test_any_2xx_answers_a_creation_and_nothing_else_does() -> None:
-    """Its status is inferred, so no success is taken for a failure."""
+    """Any 2xx, and only that, is an answer to a creation, because its status is inferred."""
     assert list(requests()[Call.INCOMING].answers) == list(range(200, 300))
 
 
@@ -82,7 +82,7 @@ def test_what_shoppers_type_stays_in_its_parameter(text: str) -> None:
 
 @pytest.mark.parametrize("brand", ["a/b", "a?b", "a#b", "../x", "a b", "é"])
 def test_a_brand_stays_one_segment(brand: str) -> None:
-    """Any brand that the settings allow."""
+    """A brand that the settings allow stays one segment of the path."""
     path = urlsplit(protocol.settings(PANEL, brand).url).path
     assert path.count("/") == 5
 
@@ -109,7 +109,7 @@ def test_coordinates_near_zero_are_plain_decimals() -> None:
 
 
 def test_requests_show_neither_tokens_nor_addresses() -> None:
-    """`repr` tells the call and the method."""
+    """The `repr` of a request shows only call and method."""
     secrets = ("poll", "points", "access", "A-1001", "5611", "Sam", "panel.example")
     shown = " ".join(map(repr, REQUESTS.values()))
     assert "Request(call=<Call.POLLING: 'polling'>, method='GET')" in shown

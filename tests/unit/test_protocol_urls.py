@@ -43,18 +43,18 @@ def test_any_other_url_is_refused(kind: Literal["polling", "download"]) -> None:
 
 
 def test_any_other_host_counts_as_no_customs_declaration() -> None:
-    """The same for customs declarations, as far as it does not lead to another place in this brand's portal."""
+    """A hostile URL counts as no customs declaration, unless it stays within this brand's portal."""
     assert [url for url in HOSTILE if customs_path(url, PANEL, "my-shop") and not url.startswith(f"{PORTAL}/")] == []
 
 
 def test_the_list_of_hostile_urls_is_long() -> None:
-    """The list does not shrink unnoticed."""
+    """The list of hostile URLs does not shrink unnoticed."""
     assert len(set(HOSTILE)) >= 400
 
 
 @pytest.mark.parametrize("url", [None, 7, True, [], {}, b"x"])
 def test_what_is_no_string_is_refused(url: object) -> None:
-    """Any JSON value may come instead of a URL."""
+    """Any other JSON value in place of a URL is refused."""
     with pytest.raises(BadUpstream):
         token_of(url, PANEL, "my-shop", "polling")
     assert customs_path(url, PANEL, "my-shop") is None
@@ -114,7 +114,7 @@ def test_a_customs_url_gives_its_path(rest: str) -> None:
     ids=map(str, count()),
 )
 def test_any_other_customs_url_counts_as_absent(url: str) -> None:
-    """It is no reason to lose the label."""
+    """An unacceptable customs URL counts as absent, and the label stays."""
     assert customs_path(url, PANEL, "my-shop") is None
 
 
@@ -202,7 +202,7 @@ def test_the_header_of_a_token_decides_nothing(header: dict[str, object]) -> Non
 
 @pytest.mark.parametrize("expiry", [2**53 + 1, -(2**53) - 1, 10**400])
 def test_an_expiry_beyond_all_time_is_absent(expiry: int) -> None:
-    """What no clock can count to is no moment."""
+    """An expiry that no clock can reach counts as absent."""
     assert token_expiry(unsigned({"exp": expiry})) is None
 
 

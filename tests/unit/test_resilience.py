@@ -142,7 +142,7 @@ async def _nothing() -> AsyncIterator[bytes]:
     ids=repr,
 )
 async def test_which_reads_are_made_again(first: Said, calls: int) -> None:
-    """One more try where the connection failed or a gateway answered; each try takes a turn of its own."""
+    """A read is tried once more if the connection failed or a gateway answered; each try takes a turn of its own."""
     stage = Stage(first, SETTINGS)
     with suppress(BffError):
         await stage.settings()
@@ -151,7 +151,7 @@ async def test_which_reads_are_made_again(first: Said, calls: int) -> None:
 
 
 async def test_there_is_no_third_try() -> None:
-    """What fails twice has failed."""
+    """A read that fails twice is not tried again."""
     stage = Stage(503)
     with pytest.raises(BadUpstream):
         await stage.settings()
@@ -263,7 +263,7 @@ async def test_an_open_breaker_answers_at_once_and_for_its_class_alone() -> None
 
 
 async def test_an_open_breaker_keeps_a_creation_from_beginning() -> None:
-    """It is known not to exist: neither the record "sent" nor a byte was written."""
+    """Behind an open breaker a creation is known not to exist: neither "sent" nor a byte was written."""
     stage = Stage(500)
     for _ in range(FAILURES_IN_A_ROW):
         with pytest.raises(ReturnOutcomeUnknown):

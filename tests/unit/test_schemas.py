@@ -24,7 +24,7 @@ def test_models_show_none_of_their_values() -> None:
 
 
 def test_models_are_frozen() -> None:
-    """What the upstream said stays said."""
+    """Objects from upstream answers cannot be changed."""
     order = samples.order()
     with pytest.raises(ValidationError):
         order.parcel_id = 2  # type: ignore[misc]  # exactly what must not work

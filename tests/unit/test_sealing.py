@@ -110,7 +110,7 @@ def test_a_naming_key_names() -> None:
 
 @given(st.lists(st.text(max_size=20), max_size=4), st.lists(st.text(max_size=20), max_size=4))
 def test_names_are_stable_and_distinct(one: list[str], other: list[str]) -> None:
-    """The same parts have the same name in every process, other parts another one."""
+    """The same parts have the same name in every process, and other parts have another one."""
     names = Keyring([OLD]).name(*one), Keyring([OLD]).name(*other)
     assert (names[0] == names[1]) is (one == other)
 

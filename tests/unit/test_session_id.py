@@ -74,7 +74,7 @@ def test_another_length_or_alphabet(text: str) -> None:
 
 
 def test_one_spelling_only() -> None:
-    """Of the four last characters that decode to one secret, only the one we write is accepted."""
+    """Four last characters decode to one secret, and only the one that we write is accepted."""
     accepted = []
     for last in BASE64URL:
         with suppress(SessionExpired):

@@ -45,7 +45,7 @@ def test_three_settings_suffice() -> None:
 
 @pytest.mark.parametrize("name", REQUIRED)
 def test_required_settings_have_no_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Each of the three that have no default is named when it is missing."""
+    """Each of the three required settings is named when it is missing."""
     monkeypatch.delenv(name)
     assert refusal().startswith(f"{name}: ")
 

@@ -50,7 +50,7 @@ def test_a_handle_of_the_release_before() -> None:
 
 @pytest.mark.parametrize("context", ["session|{key}|1", "handoff|{key}|1", "upload|another|1", "upload|{key}|2", ""])
 def test_what_was_sealed_for_something_else(context: str) -> None:
-    """Not even what the session's own secret has sealed is a handle, unless it was sealed as one of this session."""
+    """An envelope that the session's secret sealed for another purpose is no handle."""
     envelope = seal(SESSION.secret, FILENAME.encode(), context.format(key=SESSION.key))
     text = "up_" + base64.urlsafe_b64encode(envelope).rstrip(b"=").decode()
     assert opened(SESSION, [text]) == {}
@@ -60,7 +60,7 @@ def test_what_was_sealed_for_something_else(context: str) -> None:
     "text", ["", "up_", "up_A", "up_AAAA", "up_é", "up_\x00", FILENAME, "up_" + "A" * 2000, "../../etc/passwd"]
 )
 def test_what_is_no_handle(text: str) -> None:
-    """It is left out, and the others are opened all the same."""
+    """A text that is no handle is left out, and the others are opened all the same."""
     made = handle(SESSION, FILENAME)
     assert opened(SESSION, [text, made]) == {made: FILENAME}
 

@@ -308,7 +308,7 @@ def test_no_fee(fee: str | None) -> None:
 
 @pytest.mark.parametrize(("colli", "expected"), [(None, 1), (0, 1), (-3, 1), (1, 1), (5, 5)])
 def test_max_parcels(colli: int | None, expected: int) -> None:
-    """As many parcels can come back as went out, and always one."""
+    """As many parcels can come back as went out, and at least one."""
     assert order({"collo_count": colli}).max_parcels == expected
 
 

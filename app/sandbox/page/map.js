@@ -1,4 +1,4 @@
-// A schematic map of points around the shopper. It is no street map: nobody else learns where the shopper lives.
+// A schematic map of points around the shopper. It is no street map, so that no map service learns where the shopper lives.
 
 import { h } from "./html.js";
 

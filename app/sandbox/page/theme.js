@@ -5,7 +5,7 @@ import { fill, h } from "./html.js";
 
 const LIGHT = [255, 255, 255];
 const DARK = [21, 23, 28];
-/** Contrast of text that everybody can read (WCAG 2 AA), with room for tints behind it. */
+/** Contrast of accessible text (WCAG 2 AA), with room for tints behind it. */
 const READABLE = 5.2;
 
 /** Dresses the page in the brand: `--accent` is its colour, shifted until it can be read on the page's background. */

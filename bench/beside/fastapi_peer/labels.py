@@ -1,4 +1,4 @@
-"""Labels that somebody waits for: one task polls each, an event tells all who wait."""
+"""Labels that clients wait for: one task polls each, and an event wakes all who wait."""
 
 import asyncio
 

@@ -5,7 +5,7 @@ type Document = components["schemas"]["Problem"];
 /**
  * Whatever went wrong, as the service says it (RFC 9457); decide on `code`.
  *
- * Where the service itself gave no answer, `code` is "unreachable" (`status` 0, or that of whoever answered instead);
+ * Where the service itself gave no answer, `code` is "unreachable" (`status` 0, or that of a gateway's answer);
  * "incomplete" is a document that broke off.
  */
 export class Problem extends Error {
