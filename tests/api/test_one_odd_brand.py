@@ -55,7 +55,7 @@ class Stage(NamedTuple):
 @pytest_asyncio.fixture(scope="module", name="stage")
 async def _stage(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Stage]:
     async with scripted_upstream.scripted_upstream() as upstream:
-        urls = {"upstream_url": upstream.url, "service_points_url": upstream.url, "lookup_deadline": 1}
+        urls = {"upstream_url": upstream.url, "service_points_url": upstream.url, "lookup_deadline": 2}
         async with running_bff(valkey.url, sandbox, brands=",".join([ODD, *SOUND]), **urls) as bff:
             yield Stage(bff.http, upstream)
 
