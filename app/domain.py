@@ -41,7 +41,7 @@ class RedactedModel(BaseModel):
 
 
 class Brand(RedactedModel):
-    """How the shop looks and where it can be reached; `domain` names it in every path."""
+    """The shop's looks and contacts; `domain` names it in every path."""
 
     domain: str
     name: str
@@ -104,7 +104,7 @@ class ShopSettings(RedactedModel):
 
 
 class Address(RedactedModel):
-    """Where the parcel went; `country` is an ISO 3166-1 alpha-2 code, `state` the upstream's own."""
+    """The address that the parcel went to; `country` is an ISO 3166-1 alpha-2 code, `state` the upstream's own."""
 
     name: str
     company_name: str
@@ -271,7 +271,7 @@ class OpenedOrder(RedactedModel):
 
 
 class ServicePointQuery(RedactedModel):
-    """What to search service points by. The disputed `postal_code` is not offered (docs/upstream.md C8)."""
+    """A search for service points. The disputed `postal_code` is not offered (docs/upstream.md C8)."""
 
     country: str
     latitude: float | None = None
@@ -298,7 +298,7 @@ class ReturnedLine(RedactedModel):
 
 
 class Refund(RedactedModel):
-    """How the shopper wants the money back."""
+    """The shopper's choice of refund."""
 
     code: str
     message: str = ""
@@ -331,7 +331,7 @@ class ReturnRequest(RedactedModel):
     """ISO 8601."""
     photos: tuple[Photo, ...] = ()
     customs: dict[str, JsonValue] | None = None
-    """What customs wants to know, by the members of `NewCustoms` in the public contract."""
+    """Customs information, by the members of `NewCustoms` in the public contract."""
 
 
 class AcceptedReturn(RedactedModel):

@@ -39,7 +39,7 @@ PartnerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
 class ShopEntry(BaseModel):
-    """What the file says of one shop; what it leaves out is as the settings have it for all."""
+    """One shop in the file; members that it leaves out are as in the settings for all shops."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -208,7 +208,7 @@ def _origins(shops: Iterable[Shop]) -> frozenset[str]:
 
 
 def _stamp(path: Path | None) -> tuple[int, ...]:
-    """What differs once the file is another; nothing while there is none."""
+    """A stamp of the file, which changes when the file does; empty if there is none."""
     try:
         found = path.stat() if path else None
     except OSError:

@@ -1,4 +1,4 @@
-"""What the API description (OpenAPI 3.1) says beside what FastAPI reads from the handlers."""
+"""The parts of the API description (OpenAPI 3.1) that FastAPI cannot read from the handlers."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus

@@ -61,12 +61,12 @@ open_to_more = Field(json_schema_extra=_open)
 
 
 class Request(BaseModel):
-    """What a front end sends; members that are not described are refused."""
+    """An object that a front end sends; members that are not described are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class Answer(BaseModel):
-    """What a front end gets; later versions may add members."""
+    """An object that a front end gets; later versions may add members."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)

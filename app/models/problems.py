@@ -1,4 +1,4 @@
-"""What went wrong, and what that means."""
+"""Problem documents (RFC 9457), and the pages of their types."""
 
 from pydantic import Field
 
@@ -12,9 +12,9 @@ class ProblemError(Answer):
     pointer: str
     """A JSON Pointer to the member, or to the parent of one that is missing."""
     code: str
-    """What is wrong, as a word that stays."""
+    """Stable code of the fault."""
     detail: str
-    """What is wrong, as a sentence."""
+    """The fault as a sentence."""
 
 
 class Problem(Answer):
@@ -31,7 +31,7 @@ class Problem(Answer):
     instance: str
     """The path that was called."""
     code: str
-    """What went wrong, as a word that stays. More codes may come."""
+    """Stable code of the problem. More codes may come."""
     retryable: bool
     """Whether the same request can succeed later."""
     request_id: str
@@ -56,8 +56,8 @@ class ProblemKind(Answer):
     retryable: bool
     """Whether the same request can succeed later."""
     when: str
-    """What has happened."""
+    """When the problem happens."""
     front_end: str
-    """What a front end does about it."""
+    """Advice for front ends."""
     calls: list[str]
     """Method and path of the calls that name it; empty: any call may answer it."""

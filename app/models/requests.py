@@ -1,4 +1,4 @@
-"""What front ends send."""
+"""Request bodies: the objects that front ends send."""
 
 from typing import Annotated, Literal
 
@@ -56,21 +56,21 @@ class NewReturnItem(Request):
     id: Annotated[str, Field(min_length=1, max_length=100)]
     """The `id` of the item in the session."""
     quantity: Annotated[int, Field(ge=1, le=9999)]
-    """How many units come back."""
+    """Number of units that come back."""
     reason: Id | None = None
     """The `id` of a reason of the session; needed here or for the whole return."""
     comment: Annotated[str, Field(max_length=500, pattern=Visible), Prose] | None = None
-    """What the shopper says about this item."""
+    """The shopper's comment on this item."""
     hs_code: Annotated[str, Field(pattern=r"^[0-9]{4,12}$")] | None = None
     """The tariff number, for international returns."""
     origin_country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
-    """Where the item was made (ISO 3166-1 alpha-2), for international returns."""
+    """Country of origin (ISO 3166-1 alpha-2), for international returns."""
     weight: Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,3})?$")] | None = None
     """Kilograms of one unit, for international returns."""
 
 
 class NewRefund(Request):
-    """How the shopper wants the money back."""
+    """The shopper's choice of refund."""
 
     type: Annotated[str, Field(min_length=1, max_length=40, examples=["money"])]
     """The `code` of a refund option of the session."""
@@ -181,7 +181,7 @@ class NewContact(Request):
     city: Correction | None = None
     """The town."""
     email: Annotated[str, Field(max_length=320, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$"), Code] | None = None
-    """Where messages about the return go."""
+    """E-mail address for messages about the return."""
     phone: Annotated[CorrectionOrNothing, Code] | None = None
     """An empty text removes it."""
 
@@ -192,17 +192,17 @@ class NewCustoms(Request):
     invoice_number: Annotated[str, Field(min_length=1, max_length=40, pattern=Visible), Code]
     """The number of the shop's invoice."""
     export_type: Literal["private", "commercial_b2c", "commercial_b2b"] = "private"
-    """Who sends the goods to whom."""
+    """Whether the goods were a private or a commercial export."""
     invoice_date: IsoDate | None = None
     """The date of the invoice."""
     freight_costs: Amount | None = None
-    """What the transport cost, in the currency of the invoice."""
+    """Transport costs, in the currency of the invoice."""
     insurance_costs: Amount | None = None
-    """What the insurance cost, in the currency of the invoice."""
+    """Insurance costs, in the currency of the invoice."""
     other_costs: Amount | None = None
-    """What else was charged, in the currency of the invoice."""
+    """Other costs, in the currency of the invoice."""
     discount_granted: Amount | None = None
-    """What was taken off, in the currency of the invoice."""
+    """Discount, in the currency of the invoice."""
     general_notes: Annotated[str, Field(max_length=500, pattern=Visible), Prose] | None = None
     """Anything else for the customs officer."""
 
@@ -215,18 +215,18 @@ class NewPhoto(Request):
     item: Annotated[str, Field(min_length=1, max_length=100)]
     """The `id` of the item that the picture shows."""
     description: Annotated[str, Field(max_length=500, pattern=Visible), Prose] | None = None
-    """What is to be seen."""
+    """Description of the picture."""
 
 
 class NewReturn(Request):
     """A return as the shopper chose it; the session supplies the rest."""
 
     items: Annotated[list[NewReturnItem], Field(min_length=1, max_length=200)]
-    """What comes back."""
+    """The items that come back."""
     reason: Id | None = None
     """The reason of all items that name none themselves."""
     message: Annotated[str, Field(max_length=1000, pattern=Visible), Prose] | None = None
-    """What the shopper says to the shop."""
+    """The shopper's message to the shop."""
     refund: NewRefund | None = None
     """Needed where `options.refund_required` says so."""
     delivery: NewDelivery

@@ -18,7 +18,7 @@ class Action(Answer):
     """A call, and whether it can be made now."""
 
     name: str
-    """What it does."""
+    """The action."""
     method: Literal["GET", "POST", "DELETE"]
     """The method of the call."""
     href: str
@@ -58,13 +58,13 @@ class ReturnItem(Answer):
     id: str
     """The `id` of the item in the session."""
     name: str
-    """What the shop calls it."""
+    """The item's name at the shop."""
     quantity: int
-    """How many units come back."""
+    """Number of units that come back."""
     reason: Id | None
     """The `id` of the reason."""
     comment: str | None
-    """What the shopper said about it."""
+    """The shopper's comment."""
 
 
 class ReturnDelivery(Answer):
@@ -110,7 +110,7 @@ class Return(Answer):
     id: Annotated[str, Field(examples=["rtn_3vQ1m0bJ9dJxPq4l2Zk7sA"])]
     """Names the return, in every session of its parcel."""
     state: ReturnState
-    """Where it stands."""
+    """The state of the return."""
     revision: int
     """Grows with each change that the shopper can see."""
     created_at: datetime
@@ -118,7 +118,7 @@ class Return(Answer):
     updated_at: datetime
     """When it changed last."""
     items: list[ReturnItem]
-    """What comes back."""
+    """The items that come back."""
     delivery: ReturnDelivery
     """How the parcel travels back."""
     sendcloud_return_id: Id | None
@@ -126,7 +126,7 @@ class Return(Answer):
     parcels: list[ReturnParcel]
     """The parcels in which it travels."""
     payment_url: str | None
-    """Where the shopper pays before there is a label."""
+    """The page on which the shopper has to pay before a label is made."""
     label: Label
     """The document to print or to show."""
     customs_declaration: str | None
@@ -136,14 +136,14 @@ class Return(Answer):
     retry_after: int | None
     """Seconds until there can be news; null if there will be none."""
     actions: list[Action]
-    """What can be called now, and why not."""
+    """The calls that can be made for the return, with reasons for those that cannot."""
 
 
 class Upload(Answer):
     """A stored picture."""
 
     file: str
-    """What `photos` of a return names."""
+    """Handle of the picture, for `photos` of a return."""
     name: str
     """The form field that it came in."""
 
@@ -156,13 +156,13 @@ class Uploads(Answer):
 
 
 class Preview(Answer):
-    """What a creation with this body would be refused for."""
+    """The check of a body: everything that a creation would be refused for."""
 
     valid: bool
     """Whether nothing known keeps it from being created."""
     problems: list[ProblemError]
-    """What would keep it from being created."""
+    """Everything that would prevent the creation."""
     fee: Money | None
-    """What the return costs the shopper."""
+    """The price of the return for the shopper."""
     missing: list[str]
     """JSON Pointers to the members that are not there yet: those that are needed, and those that may be."""

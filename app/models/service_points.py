@@ -1,4 +1,4 @@
-"""Where a parcel can be handed in."""
+"""Service points."""
 
 from datetime import datetime
 from typing import Annotated
@@ -20,14 +20,14 @@ class OpeningHours(Answer):
 
 
 class ServicePoint(Answer):
-    """Where a parcel can be handed in."""
+    """Service points."""
 
     id: Id
     """Names the point in a return."""
     code: str
     """The carrier's own name of the point."""
     name: str
-    """What the sign says."""
+    """The name of the place."""
     carrier: str
     """The code of its carrier."""
     street: str
@@ -47,7 +47,7 @@ class ServicePoint(Answer):
     distance: int | None
     """Metres from the place that was searched."""
     kind: str | None
-    """What sort of shop it is, in the carrier's words."""
+    """The kind of place, in the carrier's words."""
     phone: str | None
     """Its telephone number."""
     open_tomorrow: bool

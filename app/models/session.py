@@ -1,4 +1,4 @@
-"""What a session knows of its parcel."""
+"""The answer of a session: parcel, items, choices and returns."""
 
 from datetime import datetime
 from typing import Literal
@@ -49,11 +49,11 @@ class Item(Answer):
     product_id: str = ""
     """As the shipping service says it; may be empty or shared by items."""
     name: str
-    """What the shop calls it."""
+    """The item's name at the shop."""
     image_url: str | None
     """The address of a picture."""
     unit_price: Money | None
-    """What one unit cost."""
+    """The price of one unit."""
     quantity: int
     """Units ordered."""
     returnable: bool
@@ -66,7 +66,7 @@ class Item(Answer):
 
 
 class DropOff(Answer):
-    """Where the parcel can be handed in nearby."""
+    """Places nearby where the parcel can be handed in."""
 
     nearest: ServicePoint | None
     """The nearest point."""
@@ -84,7 +84,7 @@ class SessionAnswer(Answer):
     expires_at: datetime
     """When the session ends."""
     brand: PortalBrand
-    """How the shop looks and where it can be reached."""
+    """The shop's looks and contacts."""
     parcel: Parcel
     """The parcel that went out."""
     ship_from: ShipFrom
@@ -92,20 +92,20 @@ class SessionAnswer(Answer):
     items: list[Item]
     """The items of the order."""
     options: ReturnOptions
-    """What the shopper can choose from."""
+    """The shopper's choices."""
     drop_off: DropOff
-    """Where the parcel can be handed in nearby."""
+    """Places nearby where the parcel can be handed in."""
     returns: list[Return]
     """The returns of this parcel, from whatever session."""
     actions: list[Action]
-    """What can be called now, and why not."""
+    """The calls that can be made next, with reasons for those that cannot."""
 
 
 class Handoff(Answer):
     """A link to continue this session on another device, once and before it expires."""
 
     token: str
-    """What the other device redeems."""
+    """The token that the other device redeems."""
     link: str | None
     """The page with the token in its fragment, which browsers send to no server."""
     qr_code: str | None

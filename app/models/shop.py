@@ -44,7 +44,7 @@ class Store(Answer):
     id: Id
     """Names the store in a return."""
     name: str
-    """What the sign says."""
+    """The store's name."""
     street: str
     """Without the house number."""
     house_number: str
@@ -65,7 +65,7 @@ class Carrier(Answer):
     code: str
     """Names the carrier in searches and returns."""
     name: str
-    """What shoppers call it."""
+    """The name to show."""
     logo: str | None
     """The address of a picture."""
 
@@ -76,7 +76,7 @@ class NationalCarrier(Answer):
     code: str | None
     """Names the carrier."""
     name: str
-    """What shoppers call it."""
+    """The name to show."""
     drop_off_finder: str | None
     """The address of its own page of drop-off points."""
     contact: str | None
@@ -108,12 +108,12 @@ class PickupWindow(Answer):
 
 
 class PortalBrand(Answer):
-    """How the shop looks and where it can be reached."""
+    """The shop's looks and contacts."""
 
     domain: str
     """Names the shop in every path."""
     name: str
-    """What shoppers call it."""
+    """The name to show."""
     color: str | None
     """`#rrggbb`."""
     secondary_color: str | None
@@ -127,7 +127,7 @@ class PortalBrand(Answer):
     return_policy_url: str | None
     """The address of its conditions for returns."""
     support_email: str | None
-    """Where shoppers can write to."""
+    """The shop's e-mail address for shoppers."""
     hide_powered_by: bool
     """Whether the shop wants the shipping service left unnamed."""
 
@@ -136,25 +136,25 @@ class Portal(Answer):
     """A shop's public return settings."""
 
     brand: PortalBrand
-    """How the shop looks and where it can be reached."""
+    """The shop's looks and contacts."""
     language: str | None
     """The language of the texts (BCP 47)."""
     languages: list[str]
     """The languages that the shop speaks."""
     helper_text: str | None
-    """What the shop tells shoppers before they start."""
+    """The shop's text for shoppers before they start."""
     background_image: str | None
     """The address of a picture."""
     reasons: list[Reason]
     """Why items may come back."""
     refund_options: list[RefundOption]
-    """How shoppers can get their money back."""
+    """The refunds that the shop offers."""
     delivery_options: list[DeliveryOptionCode]
     """How parcels can travel back; a session says which are possible for its parcel."""
     fee: Money | None
-    """What a return costs the shopper."""
+    """The price of a return for the shopper."""
     stores: list[Store]
-    """Where items can be handed in over the counter."""
+    """Stores that take items over the counter."""
     stale: bool
     """Whether the settings are older than they should be, because the shipping service fails."""
 
@@ -165,7 +165,7 @@ class ReturnOptions(Answer):
     reasons: list[Reason]
     """Why items may come back."""
     refund_options: list[RefundOption]
-    """How the shopper can get the money back."""
+    """The refunds that the shopper can choose."""
     refund_required: bool
     """Whether a return has to name one of them."""
     delivery_options: list[DeliveryOption]
@@ -173,9 +173,9 @@ class ReturnOptions(Answer):
     pickup: PickupWindow | None
     """Null where the shop has nothing picked up."""
     stores: list[Store]
-    """Where items can be handed in over the counter."""
+    """Stores that take items over the counter."""
     fee: Money | None
-    """What a return costs the shopper."""
+    """The price of a return for the shopper."""
     shipping_method_ids: list[Id]
     """As the shipping service gave them."""
     national_carrier: NationalCarrier | None

@@ -25,7 +25,7 @@ def portal(settings: ShopSettings, language: str | None, *, stale: bool) -> mode
 
 
 def brand(shop: Brand) -> models.PortalBrand:
-    """How the shop looks and where it can be reached."""
+    """The shop's looks and contacts."""
     return models.PortalBrand(**dict(shop))
 
 

@@ -114,7 +114,7 @@ class Markers:
         return found.id != known.id and found.accepted_at <= known.accepted_at
 
     def _instead(self, name: str) -> Marker:
-        """What is to stand where none is, or a strange one: the marker that was known here, from now on doubted."""
+        """The marker to write where none is, or a foreign one: the one known here, doubted from now on."""
         known = self._known.get(name)
         log.warning("store doubted" if known else "store marked", server=name)
         return known.model_copy(update={"doubted": True}) if known else self._fresh()

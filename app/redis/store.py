@@ -142,7 +142,7 @@ class Store:
         return cast("bytes | None", await self._run(key, ("GETEX", key, "EX", ttl)))
 
     async def replace(self, key: str, kept: bytes, value: bytes, ttl: int) -> bytes:
-        """What is there afterwards: the value, durably, if it was `kept` (b"": nothing); else what was there."""
+        """Durably replaces `kept` (b"": nothing) by `value`, if it is there; the value under the key afterwards."""
         return cast("bytes", await self._replace(keys=[key], args=[kept, value, ttl], durable=True))
 
     async def first_on_each(self, names: Iterable[str]) -> list[str]:

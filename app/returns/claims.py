@@ -28,7 +28,7 @@ from app.errors import ClaimLost, TooManyCalls, UnitsClaimed
 
 
 class Phase(StrEnum):
-    """Where a claim stands; a claim that is not in the map is absent."""
+    """The phase of a claim; a claim that is not in the map is absent."""
 
     INTENT = "intent"
     SENT = "sent"
@@ -38,7 +38,7 @@ class Phase(StrEnum):
 
 
 class Event(StrEnum):
-    """What can happen to a claim."""
+    """An event of a claim."""
 
     FIRST_BYTE = "the first byte of our POST is about to leave"
     NOT_TAKEN = "no byte of our POST left, or upstream turned it away unread (401, 429)"

@@ -309,7 +309,7 @@ class _Refusal(NamedTuple):
 
 
 TRANSIENT_STATUSES = frozenset({502, 503, 504})
-"""What a gateway answers while the upstream is away."""
+"""Statuses that a gateway answers while the upstream is away."""
 NO_VERDICT = frozenset({408, 409, 423, 424, 425, 499})
 """Statuses that do not tell whether a creation was carried out: it timed out, or it conflicted with itself."""
 _ALL = frozenset(Call)

@@ -78,7 +78,7 @@ def _item(line: OrderLine, left: int, currency: str | None) -> models.Item:
 
 
 def options(settings: ShopSettings, order: Order, now: float) -> models.ReturnOptions:
-    """What the shopper can choose from for this parcel at this moment (seconds since the epoch)."""
+    """The shopper's choices for this parcel at this moment (seconds since the epoch)."""
     return models.ReturnOptions(
         reasons=reasons(settings.reasons),
         refund_options=refund_options(settings.refund_options),

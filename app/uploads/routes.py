@@ -25,7 +25,7 @@ router = APIRouter(tags=["returns"])
 
 PATH = "/v1/uploads"
 UPLOAD_CALLS = 6
-"""What an upload counts as: the upstream takes a tenth as many POSTs as GETs, and half of them may be one parcel's."""
+"""An upload counts as so many calls, because the upstream accepts ten times as many GETs as POSTs."""
 RETRY_AFTER_SECONDS = 5
 FORM = {
     "required": True,

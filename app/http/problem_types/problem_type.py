@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class ProblemType(NamedTuple):
-    """How one class of errors looks outside."""
+    """The public face of one class of errors."""
 
     code: str
     status: HTTPStatus
@@ -13,7 +13,7 @@ class ProblemType(NamedTuple):
     detail: str
     """What helps."""
     when: str
-    """What has happened, for a front-end developer; on the page only."""
+    """When it happens, for front-end developers; only on its page."""
     front_end: str
-    """What a front end does about it; on the page only."""
+    """Advice for front ends; only on its page."""
     retryable: bool = False

@@ -350,7 +350,7 @@ export interface components {
     schemas: {
         /** @description A call, and whether it can be made now. */
         Action: {
-            /** @description What it does. */
+            /** @description The action. */
             name: string;
             /**
              * @description The method of the call.
@@ -368,7 +368,7 @@ export interface components {
         Carrier: {
             /** @description Names the carrier in searches and returns. */
             code: string;
-            /** @description What shoppers call it. */
+            /** @description The name to show. */
             name: string;
             /** @description The address of a picture. */
             logo: string | null;
@@ -405,7 +405,7 @@ export interface components {
             /** @description Why it cannot: `no-store`, `no-carrier`, or a later word. */
             why_not: string | null;
         };
-        /** @description Where the parcel can be handed in nearby. */
+        /** @description Places nearby where the parcel can be handed in. */
         DropOff: {
             /** @description The nearest point. */
             nearest: components["schemas"]["ServicePoint"] | null;
@@ -450,7 +450,7 @@ export interface components {
             id: number;
             /** @description The carrier's own name of the point. */
             code: string;
-            /** @description What the sign says. */
+            /** @description The name of the place. */
             name: string;
             /** @description The code of its carrier. */
             carrier: string;
@@ -470,7 +470,7 @@ export interface components {
             longitude: number | null;
             /** @description Metres from the place that was searched. */
             distance: number | null;
-            /** @description What sort of shop it is, in the carrier's words. */
+            /** @description The kind of place, in the carrier's words. */
             kind: string | null;
             /** @description Its telephone number. */
             phone: string | null;
@@ -498,7 +498,7 @@ export interface components {
         };
         /** @description A link to continue this session on another device, once and before it expires. */
         Handoff: {
-            /** @description What the other device redeems. */
+            /** @description The token that the other device redeems. */
             token: string;
             /** @description The page with the token in its fragment, which browsers send to no server. */
             link: string | null;
@@ -541,11 +541,11 @@ export interface components {
              * @default
              */
             product_id?: string;
-            /** @description What the shop calls it. */
+            /** @description The item's name at the shop. */
             name: string;
             /** @description The address of a picture. */
             image_url: string | null;
-            /** @description What one unit cost. */
+            /** @description The price of one unit. */
             unit_price: components["schemas"]["Money"] | null;
             /** @description Units ordered. */
             quantity: number;
@@ -587,7 +587,7 @@ export interface components {
         NationalCarrier: {
             /** @description Names the carrier. */
             code: string | null;
-            /** @description What shoppers call it. */
+            /** @description The name to show. */
             name: string;
             /** @description The address of its own page of drop-off points. */
             drop_off_finder: string | null;
@@ -610,7 +610,7 @@ export interface components {
             postal_code?: string | null;
             /** @description The town. */
             city?: string | null;
-            /** @description Where messages about the return go. */
+            /** @description E-mail address for messages about the return. */
             email?: string | null;
             /** @description An empty text removes it. */
             phone?: string | null;
@@ -620,20 +620,20 @@ export interface components {
             /** @description The number of the shop's invoice. */
             invoice_number: string;
             /**
-             * @description Who sends the goods to whom.
+             * @description Whether the goods were a private or a commercial export.
              * @default private
              * @enum {string}
              */
             export_type?: "private" | "commercial_b2c" | "commercial_b2b";
             /** @description The date of the invoice. */
             invoice_date?: string | null;
-            /** @description What the transport cost, in the currency of the invoice. */
+            /** @description Transport costs, in the currency of the invoice. */
             freight_costs?: string | null;
-            /** @description What the insurance cost, in the currency of the invoice. */
+            /** @description Insurance costs, in the currency of the invoice. */
             insurance_costs?: string | null;
-            /** @description What else was charged, in the currency of the invoice. */
+            /** @description Other costs, in the currency of the invoice. */
             other_costs?: string | null;
-            /** @description What was taken off, in the currency of the invoice. */
+            /** @description Discount, in the currency of the invoice. */
             discount_granted?: string | null;
             /** @description Anything else for the customs officer. */
             general_notes?: string | null;
@@ -654,10 +654,10 @@ export interface components {
             file: string;
             /** @description The `id` of the item that the picture shows. */
             item: string;
-            /** @description What is to be seen. */
+            /** @description Description of the picture. */
             description?: string | null;
         };
-        /** @description How the shopper wants the money back. */
+        /** @description The shopper's choice of refund. */
         NewRefund: {
             /**
              * @description The `code` of a refund option of the session.
@@ -669,11 +669,11 @@ export interface components {
         };
         /** @description A return as the shopper chose it; the session supplies the rest. */
         NewReturn: {
-            /** @description What comes back. */
+            /** @description The items that come back. */
             items: components["schemas"]["NewReturnItem"][];
             /** @description The reason of all items that name none themselves. */
             reason?: number | null;
-            /** @description What the shopper says to the shop. */
+            /** @description The shopper's message to the shop. */
             message?: string | null;
             /** @description Needed where `options.refund_required` says so. */
             refund?: components["schemas"]["NewRefund"] | null;
@@ -695,15 +695,15 @@ export interface components {
         NewReturnItem: {
             /** @description The `id` of the item in the session. */
             id: string;
-            /** @description How many units come back. */
+            /** @description Number of units that come back. */
             quantity: number;
             /** @description The `id` of a reason of the session; needed here or for the whole return. */
             reason?: number | null;
-            /** @description What the shopper says about this item. */
+            /** @description The shopper's comment on this item. */
             comment?: string | null;
             /** @description The tariff number, for international returns. */
             hs_code?: string | null;
-            /** @description Where the item was made (ISO 3166-1 alpha-2), for international returns. */
+            /** @description Country of origin (ISO 3166-1 alpha-2), for international returns. */
             origin_country?: string | null;
             /** @description Kilograms of one unit, for international returns. */
             weight?: string | null;
@@ -787,28 +787,28 @@ export interface components {
             language: string | null;
             /** @description The languages that the shop speaks. */
             languages: string[];
-            /** @description What the shop tells shoppers before they start. */
+            /** @description The shop's text for shoppers before they start. */
             helper_text: string | null;
             /** @description The address of a picture. */
             background_image: string | null;
             /** @description Why items may come back. */
             reasons: components["schemas"]["Reason"][];
-            /** @description How shoppers can get their money back. */
+            /** @description The refunds that the shop offers. */
             refund_options: components["schemas"]["RefundOption"][];
             /** @description How parcels can travel back; a session says which are possible for its parcel. */
             delivery_options: ("drop_off_point" | "drop_off_labelless" | "in_store" | "pickup")[];
-            /** @description What a return costs the shopper. */
+            /** @description The price of a return for the shopper. */
             fee: components["schemas"]["Money"] | null;
-            /** @description Where items can be handed in over the counter. */
+            /** @description Stores that take items over the counter. */
             stores: components["schemas"]["Store"][];
             /** @description Whether the settings are older than they should be, because the shipping service fails. */
             stale: boolean;
         };
-        /** @description How the shop looks and where it can be reached. */
+        /** @description The shop's looks and contacts. */
         PortalBrand: {
             /** @description Names the shop in every path. */
             domain: string;
-            /** @description What shoppers call it. */
+            /** @description The name to show. */
             name: string;
             /** @description `#rrggbb`. */
             color: string | null;
@@ -822,18 +822,18 @@ export interface components {
             support_url: string | null;
             /** @description The address of its conditions for returns. */
             return_policy_url: string | null;
-            /** @description Where shoppers can write to. */
+            /** @description The shop's e-mail address for shoppers. */
             support_email: string | null;
             /** @description Whether the shop wants the shipping service left unnamed. */
             hide_powered_by: boolean;
         };
-        /** @description What a creation with this body would be refused for. */
+        /** @description The check of a body: everything that a creation would be refused for. */
         Preview: {
             /** @description Whether nothing known keeps it from being created. */
             valid: boolean;
-            /** @description What would keep it from being created. */
+            /** @description Everything that would prevent the creation. */
             problems: components["schemas"]["ProblemError"][];
-            /** @description What the return costs the shopper. */
+            /** @description The price of the return for the shopper. */
             fee: components["schemas"]["Money"] | null;
             /** @description JSON Pointers to the members that are not there yet: those that are needed, and those that may be. */
             missing: string[];
@@ -842,9 +842,9 @@ export interface components {
         ProblemError: {
             /** @description A JSON Pointer to the member, or to the parent of one that is missing. */
             pointer: string;
-            /** @description What is wrong, as a word that stays. */
+            /** @description Stable code of the fault. */
             code: string;
-            /** @description What is wrong, as a sentence. */
+            /** @description The fault as a sentence. */
             detail: string;
         };
         /** @description The meaning of a problem code. */
@@ -859,9 +859,9 @@ export interface components {
             detail: string;
             /** @description Whether the same request can succeed later. */
             retryable: boolean;
-            /** @description What has happened. */
+            /** @description When the problem happens. */
             when: string;
-            /** @description What a front end does about it. */
+            /** @description Advice for front ends. */
             front_end: string;
             /** @description Method and path of the calls that name it; empty: any call may answer it. */
             calls: string[];
@@ -903,7 +903,7 @@ export interface components {
              * @example rtn_3vQ1m0bJ9dJxPq4l2Zk7sA
              */
             id: string;
-            /** @description Where it stands. */
+            /** @description The state of the return. */
             state: components["schemas"]["ReturnState"];
             /** @description Grows with each change that the shopper can see. */
             revision: number;
@@ -917,7 +917,7 @@ export interface components {
              * @description When it changed last.
              */
             updated_at: string;
-            /** @description What comes back. */
+            /** @description The items that come back. */
             items: components["schemas"]["ReturnItem"][];
             /** @description How the parcel travels back. */
             delivery: components["schemas"]["ReturnDelivery"];
@@ -925,7 +925,7 @@ export interface components {
             sendcloud_return_id: number | null;
             /** @description The parcels in which it travels. */
             parcels: components["schemas"]["ReturnParcel"][];
-            /** @description Where the shopper pays before there is a label. */
+            /** @description The page on which the shopper has to pay before a label is made. */
             payment_url: string | null;
             label: components["schemas"]["Label"];
             /** @description Its path on this service, where there is one. */
@@ -934,7 +934,7 @@ export interface components {
             drop_off: components["schemas"]["ServicePoint"] | null;
             /** @description Seconds until there can be news; null if there will be none. */
             retry_after: number | null;
-            /** @description What can be called now, and why not. */
+            /** @description The calls that can be made for the return, with reasons for those that cannot. */
             actions: components["schemas"]["Action"][];
         };
         /** @description How the parcel travels back, as it was chosen. */
@@ -955,11 +955,11 @@ export interface components {
         };
         /** @description A return as far as the shopper has chosen; a preview says what is missing. */
         ReturnDraft: {
-            /** @description What comes back. */
+            /** @description The items that come back. */
             items: components["schemas"]["NewReturnItem"][];
             /** @description The reason of all items that name none themselves. */
             reason?: number | null;
-            /** @description What the shopper says to the shop. */
+            /** @description The shopper's message to the shop. */
             message?: string | null;
             /** @description Needed where `options.refund_required` says so. */
             refund?: components["schemas"]["NewRefund"] | null;
@@ -981,20 +981,20 @@ export interface components {
         ReturnItem: {
             /** @description The `id` of the item in the session. */
             id: string;
-            /** @description What the shop calls it. */
+            /** @description The item's name at the shop. */
             name: string;
-            /** @description How many units come back. */
+            /** @description Number of units that come back. */
             quantity: number;
             /** @description The `id` of the reason. */
             reason: number | null;
-            /** @description What the shopper said about it. */
+            /** @description The shopper's comment. */
             comment: string | null;
         };
         /** @description The shopper's choices. */
         ReturnOptions: {
             /** @description Why items may come back. */
             reasons: components["schemas"]["Reason"][];
-            /** @description How the shopper can get the money back. */
+            /** @description The refunds that the shopper can choose. */
             refund_options: components["schemas"]["RefundOption"][];
             /** @description Whether a return has to name one of them. */
             refund_required: boolean;
@@ -1002,9 +1002,9 @@ export interface components {
             delivery_options: components["schemas"]["DeliveryOption"][];
             /** @description Null where the shop has nothing picked up. */
             pickup: components["schemas"]["PickupWindow"] | null;
-            /** @description Where items can be handed in over the counter. */
+            /** @description Stores that take items over the counter. */
             stores: components["schemas"]["Store"][];
-            /** @description What a return costs the shopper. */
+            /** @description The price of a return for the shopper. */
             fee: components["schemas"]["Money"] | null;
             /** @description As the shipping service gave them. */
             shipping_method_ids: number[];
@@ -1023,7 +1023,7 @@ export interface components {
         };
         /** @description The state of a return. More states may come: treat an unknown one like `label_pending`. */
         ReturnState: "creating" | "outcome_unknown" | "label_pending" | "awaiting_payment" | "label_ready" | "no_label_needed" | "accepted" | "label_lost" | "failed" | (string & {});
-        /** @description Where a parcel can be handed in. */
+        /** @description Service points. */
         ServicePoint: {
             /**
              * Format: int64
@@ -1032,7 +1032,7 @@ export interface components {
             id: number;
             /** @description The carrier's own name of the point. */
             code: string;
-            /** @description What the sign says. */
+            /** @description The name of the place. */
             name: string;
             /** @description The code of its carrier. */
             carrier: string;
@@ -1052,7 +1052,7 @@ export interface components {
             longitude: number | null;
             /** @description Metres from the place that was searched. */
             distance: number | null;
-            /** @description What sort of shop it is, in the carrier's words. */
+            /** @description The kind of place, in the carrier's words. */
             kind: string | null;
             /** @description Its telephone number. */
             phone: string | null;
@@ -1098,12 +1098,11 @@ export interface components {
             ship_from: components["schemas"]["ShipFrom"];
             /** @description The items of the order. */
             items: components["schemas"]["Item"][];
-            /** @description What the shopper can choose from. */
             options: components["schemas"]["ReturnOptions"];
             drop_off: components["schemas"]["DropOff"];
             /** @description The returns of this parcel, from whatever session. */
             returns: components["schemas"]["Return"][];
-            /** @description What can be called now, and why not. */
+            /** @description The calls that can be made next, with reasons for those that cannot. */
             actions: components["schemas"]["Action"][];
         };
         /** @description The shopper's address, masked except for city, postal code and country, because a lookup proves little. */
@@ -1130,7 +1129,7 @@ export interface components {
              * @description Names the store in a return.
              */
             id: number;
-            /** @description What the sign says. */
+            /** @description The store's name. */
             name: string;
             /** @description Without the house number. */
             street: string;
@@ -1147,7 +1146,7 @@ export interface components {
         };
         /** @description A stored picture. */
         Upload: {
-            /** @description What `photos` of a return names. */
+            /** @description Handle of the picture, for `photos` of a return. */
             file: string;
             /** @description The form field that it came in. */
             name: string;
@@ -1169,7 +1168,7 @@ export interface components {
             detail: string;
             /** @description The path that was called. */
             instance: string;
-            /** @description What went wrong, as a word that stays. More codes may come. */
+            /** @description Stable code of the problem. More codes may come. */
             code: "bad-upstream" | "body-too-large" | "body-too-slow" | "brand-not-found" | "claim-lost" | "customs-declaration-not-found" | "file-too-large" | "handoff-not-found" | "headers-too-large" | "idempotency-key-invalid" | "idempotency-key-reused" | "internal-error" | "invalid-request" | "label-not-ready" | "malformed-request" | "method-not-allowed" | "no-label" | "not-an-image" | "not-found" | "not-returnable-now" | "not-returnable-online" | "origin-not-allowed" | "overloaded" | "parcel-not-found" | "partner-key-unknown" | "return-in-progress" | "return-not-found" | "return-outcome-unknown" | "return-refused" | "return-released" | "service-point-not-found" | "service-point-unavailable" | "session-expired" | "session-required" | "shutting-down" | "temporarily-unavailable" | "too-many-calls" | "too-many-failed-lookups" | "too-many-files" | "too-many-handoffs" | "too-many-lookups" | "two-credentials" | "units-claimed" | "unsupported-media-type" | "upload-too-slow" | "uploads-busy" | "upstream-refused" | "upstream-timeout" | "upstream-unavailable" | (string & {});
             /** @description Whether the same request can succeed later. */
             retryable: boolean;
