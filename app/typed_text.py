@@ -31,8 +31,8 @@ def cleaned_prose(value: object) -> object:
 
 
 def cleaned_language(value: object) -> object:
-    """A language tag up to its first extension; None for other texts, because a bad tag must not fail a request."""
+    """A language tag up to its first extension; None for all else, because a bad tag must not fail a request."""
     if not isinstance(value, str):
-        return value
+        return None
     found = _LANGUAGE.match(value.strip(" \t\r\n").replace("_", "-"))
     return found and found[0]

@@ -172,8 +172,8 @@ class NewContact(Request):
     """An empty text removes it."""
     street: Correction | None = None
     """Without the house number."""
-    house_number: Correction | None = None
-    """With its addition."""
+    house_number: CorrectionOrNothing | None = None
+    """With its addition; an empty text removes it."""
     address_2: CorrectionOrNothing | None = None
     """The second line of the address; an empty text removes it."""
     postal_code: Annotated[Correction, Code] | None = None

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
 from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound, TooManyCalls
@@ -17,6 +17,7 @@ from app.service_points.view import ShowPoint, service_point
 from app.services import ServicesDep, services_of
 from app.sessions.dependencies import SessionDep
 from app.sessions.store import Session
+from app.typed_text import cleaned_code
 
 router = APIRouter(tags=["service points"])
 hot = APIRouter(tags=["service points"], route_class=HotRoute)
@@ -33,7 +34,9 @@ async def asked_search(
     latitude: Latitude = None,
     longitude: Longitude = None,
     radius: Annotated[int, Query(ge=100, le=50_000, description="Metres.")] = 5_000,
-    carrier: Annotated[str | None, Query(max_length=60, description="One of the parcel's carriers.")] = None,
+    carrier: Annotated[
+        str | None, Query(max_length=60, description="One of the parcel's carriers."), BeforeValidator(cleaned_code)
+    ] = None,
 ) -> Search:
     """The search that the query asks for, around the parcel's address unless it names a place.
 
@@ -48,7 +51,7 @@ async def asked_search(
     else:
         missing = "latitude" if latitude is None else "longitude"
         raise InvalidRequest(errors=[FieldProblem("#/query", "missing", f"{missing} is missing.")])
-    carriers = tuple(each.code for each in order.carriers if carrier in {None, each.code})
+    carriers = tuple(each.code for each in order.carriers if carrier in {None, "", each.code})
     return Search(session.brand, order.address.country, place, radius, carriers, order.weight)
 
 

@@ -107,18 +107,28 @@ async def test_pasted_numbers_are_found(bff: Bff, before: str, after: str) -> No
     assert (found.status_code, found.json()["parcel"]["order_number"]) == (201, order)
 
 
-@pytest.mark.parametrize("language", ["nl_NL", "", "C", "en-US-u-hc-h12", "not a language"])
-async def test_a_language_stops_nobody(bff: Bff, language: str) -> None:
+@pytest.mark.parametrize("language", ["nl_NL", "", "C", "en-US-u-hc-h12", "not a language", 7])
+async def test_a_language_stops_nobody(bff: Bff, language: str | int) -> None:
     """A lookup and a portal succeed in any requested language."""
     assert (await look_up(bff.http, fresh("LABEL"), language=language)).status_code == 201
     assert (await bff.http.get("/v1/brands/demo/portal", params={"language": language})).status_code == 200
 
 
 async def test_a_company_can_be_emptied(bff: Bff) -> None:
-    """A return is created with a correction that empties company and second line of the address."""
+    """A return is created with a correction that empties company, house number and second line of the address."""
     someone = await shopper(bff.http, fresh("LABEL"))
-    contact = {"company_name": "", "address_2": "", "name": " Sam \u200f"}
+    contact = {"company_name": "", "house_number": "", "address_2": "", "name": " Sam \u200f"}
     assert (await someone.create(someone.body() | {"contact": contact})).status_code == 202
+
+
+@pytest.mark.parametrize("carrier", ["", "%20dhl%20", "dhl%E2%80%8B", "%EF%BD%84hl"])
+async def test_a_carrier_as_it_was_pasted(bff: Bff, carrier: str) -> None:
+    """The carrier of a search is cleaned like everything else that is typed, and an empty one is none."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    wanted = "/v1/service-points?carrier=dhl" if carrier else "/v1/service-points"
+    pasted, plain = [(await someone.get(path)).json() for path in (f"/v1/service-points?carrier={carrier}", wanted)]
+    assert pasted["service_points"]
+    assert [point["id"] for point in pasted["service_points"]] == [point["id"] for point in plain["service_points"]]
 
 
 async def test_a_live_session_survives_head(bff: Bff) -> None:

@@ -602,7 +602,7 @@ export interface components {
             company_name?: string | null;
             /** @description Without the house number. */
             street?: string | null;
-            /** @description With its addition. */
+            /** @description With its addition; an empty text removes it. */
             house_number?: string | null;
             /** @description The second line of the address; an empty text removes it. */
             address_2?: string | null;
