@@ -33,6 +33,7 @@ from app.returns.create import Creation
 from app.returns.labels.evidence import Evidence
 from app.returns.labels.polling import Polling, Schedule
 from app.returns.labels.watching import Labels
+from app.returns.outage import CreationOutages
 from app.returns.store.attempts import Attempts
 from app.returns.store.layout import ParcelLayout
 from app.returns.view import ReturnBodies
@@ -291,8 +292,9 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
     ttl = settings.session_ttl
     flows = Flows(ttl, store, keyring, sendcloud, portals, sessions_kept, kept, labels, documents, orders, parcels)
     markers = Markers(store, keyring.naming, 2 * settings.claim_ttl)
+    outages = CreationOutages(store, sendcloud, 2 * settings.create_lease)
     creation = Creation(
-        sendcloud, portals, DropOff(sendcloud, points, parcels), kept, attempts, labels, parcels, markers
+        sendcloud, portals, DropOff(sendcloud, points, parcels), kept, attempts, labels, parcels, markers, outages
     )
     return Services(
         settings,

@@ -86,6 +86,8 @@ async def _run(wanted: argparse.Namespace) -> None:
     async with AsyncExitStack() as closing:
         load = Load(settings.requests_at_once, settings.loop_lag)
         services = await closing.enter_async_context(running_services(settings, shops, load, partial(sendcloud, shops)))
+        if not services.markers.names_as_others:
+            raise LookupError("BFF_NAMING_KEY is not that of the store: its parcels have other names")
         parcel_key = await _parcel_key(services, wanted)
         returns = services.flows.returns
         if wanted.finding and wanted.yes:
@@ -125,9 +127,11 @@ async def _record(returns: Returns, parcel_key: str, return_id: str, finding: Fi
 
 async def _show(returns: Returns, parcel_key: str, return_id: str | None) -> None:
     now, claims = await returns.claims(parcel_key)
-    for name, claim in sorted(claims.items(), key=lambda each: each[1].lease_until):
-        if return_id in {None, name}:
-            sys.stdout.write(_line(name, claim, await returns.released(parcel_key, name), now) + "\n")
+    wanted = {name: claim for name, claim in claims.items() if return_id in {None, name}}
+    if not wanted:
+        raise LookupError("no return holds units, or held any within BFF_CLAIM_TTL")
+    for name, claim in sorted(wanted.items(), key=lambda each: each[1].lease_until):
+        sys.stdout.write(_line(name, claim, await returns.released(parcel_key, name), now) + "\n")
 
 
 def _line(return_id: str, claim: Claim, finding: str | None, now: float) -> str:

@@ -1,9 +1,11 @@
 """Portal settings of shops, cached for the fleet."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from app.domain import ShopSettings
 from app.portal.languages import negotiate_language
@@ -53,7 +55,9 @@ class PortalCache:
             BrandNotFound: the upstream has no portal for the brand.
         """
         if brand not in self._offered and (known := await self._store.get(_languages_key(brand))):
-            self._offered[brand] = _LANGUAGES.validate_json(known)
+            # What cannot be read is as good as absent: the next answer tells again.
+            with suppress(ValidationError):
+                self._offered[brand] = _LANGUAGES.validate_json(known)
         # The first answer in any language names all languages; from then on, others cost no extra call.
         offered = self._offered.get(brand)
         portal = await self._in(
@@ -70,11 +74,15 @@ class PortalCache:
             return settings.model_dump_json().encode()
 
         key = f"settings|{brand}|{language or ''}"
-        cached = await self._cache.get(key, fetch, self._freshness)
-        currency = self._currency_of(brand)
-        settings = self._parsed.get(key, (cached.value, currency), lambda: _settings(cached.value, currency))
+        parse = partial(self._settings, brand, key)
+        cached = await self._cache.get(key, fetch, self._freshness, parse=parse)
+        settings = parse(cached.value)
         self._offered[brand] = settings.languages
         return Portal(settings, language, cached.stale)
+
+    def _settings(self, brand: str, key: str, kept: bytes) -> ShopSettings:
+        currency = self._currency_of(brand)
+        return self._parsed.get(key, (kept, currency), lambda: _settings(kept, currency))
 
 
 def _settings(stored: bytes, currency: str | None) -> ShopSettings:

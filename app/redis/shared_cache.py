@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from app.errors import BffError, UpstreamError, UpstreamTimeout, UpstreamUnauthorized
 from app.redis.single_flight import SingleFlight
 from app.redis.store import Change, Limit, Store
@@ -21,6 +23,8 @@ PAUSE_SECONDS = 0.02
 _TIME = struct.Struct(">d")
 
 Fetch = Callable[[], Awaitable[bytes]]
+Parse = Callable[[bytes], object]
+"""Raises ValidationError for what is no such answer: another build may have kept it."""
 
 
 class Cached(NamedTuple):
@@ -39,16 +43,17 @@ class _Kept:
     value: bytes
     asked_at: float
     revision: int
-    """0 where nothing is kept."""
     now: float
+    is_usable: bool = True
+    """Whether anything is kept, and can be read."""
 
     @property
     def age(self) -> float:
         return self.now - self.asked_at
 
     def younger_than(self, seconds: float) -> bool:
-        """Whether a value is kept that is younger than this."""
-        return self.revision > 0 and self.age < seconds
+        """Whether a usable value is kept that is younger than this."""
+        return self.is_usable and self.age < seconds
 
     def served(self, *, stale: bool) -> Cached:
         """The kept value as an answer."""
@@ -64,32 +69,35 @@ class FleetCache:
         self._flights: SingleFlight[Cached] = SingleFlight()
         self._renewing: set[asyncio.Task[None]] = set()
 
-    async def get(self, key: str, fetch: Fetch, freshness: float, parcel_key: str | None = None) -> Cached:
+    async def get(
+        self, key: str, fetch: Fetch, freshness: float, parcel_key: str | None = None, *, parse: Parse = bytes
+    ) -> Cached:
         """The answer, at most `freshness` seconds old unless the upstream fails.
 
         From half that age on it is renewed in the background while the old one is served, so that a busy key never
-        waits. With `parcel_key`, the answer is kept only while that parcel has room.
+        waits. With `parcel_key`, the answer is kept only while that parcel has room. One that `parse` refuses counts
+        as not kept.
 
         Raises:
             UpstreamError, NotFound: as `fetch` does, where nothing is kept.
             StoreUnavailable: before any upstream call, because it could not be counted.
         """
-        return await self._flights.share(key, partial(self._get, key, fetch, freshness, parcel_key))
+        return await self._flights.share(key, partial(self._get, key, fetch, freshness, parcel_key, parse))
 
     async def aclose(self) -> None:
         """Waits for the calls under way."""
         await self._flights.aclose()
         await asyncio.gather(*self._renewing, return_exceptions=True)
 
-    async def _get(self, key: str, fetch: Fetch, freshness: float, parcel_key: str | None) -> Cached:
+    async def _get(self, key: str, fetch: Fetch, freshness: float, parcel_key: str | None, parse: Parse) -> Cached:
         deadline = asyncio.get_running_loop().time() + self._patience
         while asyncio.get_running_loop().time() < deadline:
-            kept = await self._kept(key)
+            kept = await self._kept(key, parse)
             if kept.younger_than(freshness / 2):
                 return kept.served(stale=False)
             owner = secrets.token_urlsafe(9)
             if await self._store.acquire(_lock(key), owner, self._patience):
-                seen, kept = kept, await self._kept(key)
+                seen, kept = kept, await self._kept(key, parse)
                 if kept.revision != seen.revision:
                     # Another replica renewed it between our read and our lock.
                     await self._store.release(_lock(key), owner)
@@ -98,7 +106,7 @@ class FleetCache:
                 if not kept.younger_than(freshness):
                     return await renewal
                 self._renew_behind(renewal)
-            if kept.revision:
+            if kept.is_usable:
                 return kept.served(stale=kept.age >= freshness)
             await asyncio.sleep(PAUSE_SECONDS)
         raise UpstreamTimeout("another replica has been asking for too long")
@@ -110,7 +118,7 @@ class FleetCache:
         except BffError as error:
             # A refused token concerns its session alone, and an absent brand is an answer: neither is bridged.
             failed = isinstance(error, UpstreamError) and not isinstance(error, UpstreamUnauthorized)
-            if failed and kept.revision:
+            if failed and kept.is_usable:
                 # The lock stays until it runs out, so that callers do not wait for the next failure.
                 return kept.served(stale=True)
             await self._store.release(_lock(key), owner)
@@ -135,12 +143,15 @@ class FleetCache:
         self._renewing.add(task)
         task.add_done_callback(self._renewing.discard)
 
-    async def _kept(self, key: str) -> _Kept:
+    async def _kept(self, key: str, parse: Parse) -> _Kept:
         now, (read,) = await self._store.read(_name(key))
-        if not read.revision:
-            return _Kept(b"", now, 0, now)
-        (asked_at,) = _TIME.unpack_from(read.value)
-        return _Kept(read.value[_TIME.size :], asked_at, read.revision, now)
+        value = read.value[_TIME.size :]
+        try:
+            (asked_at,) = _TIME.unpack_from(read.value)
+            parse(value)
+        except (struct.error, ValidationError):
+            return _Kept(b"", now, read.revision, now, is_usable=False)
+        return _Kept(value, asked_at, read.revision, now)
 
 
 def _name(key: str) -> str:

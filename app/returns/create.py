@@ -37,6 +37,7 @@ from app.returns.checks.return_methods import RETURN_METHODS, ReturnMethod
 from app.returns.claims import Event, location_of
 from app.returns.labels.polling import MAX_PARCELS
 from app.returns.labels.watching import Labels
+from app.returns.outage import CreationOutages
 from app.returns.store.attempts import Attempt, Attempts
 from app.returns.store.records import SCHEMA, ReturnRecord, VersionedReturn
 from app.returns.store.returns import ParcelReturns, Returns
@@ -61,6 +62,7 @@ class Creation:
     labels: Labels
     parcel_limit: ParcelLimit
     markers: Markers
+    outages: CreationOutages
 
     async def create(self, session: Session, session_id: SessionId, key: str, body: NewReturn) -> Return:
         """The return, created once even if the same key asks again.
@@ -83,9 +85,10 @@ class Creation:
             raise InvalidRequest("the body does not fit the parcel", errors=checked.problems)
         await self._recheck_failures(session, parcel)
         record, selection = _new_record(session.brand, body, checked), order.selection(checked.units)
-        attempt = await self.attempts.claim(session.parcel_key, key, forms, record, selection)
-        point = await self._prepare(session, attempt, body)
-        return await self._post(session, attempt.sending_to(point), checked.request(order.parcel_id, point))
+        async with self.outages.passing(session.brand):
+            attempt = await self.attempts.claim(session.parcel_key, key, forms, record, selection)
+            point = await self._prepare(session, attempt, body)
+            return await self._post(session, attempt.sending_to(point), checked.request(order.parcel_id, point))
 
     async def preview(self, session: Session, session_id: SessionId, body: NewReturn) -> Preview:
         """Everything that would prevent this return, found without creating anything."""

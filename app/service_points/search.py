@@ -85,9 +85,11 @@ class ServicePoints:
         )
         key = f"near|{search.brand}|{search.country}|{centre.latitude},{centre.longitude}|{reach}|{query.weight or ''}"
         cached = await self._shared(key, partial(self._asked, search.brand, token, query, centre), parcel_key)
-        points = self._parsed.get(key, cached.value, lambda: _POINTS.validate_json(cached.value))
-        wanted = [point for point in points if point.carrier in search.carriers]
+        wanted = [point for point in self._points(key, cached.value) if point.carrier in search.carriers]
         return Nearby(measured(wanted, search.place, search.radius), cached.stale, cached.asked_at, cached.now)
+
+    def _points(self, key: str, kept: bytes) -> list[ServicePoint]:
+        return self._parsed.get(key, kept, lambda: _POINTS.validate_json(kept))
 
     async def _asked(self, brand: str, token: str, query: ServicePointQuery, centre: Place) -> bytes:
         """The points of all carriers, the nearest of each."""
@@ -105,7 +107,7 @@ class ServicePoints:
                 return await ask()
 
             try:
-                return await self._cache.get(key, fetch, self._freshness, parcel_key)
+                return await self._cache.get(key, fetch, self._freshness, parcel_key, parse=partial(self._points, key))
             except UpstreamUnauthorized:
                 if asked:
                     raise

@@ -4,13 +4,13 @@ import json
 from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, TypeAdapter
 
 from app.domain import Order, RedactedModel
 from app.errors import SessionExpired, StoreUnavailable
 from app.http.session_id import Kind, SessionId
 from app.redis.derived_values import DerivedValues
-from app.redis.encryption import RecordUnreadable, seal, unseal
+from app.redis.encryption import RecordUnreadable, parsing, seal, unseal
 from app.redis.single_flight import SingleFlight
 from app.redis.store import Store
 from app.sendcloud.stored import opened_order_of_schema_1, outgoing_of_schema_1
@@ -25,6 +25,7 @@ OPENED_BYTES = 8 * 1024 * 1024
 SHORTEST_SECONDS = 0.001
 """The shortest lifetime in Redis."""
 
+_RECORD: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 _RECORDS: Mapping[Kind, tuple[str, str]] = MappingProxyType({"rps": ("s", "session"), "rph": ("h", "handoff")})
 """By kind of id, the first letter of the key in Redis, and the record type in the authenticated context."""
 
@@ -93,16 +94,13 @@ class SessionStore:
 
         Raises:
             SessionExpired: it does not exist, or the secret does not open it.
-            StoreUnavailable: Redis cannot tell.
+            StoreUnavailable: Redis cannot tell, or it is a session of a form that this release does not know.
         """
         sealed = await self._store.get(_name(session_id))
         if sealed is None:
             self._opened.forget(session_id)
             raise SessionExpired("no such session")
-        try:
-            return self._opened.get(session_id, sealed, lambda: _opened(session_id, sealed), lambda _: len(sealed))
-        except RecordUnreadable as error:
-            raise SessionExpired("the secret does not open the session") from error
+        return self._opened.get(session_id, sealed, lambda: _opened(session_id, sealed), lambda _: len(sealed))
 
     async def may_go_on(self, session_id: SessionId, news: Hashable) -> bool:
         """Whether a wait of this session may go on: the session is not known to be over at the time of these news.
@@ -149,10 +147,15 @@ def _written(session: Session) -> bytes:
 
 
 def _opened(session_id: SessionId, sealed: bytes) -> Session:
-    record = json.loads(unseal(session_id.secret, sealed, _context(session_id)))
-    if record.get("schema_number") == SCHEMA:
-        return Session.model_validate(record)
-    return _SessionOfSchema1.model_validate(record).translated()
+    try:
+        content = unseal(session_id.secret, sealed, _context(session_id))
+    except RecordUnreadable as error:
+        raise SessionExpired("the secret does not open the session") from error
+    with parsing():
+        record = _RECORD.validate_json(content)
+        if record.get("schema_number") == SCHEMA:
+            return Session.model_validate(record)
+        return _SessionOfSchema1.model_validate(record).translated()
 
 
 def _name(session_id: SessionId) -> str:

@@ -1,53 +1,15 @@
 """The operator's way out: `python -m app.release` beside a running service."""
 
-import asyncio
-import json
-import os
-import sys
+import base64
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from tests.support.processes import Bff, Valkey, bff_environment, fresh, running_bff
+from tests.support.processes import Bff, Valkey, fresh, running_bff
+from tests.support.release import QUARTER_OF_AN_HOUR, Operator
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, key, shopper, told
-
-QUARTER_OF_AN_HOUR = 15 * 60
-
-
-class Operator:
-    """An operator at a shell with the service's environment."""
-
-    def __init__(self, store: Valkey, sandbox: SandboxProcess) -> None:
-        self._store = store
-        self._variables = dict(os.environ) | bff_environment(store.url, sandbox)
-
-    async def releases(self, *arguments: str) -> tuple[int | None, str]:
-        """Exit status and output of the command."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "app.release",
-            *arguments,
-            env=self._variables,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
-        return process.returncode, output.decode()
-
-    async def waits(self, return_id: str, seconds: float) -> None:
-        """Has so much time pass for the claim of this return."""
-        async for name in self._store.client.scan_iter("p:*:claim"):
-            claims = json.loads(await self._store.client.hget(name, "v") or b"{}")
-            if return_id in claims:
-                claims[return_id]["lease_until"] -= seconds
-                await self._store.client.hset(name, "v", json.dumps(claims))
-
-    async def forgets_the_index(self, return_id: str) -> None:
-        """Leaves the return as a release before this one would have."""
-        assert await self._store.client.delete(f"i:{{{return_id}}}") == 1
 
 
 @pytest_asyncio.fixture(scope="module", name="bff")
@@ -60,7 +22,13 @@ async def quick_bff(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff
 @pytest.fixture
 def operator(store: Valkey, sandbox: SandboxProcess) -> Operator:
     """An operator at a shell."""
-    return Operator(store, sandbox)
+    return Operator(store.client, store.url, sandbox)
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def forgotten(store: Valkey) -> None:
+    """The tests before lost no creation."""
+    await store.forget_lost_creations()
 
 
 async def unknown(bff: Bff, used: str) -> tuple[Shopper, str]:
@@ -125,3 +93,21 @@ async def test_a_cancelled_return_frees_its_units(bff: Bff, operator: Operator) 
 async def test_an_unknown_id_is_said_to_be_unknown(operator: Operator) -> None:
     """An id that no parcel has ends the command with a sentence and a status of 1."""
     assert await operator.releases("rtn_" + "x" * 22) == (1, "release: no parcel has such a return\n")
+
+
+async def test_a_parcel_without_returns(bff: Bff, operator: Operator) -> None:
+    """A parcel of which nothing was ever returned ends the command with a sentence and a status of 1."""
+    await shopper(bff.http, order := fresh("LABEL"))
+    parcel = ("--brand", "demo", "--order", order, "--postal-code", "5611 AA")
+    status, output = await operator.releases(*parcel)
+    assert (status, output) == (1, "release: no return holds units, or held any within BFF_CLAIM_TTL\n")
+
+
+async def test_a_shell_with_another_naming_key(bff: Bff, store: Valkey, sandbox: SandboxProcess) -> None:
+    """An operator with another naming key is told so, instead of that a parcel has no returns."""
+    someone = await shopper(bff.http, order := fresh("LABEL"))
+    assert (await someone.create()).status_code == 202
+    astray = Operator(store.client, store.url, sandbox, naming_key=base64.b64encode(bytes(range(32))).decode())
+    parcel = ("--brand", "demo", "--order", order, "--postal-code", "5611 AA")
+    status, output = await astray.releases(*parcel)
+    assert (status, "release: BFF_NAMING_KEY is not that of the store" in output) == (1, True)

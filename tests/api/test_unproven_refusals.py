@@ -34,6 +34,12 @@ async def bff(store: Valkey, sandbox: SandboxProcess, upstream: ScriptedUpstream
         yield process
 
 
+@pytest_asyncio.fixture(autouse=True)
+async def forgotten(store: Valkey) -> None:
+    """The tests before lost no creation."""
+    await store.forget_lost_creations()
+
+
 async def returning(bff: Bff, upstream: ScriptedUpstream) -> Shopper:
     """A shopper with an order of its own."""
     upstream.say(outgoing=scripted_upstream.outgoing({"id": next(PARCELS)}))

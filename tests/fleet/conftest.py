@@ -26,3 +26,9 @@ async def fleet(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[list[B
     """Replicas that tests share; those that kill some start their own."""
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(running_bff(valkey.url, sandbox, **SETTINGS)) for _ in range(3)]
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def no_creation_was_lost(valkey: Valkey) -> None:
+    """Creations that other tests lost stop none of this one."""
+    await valkey.forget_lost_creations()

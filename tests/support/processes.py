@@ -174,6 +174,10 @@ class Valkey:
             *[f"q:{{upstream}}:{bulkhead.name}" for bulkhead in set(bulkheads(Deadlines()).values())]
         )
 
+    async def forget_lost_creations(self, *brands: str) -> None:
+        """From now on creations of these brands, or of `demo`, leave although the last ones were lost."""
+        await self.client.delete(*[f"n:{{create:{brand}}}" for brand in brands or ("demo",)])
+
 
 @asynccontextmanager
 async def running_valkey(port: int | None = None) -> AsyncIterator[Valkey]:

@@ -5,6 +5,7 @@ import itertools
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import httpx
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from app.domain import Selection, Units
+from app.errors import UpstreamUnavailable
 from app.models import ReturnState
 from app.redis.encryption import Keyring
 from app.redis.store import Store
@@ -218,6 +220,31 @@ async def test_a_lost_label_frees_no_units(desk: Desk, parcel_key: str) -> None:
     for _ in range(3):
         lost = await desk.looked(parcel_key, await since(desk, parcel_key, lost, failing_since=DAY))
     assert lost.record.state is ReturnState.LABEL_LOST
+
+
+async def test_a_control_that_nobody_can_read(desk: Desk, store: Store, scope: str) -> None:
+    """A label is looked at although the control of its brand is sealed with a key that is gone."""
+    found = await desk.pending(scope)
+    lost = await desk.returns.update(scope, found, found.became(ReturnState.LABEL_LOST))
+    await store.put(f"w:{{polls}}:control:{found.record.brand}", b"sealed with a key that is gone", 60)
+    desk.upstream.answer = httpx.Response(500)
+    again = await desk.looked(scope, await since(desk, scope, lost, failing_since=DAY))
+    assert again.record.polls == found.record.polls + 1
+
+
+@pytest.mark.parametrize(("failed_for", "passes"), [(DAY + 1, True), (DAY - 60, False)])
+async def test_a_failed_return_whose_polls_are_refused(
+    desk: Desk, scope: str, failed_for: float, *, passes: bool
+) -> None:
+    """After a day, a failed return whose poller is gone no longer keeps its units from being claimed again."""
+    found = await desk.pending(scope)
+    failed = await desk.returns.announcement_failed(scope, found.record.id)
+    moments = {"updated_at": failed.now - failed_for, "created_at": failed.now - failed_for}
+    await desk.returns.update(scope, failed, failed.record.model_copy(update=moments))
+    desk.upstream.answer = httpx.Response(404)
+    recheck = desk.labels.polling.recheck(scope, found.record.id, Units({}, {}))
+    with nullcontext() if passes else pytest.raises(UpstreamUnavailable):
+        await recheck
 
 
 def seen(revision: int) -> VersionedReturn:

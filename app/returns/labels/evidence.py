@@ -1,10 +1,11 @@
 """Evidence from the polls of all returns: whether a 500 means one failed label or an outage of polling."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from app.domain import RedactedModel
-from app.redis.encryption import Keyring
+from app.redis.encryption import Keyring, RecordUnreadable, parsing
 from app.redis.store import Store
 
 BELIEVED_AFTER = 15.0
@@ -75,9 +76,14 @@ class Evidence:
         await self._store.mark(return_id, [_FAILED], REMEMBERED_SECONDS)
 
     async def control(self, brand: str) -> Control | None:
-        """The return of this brand whose label became ready last."""
+        """The return of this brand whose label became ready last; None if none is known, or none can be read."""
         sealed = await self._store.get(_control(brand))
-        return Control.model_validate_json(self._keyring.unseal(sealed, brand, "control")) if sealed else None
+        if sealed is None:
+            return None
+        # It only helps to judge polling: the label that is looked at now does not hang on it.
+        with suppress(RecordUnreadable), parsing():
+            return Control.model_validate_json(self._keyring.unseal(sealed, brand, "control"))
+        return None
 
     async def keep_control(self, brand: str, control: Control) -> None:
         """Makes this return the control of its brand."""

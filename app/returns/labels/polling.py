@@ -106,7 +106,7 @@ class Polling:
             try:
                 status = await self._poll(found.record)
             except UpstreamError as error:
-                if isinstance(error, REFUSED) and _has_expired(found):
+                if isinstance(error, REFUSED) and _is_forgotten(found):
                     return
                 raise UpstreamUnavailable("the failed return is not told of", retry_after=error.retry_after) from error
             if not isinstance(status, LabelFailed):
@@ -235,6 +235,11 @@ def _has_expired(found: VersionedReturn) -> bool:
     """Whether the poller's token has expired."""
     expires_at = found.record.poller_expires_at
     return expires_at is not None and expires_at < found.now
+
+
+def _is_forgotten(failed: VersionedReturn) -> bool:
+    """Whether a poll that is refused tells no more of a failed return: its token is over, or a day has passed."""
+    return _has_expired(failed) or failed.now - failed.record.updated_at >= LOST_AFTER
 
 
 def _settled(outcome: str, found: VersionedReturn) -> None:

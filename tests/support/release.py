@@ -1,0 +1,47 @@
+"""An operator who releases returns with `python -m app.release`."""
+
+import asyncio
+import json
+import os
+import sys
+
+from redis.asyncio import Redis
+
+from tests.support.processes import bff_environment
+from tests.support.sandbox import SandboxProcess
+
+QUARTER_OF_AN_HOUR = 15 * 60
+
+
+class Operator:
+    """An operator at a shell with the service's environment and these settings of their own."""
+
+    def __init__(self, client: Redis, url: str, sandbox: SandboxProcess, **settings: str) -> None:
+        self._client = client
+        self._variables = dict(os.environ) | bff_environment(url, sandbox, **settings)
+
+    async def releases(self, *arguments: str) -> tuple[int | None, str]:
+        """Exit status and output of the command."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "app.release",
+            *arguments,
+            env=self._variables,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        return process.returncode, output.decode()
+
+    async def waits(self, return_id: str, seconds: float) -> None:
+        """Has so much time pass for the claim of this return."""
+        async for name in self._client.scan_iter("p:*:claim"):
+            claims = json.loads(await self._client.hget(name, "v") or b"{}")
+            if return_id in claims:
+                claims[return_id]["lease_until"] -= seconds
+                await self._client.hset(name, "v", json.dumps(claims))
+
+    async def forgets_the_index(self, return_id: str) -> None:
+        """Leaves the return as a release before this one would have."""
+        assert await self._client.delete(f"i:{{{return_id}}}") == 1
