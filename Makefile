@@ -17,7 +17,7 @@ IN_PARALLEL = -n $$((2 * $$(nproc))) --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install quick lint run stack serve test test-system fuzz mutants soak bench lighthouse check format lint-openapi openapi docs rules lock sbom audit clean
+.PHONY: help install quick lint run stack serve test test-system fuzz mutants soak chaos bench lighthouse check format lint-openapi openapi docs rules lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ mutants: $(MUTANTS)/.ready ## which changes of the code no unit or contract test
 
 soak: $(READY) ## does anything grow? ten minutes of quiet load with faults (SOAK_MINUTES=10); writes docs/reports/soak.md
 	$(BIN)/python -m bench.soak
+
+chaos: $(READY) ## is a return ever made twice, lost or stuck? ten minutes of trouble (CHAOS_MINUTES=10, CHAOS_SEED=1); writes docs/reports/chaos.md
+	$(BIN)/python -m bench.chaos
 
 bench: $(READY) ## we beside FastAPI, Node and nginx: writes docs/reports/performance.md; one row alone: SCENARIO=P3
 	@$(BIN)/python -m bench.beside $(SCENARIO) --rounds $(ROUNDS)

@@ -8,14 +8,17 @@ from starlette.responses import JSONResponse, Response
 from app.sandbox.answers import Refused
 from app.sandbox.ledger import Ledger
 
+FAULTS = ("none", "down", "polling", "creation")
+"""All is well, both hosts answer 503, polls answer 500, creations answer 500 after every other one made its return."""
+
 
 class Control:
-    """Answers the control calls, and knows whether both hosts must fail."""
+    """Answers the control calls, and knows which fault the upstream plays."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self.down = False
-        """Whether every call of both hosts answers 503."""
+        self.fault = "none"
+        """One of `FAULTS`."""
 
     async def answer(self, request: Request, path: str) -> Response:
         """The answer to one control call; `Refused` (404, 400) for anything else."""
@@ -32,9 +35,8 @@ class Control:
             case ["POST", "returns", number, "paid"] if self._pay(number):
                 return Response(status_code=204)
             case ["POST", "faults"]:
-                mode = _mode(await request.body())
-                self.down = mode == "down"
-                return JSONResponse({"mode": mode})
+                self.fault = _mode(await request.body())
+                return JSONResponse({"mode": self.fault})
             case _:
                 raise Refused(404, "not_found", "There is no such control call.")
 
@@ -50,6 +52,6 @@ def _mode(body: bytes) -> str:
         mode = json.loads(body)["mode"]
     except (ValueError, LookupError, TypeError) as error:
         raise Refused(400, "invalid", "A JSON object with a mode is needed.") from error
-    if mode not in ("down", "none"):
-        raise Refused(400, "invalid", "The modes are down and none.")
+    if mode not in FAULTS:
+        raise Refused(400, "invalid", f"The modes are {', '.join(FAULTS)}.")
     return str(mode)

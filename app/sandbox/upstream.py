@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import uvicorn
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -102,20 +102,32 @@ class Upstream:
         route, path = _match(request, routes)
         # Entered before anything is known of it, so that requests without an answer are counted too.
         entry = self._ledger.enter(route.kind, path.get("brand"), request.method)
-        if self._control.down:
-            entry.status = 503
-            return HTMLResponse(PAGE, 503)
         try:
             if self._limits:
                 self._limits.take(request.method)
             _refuse_body_of_get(request)
             host = self._public_host or str(request.base_url).rstrip("/")
-            answer = await route.handler(portal.Call(request, path, self._ledger, entry, self._token_lifetime, host))
+            call = portal.Call(request, path, self._ledger, entry, self._token_lifetime, host)
+            answer = await self._played(route, call)
         except Refused as refused:
             entry.status = refused.status
             raise
         entry.status = answer.status_code
         return answer
+
+    async def _played(self, route: Route, call: portal.Call) -> Answer:
+        """The answer to this call, or the fault that is played."""
+        match self._control.fault, route.kind:
+            case "down", _:
+                return HTMLResponse(PAGE, 503)
+            case "polling", "polling":
+                return Response(status_code=500)
+            case "creation", "incoming":
+                if call.entry.n % 2:
+                    await route.handler(call)
+                return Response(status_code=500)
+            case _:
+                return await route.handler(call)
 
 
 def _match(request: Request, routes: tuple[Route, ...]) -> tuple[Route, dict[str, str]]:

@@ -186,6 +186,21 @@ async def test_upstream_down() -> None:
     assert all(answer.text.startswith("<!doctype html>") for answer in answers)
 
 
+async def test_outages_of_polling_and_creation() -> None:
+    """In an outage of polling or of creation these calls answer 500 and all others work; some returns are made."""
+    async with running_sandbox() as sandbox, client_of(sandbox) as panel:
+        made = await (await customer_of(panel, "LABEL-1")).create()
+        await sandbox.fault("polling")
+        assert (await panel.get(made.json()["poller_url"])).status_code == 500
+        customers = [await customer_of(panel, f"LABEL-{number}") for number in range(2, 8)]
+        await sandbox.fault("creation")
+        assert {(await each.create()).status_code for each in customers} == {500}
+        assert (await panel.get(made.json()["poller_url"])).is_success
+        assert (await panel.get("brand/demo/return-portal")).status_code == 200
+        created = [entry["created"] for entry in await sandbox.ledger(kind="incoming")]
+    assert created.count(True) > 1
+
+
 async def test_stops_quickly_with_hanging_connections() -> None:
     """SIGTERM ends the process at once and with status 0, even while a caller waits for an answer."""
     async with running_sandbox() as sandbox, client_of(sandbox) as panel:

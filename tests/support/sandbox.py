@@ -47,7 +47,7 @@ class SandboxProcess:
         (await self._control.post(f"paid/{order}", params={"brand": brand})).raise_for_status()
 
     async def fault(self, mode: str) -> None:
-        """`down`: both hosts answer 503 from now on; `none`: they work again."""
+        """Plays this fault of docs/sandbox.md from now on; `none` ends it."""
         (await self._control.post("faults", json={"mode": mode})).raise_for_status()
 
 
