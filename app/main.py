@@ -37,7 +37,7 @@ from app.returns.outage import CreationOutages
 from app.returns.store.attempts import Attempts
 from app.returns.store.layout import ParcelLayout
 from app.returns.view import ReturnBodies
-from app.sendcloud.client import Addresses, connect
+from app.sendcloud.client import Addresses, Egress, connect
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.policy.call_policy import CallPolicy, guards
 from app.sendcloud.protocol import Call
@@ -259,6 +259,7 @@ def sendcloud(shops: Shops, settings: Settings, guarded: Mapping[Call, CallPolic
         settings.service_points_url,
         guarded,
         addresses=addresses,
+        egress=Egress(settings.upstream_ca, settings.upstream_proxy),
         partner_id=settings.upstream_partner_id,
         token_in_header=settings.service_points_token_in_header,
     )

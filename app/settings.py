@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 import os
 import re
+import ssl
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -158,6 +159,20 @@ def _optional_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _bundle(path: str) -> str:
+    try:
+        ssl.create_default_context(cafile=path or None)
+    except (OSError, ssl.SSLError):
+        raise ValueError("a file of certificates in PEM that can be read") from None
+    return path
+
+
+def _proxy(value: str) -> str:
+    if value and not re.fullmatch(rf"http://{_HOST}/?", value):
+        raise ValueError("http://host[:port], without user; what goes through it is encrypted for the upstream")
+    return value.rstrip("/")
+
+
 BrandName = Annotated[str, AfterValidator(_brand)]
 Origin = Annotated[str, AfterValidator(_origin)]
 UpstreamUrl = Annotated[str, AfterValidator(_upstream_url)]
@@ -199,6 +214,10 @@ class Settings(BaseSettings):
     """The brand by the host that stands for the upstream's own portal of it."""
     portal_page: Annotated[str, AfterValidator(_page)] = "/page/"
     """Where links to the upstream's own portal lead."""
+    upstream_ca: Annotated[str, AfterValidator(_bundle)] = ""
+    """Path of certificates (PEM) that may vouch for the upstream, beside the usual ones."""
+    upstream_proxy: Annotated[str, AfterValidator(_proxy)] = ""
+    """Through which tunnels (CONNECT) all calls of the upstream go."""
     upstream_partner_id: Annotated[UUID | None, BeforeValidator(lambda value: value or None)] = None
     """`Sendcloud-Partner-Id` of each call: partners keep version 2 for new accounts by it (documented)."""
     service_points_token_in_header: bool = False

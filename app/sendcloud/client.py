@@ -54,6 +54,15 @@ class Addresses(NamedTuple):
     public: str = ""
 
 
+class Egress(NamedTuple):
+    """How calls leave: certificates trusted beside the usual ones (`ca`, a path), and a CONNECT `proxy` (a URL)."""
+
+    ca: str = ""
+    proxy: str = ""
+
+
+DIRECT = Egress()
+
 AddressesOf = Callable[[str], Addresses]
 """Where a brand's calls go."""
 
@@ -259,14 +268,19 @@ def connect(  # noqa: PLR0913  three addresses, what guards each call, and what 
     partner_id: UUID | None = None,
     *,
     token_in_header: bool = False,
+    egress: Egress = DIRECT,
 ) -> Sendcloud:
     """A client on real connections."""
     tls = httpx.create_ssl_context(trust_env=False)
+    if egress.ca:
+        tls.load_verify_locations(egress.ca)
     return Sendcloud(
         panel_url,
         service_points_url,
-        reads=AiohttpTransport(tls),
-        creates=HttpxTransport(httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES)),
+        reads=AiohttpTransport(tls, egress.proxy),
+        creates=HttpxTransport(
+            httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES, proxy=egress.proxy or None)
+        ),
         guards=guards,
         addresses=addresses,
         headers={"Sendcloud-Partner-Id": str(partner_id)} if partner_id else NO_HEADERS,

@@ -420,6 +420,23 @@ def test_claims_have_to_outlive_returns(monkeypatch: pytest.MonkeyPatch, returns
     assert refusal() == "BFF_CLAIM_TTL must be at least twice BFF_RETURN_TTL"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BFF_UPSTREAM_CA", "/no/such/file"),
+        ("BFF_UPSTREAM_CA", __file__),
+        ("BFF_UPSTREAM_PROXY", "http://somebody:swordfish@proxy.example:3128"),
+        ("BFF_UPSTREAM_PROXY", "https://proxy.example:3128"),
+        ("BFF_UPSTREAM_PROXY", "http://proxy.example:3128/path"),
+    ],
+)
+def test_ways_out_have_to_be_usable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A bundle that holds no certificate, and a proxy with user, TLS or path, stop the start without being repeated."""
+    monkeypatch.setenv(name, value)
+    assert refusal().startswith(f"{name}: ")
+    assert "swordfish" not in refusal()
+
+
 @pytest.mark.parametrize("name", ["BFF_BRAND", "BFF_SERVICE_HOST", "bff_typo", "BFF_"])
 def test_unknown_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """An unknown variable with our prefix stops the start, because it may be a typo."""

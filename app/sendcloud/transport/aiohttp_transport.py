@@ -33,6 +33,7 @@ _FAILURES: tuple[tuple[type[Exception], type[UpstreamError], bool], ...] = (
     (aiohttp.ClientSSLError, BadUpstream, False),
     (aiohttp.ConnectionTimeoutError, UpstreamUnavailable, True),
     (aiohttp.ClientConnectorError, UpstreamUnavailable, True),
+    (aiohttp.ClientHttpProxyError, UpstreamUnavailable, True),
     (asyncio.TimeoutError, UpstreamTimeout, False),
     (aiohttp.InvalidURL, BadUpstream, False),
     (ssl.SSLError, BadUpstream, False),
@@ -91,7 +92,8 @@ class SingleResponseProtocol(ResponseHandler):
 class AiohttpTransport(Transport):
     """Exchanges of requests that may be repeated; the bulkheads bound their number."""
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
+    def __init__(self, tls: ssl.SSLContext, proxy: str = "") -> None:
+        self._proxy = proxy or None
         connector = aiohttp.TCPConnector(ssl=tls, limit=0, keepalive_timeout=KEPT_SECONDS)
         # The library has no public way to set the class of connections, nor to keep it from repeating a GET that met
         # the end of a kept connection, which would make every count wrong.
@@ -133,6 +135,7 @@ class AiohttpTransport(Transport):
                 headers=request.headers,
                 allow_redirects=False,
                 timeout=limits,
+                proxy=self._proxy,
             )
         try:
             yield Head(response.status, response.headers), _chunks(response)

@@ -76,6 +76,7 @@ _FAILURES: tuple[tuple[type[Exception], type[UpstreamError]], ...] = (
     (httpx.PoolTimeout, UpstreamUnavailable),
     (httpx.TimeoutException, UpstreamTimeout),
     (httpx.ConnectError, UpstreamUnavailable),
+    (httpx.ProxyError, UpstreamUnavailable),
     (httpx.HTTPError, BadUpstream),
     (httpx.StreamError, BadUpstream),
     (httpx.InvalidURL, BadUpstream),

@@ -16,10 +16,10 @@ class SendTracker:
         self.refusal: Exception | None = None
         """Why `before_first_byte` did not let it leave."""
 
-    async def __call__(self, event: str, _info: Mapping[str, object]) -> None:
+    async def __call__(self, event: str, info: Mapping[str, object]) -> None:
         """Notes an event; before the one that starts the sending, the caller can record "sent"."""
         self._saw_something = True
-        if not event.endswith("send_request_headers.started"):
+        if not event.endswith("send_request_headers.started") or _opens_tunnel(info):
             return
         try:
             await self._before_first_byte()
@@ -32,3 +32,8 @@ class SendTracker:
     def proves_never_sent(self) -> bool:
         """Whether the transport was working and had not begun to send."""
         return self._saw_something and not self.saw_it_leave
+
+
+def _opens_tunnel(info: Mapping[str, object]) -> bool:
+    """Whether a proxy alone is spoken to, which learns the upstream's name and nothing else."""
+    return getattr(info.get("request"), "method", None) == b"CONNECT"
