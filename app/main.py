@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
+from app import __version__
 from app.documents import routes as documents
 from app.documents.delivery import Documents
 from app.http import operations
@@ -55,6 +56,7 @@ from app.shops import Shops
 from app.telemetry.cost import UpstreamCalls
 from app.telemetry.metrics import (
     BREAKER,
+    BUILD,
     IN_FLIGHT,
     LAG,
     OPEN_BRANDS,
@@ -164,21 +166,6 @@ def _tracing(settings: Settings) -> "Tracing | None":
 def _hide_description(app: FastAPI) -> None:
     hidden = (operations.DESCRIPTION, operations.DOCS)
     app.router.routes[:] = [each for each in app.router.routes if not getattr(each, "path", "").startswith(hidden)]
-
-
-def start_draining(app: FastAPI) -> None:
-    """Ends every wait with the present state and sends new requests elsewhere, before the process stops."""
-    services: Services | None = getattr(app.state, "services", None)
-    if services:
-        services.load.draining = True
-        services.labels.drain()
-
-
-def reload_shops(app: FastAPI) -> None:
-    """Has the file of shops read again, if there is one."""
-    services: Services | None = getattr(app.state, "services", None)
-    if services:
-        services.shops.reload()
 
 
 def api() -> FastAPI:
@@ -330,6 +317,7 @@ async def _meanwhile(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 def _show(labels: Labels, store: Store, load: Load) -> None:
+    BUILD.info({"version": __version__})
     IN_FLIGHT.set_function(lambda: load.in_flight)
     LAG.set_function(lambda: load.lag)
     WATCHES.set_function(lambda: labels.watched)

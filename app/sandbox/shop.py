@@ -12,9 +12,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
 
-from app.__main__ import Server
 from app.main import create_app
 from app.sandbox.checkout import Checkout
+from app.server import Server
 from app.settings import Settings, load_settings
 from app.telemetry.logs import configure_logging
 

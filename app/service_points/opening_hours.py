@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from app.models import OpeningHours
+from app.models.service_points import OpeningHours
 from app.service_points.stated_hours import WeekHours
 
 MAX_DEGREES = 25.0

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from prometheus_client import Counter
 
-from app.models import OpeningHours
+from app.models.service_points import OpeningHours
 from app.telemetry.metrics import REGISTRY
 
 DROPPED = Counter("bff_opening_hours_dropped", "Opening hours that could not be read.", registry=REGISTRY)

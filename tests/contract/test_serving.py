@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.__main__ import Server
+from app.server import Server
 from tests.support.in_process import serving_bff
 from tests.support.pdf import pages
 from tests.support.processes import Valkey, eventually, fresh

@@ -8,8 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from app.__main__ import Server
 from app.main import create_app
+from app.server import Server
 from app.settings import load_settings
 from app.telemetry.logs import configure_logging
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from app.__main__ import Server
 from app.main import ConnectUpstream, create_app
+from app.server import Server
 from app.settings import PREFIX, Settings
 from tests.support.processes import LOCAL, START_SECONDS, UNBOUNDED, bff_environment, eventually, free_port
 from tests.support.sandbox import SandboxProcess

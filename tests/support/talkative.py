@@ -7,8 +7,8 @@ from typing import Any
 from opentelemetry import _logs, trace
 from typing_extensions import override
 
-from app.__main__ import Server
 from app.main import create_app
+from app.server import Server
 from app.settings import load_settings
 from app.telemetry.logs import configure_logging
 

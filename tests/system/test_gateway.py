@@ -14,8 +14,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.__main__ import KEEP_ALIVE_SECONDS
 from app.http.problem_types import ALL_PROBLEM_TYPES as PROBLEM_TYPES
+from app.server import KEEP_ALIVE_SECONDS
 from tests.support.nginx import Nginx, running_nginx
 from tests.support.processes import LOCAL, Bff, Valkey, eventually, free_port, fresh, running_bff
 from tests.support.raw_client import request

@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 from app.domain import Address, Order, Photo, Refund, ReturnedLine, ReturnRequest, ServicePoint, ShopSettings
 from app.errors import FieldProblem
-from app.models import NewContact, NewReturn, ReturnItem
+from app.models.requests import NewContact, NewReturn
+from app.models.returns import ReturnItem
 from app.returns.checks.fingerprints import lines
 from app.returns.checks.return_methods import delivery_options, pickup_window
 

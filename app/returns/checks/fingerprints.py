@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from app.models import NewReturn, NewReturnItem
+from app.models.requests import NewReturn, NewReturnItem
 
 FIRST, CURRENT = 1, 2
 """The form that spells unset members out, and the one that leaves them out."""

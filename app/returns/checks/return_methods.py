@@ -6,7 +6,8 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from app.domain import DeliveryOptionCode, Order, ShopSettings
-from app.models import DeliveryMember, DeliveryOption, PickupWindow, utc_datetime
+from app.models.fields import DeliveryMember, utc_datetime
+from app.models.shop import DeliveryOption, PickupWindow
 from app.service_points.opening_hours import FARTHEST_WEST, time_zone
 
 PICKUP_DAYS = 30

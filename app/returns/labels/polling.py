@@ -19,7 +19,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
-from app.models import ReturnParcel, ReturnState
+from app.models.returns import ReturnParcel, ReturnState
 from app.redis.store import Store
 from app.returns.labels.evidence import BELIEVED_AFTER, Control, Evidence
 from app.returns.store.records import ReturnRecord, VersionedReturn

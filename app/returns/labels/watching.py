@@ -8,7 +8,7 @@ from typing import Self
 
 from app.errors import ReturnNotFound, StoreUnavailable
 from app.http.deferred import Leaving
-from app.models import FINAL_STATES
+from app.models.returns import FINAL_STATES
 from app.redis.store import Store
 from app.returns.labels.polling import Polling
 from app.returns.store.records import VersionedReturn

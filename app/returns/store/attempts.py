@@ -17,7 +17,7 @@ from app.errors import (
     ReturnReleased,
     StoreUnavailable,
 )
-from app.models import ReturnState
+from app.models.returns import ReturnState
 from app.redis.encryption import RecordUnreadable
 from app.redis.store import Store, Versioned
 from app.returns.checks.fingerprints import Fingerprints

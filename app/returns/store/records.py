@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from app.domain import RedactedModel, ServicePoint
-from app.models import Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
+from app.models.returns import Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
 from app.returns.checks.fingerprints import CURRENT, FIRST, Fingerprints
 from app.sendcloud.stored import service_point_of_schema_1
 

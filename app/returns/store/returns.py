@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from app.domain import Units
 from app.errors import ReturnNotFound, StoreUnavailable, UnitsClaimed
-from app.models import ReturnState
+from app.models.returns import ReturnState
 from app.redis.store import ANY, Change, Store, Versioned
 from app.returns.claims import (
     Claim,

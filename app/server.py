@@ -1,0 +1,107 @@
+"""The server that runs the service: it drains before it stops, and a watchdog ends it if its loop stalls."""
+
+import asyncio
+import faulthandler
+import signal
+import socket
+import sys
+from functools import partial
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+from fastapi import FastAPI
+from typing_extensions import override
+
+from app.http.plain_http import PlainHttpProtocol
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.services import Services
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than a gateway keeps its side, so that it never writes into a connection that we have just closed."""
+GRACE_SECONDS = 50
+"""For requests under way at shutdown; longer than the longest upstream deadline."""
+
+
+TICKS = 10
+"""Of the server's loop, one each tenth of a second, between two signs of life to the watchdog."""
+
+
+class Server(uvicorn.Server):
+    """Stops in two steps: first it goes on serving while callers are sent elsewhere, then it finishes the rest."""
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        self._app = app
+        self._drain_seconds = settings.drain
+        self._watchdog_seconds = settings.watchdog
+        self._told = False
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                proxy_headers=False,
+                http=PlainHttpProtocol,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+
+    @override
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn raises Ctrl-C again once it has stopped, and tells only the log why it cannot start.
+        try:
+            super().run(sockets)
+        except SystemExit:
+            sys.exit("return-portal-bff: cannot " + ("start" if self.lifespan.should_exit else "listen"))
+        except KeyboardInterrupt:
+            return
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_shops, self._app)
+
+    @override
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS == 0:
+            # Its thread needs no interpreter lock, so it ends the process even while a regular expression holds it.
+            faulthandler.dump_traceback_later(self._watchdog_seconds, exit=True)
+        return await super().on_tick(counter)
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        faulthandler.cancel_dump_traceback_later()
+        await super().shutdown(sockets)
+
+    @override
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        asyncio.get_running_loop().call_soon_threadsafe(self._stop, sig, frame)
+
+    def _stop(self, sig: int, frame: FrameType | None) -> None:
+        # A second signal, or one from the keyboard, skips the drain.
+        patient = sig == signal.SIGTERM and self.started and not self._told
+        self._told = True
+        start_draining(self._app)
+        exit_now = partial(super().handle_exit, sig, frame)
+        asyncio.get_running_loop().call_later(self._drain_seconds if patient else 0, exit_now)
+
+
+def start_draining(app: FastAPI) -> None:
+    """Ends every wait with the present state and sends new requests elsewhere, before the process stops."""
+    services: Services | None = getattr(app.state, "services", None)
+    if services:
+        services.load.draining = True
+        services.labels.drain()
+
+
+def reload_shops(app: FastAPI) -> None:
+    """Has the file of shops read again, if there is one."""
+    services: Services | None = getattr(app.state, "services", None)
+    if services:
+        services.shops.reload()
