@@ -88,13 +88,14 @@ async def test_head_of_what_monitors_and_mail_programs_ask_for(bff: Bff) -> None
         assert head.headers["content-length"] == get.headers["content-length"]
 
 
-@pytest.mark.parametrize("origin", ["capacitor://localhost", "ionic://localhost", "tauri://localhost"])
-async def test_origins_of_apps(valkey: Valkey, sandbox: SandboxProcess, origin: str) -> None:
+async def test_origins_of_apps(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """A listed origin with an app's own scheme may read answers, and no other spelling of it."""
-    async with running_bff(valkey.url, sandbox, allowed_origins=origin) as bff:
-        for asking, may in ((origin, True), (origin + ".evil", False), (origin.replace("://", "s://"), False)):
-            answer = await bff.http.get("/v1/brands/demo/portal", headers={"Origin": asking})
-            assert (answer.headers.get("access-control-allow-origin") == asking) is may
+    origins = ("capacitor://localhost", "ionic://localhost", "tauri://localhost")
+    async with running_bff(valkey.url, sandbox, allowed_origins=",".join(origins)) as bff:
+        for origin in origins:
+            for asking, may in ((origin, True), (origin + ".evil", False), (origin.replace("://", "s://"), False)):
+                answer = await bff.http.get("/v1/brands/demo/portal", headers={"Origin": asking})
+                assert (answer.headers.get("access-control-allow-origin") == asking) is may
 
 
 @pytest.mark.parametrize(

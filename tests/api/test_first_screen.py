@@ -15,11 +15,19 @@ from tests.support.sandbox import SandboxProcess, running_sandbox
 from tests.support.shopper import Shopper, look_up, prove_that_polling_works, shopper, told
 
 
+@pytest_asyncio.fixture(scope="module")
+async def quiet() -> AsyncIterator[SandboxProcess]:
+    """An upstream that nobody else asks."""
+    async with running_sandbox() as process:
+        yield process
+
+
 @asynccontextmanager
-async def cold_stack() -> AsyncIterator[tuple[Bff, SandboxProcess]]:
-    """A service that has just started, on an empty store, with an upstream of its own."""
-    async with running_valkey() as store, running_sandbox() as sandbox, running_bff(store.url, sandbox) as bff:
-        yield bff, sandbox
+async def cold(sandbox: SandboxProcess) -> AsyncIterator[Bff]:
+    """A service that has just started, on an empty store; the upstream has not been asked yet."""
+    await sandbox.reset()
+    async with running_valkey() as store, running_bff(store.url, sandbox) as bff:
+        yield bff
 
 
 @pytest_asyncio.fixture(scope="module", name="bff")
@@ -35,36 +43,36 @@ async def upstream_calls(sandbox: SandboxProcess) -> Counter[str]:
 
 
 @pytest.mark.parametrize("language", [None, "nl-NL"])
-async def test_a_cold_front_end_needs_two_calls(language: str | None) -> None:
+async def test_a_cold_front_end_needs_two_calls(quiet: SandboxProcess, language: str | None) -> None:
     """Portal and lookup draw the first screen of a fresh stack, with one settings and one lookup call behind them."""
     negotiate_language = {"language": language} if language else {}
-    async with cold_stack() as (bff, sandbox):
+    async with cold(quiet) as bff:
         assert (await bff.http.get("/v1/brands/demo/portal", params=negotiate_language)).status_code == 200
         response = await look_up(bff.http, fresh("LABEL"), **negotiate_language)
         assert response.status_code == 201
         assert response.json()["drop_off"]["nearest"]["open_now"] is not None
-        assert await upstream_calls(sandbox) == {"settings": 1, "outgoing": 1}
+        assert await upstream_calls(quiet) == {"settings": 1, "outgoing": 1}
 
 
-async def test_a_lookup_alone_is_enough() -> None:
+async def test_a_lookup_alone_is_enough(quiet: SandboxProcess) -> None:
     """A front end that comes with the order number in a link needs the lookup alone, and upstream is asked no more."""
-    async with cold_stack() as (bff, sandbox):
+    async with cold(quiet) as bff:
         someone = await shopper(bff.http, fresh("LABEL"))
         assert someone.screen["options"]["reasons"]
-        assert await upstream_calls(sandbox) == {"settings": 1, "outgoing": 1}
+        assert await upstream_calls(quiet) == {"settings": 1, "outgoing": 1}
 
 
-async def test_a_warm_front_end_needs_one_call() -> None:
+async def test_a_warm_front_end_needs_one_call(quiet: SandboxProcess) -> None:
     """A reload draws the same screen from one call that asks the upstream nothing."""
-    async with cold_stack() as (bff, sandbox):
+    async with cold(quiet) as bff:
         someone = await shopper(bff.http, fresh("LABEL"))
-        await sandbox.reset()
+        await quiet.reset()
         again = (await someone.get("/v1/session")).json()
         # Whether points are open may have changed in between.
         same = again.keys() - {"session_token", "drop_off"}
         assert [again[name] for name in same] == [someone.screen[name] for name in same]
         assert again["drop_off"]["nearest"]["id"] == someone.screen["drop_off"]["nearest"]["id"]
-        assert await upstream_calls(sandbox) == {}
+        assert await upstream_calls(quiet) == {}
 
 
 async def test_the_screen_is_complete(bff: Bff) -> None:

@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 from app.main import api
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff, running_valkey
 from tests.support.sandbox import SandboxProcess
-from tests.support.scripted_upstream import outgoing, scripted_upstream
+from tests.support.scripted_upstream import ScriptedUpstream, outgoing, scripted_upstream
 from tests.support.shopper import Shopper, key, shopper, told
 
 NEVER = "rtn_" + "A" * 22
@@ -284,36 +284,41 @@ async def test_the_host_decides_nothing(world: World, host: str) -> None:
         assert host not in str(odd.headers)
 
 
-async def test_one_parcel_id_in_two_brands(sandbox: SandboxProcess) -> None:
+@pytest_asyncio.fixture(scope="module", name="odd")
+async def _odd(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[tuple[Bff, ScriptedUpstream]]:
+    async with scripted_upstream() as upstream, running_bff(store.url, sandbox, upstream_url=upstream.url) as bff:
+        yield bff, upstream
+
+
+async def test_one_parcel_id_in_two_brands(odd: tuple[Bff, ScriptedUpstream]) -> None:
     """Ids of parcels count within a brand: the same id in another brand is another parcel, with returns of its own."""
-    async with (
-        running_valkey() as store,
-        scripted_upstream() as upstream,
-        running_bff(store.url, sandbox, upstream_url=upstream.url) as bff,
-    ):
-        first, other = [await shopper(bff.http, "A-1001", brand=brand) for brand in ("demo", "guide")]
-        location = (await first.create(first.body("pickup"))).headers["location"]
-        assert (await first.get(location)).status_code == 200
-        assert told(await other.get(location)) == (404, "return-not-found")
-        assert (await other.get("/v1/session")).json()["returns"] == []
-        assert "bff_parcels_of_two_brands_total 1.0" in (await bff.http.get("/metrics")).text
+    bff, upstream = odd
+    upstream.say(outgoing=outgoing())
+    first, other = [await shopper(bff.http, "A-1001", brand=brand) for brand in ("demo", "guide")]
+    location = (await first.create(first.body("pickup"))).headers["location"]
+    assert (await first.get(location)).status_code == 200
+    assert told(await other.get(location)) == (404, "return-not-found")
+    assert (await other.get("/v1/session")).json()["returns"] == []
+    assert "bff_parcels_of_two_brands_total 1.0" in (await bff.http.get("/metrics")).text
 
 
 @pytest.mark.parametrize("parcel_id", [0, -1, 2**53 + 1, 2**70, True, "0"])
-async def test_what_is_no_parcel_id_is_shared_by_nobody(sandbox: SandboxProcess, parcel_id: object) -> None:
+async def test_what_is_no_parcel_id_is_shared_by_nobody(
+    store: Valkey, odd: tuple[Bff, ScriptedUpstream], parcel_id: object
+) -> None:
     """An id that names no parcel for certain counts as none: two orders with the same one see nothing of each other."""
-    async with (
-        running_valkey() as store,
-        scripted_upstream() as upstream,
-        running_bff(store.url, sandbox, upstream_url=upstream.url) as bff,
-    ):
-        scopes = []
-        for order in ("A-1", "A-2"):
-            upstream.say(outgoing=outgoing({"id": parcel_id, "order_number": order, "tracking_number": ""}))
-            someone = await shopper(bff.http, order)
-            assert told(await someone.create(someone.body("pickup"))) == (409, "not-returnable-online")
-            scopes.append([key async for key in store.client.scan_iter(match="p:{*}:sessions")])
-        assert [len(each) for each in scopes] == [1, 2]
+    bff, upstream = odd
+    scopes = [await _scopes(store)]
+    for order in (fresh("A"), fresh("A")):
+        upstream.say(outgoing=outgoing({"id": parcel_id, "order_number": order, "tracking_number": ""}))
+        someone = await shopper(bff.http, order)
+        assert told(await someone.create(someone.body("pickup"))) == (409, "not-returnable-online")
+        scopes.append(await _scopes(store))
+    assert [each - scopes[0] for each in scopes] == [0, 1, 2]
+
+
+async def _scopes(store: Valkey) -> int:
+    return len([key async for key in store.client.scan_iter(match="p:{*}:sessions")])
 
 
 async def test_the_key_of_another(world: World) -> None:
