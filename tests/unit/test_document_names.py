@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,15 @@ def test_every_phase_says_whether_it_holds_units() -> None:
     assert set(re.findall(r"^\| `?(\w+)`? \| [^|]+ \| (?:held|free)\b[^|]*\|$", chapter, re.MULTILINE)) == {
         _name(phase) for phase in (*Phase, None)
     }
+
+
+def test_the_table_of_rooms_is_the_order_of_imports() -> None:
+    """docs/architecture.md has the layers of the import contract, each with its modules, from the top."""
+    contracts = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = [set(re.findall(r"\w+", layer)) for layer in contracts[0]["layers"]]
+    rooms = ARCHITECTURE.read_text("utf-8").partition("| layer, from the top |")[2].partition("\n\n")[0]
+    rows = [set(re.findall(r"`app/(\w+)", row.split(" | ")[0])) for row in rooms.splitlines()[2:]]
+    assert rows == layers
 
 
 def test_keys_are_the_same_in_both_tables() -> None:

@@ -1,4 +1,4 @@
 """Limits counted on the store's clock for the whole fleet.
 
-*Rate limits* bound callers, orders and parcels; the *budget* is what the fleet may ask of the upstream.
+*Rate limits* bound callers, orders and parcels; the *budget* bounds the fleet's upstream calls.
 """

@@ -1,5 +1,5 @@
-"""The labels of returns: polled by one replica at a time, and told to everyone who waits.
+"""The labels of returns: polled by one replica at a time for all who wait.
 
-A *watch* is one return that somebody on this replica waits for; a *poll* asks the upstream once, under the return's
-lease; *evidence* says whether a 500 tells of one label or of an outage.
+A *watch* is one return that callers on this replica wait for; a *poll* asks the upstream once, under the return's
+lease; *evidence* tells one failed label from an outage.
 """
