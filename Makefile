@@ -107,8 +107,8 @@ format: $(READY) ## put the code into its form
 
 openapi: $(READY) ## write openapi/bff.json and, where npm is there, the types of openapi/client
 	$(BIN)/python -c '$(OPENAPI)' > openapi/bff.json
-	@if command -v npm >/dev/null; then cd openapi/client && npm ci --silent --ignore-scripts && npm run --silent generate; \
-		else echo "npm is not there: the types of openapi/client stay as they are"; fi
+	@if command -v npm >/dev/null; then cd openapi/client && npm ci --silent --ignore-scripts && npm run --silent generate && npm run --silent build; \
+		else echo "npm is not there: openapi/client stays as it is"; fi
 
 docs: $(READY) ## write the pages of the problems and their index
 	$(BIN)/python -m docs.generate
@@ -141,6 +141,6 @@ audit: $(AUDIT)/.ready ## known vulnerabilities of what is shipped, extra includ
 	@$(PYTHON) locks/audited.py locks/otel.txt var/audit.json
 
 clean: ## forget .venv and everything generated
-	rm -rf $(VENV) $(AUDIT) $(MUTANTS) mutants var openapi/client/node_modules openapi/client/dist bench/beside/node/node_modules \
+	rm -rf $(VENV) $(AUDIT) $(MUTANTS) mutants var openapi/client/node_modules bench/beside/node/node_modules \
 		bench/lighthouse/node_modules openapi/tools/node_modules \
 		.coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

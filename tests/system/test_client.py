@@ -33,9 +33,10 @@ def _npm(folder: Path, *words: str) -> None:
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the client, built with its locked tools and freshly generated types."""
     folder = tmp_path_factory.mktemp("client") / "openapi"
-    shutil.copytree("openapi", folder, ignore=shutil.ignore_patterns("node_modules", "dist", "*.tgz"))
+    shutil.copytree("openapi", folder, ignore=shutil.ignore_patterns("node_modules", "*.tgz"))
     _npm(folder / "client", "ci", "--ignore-scripts", "--silent")
     _npm(folder / "client", "run", "--silent", "generate")
+    _npm(folder / "client", "run", "--silent", "build")
     _npm(folder / "client", "pack", "--silent", "--pack-destination", str(folder))
     return folder / "client"
 
@@ -71,7 +72,8 @@ async def shop_with_page(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterat
 
 def test_types_are_up_to_date(client: Path) -> None:
     """The committed types are those that the description gives."""
-    assert (client / "src/schema.ts").read_text() == (CLIENT / "src/schema.ts").read_text()
+    for path in (client / "src/schema.ts", *client.glob("dist/*")):
+        assert path.read_text() == (CLIENT / path.relative_to(client)).read_text(), path.name
 
 
 def test_nothing_is_needed_at_run_time(cases: Path) -> None:
@@ -96,6 +98,13 @@ async def test_journey(cases: Path, bff: Bff, sandbox: SandboxProcess) -> None:
     assert seen["label"].startswith("%PDF-")
     assert seen["label"].endswith("%%EOF\n")
     assert (seen["returns"], seen["after"]["code"]) == (1, "session-required")
+
+
+async def test_without_the_newest(cases: Path, bff: Bff) -> None:
+    """A platform without AbortSignal.any and TextDecoderStream, such as Node 18 or React Native, follows a return."""
+    seen = await _seen(cases, "withoutTheNewest", bff.port, fresh("SLOWLABEL"))
+    assert seen["states"] == ["label_pending", "label_ready"]
+    assert seen["label"].startswith("%PDF-")
 
 
 @pytest.mark.parametrize(

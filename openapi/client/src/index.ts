@@ -1,4 +1,4 @@
-import { patiently, pause } from "./patience.js";
+import { check, limited, patiently, pause } from "./patience.js";
 import { Problem } from "./problem.js";
 import { CALLS, type components, type operations, type ProblemCode } from "./schema.js";
 
@@ -51,6 +51,9 @@ interface Sent extends Waiting {
 
 const HELD_SECONDS = 55;
 const ANSWER_SECONDS = 60;
+/** Where it is missing, as in React Native, an answer arrives whole or not at all. */
+const canStream = () =>
+  typeof TextDecoderStream !== "undefined" && typeof ReadableStream !== "undefined";
 
 /** The service's calls by their names in the API description. Each throws a `Problem`, or the reason of its signal. */
 export class ReturnPortal implements Record<Name, (...input: never[]) => unknown> {
@@ -113,6 +116,7 @@ export class ReturnPortal implements Record<Name, (...input: never[]) => unknown
 
   /** The return as it is now, and each change of it, until the answer ends: with its last state, or for a restart. */
   async *watchReturn(id: string, { seen, ...options }: Options & { seen?: number } = {}): AsyncGenerator<Return> {
+    if (!canStream()) return yield* this.#held(id, seen, options.signal);
     const headers = { "Last-Event-ID": String(seen ?? 0) };
     const response = await this.#send("watchReturn", { path: { return_id: id }, headers, seconds: 0, ...options });
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
@@ -148,6 +152,17 @@ export class ReturnPortal implements Record<Name, (...input: never[]) => unknown
     }
   }
 
+  /** The same by held requests. */
+  async *#held(id: string, seen: number | undefined, signal: AbortSignal | undefined): AsyncGenerator<Return> {
+    for (let known = seen; ; ) {
+      const now = await this.getReturn(id, { wait: known === undefined ? 0 : HELD_SECONDS, signal });
+      if (now.revision !== known) yield now;
+      if (now.retry_after === null) return;
+      if (now.revision === known) await pause(now.retry_after, signal);
+      known = now.revision;
+    }
+  }
+
   async #started(name: "createSession" | "redeemHandoff", sent: Sent & { json: object }) {
     const token_delivery = this.#settings.session === "bearer" ? "body" : "cookie";
     const screen = await this.#json(name, { ...sent, json: { ...sent.json, token_delivery } });
@@ -178,15 +193,14 @@ export class ReturnPortal implements Record<Name, (...input: never[]) => unknown
     if (sent.wait) headers.set("Prefer", `wait=${sent.wait}`);
     if (json) headers.set("Content-Type", "application/json");
     const seconds = sent.seconds ?? ANSWER_SECONDS + (sent.wait ?? 0);
-    const limits = [signal, seconds ? AbortSignal.timeout(1000 * seconds) : undefined];
     const response = await (this.#settings.fetch ?? fetch)(this.#base + place + search, {
       method,
       headers,
       body: json ? JSON.stringify(json) : (form ?? null),
       credentials: this.#settings.session === "bearer" ? "omit" : "include",
-      signal: AbortSignal.any(limits.filter((limit) => limit !== undefined)),
+      signal: limited(signal, seconds),
     }).catch(() => {
-      signal?.throwIfAborted();
+      check(signal);
       throw new Problem({});
     });
     if (!response.ok) throw await Problem.in(response);
@@ -204,7 +218,7 @@ const INCOMPLETE = { code: "incomplete", title: "The answer broke off" };
 
 async function whole<T>(reading: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   return reading.catch(() => {
-    signal?.throwIfAborted();
+    check(signal);
     throw new Problem(INCOMPLETE);
   });
 }

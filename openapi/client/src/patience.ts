@@ -3,10 +3,28 @@ import { Problem } from "./problem.js";
 const PATIENCE_SECONDS = 60;
 const RETRY_SECONDS = 2;
 
+/** Throws the reason of a signal that was aborted; React Native's signals have no method for it. */
+export function check(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw signal.reason ?? new Error("aborted");
+}
+
+/** A signal that aborts with another one, or after so many seconds. */
+export function limited(signal: AbortSignal | undefined, seconds: number): AbortSignal {
+  const ended = new AbortController();
+  const end = () => ended.abort(signal?.reason);
+  // AbortSignal.any is missing before Node 20.3, Safari 17.4 and in React Native.
+  signal?.addEventListener("abort", end, { once: true, signal: ended.signal });
+  if (signal?.aborted) end();
+  const timer: unknown = seconds ? setTimeout(end, 1000 * seconds) : undefined;
+  // In Node a timer is an object, and would keep the process alive.
+  (timer as { unref?: () => void } | undefined)?.unref?.();
+  return ended.signal;
+}
+
 /** Resolves after so many seconds. */
 export function pause(seconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
+    check(signal);
     const aborted = () => {
       clearTimeout(timer);
       reject(signal?.reason);

@@ -67,6 +67,15 @@ const cases: Record<string, () => Promise<unknown>> = {
       after: await problem(client.getSession()),
     };
   },
+  /** Node 18, Safari 15 and React Native lack these. */
+  async withoutTheNewest() {
+    Object.assign(AbortSignal, { any: undefined, timeout: undefined });
+    Object.assign(globalThis, { TextDecoderStream: undefined });
+    const { id } = await created();
+    const states: string[] = [];
+    for await (const { state } of client.watchReturn(id)) states.push(state);
+    return { states, label: await (await client.getLabel(id)).text() };
+  },
   async problem() {
     return problem(lookUp());
   },

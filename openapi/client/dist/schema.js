@@ -1,0 +1,21 @@
+/** Method and path of every call. */
+export const CALLS = {
+    getPortal: ["GET", "/v1/brands/{brand}/portal"],
+    createSession: ["POST", "/v1/brands/{brand}/sessions"],
+    getSession: ["GET", "/v1/session"],
+    deleteSession: ["DELETE", "/v1/session"],
+    createHandoff: ["POST", "/v1/session/handoff"],
+    redeemHandoff: ["POST", "/v1/handoffs"],
+    findServicePoints: ["GET", "/v1/service-points"],
+    getServicePoint: ["GET", "/v1/service-points/{service_point_id}"],
+    uploadPhotos: ["POST", "/v1/uploads"],
+    previewReturn: ["POST", "/v1/returns/preview"],
+    createReturn: ["POST", "/v1/returns"],
+    getReturn: ["GET", "/v1/returns/{return_id}"],
+    watchReturn: ["GET", "/v1/returns/{return_id}/events"],
+    getLabel: ["GET", "/v1/returns/{return_id}/label"],
+    getCustomsDeclaration: ["GET", "/v1/returns/{return_id}/customs-declaration"],
+    getLiveness: ["GET", "/livez"],
+    getReadiness: ["GET", "/readyz"],
+    getProblem: ["GET", "/problems/{code}"],
+};
