@@ -55,7 +55,7 @@ class PortalCache:
             BrandNotFound: the upstream has no portal for the brand.
         """
         if brand not in self._offered and (known := await self._store.get(_languages_key(brand))):
-            # What cannot be read is as good as absent: the next answer tells again.
+            # Unreadable languages count as absent; the next answer names them again.
             with suppress(ValidationError):
                 self._offered[brand] = _LANGUAGES.validate_json(known)
         # The first answer in any language names all languages; from then on, others cost no extra call.
