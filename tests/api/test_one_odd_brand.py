@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support import scripted_upstream
-from tests.support.processes import Valkey, eventually, running_bff
+from tests.support.processes import eventually, running_bff, running_valkey
 from tests.support.raw_server import Behaviour, answer, fin, rst, silence
 from tests.support.sandbox import SandboxProcess
 from tests.support.scripted_upstream import Heard, ScriptedUpstream
@@ -52,11 +52,12 @@ class Stage(NamedTuple):
         return await self.http.post(f"/v1/brands/{brand}/sessions", json=wanted)
 
 
-@pytest_asyncio.fixture(scope="module", name="stage")
-async def _stage(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Stage]:
-    async with scripted_upstream.scripted_upstream() as upstream:
+@pytest_asyncio.fixture(name="stage")
+async def _stage(sandbox: SandboxProcess) -> AsyncIterator[Stage]:
+    # A store of its own for each test: the pause after a 429 would reach whatever runs next.
+    async with running_valkey() as store, scripted_upstream.scripted_upstream() as upstream:
         urls = {"upstream_url": upstream.url, "service_points_url": upstream.url, "lookup_deadline": 2}
-        async with running_bff(valkey.url, sandbox, brands=",".join([ODD, *SOUND]), **urls) as bff:
+        async with running_bff(store.url, sandbox, brands=",".join([ODD, *SOUND]), **urls) as bff:
             yield Stage(bff.http, upstream)
 
 
