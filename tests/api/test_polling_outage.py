@@ -32,11 +32,11 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def bff(valkey: Valkey, sandbox: SandboxProcess, upstream: ScriptedUpstream) -> AsyncIterator[Bff]:
+async def bff(store: Valkey, sandbox: SandboxProcess, upstream: ScriptedUpstream) -> AsyncIterator[Bff]:
     """A service of that upstream."""
     urls = {"upstream_url": upstream.url, "service_points_url": upstream.url}
     async with running_bff(
-        valkey.url, sandbox, brands=",".join(BRANDS), poll_interval=POLL_INTERVAL, poll_deadline=1, **urls
+        store.url, sandbox, brands=",".join(BRANDS), poll_interval=POLL_INTERVAL, poll_deadline=1, **urls
     ) as process:
         yield process
 
@@ -171,14 +171,14 @@ async def test_a_return_that_is_alive_takes_its_units_back(
 
 @pytest.mark.parametrize("reply", [answer(503), answer(404), answer(200, b"<html>"), answer(429)])
 async def test_without_an_answer_freed_units_are_not_claimed(
-    bff: Bff, valkey: Valkey, upstream: ScriptedUpstream, brand: str, reply: Behaviour
+    bff: Bff, store: Valkey, upstream: ScriptedUpstream, brand: str, reply: Behaviour
 ) -> None:
     """While the failed return cannot be asked about, a new one has to wait, and nothing changes."""
     someone, location = await fails(bff, upstream, brand)
     upstream.do(polling=always(reply))
     assert told(await someone.create(everything(someone))) == (503, "upstream-unavailable")
     upstream.do(polling=always(answer(202)))
-    await valkey.forget_upstream_pauses()
+    await store.forget_upstream_pauses()
     assert (await someone.get(location)).json()["state"] == "failed"
     assert len([here for here in upstream.requests_for("incoming") if f"/{brand}/" in here.path]) == 2
 
