@@ -6,7 +6,7 @@ optional, and of a list each element is read on its own. Null and absent are the
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -18,7 +18,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from app.domain import RedactedModel
+from app.domain import DeliveryOptionCode, RedactedModel
 from app.sendcloud.leniency import cleaning
 
 T = TypeVar("T")
@@ -402,7 +402,7 @@ class NewReturn(RedactedModel):
     message: str = ""
     outgoing_parcel: int
     refund: Refund | None
-    delivery_option: Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
+    delivery_option: DeliveryOptionCode
     products: list[ReturnedProduct]
     incoming_parcel: IncomingParcel
     service_point: ServicePointChoice | None = None
