@@ -58,7 +58,8 @@ class Server(uvicorn.Server):
         try:
             super().run(sockets)
         except SystemExit:
-            sys.exit("return-portal-bff: cannot " + ("start" if self.lifespan.should_exit else "listen"))
+            listening = f"listen on {self.config.host}:{self.config.port}: taken, or no address of this machine"
+            sys.exit("return-portal-bff: cannot " + ("start" if self.lifespan.should_exit else listening))
         except KeyboardInterrupt:
             return
 

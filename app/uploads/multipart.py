@@ -1,9 +1,10 @@
 """Pictures in multipart/form-data, parsed while it arrives: limits hold at once, and memory stays small."""
 
 import asyncio
+import errno
 import re
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 
@@ -21,6 +22,7 @@ from app.errors import (
     NotAnImage,
     TooManyFiles,
     UnsupportedMediaType,
+    UploadsBusy,
     UploadTooSlow,
 )
 from app.upstream import Picture
@@ -35,6 +37,9 @@ MAX_HEADER_BYTES = 1000
 """The longest header with parameters, which the standard library parses in quadratic time."""
 RECEIVE_SECONDS = 120.0
 """For the whole body: the longest that one upload may keep others from the disk."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FULL_SECONDS = 30
+"""Until uploads that fill the disk may have ended."""
 IN_MEMORY_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024
 HEAD_BYTES = 12
@@ -178,15 +183,27 @@ async def received(request: Request, seconds: float = RECEIVE_SECONDS) -> AsyncI
     Raises:
         UnsupportedMediaType: it is no form.
         UploadTooSlow: it did not end within so many seconds.
+        UploadsBusy: the disk has no room for it.
         MalformedRequest, InvalidRequest, TooManyFiles, FileTooLarge, NotAnImage: as soon as that is known.
     """
     form = Form(_boundary(request))
     try:
         async for chunk in _body(request, seconds):
-            await asyncio.to_thread(form.feed, chunk)
+            with _room():
+                await asyncio.to_thread(form.feed, chunk)
         yield form.files()
     finally:
         form.close()
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise UploadsBusy("the disk is full", retry_after=FULL_SECONDS) from None
 
 
 def _boundary(request: Request) -> bytes:

@@ -2,6 +2,8 @@
 
 import base64
 import os
+import re
+import socket
 import subprocess
 import sys
 from types import MappingProxyType
@@ -82,7 +84,18 @@ def test_nobody_else_needs_the_packages_for_traces() -> None:
 def test_an_address_of_others() -> None:
     """Where it cannot listen, the start ends with one line that says so."""
     ended = start(BFF_HOST=NOT_OURS)
-    assert (ended.returncode, ended.stderr) == (1, "return-portal-bff: cannot listen\n")
+    line = rf"return-portal-bff: cannot listen on {re.escape(NOT_OURS)}:\d+: taken, or no address of this machine\n"
+    assert ended.returncode == 1
+    assert re.fullmatch(line, ended.stderr)
+
+
+def test_a_port_that_is_taken() -> None:
+    """Where another process listens, the start ends with one line that names address and port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = start(BFF_PORT=str(port))
+    line = f"return-portal-bff: cannot listen on 127.0.0.1:{port}: taken, or no address of this machine\n"
+    assert (ended.returncode, ended.stderr) == (1, line)
 
 
 def test_a_malformed_token_of_the_collector() -> None:

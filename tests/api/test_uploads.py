@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import resource
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -58,6 +59,17 @@ async def test_a_return_with_photos(bff: Bff, sandbox: SandboxProcess) -> None:
     assert (await someone.create(someone.body(photos=photos))).status_code == 202
     assert [each["status"] for each in await sandbox.ledger(kind="uploads", order=order)] == [201]
     assert [each["status"] for each in await sandbox.ledger(kind="incoming", order=order)] == [200]
+
+
+async def test_a_full_disk_is_for_later(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """Where the disk has no room for a picture the answer is 503, and the next one that fits is taken."""
+    async with running_bff(valkey.url, sandbox) as bff:
+        someone = await shopper(bff.http, fresh("LABEL"))
+        resource.prlimit(bff.process.pid, resource.RLIMIT_FSIZE, (500_000, 500_000))
+        refused = await upload(someone, ("photos", PNG + bytes(2_000_000)))
+        assert told(refused) == (503, "uploads-busy")
+        assert int(refused.headers["retry-after"]) > 0
+        assert (await upload(someone, ("photos", PNG + bytes(300_000)))).status_code == 201
 
 
 async def test_a_handle_of_another_session(bff: Bff, sandbox: SandboxProcess) -> None:
