@@ -1,8 +1,12 @@
-"""The service whose event loop SIGUSR1 blocks for good, inside a regular expression that keeps the interpreter lock."""
+"""The service whose event loop SIGUSR1 blocks for good, and SIGUSR2 for `SECONDS`.
+
+For good means inside a regular expression that keeps the interpreter lock.
+"""
 
 import asyncio
 import re
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +17,7 @@ from app.server import Server
 from app.settings import load_settings
 from app.telemetry.logs import configure_logging
 
+SECONDS = 30.0
 ENDLESS = re.compile("(a+)+b")
 
 
@@ -27,6 +32,7 @@ def main() -> None:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with inner(app):
             asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, ENDLESS.match, "a" * 60)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, time.sleep, SECONDS)
             yield
 
     app.router.lifespan_context = lifespan

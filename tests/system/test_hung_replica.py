@@ -4,11 +4,13 @@ import asyncio
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
 import pytest
 
+from tests.support import blocking
 from tests.support.nginx import running_nginx
 from tests.support.processes import Bff, Valkey, eventually, running_bff
 from tests.support.raw_server import answer, raw_server, silence
@@ -17,7 +19,7 @@ from tests.support.shop import Shop
 
 pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(200)]
 
-HUNG_SECONDS = 30.0
+HUNG_SECONDS = blocking.SECONDS
 A_SECOND = 2
 COMPLETE = 0.95
 PATIENCE_SECONDS = 15.0
@@ -61,15 +63,34 @@ async def _journeys(shop: Shop, seconds: float) -> int:
     return len(began)
 
 
-async def test_a_stopped_replica_costs_few_journeys(valkey: Valkey, sandbox: SandboxProcess) -> None:
-    """One of three replicas stands still for half a minute, and nearly all journeys still reach their label."""
+def _stop(replica: Bff) -> None:
+    replica.process.send(signal.SIGSTOP)
+    asyncio.get_running_loop().call_later(HUNG_SECONDS, replica.process.send, signal.SIGCONT)
+
+
+def _block(replica: Bff) -> None:
+    replica.process.send(signal.SIGUSR2)
+
+
+@pytest.mark.parametrize("hang", [_stop, _block])
+async def test_a_hung_replica_costs_few_journeys(
+    valkey: Valkey, sandbox: SandboxProcess, hang: Callable[[Bff], None]
+) -> None:
+    """One of three replicas hangs for half a minute, and nearly all journeys still reach their label."""
     async with AsyncExitStack() as stack:
-        running = partial(running_bff, valkey.url, sandbox, poll_interval=0.1, loop_lag=2, as_shipped=True)
+        running = partial(
+            running_bff,
+            valkey.url,
+            sandbox,
+            poll_interval=0.1,
+            loop_lag=2,
+            as_shipped=True,
+            module="tests.support.blocking",
+        )
         fleet: list[Bff] = [await stack.enter_async_context(running()) for _ in range(3)]
         gateway = await stack.enter_async_context(running_nginx([each.port for each in fleet]))
         shop = Shop(gateway.http, patience=PATIENCE_SECONDS)
-        fleet[0].process.send(signal.SIGSTOP)
-        asyncio.get_running_loop().call_later(HUNG_SECONDS, fleet[0].process.send, signal.SIGCONT)
+        hang(fleet[0])
         began = await _journeys(shop, HUNG_SECONDS)
         print(f"{shop.told['complete']} of {began} complete, {shop.told}, gave up {Counter(shop.gave_up)}")  # noqa: T201  for docs/operations.md
         posts = Counter(each["order"] for each in await sandbox.ledger(kind="incoming"))
