@@ -228,6 +228,9 @@ class Parcels(RuleBasedStateMachine):
         """The owner's news is stored where it is possible, however late it comes; who never posted has none."""
         if request.phase is None and event in AFTER_FIRST_BYTE:
             return
+        if request.phase is Phase.FAILED and event is Event.ACCEPTED:
+            # Of a return that an operator released; what becomes of it is shown in tests of the release.
+            return
         possible, after = OUTCOMES[event]
         found = self.told(self.attempts.settle(request.attempt, event, CHANGES[event]))
         if request.phase not in possible:
