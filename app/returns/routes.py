@@ -151,7 +151,7 @@ async def get_return(return_id: ReturnId, request: Request, session: SessionDep,
     response_class=StreamingResponse,
     responses={
         200: {
-            "content": {"text/event-stream": {"schema": {"$ref": "#/components/schemas/Return"}}},
+            "content": {"text/event-stream": {}},
             "description": "One `return` event for each change; its `data` is the return, its `id` the revision.",
             "headers": headers("Cache-Control"),
         },

@@ -1576,7 +1576,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["Return"];
+                    "text/event-stream": unknown;
                 };
             };
             /** @description The state is final and was seen: do not reconnect. */
