@@ -174,6 +174,13 @@ def test_many_unreadable_elements_are_dropped_in_time() -> None:
     assert many < 40 * few
 
 
+def test_an_answer_of_too_many_values_is_none() -> None:
+    """Eight megabytes of nothing but elements are refused before they are parsed."""
+    body = b"[" + b"7," * 4_000_000 + b"7]"
+    with pytest.raises(BadUpstream, match="too many values"):
+        translation.service_points(body)
+
+
 def _processor_seconds_for(count: int) -> float:
     body = b"[" + b"7," * (count - 1) + b"7]"
     begun = time.thread_time()
