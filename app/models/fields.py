@@ -29,7 +29,7 @@ Language = Annotated[
 Visible = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$"
 Code = BeforeValidator(cleaned_code)
 Prose = BeforeValidator(cleaned_prose)
-Id = Annotated[int, Field(json_schema_extra={"format": "int64"})]
+Id = Annotated[int, Field(ge=-(2**53), le=2**53, json_schema_extra={"format": "int64"})]
 """A number that the shipping service gave; it may need more than 32 bits."""
 Amount = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$", examples=["4.95"])]
 IsoDate = Annotated[date, BeforeValidator(_iso_date)]
