@@ -10,9 +10,9 @@ MUTANTS := .venv-mutants
 SHIPPED := var/shipped
 OPENAPI := import json; from app.main import api; print(json.dumps(api().openapi(), indent=2, ensure_ascii=False))
 
-# Tests wait more than they work: two workers for each processor. The tests of a file share its processes, so they run in
-# one worker. The order is random; its seed is in the first lines.
-IN_PARALLEL = -n $$((2 * $$(nproc))) --dist loadfile --no-loadscope-reorder
+# The tests of a file share its processes, so they run in one worker; more workers than processors make deadlines pass.
+# The order is random; its seed is in the first lines.
+IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 # Without compiled files every process of a test compiles its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 

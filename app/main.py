@@ -323,7 +323,8 @@ def _show(labels: Labels, store: Store, load: Load) -> None:
     WATCHES.set_function(lambda: labels.watched)
     WAITING.set_function(lambda: labels.waiting)
     STORE_CONNECTIONS.set_function(lambda: store.connections_in_use)
-    TASKS.set_function(lambda: len(asyncio.all_tasks()))
+    loop = asyncio.get_running_loop()
+    TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
 
 
 def _show_guard(guard: CallPolicy) -> None:

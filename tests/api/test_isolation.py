@@ -48,6 +48,7 @@ ROUTES = {
     "GET /docs": PUBLIC,
     "GET /docs/files/swagger-ui.css": PUBLIC,
     "GET /problems/{code}": PUBLIC,
+    "GET /rp/": Row(404, 404, 404, 404),
     "GET /v1/brands/{brand}/portal": PUBLIC,
     "POST /v1/brands/{brand}/sessions": Row(201, 201, 201, 201),
     "POST /v1/handoffs": Row(404, 404, 404, 404),

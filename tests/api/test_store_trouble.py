@@ -98,7 +98,7 @@ async def test_every_call_says_so_at_once(bff: Bff, store: Valkey, trouble: sign
 
 
 async def test_a_store_that_comes_back_empty(bff: Bff, store: Valkey) -> None:
-    """After a restart the service works again at once, and sessions that are gone are told so."""
+    """After a restart lookups work again at once and lost sessions are told so; creations wait for an operator."""
     someone = await shopper(bff.http, fresh("LABEL"))
     await store.process.stop(signal.SIGKILL)
     assert not await is_ready(bff)
@@ -106,7 +106,8 @@ async def test_a_store_that_comes_back_empty(bff: Bff, store: Valkey) -> None:
         await eventually(lambda: is_ready(bff), SOON)
         resumed = await someone.get("/v1/session")
         assert (resumed.status_code, resumed.json()["code"]) == (401, "session-expired")
-        assert (await (await shopper(bff.http, fresh("LABEL"))).create()).status_code == 202
+        created = await (await shopper(bff.http, fresh("LABEL"))).create()
+        assert (created.status_code, created.json()["code"]) == (503, "temporarily-unavailable")
 
 
 async def test_a_store_that_was_frozen(bff: Bff, store: Valkey) -> None:

@@ -49,6 +49,8 @@ async def raw_server(behaviour: Behaviour, *, tls: ssl.SSLContext | None = None)
         server.close()
         for writer in writers:
             writer.transport.abort()
+        # Else its socket may be found open by the collector, in whichever test runs then.
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
         await server.wait_closed()
 
 
@@ -61,6 +63,8 @@ async def deaf_server(answer: bytes) -> AsyncIterator[RawServer]:
         await reader.read(1)
         writer.write(answer)
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     here = RawServer(server.sockets[0].getsockname()[1])

@@ -222,27 +222,27 @@ async def test_a_lost_label_frees_no_units(desk: Desk, parcel_key: str) -> None:
     assert lost.record.state is ReturnState.LABEL_LOST
 
 
-async def test_a_control_that_nobody_can_read(desk: Desk, store: Store, scope: str) -> None:
+async def test_a_control_that_nobody_can_read(desk: Desk, store: Store, parcel_key: str) -> None:
     """A label is looked at although the control of its brand is sealed with a key that is gone."""
-    found = await desk.pending(scope)
-    lost = await desk.returns.update(scope, found, found.became(ReturnState.LABEL_LOST))
+    found = await desk.pending(parcel_key)
+    lost = await desk.returns.update(parcel_key, found, found.became(ReturnState.LABEL_LOST))
     await store.put(f"w:{{polls}}:control:{found.record.brand}", b"sealed with a key that is gone", 60)
     desk.upstream.answer = httpx.Response(500)
-    again = await desk.looked(scope, await since(desk, scope, lost, failing_since=DAY))
+    again = await desk.looked(parcel_key, await since(desk, parcel_key, lost, failing_since=DAY))
     assert again.record.polls == found.record.polls + 1
 
 
 @pytest.mark.parametrize(("failed_for", "passes"), [(DAY + 1, True), (DAY - 60, False)])
 async def test_a_failed_return_whose_polls_are_refused(
-    desk: Desk, scope: str, failed_for: float, *, passes: bool
+    desk: Desk, parcel_key: str, failed_for: float, *, passes: bool
 ) -> None:
     """After a day, a failed return whose poller is gone no longer keeps its units from being claimed again."""
-    found = await desk.pending(scope)
-    failed = await desk.returns.announcement_failed(scope, found.record.id)
+    found = await desk.pending(parcel_key)
+    failed = await desk.returns.announcement_failed(parcel_key, found.record.id)
     moments = {"updated_at": failed.now - failed_for, "created_at": failed.now - failed_for}
-    await desk.returns.update(scope, failed, failed.record.model_copy(update=moments))
+    await desk.returns.update(parcel_key, failed, failed.record.model_copy(update=moments))
     desk.upstream.answer = httpx.Response(404)
-    recheck = desk.labels.polling.recheck(scope, found.record.id, Units({}, {}))
+    recheck = desk.labels.polling.recheck(parcel_key, found.record.id, Units({}, {}))
     with nullcontext() if passes else pytest.raises(UpstreamUnavailable):
         await recheck
 

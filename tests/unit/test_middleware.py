@@ -13,12 +13,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from app.errors import InvalidRequest
+from app.http.cors import Cors
 from app.http.exchange import MAX_BODY_BYTES, MAX_HEADER_BYTES, exchange_of
 from app.http.load import InFlightSlot, Load
 from app.http.middleware import Admission, Exchanges, HotRoutes
 from app.http.problems import problem_response
 from app.telemetry.cost import UpstreamCalls
 from app.telemetry.metrics import REGISTRY
+from tests.support.shops import shops
 
 SECRET = "swordfish"
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -419,6 +421,17 @@ async def test_failed_send() -> None:
 async def no_error(_request: Request, error: Exception) -> Response:
     """There is none to answer."""
     raise error
+
+
+async def test_an_unforeseen_failure_and_cors() -> None:
+    """A listed page can read that something failed unforeseen; no other page can."""
+    load = Load(1, 0.25)
+    app = Exchanges(
+        Cors(Admission(fails, load, problem_response("")), shops(allowed_origins="https://shop.example")), load
+    )
+    for origin, may in (("https://shop.example", True), ("https://other.example", False)):
+        status, headers, _ = seen(await call(app, headers={"origin": origin}))
+        assert (status, headers.get("access-control-allow-origin") == origin) == (500, may)
 
 
 async def test_one_log_line_and_metric_for_each_request(capsys: pytest.CaptureFixture[str]) -> None:
