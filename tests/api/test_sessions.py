@@ -77,7 +77,7 @@ def malformed(token: str) -> Iterator[str]:
     return itertools.cycle(shapes)
 
 
-@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.system)])
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=[pytest.mark.system, pytest.mark.timeout(600)])])
 async def test_malformed_ids_never_reach_the_store(shop: Bff, store: Valkey, count: int) -> None:
     """A thousand malformed ids, and in the long run ten thousand, are refused without a single command to the store."""
     ids = malformed(await new_token(shop.http))

@@ -57,6 +57,7 @@ async def test_one_address_at_three_replicas(
     assert len(await sandbox.ledger(kind="outgoing")) - before <= 30
 
 
+@pytest.mark.alone
 async def test_a_partner_with_many_shoppers(fleet: list[Bff]) -> None:
     """A partner with 200 shoppers a minute is served."""
     statuses = await answers(fleet, 200, {"X-Partner-Key": KEY})

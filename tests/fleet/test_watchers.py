@@ -44,7 +44,8 @@ WAYS: list[tuple[str, dict[str, str], bytes]] = [
 
 
 @pytest.mark.parametrize(
-    "watchers", [pytest.param(1, marks=pytest.mark.system), 100, pytest.param(2000, marks=pytest.mark.system)]
+    "watchers",
+    [pytest.param(1, marks=pytest.mark.system), 100, pytest.param(2000, marks=[pytest.mark.system, pytest.mark.alone])],
 )
 async def test_many_watchers_cost_the_polls_of_one(fleet: list[Bff], sandbox: SandboxProcess, watchers: int) -> None:
     """Upstream is polled as often for many waiters as for one, on all replicas; all are told at once."""

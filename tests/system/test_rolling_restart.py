@@ -34,7 +34,7 @@ from tests.support.raw_server import answer, raw_server
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, look_up, shopper
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(400)]
 
 RESTARTS = 20
 SETTINGS = {"drain": 0.5, "poll_interval": 0.1, "label_budget": 5}
