@@ -17,7 +17,8 @@ from tests.support.shopper import Shopper, shopper
 
 POLLS = 9
 """What the prefix SLOWLABEL scripts: eight times 202, then 200."""
-TOLD_WITHIN_SECONDS = 1.0
+TOLD_WITHIN_SECONDS = 5.0
+"""Far less than until anybody would ask again; how fast it is, `make bench` shows."""
 ARRIVE_EACH_SECOND = 1000
 
 
