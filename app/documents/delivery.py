@@ -6,7 +6,7 @@ upstream's pace. Every reader, on any replica, follows the chunks at its own pac
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -91,6 +91,7 @@ class Documents:
         self._pumps: dict[str, Download] = {}
         self._pumping: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(PUMPS)
+        self._beginning: dict[str, asyncio.Future[Progress]] = {}
         self._reading = asyncio.Semaphore(CHUNKS_READ_AT_ONCE)
         self._direct_turns = asyncio.Semaphore(DIRECT_READERS)
         self._direct_places = PerParcelLimit(DIRECT_READERS_OF_ONE_PARCEL)
@@ -111,8 +112,12 @@ class Documents:
         async with AsyncExitStack() as held:
             own = None
             if progress is None or not _can_be_followed(progress, known.now):
+                progress = await self._begun_here(name)
+            if progress is None:
                 pump = Download(self._store, self._keyring, parcel_key, name, self._silence, known.now)
-                progress, own = await self._begun(pump, source, known.revision, held)
+                with self._as_beginning(name) as begun:
+                    progress, own = await self._begun(pump, source, known.revision, held)
+                    begun.set_result(progress)
             shared = None if own else await self._followed(parcel_key, name, progress)
             if shared:
                 yield shared
@@ -128,6 +133,32 @@ class Documents:
         await self._looks.aclose()
         await self._chunks.aclose()
         await asyncio.gather(*self._pumping, return_exceptions=True)
+
+    async def _begun_here(self, name: str) -> Progress | None:
+        """What another reader of this replica has just begun; None if there is none.
+
+        Thousands may wait for one label, and each would try to be the one that begins.
+        """
+        while begun := self._beginning.get(name):
+            await asyncio.wait({begun})
+            if not begun.cancelled():
+                return begun.result()
+        return None
+
+    @contextlib.contextmanager
+    def _as_beginning(self, name: str) -> Iterator[asyncio.Future[Progress]]:
+        """The future that the other readers of this replica wait for; one who gives up leaves it to the next."""
+        self._beginning[name] = begun = asyncio.get_running_loop().create_future()
+        try:
+            yield begun
+        except BffError as error:
+            begun.set_exception(error)
+            # Nobody may have waited for it.
+            begun.exception()
+            raise
+        finally:
+            del self._beginning[name]
+            begun.cancel()
 
     async def _begun(
         self, pump: Download, source: Source, revision: int, held: AsyncExitStack

@@ -133,7 +133,15 @@ class Fleet:
 
     async def chunks_read(self) -> int:
         """How many chunks were read from the store since its statistics began."""
-        return int((await self.valkey.client.info("commandstats")).get("cmdstat_get", {"calls": 0})["calls"])
+        return await self._calls("get")
+
+    async def scripts_run(self) -> int:
+        """How many scripts, which alone write, ran in the store since its statistics began."""
+        return await self._calls("evalsha")
+
+    async def _calls(self, command: str) -> int:
+        statistics = await self.valkey.client.info("commandstats")
+        return int(statistics.get(f"cmdstat_{command}", {"calls": 0})["calls"])
 
 
 @asynccontextmanager
@@ -213,6 +221,22 @@ async def test_one_download_for_all(fleet: Fleet) -> None:
     source.more.set()
     assert await asyncio.gather(*calls) == [document] * 11
     assert source.opened == 1
+
+
+async def test_one_reader_of_a_replica_begins(fleet: Fleet) -> None:
+    """However many wait for a document on one replica, its download is begun in the store once."""
+    document = pdf(CHUNK_BYTES)
+    await fleet.read(fleet.one, whole(document))
+    await fleet.one.aclose()
+    counts = []
+    for readers in (1, 50):
+        crowd = replace(fleet, name=f"{fleet.name}-{readers}")
+        await fleet.valkey.client.config_resetstat()
+        source = whole(document)
+        assert await asyncio.gather(*(crowd.reading(fleet.one, source) for _ in range(readers))) == [document] * readers
+        await fleet.one.aclose()
+        counts.append(await fleet.scripts_run())
+    assert counts[1] == counts[0] > 0
 
 
 async def test_who_keeps_up_reads_from_memory(fleet: Fleet) -> None:
