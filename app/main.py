@@ -189,7 +189,7 @@ def api() -> FastAPI:
     )
     app.journey = JOURNEY
     app.session_dependencies = {live_session, ending_session_id}
-    hot = (sessions.hot, returns.hot, service_points.hot, portal.hot)
+    hot = (sessions.hot, returns.hot, service_points.hot, portal.hot, documents.hot)
     # The most frequent routes first, because paths are compared in order; and without routers around them, which
     # would be asked in every request.
     for router in (*hot, *(module.router for module in ROUTED)):

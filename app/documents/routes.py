@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
@@ -17,31 +17,18 @@ from app.errors import (
     ReturnNotFound,
     TooManyCalls,
 )
-from app.http.deferred import Prefer, leaving, preference_applied, preferred_wait
+from app.http.deferred import DeferredResponse, Prefer, leaving, preference_applied, preferred_wait
 from app.http.description import PDF, SESSION, UPSTREAM, headers, responses
+from app.http.hot_route import HotRoute
 from app.models import ReturnId
-from app.services import ServicesDep
+from app.services import ServicesDep, services_of
 from app.sessions.dependencies import SessionDep, check_session, leaving_or_logged_out
 
 router = APIRouter(tags=["returns"])
+hot = APIRouter(tags=["returns"], route_class=HotRoute)
 
 
-async def label(
-    return_id: ReturnId, request: Request, session: SessionDep, services: ServicesDep, prefer: Prefer = ""
-) -> AsyncIterator[Delivery]:
-    """The label as a delivery, which ends with the answer."""
-    wait = preferred_wait(prefer)
-    found = await services.labels.current(session.parcel_key, return_id)
-    if wait:
-        gone = leaving_or_logged_out(request, leaving(request.scope, request.receive))
-        with services.waits_of_parcels.place(session.parcel_key):
-            found = await services.labels.settled(session.parcel_key, found, wait, gone)
-        await check_session(request)
-    async with services.flows.label(session, found) as delivery:
-        yield delivery
-
-
-@router.get(
+@hot.get(
     "/v1/returns/{return_id}/label",
     operation_id="getLabel",
     response_class=StreamingResponse,
@@ -54,11 +41,22 @@ async def label(
         **responses(*SESSION, ReturnNotFound, LabelNotReady, NoLabel, TooManyCalls, *UPSTREAM),
     },
 )
-async def get_label(
-    return_id: ReturnId, delivery: Annotated[Delivery, Depends(label)], prefer: Prefer = ""
-) -> StreamingResponse:
+async def get_label(return_id: ReturnId, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
     """Streams the PDF. If it breaks off, the connection is cut, so that it never looks whole."""
-    return _pdf(delivery, f"{return_id}.pdf", preference_applied(preferred_wait(prefer)))
+    services, wait = services_of(request), preferred_wait(prefer)
+    found = await services.labels.current(session.parcel_key, return_id)
+
+    async def once_it_is_there(scope: Scope, receive: Receive, send: Send) -> None:
+        newest = found
+        if wait:
+            gone = leaving_or_logged_out(request, leaving(scope, receive))
+            with services.waits_of_parcels.place(session.parcel_key):
+                newest = await services.labels.settled(session.parcel_key, found, wait, gone)
+            await check_session(request)
+        async with services.flows.label(session, newest) as delivery:
+            await _pdf(delivery, f"{return_id}.pdf", preference_applied(wait))(scope, receive, send)
+
+    return DeferredResponse(once_it_is_there)
 
 
 async def customs_declaration(

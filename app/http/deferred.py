@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Header
+from fastapi import Header, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
@@ -39,7 +39,7 @@ def retry_after(seconds: int | None) -> dict[str, str]:
 
 
 class DeferredResponse(Response):
-    """An answer that waits for news after its handler has returned; a HEAD request does not wait."""
+    """An answer that is made after its handler has returned, because it waits or holds something meanwhile."""
 
     def __init__(self, answer: ASGIApp) -> None:
         super().__init__()
@@ -47,10 +47,12 @@ class DeferredResponse(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if exchange_of(scope).method == "HEAD":
-            await super().__call__(scope, receive, send)
-        else:
-            await self._answer(scope, receive, send)
+        await self._answer(scope, receive, send)
+
+
+def is_head(request: Request) -> bool:
+    """Whether the caller wants headers alone, for which nothing waits. Handlers are called with GET then."""
+    return exchange_of(request.scope).method == "HEAD"
 
 
 def leaving(scope: Scope, receive: Receive) -> Leaving:

@@ -123,19 +123,22 @@ class HotRoutes:
             if match is Match.FULL:
                 asked.update(found)
                 exchange.route = route.path
-                answer = await self._answer(route, Request(asked, receive))
-                await answer(asked, receive, send)
+                await self._answer(route, Request(asked, receive), send)
                 return
         try:
             await self._app(asked, receive, send)
         finally:
             exchange.route = getattr(asked.get("route"), "path", exchange.route)
 
-    async def _answer(self, route: HotRoute, request: Request) -> Response:
+    async def _answer(self, route: HotRoute, request: Request, send: Send) -> None:
         try:
-            return await route.answer(request)
+            answer = await route.answer(request)
+            await answer(request.scope, request.receive, send)
         except (BffError, RequestValidationError) as error:
-            return await self._answer_error(request, error)
+            if exchange_of(request.scope).has_begun:
+                raise
+            answer = await self._answer_error(request, error)
+            await answer(request.scope, request.receive, send)
 
 
 def _report(exchange: Exchange, error: Exception) -> None:

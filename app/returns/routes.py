@@ -33,6 +33,7 @@ from app.http.deferred import (
     DeferredResponse,
     Leaving,
     Prefer,
+    is_head,
     leaving,
     preference_applied,
     preferred_wait,
@@ -130,7 +131,7 @@ async def preview_return(
 )
 async def get_return(return_id: ReturnId, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
     """The state of the return; `retry_after` (seconds) says when it can have changed."""
-    services, wait = services_of(request), preferred_wait(prefer)
+    services, wait = services_of(request), 0 if is_head(request) else preferred_wait(prefer)
     found = await services.labels.current(session.parcel_key, return_id)
     if not wait or found.record.state in FINAL_STATES:
         return _return(found, wait, services.return_bodies)
@@ -172,6 +173,8 @@ async def watch_return(
     seen = int(last_event_id) if re.fullmatch("[0-9]{1,9}", last_event_id) else 0
     if found.record.state in FINAL_STATES and found.record.revision <= seen:
         return Response(status_code=204)
+    if is_head(request):
+        return Response()
     goes_on = partial(services.sessions.may_go_on, session_id)
 
     async def tell(scope: Scope, receive: Receive, send: Send) -> None:

@@ -18,9 +18,6 @@ from tests.support.shopper import Shopper, shopper
 POLLS = 9
 """What the prefix SLOWLABEL scripts: eight times 202, then 200."""
 TOLD_WITHIN_SECONDS = 1.0
-"""From the first waiter to the last who waits for news."""
-DELIVERED_WITHIN_SECONDS = 3.0
-"""From the first waiter who is told to the last who waits for the label itself, which is sent to each."""
 ARRIVE_EACH_SECOND = 1000
 
 
@@ -63,9 +60,7 @@ async def test_many_watchers_cost_the_polls_of_one(fleet: list[Bff], sandbox: Sa
         )
     )
     assert len(await sandbox.ledger(kind="polling", order=order)) == POLLS
-    news = [moment for number, moment in enumerate(told) if WAYS[number % len(WAYS)][2] != b"%PDF-"]
-    assert max(news) - min(news) < TOLD_WITHIN_SECONDS
-    assert max(told) - min(told) < DELIVERED_WITHIN_SECONDS
+    assert max(told) - min(told) < TOLD_WITHIN_SECONDS
 
 
 async def _gauge(replica: Bff, name: str) -> float:
