@@ -1,7 +1,7 @@
 """The composition root of the service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from types import MappingProxyType
@@ -65,6 +65,8 @@ from app.telemetry.metrics import (
     TASKS,
     WAITING,
     WATCHES,
+    GaugeValues,
+    shown,
 )
 from app.uploads import routes as uploads
 from app.uploads.multipart import MAX_BYTES
@@ -224,9 +226,8 @@ async def running_services(
         await closing.enter_async_context(_meanwhile(parts.labels.listen()))
         await closing.enter_async_context(_meanwhile(load.watch()))
         await closing.enter_async_context(_meanwhile(shops.watch()))
-        _show(parts.labels, store, load)
-        for guard in guarded.values():
-            _show_guard(guard)
+        BUILD.info({"version": __version__})
+        closing.enter_context(shown(_gauges(parts.labels, store, load, guarded.values())))
         services = _services(settings, shops, load, keyring, parts)
         # Before the first request: readiness has to know whether the store knows our names.
         await services.markers.look()
@@ -316,21 +317,27 @@ async def _meanwhile(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _show(labels: Labels, store: Store, load: Load) -> None:
-    BUILD.info({"version": __version__})
-    IN_FLIGHT.set_function(lambda: load.in_flight)
-    LAG.set_function(lambda: load.lag)
-    WATCHES.set_function(lambda: labels.watched)
-    WAITING.set_function(lambda: labels.waiting)
-    STORE_CONNECTIONS.set_function(lambda: store.connections_in_use)
+def _gauges(labels: Labels, store: Store, load: Load, guarded: Iterable[CallPolicy]) -> GaugeValues:
     loop = asyncio.get_running_loop()
-    TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
+    gauges: GaugeValues = {
+        IN_FLIGHT: lambda: load.in_flight,
+        LAG: lambda: load.lag,
+        WATCHES: lambda: labels.watched,
+        WAITING: lambda: labels.waiting,
+        STORE_CONNECTIONS: lambda: store.connections_in_use,
+        TASKS: lambda: len(asyncio.all_tasks(loop)),
+    }
+    for guard in guarded:
+        gauges |= _guard_gauges(guard)
+    return gauges
 
 
-def _show_guard(guard: CallPolicy) -> None:
-    BREAKER.labels(guard.bulkhead.name).set_function(lambda: guard.state)
-    OPEN_BRANDS.labels(guard.bulkhead.name).set_function(lambda: guard.open_brands)
-    RUNNING.labels(guard.bulkhead.name).set_function(lambda: guard.bulkhead.running)
+def _guard_gauges(guard: CallPolicy) -> GaugeValues:
+    return {
+        BREAKER.labels(guard.bulkhead.name): lambda: guard.state,
+        OPEN_BRANDS.labels(guard.bulkhead.name): lambda: guard.open_brands,
+        RUNNING.labels(guard.bulkhead.name): lambda: guard.bulkhead.running,
+    }
 
 
 def _budget(settings: Settings, store: Store) -> Budget:

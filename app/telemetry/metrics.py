@@ -1,5 +1,8 @@
 """Logs and metrics that hold no personal data and no token: route templates, codes, durations."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
 REGISTRY = CollectorRegistry()
@@ -84,6 +87,22 @@ SHOPS_FILE_FAULTS = Gauge(
     "bff_shops_file_faults", "Faults of the shops file as it was read last; the one before stands.", registry=REGISTRY
 )
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+GaugeValues = dict[Gauge, Callable[[], float]]
+"""Functions that tell what gauges show."""
+
+
+@contextmanager
+def shown(values: GaugeValues) -> Iterator[None]:
+    """Lets gauges show these values meanwhile; afterwards they are 0, because the service that they tell of is gone."""
+    for gauge, value in values.items():
+        gauge.set_function(value)
+    try:
+        yield
+    finally:
+        for gauge in values:
+            gauge.set_function(lambda: 0.0)
 
 
 def metrics() -> bytes:
