@@ -62,7 +62,7 @@ async def test_no_other_host(bff: Bff, host: str) -> None:
     assert told(await follow(bff, "?identifier=A-1", host)) == (404, "not-found")
 
 
-async def test_a_partner_names_itself(valkey: Valkey, sandbox: SandboxProcess) -> None:
+async def test_a_partner_names_itself(store: Valkey, sandbox: SandboxProcess) -> None:
     """The partner's id goes with each call, those that create included, and without the setting with none."""
     body = {"identifier": "A-1001", "postal_code": "5611 AA", "token_delivery": "body"}
     async with scripted_upstream() as upstream:
@@ -70,7 +70,7 @@ async def test_a_partner_names_itself(valkey: Valkey, sandbox: SandboxProcess) -
         for number, partner in enumerate((PARTNER, ""), start=1):
             upstream.heard.clear()
             upstream.say(outgoing=outgoing({"id": number}))
-            async with running_bff(valkey.url, sandbox, **urls, upstream_partner_id=partner, brands="demo") as bff:
+            async with running_bff(store.url, sandbox, **urls, upstream_partner_id=partner, brands="demo") as bff:
                 screen = (await bff.http.post("/v1/brands/demo/sessions", json=body)).json()
                 someone = Shopper(bff.http, screen, {"Authorization": f"Bearer {screen['session_token']}"})
                 assert (await someone.create(someone.body("pickup"))).status_code == 202
