@@ -21,10 +21,7 @@ def _iso_date(value: object) -> object:
 Json = dict[str, Any]
 """An object whose members its reader knows, as of the description of this API."""
 DeliveryMember = Literal["service_point", "carrier", "store", "pickup_date"]
-Language = Annotated[
-    Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", examples=["nl-NL"])] | None,
-    BeforeValidator(cleaned_language),
-]
+Language = Annotated[Annotated[str, Field(examples=["nl-NL"])] | None, BeforeValidator(cleaned_language)]
 """A language tag. `_` counts as `-`, extensions are cut off, and any other text counts as no language."""
 Visible = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$"
 Code = BeforeValidator(cleaned_code)

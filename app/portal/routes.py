@@ -40,7 +40,9 @@ MAX_AGE_SECONDS = 60
 async def get_portal(
     request: Request,
     brand: Annotated[str, Path(max_length=63, description="The domain that names the shop.", examples=["demo"])],
-    language: Annotated[Language, Query(description="A BCP 47 tag; counts before Accept-Language.")] = None,
+    language: Annotated[
+        Language, Query(description="A BCP 47 tag; counts before Accept-Language. Any other text counts as none.")
+    ] = None,
     accept_language: Annotated[str, Header(description="Languages that the shopper reads (RFC 9110).")] = "",
     if_none_match: Annotated[str, Header(description="The `ETag` of a kept answer.")] = "",
 ) -> Response:

@@ -1223,7 +1223,7 @@ export interface operations {
     getPortal: {
         parameters: {
             query?: {
-                /** @description A BCP 47 tag; counts before Accept-Language. */
+                /** @description A BCP 47 tag; counts before Accept-Language. Any other text counts as none. */
                 language?: string | null;
             };
             header?: {
