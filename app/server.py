@@ -5,7 +5,6 @@ import faulthandler
 import signal
 import socket
 import sys
-from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -54,14 +53,12 @@ class Server(uvicorn.Server):
 
     @override
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        # uvicorn raises Ctrl-C again once it has stopped, and tells only the log why it cannot start.
+        # uvicorn tells only the log why it cannot start.
         try:
             super().run(sockets)
         except SystemExit:
             listening = f"listen on {self.config.host}:{self.config.port}: taken, or no address of this machine"
             sys.exit("return-portal-bff: cannot " + ("start" if self.lifespan.should_exit else listening))
-        except KeyboardInterrupt:
-            return
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -82,15 +79,20 @@ class Server(uvicorn.Server):
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        asyncio.get_running_loop().call_soon_threadsafe(self._stop, sig, frame)
+        asyncio.get_running_loop().call_soon_threadsafe(self._stop, sig)
 
-    def _stop(self, sig: int, frame: FrameType | None) -> None:
+    def _stop(self, sig: int) -> None:
         # A second signal, or one from the keyboard, skips the drain.
         patient = sig == signal.SIGTERM and self.started and not self._told
         self._told = True
         start_draining(self._app)
-        exit_now = partial(super().handle_exit, sig, frame)
-        asyncio.get_running_loop().call_later(self._drain_seconds if patient else 0, exit_now)
+        asyncio.get_running_loop().call_later(self._drain_seconds if patient else 0, self._stop_now, sig)
+
+    def _stop_now(self, sig: int) -> None:
+        # uvicorn's own handler would raise the signal again at the end, and the last lines of the log were lost.
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
 
 
 def start_draining(app: FastAPI) -> None:

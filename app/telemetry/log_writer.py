@@ -23,8 +23,8 @@ class LogWriter:
         self._descriptor = descriptor
         self._waiting: deque[str] = deque()
         self._news = threading.Event()
-        self._idle = threading.Event()
-        self._idle.set()
+        self._ending = threading.Event()
+        self._ended = threading.Event()
         # A daemon, because a thread that is stuck in a write must not keep the process alive.
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
@@ -34,23 +34,26 @@ class LogWriter:
             LOG_LINES_DROPPED.inc()
             return
         self._waiting.append(line)
-        self._idle.clear()
         self._news.set()
 
     def flush(self) -> None:
         """Does nothing; loggers call it."""
 
     def close(self) -> None:
-        """Waits until the waiting lines are written, one second at most."""
-        self._idle.wait(FLUSH_SECONDS)
+        """Waits until the waiting lines are written, one second at most. No further line is written."""
+        self._ending.set()
+        self._news.set()
+        self._ended.wait(FLUSH_SECONDS)
 
     def _run(self) -> None:
-        while True:
+        is_last = False
+        while not is_last:
             self._news.wait()
             self._news.clear()
+            is_last = self._ending.is_set()
             while self._waiting:
                 self._write_some()
-            self._idle.set()
+        self._ended.set()
 
     def _write_some(self) -> None:
         lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
