@@ -17,7 +17,7 @@ IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install quick lint run stack serve test test-system fuzz mutants soak chaos bench lighthouse check format lint-openapi openapi docs rules lock sbom audit clean
+.PHONY: help install quick lint run stack serve test test-system fuzz mutants soak chaos bench lighthouse check format lint-openapi openapi docs rules lock sbom audit release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -139,6 +139,9 @@ audit: $(AUDIT)/.ready ## known vulnerabilities of what is shipped, extra includ
 	@$(AUDIT)/bin/pip-audit --disable-pip --require-hashes --requirement var/audited.txt --progress-spinner off \
 		--format json --output var/audit.json || true
 	@$(PYTHON) locks/audited.py locks/otel.txt var/audit.json
+
+release: sbom ## var/release: source, API description, SBOM and image (where Docker answers), with their checksums
+	@deploy/release
 
 clean: ## forget .venv and everything generated
 	rm -rf $(VENV) $(AUDIT) $(MUTANTS) mutants var openapi/client/node_modules bench/beside/node/node_modules \

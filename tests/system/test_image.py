@@ -37,7 +37,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with /venv and /srv as the image has them."""
     root = tmp_path_factory.mktemp("image")
     shutil.copytree("app", root / "srv/app", ignore=shutil.ignore_patterns("sandbox", "__pycache__"))
-    [lock] = _written("ARG")
+    [lock] = [given for given in _written("ARG") if given.startswith("LOCK=")]
     shutil.copy(f"locks/{lock.removeprefix('LOCK=')}.txt", root / "lock.txt")
     [install] = [step for step in _written("RUN") if "--require-hashes" in step]
     moved = install.replace("/venv", str(root / "venv")).replace("python -m", f"{sys.executable} -m")
