@@ -7,7 +7,8 @@ import sys
 from app.main import create_app
 from app.server import Server
 from app.settings import SettingsError, load_settings
-from app.telemetry.logs import configure_logging, log
+from app.telemetry.log_output import configure_logging
+from app.telemetry.logs import log
 
 
 def main() -> None:

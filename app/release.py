@@ -22,7 +22,8 @@ from app.services import Services
 from app.sessions.lookup import parcel_key_of
 from app.settings import SettingsError, load_settings
 from app.shops import Shops
-from app.telemetry.logs import configure_logging, log
+from app.telemetry.log_output import configure_logging
+from app.telemetry.logs import log
 
 
 class Finding(StrEnum):

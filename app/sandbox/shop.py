@@ -16,7 +16,7 @@ from app.main import create_app
 from app.sandbox.checkout import Checkout
 from app.server import Server
 from app.settings import Settings, load_settings
-from app.telemetry.logs import configure_logging
+from app.telemetry.log_output import configure_logging
 
 PAGE = Path(__file__).parent / "page"
 POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

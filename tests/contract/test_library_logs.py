@@ -13,7 +13,7 @@ TOKEN = "swordfish"
 PROGRAM = f"""
 import asyncio, contextlib, logging, sys
 from app.errors import UpstreamError
-from app.telemetry.logs import configure_logging
+from app.telemetry.log_output import configure_logging
 from app.sendcloud.client import connect
 from tests.support.unlimited import unlimited
 

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.server import Server
 from app.settings import load_settings
-from app.telemetry.logs import configure_logging
+from app.telemetry.log_output import configure_logging
 
 SECONDS = 30.0
 ENDLESS = re.compile("(a+)+b")

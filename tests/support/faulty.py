@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.server import Server
 from app.settings import load_settings
-from app.telemetry.logs import configure_logging
+from app.telemetry.log_output import configure_logging
 
 Fault = Callable[[], AbstractAsyncContextManager[None]]
 

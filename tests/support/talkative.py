@@ -10,7 +10,7 @@ from typing_extensions import override
 from app.main import create_app
 from app.server import Server
 from app.settings import load_settings
-from app.telemetry.logs import configure_logging
+from app.telemetry.log_output import configure_logging
 
 TRACED, EXPORTED = "TOLD A TRACER", "TOLD AN EXPORTER"
 

@@ -1,16 +1,26 @@
-"""A log writer that neither blocks nor fails the code that logs."""
+"""Where logs go: standard output, by a writer that neither blocks nor fails the code that logs."""
 
+import atexit
 import contextlib
+import json
+import logging
 import os
+import sys
 import threading
 from collections import deque
+from typing import TextIO, cast
 
+import structlog
+from typing_extensions import override
+
+from app.telemetry.logs import log
 from app.telemetry.metrics import LOG_LINES_DROPPED
 
 WAITING_LINES = 10_000
 """Further lines are dropped and counted, so that an unread log does not fill the memory."""
 FLUSH_SECONDS = 1.0
 """For lines that still wait when the process ends."""
+_ENCODER = json.JSONEncoder(default=str)
 
 
 class LogWriter:
@@ -63,3 +73,34 @@ class LogWriter:
             while left and self._descriptor is not None:
                 left = left[os.write(self._descriptor, left) :]
         LOG_LINES_DROPPED.inc(left.count(b"\n"))
+
+
+class _Reduced(logging.Handler):
+    """Other libraries' warnings by logger and level alone: their texts and tracebacks may quote personal data."""
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        log.warning("library", logger=record.name, level_name=record.levelname, error=error)
+
+
+def configure_logging() -> None:
+    """Sends one JSON object a line to standard output, and nothing of other libraries below a warning.
+
+    Logging never waits for standard output and never fails with it.
+    """
+    # None where the process was started with a closed standard output.
+    stdout: TextIO | None = sys.stdout
+    writer = LogWriter(stdout.fileno() if stdout else None)
+    atexit.register(writer.close)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            # One encoder for all lines; `json.dumps` would make one for each.
+            structlog.processors.JSONRenderer(lambda event, **_: _ENCODER.encode(event)),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", writer)),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(handlers=[_Reduced()], level=logging.WARNING, force=True)
