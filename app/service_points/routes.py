@@ -12,12 +12,12 @@ from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound, TooMa
 from app.http.description import SESSION, UPSTREAM, links, responses
 from app.http.hot_route import HotRoute
 from app.models import FreshServicePoint, ServicePoint, ServicePoints
+from app.models.fields import cleaned_code
 from app.service_points.search import Nearby, Place, Search
 from app.service_points.view import ShowPoint, service_point
 from app.services import ServicesDep, services_of
 from app.sessions.dependencies import SessionDep
 from app.sessions.store import Session
-from app.typed_text import cleaned_code
 
 router = APIRouter(tags=["service points"])
 hot = APIRouter(tags=["service points"], route_class=HotRoute)

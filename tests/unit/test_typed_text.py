@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.typed_text import cleaned_code, cleaned_language, cleaned_prose
+from app.models.fields import cleaned_code, cleaned_language, cleaned_prose
 
 
 @pytest.mark.parametrize(
