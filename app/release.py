@@ -13,7 +13,7 @@ from typing import NamedTuple
 from app.errors import BffError, ClaimLost
 from app.http.load import Load
 from app.main import running_services, sendcloud
-from app.models import ReturnState
+from app.models.returns import ReturnState
 from app.returns.claims import Claim, Event
 from app.returns.store.layout import index_key
 from app.returns.store.records import ReturnRecord, VersionedReturn

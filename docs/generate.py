@@ -7,7 +7,7 @@ from pathlib import Path
 from app.http.problem_types import ALL_PROBLEM_TYPES
 from app.http.problem_types.pages import ANY_CALL, documented, sections, status_line
 from app.main import api
-from app.models import ProblemKind
+from app.models.problems import ProblemKind
 
 INDEX = Path("docs/problems.md")
 PAGES = Path("docs/problems")

@@ -20,7 +20,7 @@ from app.errors import (
 from app.http.deferred import DeferredResponse, Prefer, leaving, preference_applied, preferred_wait
 from app.http.description import PDF, SESSION, UPSTREAM, headers, responses
 from app.http.hot_route import HotRoute
-from app.models import ReturnId
+from app.models.returns import ReturnId
 from app.services import ServicesDep, services_of
 from app.sessions.dependencies import SessionDep, check_session, leaving_or_logged_out
 

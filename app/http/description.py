@@ -14,7 +14,8 @@ from app.errors import BffError
 from app.http.credentials import COOKIE
 from app.http.problem_types import PROBLEM_TYPES, ProblemType, problem_type_of
 from app.http.problems import MEDIA_TYPE
-from app.models import Json, Problem
+from app.models.fields import Json
+from app.models.problems import Problem
 
 SESSION = (errors.SessionRequired, errors.SessionExpired, errors.TwoCredentials, errors.StoreUnavailable)
 """The problems that any call with a session may answer."""

@@ -13,7 +13,8 @@ from app.errors import RouteNotFound, ShuttingDown, StoreUnavailable
 from app.http.description import responses
 from app.http.problem_types import ALL_PROBLEM_TYPES
 from app.http.problem_types.pages import PAGE_POLICY, documented, page, prefers_html
-from app.models import Health, ProblemKind
+from app.models.problems import ProblemKind
+from app.models.session import Health
 from app.services import ServicesDep
 from app.telemetry.metrics import CONTENT_TYPE, metrics
 

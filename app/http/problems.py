@@ -18,7 +18,8 @@ from app.errors import BffError, FieldProblem
 from app.http.exchange import Exchange, exchange_of
 from app.http.middleware import ErrorResponse, ProblemResponse
 from app.http.problem_types import ProblemType, problem_type_of
-from app.models import Json, Problem, ProblemError
+from app.models.fields import Json, ProblemError
+from app.models.problems import Problem
 from app.telemetry.logs import log
 
 MEDIA_TYPE = "application/problem+json"

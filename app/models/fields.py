@@ -101,3 +101,14 @@ class Answer(BaseModel):
     """An object that a front end gets; later versions may add members."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class ProblemError(Answer):
+    """A fault of one member of the request."""
+
+    pointer: str
+    """A JSON Pointer to the member, or to the parent of one that is missing."""
+    code: str
+    """Stable code of the fault."""
+    detail: str
+    """The fault as a sentence."""

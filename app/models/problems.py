@@ -2,19 +2,8 @@
 
 from pydantic import Field
 
-from app.models.fields import Answer
+from app.models.fields import Answer, ProblemError
 from app.models.service_points import ServicePoint
-
-
-class ProblemError(Answer):
-    """A fault of one member of the request."""
-
-    pointer: str
-    """A JSON Pointer to the member, or to the parent of one that is missing."""
-    code: str
-    """Stable code of the fault."""
-    detail: str
-    """The fault as a sentence."""
 
 
 class Problem(Answer):

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from app.domain import DeliveryOptionCode
-from app.models.fields import Answer, Id, OpenEnum, open_to_more
-from app.models.problems import ProblemError
+from app.models.fields import Answer, Id, OpenEnum, ProblemError, open_to_more
 from app.models.service_points import ServicePoint
 from app.models.shop import Money
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from app import models
 from app.domain import Brand, Reason, RefundOption, ShopSettings, Store
+from app.models import shop
+from app.models.shop import PortalBrand
 
 
-def portal(settings: ShopSettings, language: str | None, *, stale: bool) -> models.Portal:
+def portal(settings: ShopSettings, language: str | None, *, stale: bool) -> shop.Portal:
     """A shop's settings, which are in this language."""
-    return models.Portal(
+    return shop.Portal(
         brand=brand(settings.brand),
         language=language,
         languages=list(settings.languages),
@@ -24,30 +25,30 @@ def portal(settings: ShopSettings, language: str | None, *, stale: bool) -> mode
     )
 
 
-def brand(shop: Brand) -> models.PortalBrand:
+def brand(shop: Brand) -> PortalBrand:
     """The shop's looks and contacts."""
-    return models.PortalBrand(**dict(shop))
+    return PortalBrand(**dict(shop))
 
 
-def reasons(accepted: tuple[Reason, ...]) -> list[models.Reason]:
+def reasons(accepted: tuple[Reason, ...]) -> list[shop.Reason]:
     """The reasons this shop accepts."""
-    return [models.Reason(**dict(reason)) for reason in accepted]
+    return [shop.Reason(**dict(reason)) for reason in accepted]
 
 
-def refund_options(offered: tuple[RefundOption, ...]) -> list[models.RefundOption]:
+def refund_options(offered: tuple[RefundOption, ...]) -> list[shop.RefundOption]:
     """The refund options of this shop."""
-    return [models.RefundOption(**dict(option)) for option in offered]
+    return [shop.RefundOption(**dict(option)) for option in offered]
 
 
-def stores(settings: ShopSettings, distances: Mapping[int, float]) -> list[models.Store]:
+def stores(settings: ShopSettings, distances: Mapping[int, float]) -> list[shop.Store]:
     """The stores that take returns, each with its distance in metres where that is known."""
     return [_store(store, distances.get(store.id)) for store in settings.stores]
 
 
-def _store(store: Store, distance: float | None) -> models.Store:
-    return models.Store(**dict(store), distance=None if distance is None else round(distance))
+def _store(store: Store, distance: float | None) -> shop.Store:
+    return shop.Store(**dict(store), distance=None if distance is None else round(distance))
 
 
-def money(amount: Decimal | None, currency: str | None) -> models.Money | None:
+def money(amount: Decimal | None, currency: str | None) -> shop.Money | None:
     """An amount with two decimals."""
-    return None if amount is None else models.Money(amount=f"{amount:.2f}", currency=currency)
+    return None if amount is None else shop.Money(amount=f"{amount:.2f}", currency=currency)

@@ -17,15 +17,9 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.http.session_id import SessionId
-from app.models import (
-    NewReturn,
-    Preview,
-    ProblemError,
-    Return,
-    ReturnDelivery,
-    ReturnParcel,
-    ReturnState,
-)
+from app.models.fields import ProblemError
+from app.models.requests import NewReturn
+from app.models.returns import Preview, Return, ReturnDelivery, ReturnParcel, ReturnState
 from app.portal.cache import PortalCache
 from app.portal.view import money
 from app.redis.limits.rate_limits import ParcelLimit

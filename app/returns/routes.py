@@ -41,8 +41,9 @@ from app.http.deferred import (
 )
 from app.http.description import JSON_BODY, SESSION, UPSTREAM, body_examples, headers, links, responses
 from app.http.hot_route import HotRoute
-from app.models import FINAL_STATES, NewReturn, Preview, Return, ReturnDraft, ReturnId
 from app.models.examples import NEW_RETURNS
+from app.models.requests import NewReturn, ReturnDraft
+from app.models.returns import FINAL_STATES, Preview, Return, ReturnId
 from app.returns.claims import location_of
 from app.returns.labels.watching import Labels, Watch
 from app.returns.store.records import VersionedReturn

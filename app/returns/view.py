@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from app.models import Action, Label, Return, ReturnState, utc_datetime
+from app.models.fields import utc_datetime
+from app.models.returns import Action, Label, Return, ReturnState
 from app.redis.derived_values import DerivedValues
 from app.returns.claims import location_of
 from app.returns.store.records import VersionedReturn

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound, TooManyCalls
 from app.http.description import SESSION, UPSTREAM, links, responses
 from app.http.hot_route import HotRoute
-from app.models import FreshServicePoint, ServicePoint, ServicePoints
 from app.models.fields import cleaned_code
+from app.models.service_points import FreshServicePoint, ServicePoint, ServicePoints
 from app.service_points.search import Nearby, Place, Search
 from app.service_points.view import ShowPoint, service_point
 from app.services import ServicesDep, services_of

@@ -3,29 +3,29 @@
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
-from app import models
 from app.domain import ServicePoint
+from app.models import fields, service_points
 from app.redis.derived_values import DerivedValues
 from app.service_points.opening_hours import Opening, in_one_week, opening, time_zone
 from app.service_points.stated_hours import UNKNOWN, WeekHours, week_hours
 
 KEPT_POINTS = 1024
 
-ShowPoint = Callable[[ServicePoint, float, float | None], models.ServicePoint]
+ShowPoint = Callable[[ServicePoint, float, float | None], service_points.ServicePoint]
 """From a point, this moment and the moment when upstream described it (seconds since the epoch) to its view."""
 
 _NOT_KNOWN = Opening(open_now=None, closes_at=None, next_open_at=None)
 
 
-def service_point(point: ServicePoint, now: float, asked_at: float | None) -> models.ServicePoint:
+def service_point(point: ServicePoint, now: float, asked_at: float | None) -> service_points.ServicePoint:
     """A service point at this moment (seconds since the epoch), as the upstream described it when it was asked.
 
     Upstream states the hours of the current week, holidays included, so that in another one nothing is known of them.
     """
     zone = time_zone(point.country, point.latitude, point.longitude)
     week = _week(point, zone, now, asked_at)
-    opens = opening(week, zone, models.utc_datetime(now)) if zone else _NOT_KNOWN
-    return models.ServicePoint(
+    opens = opening(week, zone, fields.utc_datetime(now)) if zone else _NOT_KNOWN
+    return service_points.ServicePoint(
         id=point.id,
         code=point.code,
         name=point.name,
@@ -55,9 +55,9 @@ class ServicePointViews:
     """Points as `service_point` shows them, built once for all who ask within a minute."""
 
     def __init__(self) -> None:
-        self._points: DerivedValues[int, models.ServicePoint] = DerivedValues(KEPT_POINTS)
+        self._points: DerivedValues[int, service_points.ServicePoint] = DerivedValues(KEPT_POINTS)
 
-    def of(self, point: ServicePoint, now: float, asked_at: float | None) -> models.ServicePoint:
+    def of(self, point: ServicePoint, now: float, asked_at: float | None) -> service_points.ServicePoint:
         """The view of this point."""
         parts = point, minute(now), asked_at and minute(asked_at)
         return self._points.get(point.id, parts, lambda: service_point(point, now, asked_at))
@@ -65,7 +65,7 @@ class ServicePointViews:
 
 def _week(point: ServicePoint, zone: ZoneInfo | None, now: float, asked_at: float | None) -> WeekHours:
     """The hours of the week of `now`; days without hours count as closed unless no day has any."""
-    if asked_at is None or not in_one_week(models.utc_datetime(asked_at), models.utc_datetime(now), zone):
+    if asked_at is None or not in_one_week(fields.utc_datetime(asked_at), fields.utc_datetime(now), zone):
         return UNKNOWN
     week = week_hours(point.opening_times or {})
     never_opens = point.open_upcoming_week is False and not point.open_tomorrow

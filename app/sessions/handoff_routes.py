@@ -13,8 +13,10 @@ from app.errors import (
 )
 from app.http.credentials import ReplacedDep, json_body, page_origins
 from app.http.description import JSON_BODY, NEW_SESSION, SESSION, body_examples, headers, responses
-from app.models import Handoff, NewHandoff, RedeemedHandoff, SessionAnswer, utc_datetime
 from app.models.examples import NEW_HANDOFFS, REDEEMED_HANDOFFS
+from app.models.fields import utc_datetime
+from app.models.requests import NewHandoff, RedeemedHandoff
+from app.models.session import Handoff, SessionAnswer
 from app.services import ServicesDep
 from app.sessions.dependencies import SessionDep
 from app.sessions.start import check_page, session_started

@@ -26,10 +26,8 @@ from app.errors import (
     UpstreamUnauthorized,
 )
 from app.http.session_id import SessionId
-from app.models import (
-    NewSession,
-    SessionAnswer,
-)
+from app.models.requests import NewSession
+from app.models.session import SessionAnswer
 from app.portal.cache import PortalCache
 from app.redis.derived_values import DerivedValues
 from app.redis.encryption import Keyring

@@ -18,8 +18,9 @@ from app.errors import (
 from app.http.credentials import COOKIE, ReplacedDep, json_body, session_cookie
 from app.http.description import NEW_SESSION, SESSION, UPSTREAM, body_examples, headers, links, responses
 from app.http.hot_route import HotRoute
-from app.models import NewSession, SessionAnswer
 from app.models.examples import NEW_SESSIONS
+from app.models.requests import NewSession
+from app.models.session import SessionAnswer
 from app.services import BrandDep, ServicesDep, services_of
 from app.sessions.dependencies import EndingDep, PartnerKeyDep, SessionDep, count_lookup
 from app.sessions.start import check_page, session_started

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.http.credentials import COOKIE, check_origin, session_cookie
 from app.http.session_id import SessionId
-from app.models import SessionStart
+from app.models.requests import SessionStart
 from app.services import Services
 from app.sessions.lookup import Started
 

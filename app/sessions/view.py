@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from app import models
 from app.domain import Address, Order, OrderLine, ShopSettings
+from app.models import fields, returns, session, shop
+from app.models.session import SessionAnswer
 from app.portal.view import brand, money, reasons, refund_options, stores
 from app.returns.checks.return_methods import delivery_options, pickup_window
 from app.returns.store.returns import ParcelReturns
@@ -12,12 +13,12 @@ from app.service_points.view import service_point
 from app.sessions.store import Session
 
 
-def first_screen(session: Session, settings: ShopSettings, returned: ParcelReturns) -> models.SessionAnswer:
+def first_screen(session: Session, settings: ShopSettings, returned: ParcelReturns) -> SessionAnswer:
     """The first screen."""
     order = session.order
     lines = items(order, order.left(returned.free), settings.currency)
-    return models.SessionAnswer(
-        expires_at=models.utc_datetime(session.expires_at),
+    return SessionAnswer(
+        expires_at=fields.utc_datetime(session.expires_at),
         brand=brand(settings.brand),
         parcel=parcel(order),
         ship_from=ship_from(order.address),
@@ -29,9 +30,9 @@ def first_screen(session: Session, settings: ShopSettings, returned: ParcelRetur
     )
 
 
-def parcel(order: Order) -> models.Parcel:
+def parcel(order: Order) -> session.Parcel:
     """The parcel that went out."""
-    return models.Parcel(
+    return session.Parcel(
         order_number=order.number,
         tracking_number=order.tracking_number,
         carrier=order.carrier,
@@ -39,9 +40,9 @@ def parcel(order: Order) -> models.Parcel:
     )
 
 
-def ship_from(address: Address) -> models.ShipFrom:
+def ship_from(address: Address) -> session.ShipFrom:
     """The address, masked except for city, postal code and country."""
-    return models.ShipFrom(
+    return session.ShipFrom(
         name=masked(address.name),
         street=masked(f"{address.street} {address.house_number}"),
         postal_code=address.postal_code,
@@ -57,14 +58,14 @@ def masked(value: str) -> str:
     return " ".join(word[0] + "•••" for word in value.split())
 
 
-def items(order: Order, left: Mapping[str, int], currency: str | None = None) -> list[models.Item]:
+def items(order: Order, left: Mapping[str, int], currency: str | None = None) -> list[session.Item]:
     """The lines of the order; `left` counts by line the units that no return holds."""
     return [_item(line, left[line.id], currency) for line in order.lines]
 
 
-def _item(line: OrderLine, left: int, currency: str | None) -> models.Item:
+def _item(line: OrderLine, left: int, currency: str | None) -> session.Item:
     """A line with `left` remaining units."""
-    return models.Item(
+    return session.Item(
         id=line.id,
         product_id=line.product_id,
         name=line.name,
@@ -77,9 +78,9 @@ def _item(line: OrderLine, left: int, currency: str | None) -> models.Item:
     )
 
 
-def options(settings: ShopSettings, order: Order, now: float) -> models.ReturnOptions:
+def options(settings: ShopSettings, order: Order, now: float) -> shop.ReturnOptions:
     """The shopper's choices for this parcel at this moment (seconds since the epoch)."""
-    return models.ReturnOptions(
+    return shop.ReturnOptions(
         reasons=reasons(settings.reasons),
         refund_options=refund_options(settings.refund_options),
         refund_required=bool(settings.refund_options),
@@ -88,20 +89,20 @@ def options(settings: ShopSettings, order: Order, now: float) -> models.ReturnOp
         stores=stores(settings, order.store_distances),
         fee=money(settings.return_fee, settings.currency),
         shipping_method_ids=list(order.shipping_method_ids),
-        national_carrier=order.national_carrier and models.NationalCarrier(**dict(order.national_carrier)),
+        national_carrier=order.national_carrier and shop.NationalCarrier(**dict(order.national_carrier)),
     )
 
 
-def drop_off(order: Order, now: float, asked_at: float | None) -> models.DropOff:
+def drop_off(order: Order, now: float, asked_at: float | None) -> session.DropOff:
     """The places nearby where the parcel can be handed in, from the lookup."""
-    return models.DropOff(
+    return session.DropOff(
         nearest=order.service_point and service_point(order.service_point, now, asked_at),
         nearest_labelless=order.labelless_service_point and service_point(order.labelless_service_point, now, asked_at),
-        carriers=[models.Carrier(**dict(carrier)) for carrier in order.carriers],
+        carriers=[shop.Carrier(**dict(carrier)) for carrier in order.carriers],
     )
 
 
-def actions(order: Order, left: list[models.Item]) -> list[models.Action]:
+def actions(order: Order, left: list[session.Item]) -> list[returns.Action]:
     """The calls that can be made next, with the reasons for those that cannot."""
     why_not = None
     if order.parcel_id is None:
@@ -110,9 +111,9 @@ def actions(order: Order, left: list[models.Item]) -> list[models.Action]:
         why_not = "nothing-left-to-return"
     allowed = why_not is None
     return [
-        models.Action(name="create_return", method="POST", href="/v1/returns", allowed=allowed, why_not=why_not),
-        models.Action(name="find_service_points", method="GET", href="/v1/service-points", allowed=True),
-        models.Action(name="upload_photos", method="POST", href="/v1/uploads", allowed=True),
-        models.Action(name="hand_off", method="POST", href="/v1/session/handoff", allowed=True),
-        models.Action(name="end_session", method="DELETE", href="/v1/session", allowed=True),
+        returns.Action(name="create_return", method="POST", href="/v1/returns", allowed=allowed, why_not=why_not),
+        returns.Action(name="find_service_points", method="GET", href="/v1/service-points", allowed=True),
+        returns.Action(name="upload_photos", method="POST", href="/v1/uploads", allowed=True),
+        returns.Action(name="hand_off", method="POST", href="/v1/session/handoff", allowed=True),
+        returns.Action(name="end_session", method="DELETE", href="/v1/session", allowed=True),
     ]

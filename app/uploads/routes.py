@@ -15,7 +15,7 @@ from app.errors import (
     UploadTooSlow,
 )
 from app.http.description import SESSION, UPSTREAM, responses
-from app.models import Upload, Uploads
+from app.models.returns import Upload, Uploads
 from app.services import ServicesDep
 from app.sessions.dependencies import SessionDep, SessionIdDep
 from app.uploads.handles import handle

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from app.models import FINAL_STATES
+from app.models.returns import FINAL_STATES
 from bench.chaos.fleet import Fleet
 from tests.support.processes import fresh
 from tests.support.shopper import Shopper, key, look_up

@@ -6,7 +6,7 @@ from fastapi.routing import APIRoute
 
 from app import main
 from app.http.exchange import MAX_BODY_BYTES, MAX_HEADER_BYTES
-from app.models import Problem
+from app.models.problems import Problem
 from app.uploads.multipart import MAX_BYTES
 from app.uploads.routes import PATH as UPLOADS
 from tests.support.processes import Bff, fresh

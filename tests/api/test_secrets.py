@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from app.http.session_id import SessionId
 from app.main import api
-from app.models import FINAL_STATES
+from app.models.returns import FINAL_STATES
 from app.redis.encryption import Keyring, RecordUnreadable, _derived, seal, unseal
 from app.redis.store import Store
 from app.returns.store.records import ReturnRecord

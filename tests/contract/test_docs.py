@@ -8,7 +8,7 @@ import pytest
 
 from app.documents import store as documents_store
 from app.http.problem_types import ALL_PROBLEM_TYPES
-from app.models import ReturnState
+from app.models.returns import ReturnState
 from app.redis import shared_cache
 from app.returns import claims
 from app.returns.store import layout

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest_asyncio
 
-from app.models import ReturnState
+from app.models.returns import ReturnState
 from app.redis.store import CHANNEL, Store
 from app.returns.labels.watching import Watch
 from app.returns.store.records import VersionedReturn

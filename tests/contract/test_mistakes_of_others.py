@@ -23,7 +23,7 @@ from app.errors import (
     UpstreamError,
     UpstreamUnavailable,
 )
-from app.models import NewReturn, NewSession
+from app.models.requests import NewReturn, NewSession
 from app.redis.encryption import RecordUnreadable, seal, unseal
 from app.returns.checks.checked_return import CheckedReturn
 from app.sendcloud import protocol, schemas, translation

@@ -9,8 +9,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.http.problem_types import PROBLEM_TYPES
 from app.main import api
-from app.models import NewReturn
 from app.models.examples import NEW_RETURNS
+from app.models.requests import NewReturn
 
 PUBLISHED = Path(__file__).parents[2] / "openapi" / "bff.json"
 DESCRIPTION: dict[str, Any] = api().openapi()

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from app.domain import Selection, Units
 from app.errors import ClaimLost, ReturnInProgress, ReturnNotFound, StoreUnavailable, UnitsClaimed
-from app.models import ReturnItem, ReturnState
+from app.models.returns import ReturnItem, ReturnState
 from app.redis.encryption import Keyring, RecordUnreadable
 from app.redis.store import Store
 from app.returns.claims import Event

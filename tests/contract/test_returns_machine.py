@@ -24,7 +24,7 @@ from app.errors import (
     ReturnRefused,
     UnitsClaimed,
 )
-from app.models import Return, ReturnItem, ReturnState
+from app.models.returns import Return, ReturnItem, ReturnState
 from app.redis.encryption import Keyring
 from app.redis.store import Store
 from app.returns.claims import AFTER_FIRST_BYTE, Event, Phase

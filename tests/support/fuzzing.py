@@ -15,7 +15,7 @@ from schemathesis.engine.recorder import ScenarioRecorder
 
 from app.http.problems import MEDIA_TYPE
 from app.main import api
-from app.models import Problem
+from app.models.problems import Problem
 from tests.support.processes import fresh
 from tests.support.shopper import POSTAL_CODES, key, return_of
 

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from app.domain import OpenedOrder, Order, Refund, ReturnRequest, ServicePoint, ShopSettings
-from app.models import NewReturn, ReturnDelivery
+from app.models.requests import NewReturn
+from app.models.returns import ReturnDelivery
 from app.returns.checks.fingerprints import CURRENT, FIRST, Fingerprints
 from app.returns.store.records import ReturnRecord
 from app.sendcloud import translation

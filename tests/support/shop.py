@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from app.models import FINAL_STATES
+from app.models.returns import FINAL_STATES
 from tests.support.processes import fresh
 from tests.support.sandbox import POSTAL_CODES
 from tests.support.shopper import JOURNEY_SECONDS, Shopper, key

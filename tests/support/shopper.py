@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from app.models import FINAL_STATES
+from app.models.returns import FINAL_STATES
 from tests.support.processes import fresh
 
 POSTAL_CODES = {"demo": "5611 AA", "mode-paris": "75004", "buecherei": "10115", "guide": "5617 BC"} | {

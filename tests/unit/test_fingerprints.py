@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.models import NewReturn, NewReturnItem
+from app.models.requests import NewReturn, NewReturnItem
 from app.returns.checks.fingerprints import CURRENT, FIRST, fingerprints
 from app.returns.store.records import KeyRecord
 from tests.support.samples import body

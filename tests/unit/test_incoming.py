@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.domain import Order, ServicePoint, ShopSettings
-from app.models import NewReturn
+from app.models.requests import NewReturn
 from app.returns.checks.checked_return import CheckedReturn
 from app.returns.checks.fingerprints import lines
 from app.returns.checks.return_methods import pickup_window

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from app.domain import Selection, Units
 from app.errors import UpstreamUnavailable
-from app.models import ReturnState
+from app.models.returns import ReturnState
 from app.redis.encryption import Keyring
 from app.redis.store import Store
 from app.returns.claims import Event

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from app import models
+from app.models import requests, returns
 
 SESSION = {"identifier": "A-1001", "postal_code": "5611 AA"}
 ITEM = {"id": "shirt", "quantity": 1}
@@ -19,13 +19,13 @@ PHOTO = {"file": "up_AX3k0c1cXw", "item": "shirt"}
 TRICKS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 CONTROLS = [*"\x00\x08\x0b\x1b\x1f\x7f\x80\x85\x9b\x9f"]
 SOUND: list[tuple[type[BaseModel], dict[str, Any]]] = [
-    (models.NewSession, SESSION),
-    (models.NewReturnItem, ITEM),
-    (models.NewRefund, {"type": "money"}),
-    (models.NewDelivery, DELIVERY),
-    (models.NewReturn, RETURN),
-    (models.NewCustoms, CUSTOMS),
-    (models.NewPhoto, PHOTO),
+    (requests.NewSession, SESSION),
+    (requests.NewReturnItem, ITEM),
+    (requests.NewRefund, {"type": "money"}),
+    (requests.NewDelivery, DELIVERY),
+    (requests.NewReturn, RETURN),
+    (requests.NewCustoms, CUSTOMS),
+    (requests.NewPhoto, PHOTO),
 ]
 CORRECTIONS = ["name", "company_name", "street", "house_number", "address_2", "postal_code", "city", "phone"]
 COSTS = ["freight_costs", "insurance_costs", "other_costs", "discount_granted"]
@@ -67,30 +67,30 @@ def test_requests_are_frozen(model: type[BaseModel], wire: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     ("model", "changes", "place", "kind"),
     [
-        (models.NewSession, {"identifier": 1001}, ("identifier",), "string_type"),
-        (models.NewSession, {"postal_code": 5611}, ("postal_code",), "string_type"),
-        (models.NewSession, {"token_delivery": "both"}, ("token_delivery",), "literal_error"),
-        (models.NewReturnItem, {"id": 1}, ("id",), "string_type"),
-        (models.NewReturnItem, {"quantity": "1"}, ("quantity",), "int_type"),
-        (models.NewReturnItem, {"quantity": 1.0}, ("quantity",), "int_type"),
-        (models.NewReturnItem, {"quantity": True}, ("quantity",), "int_type"),
-        (models.NewReturnItem, {"reason": "11"}, ("reason",), "int_type"),
-        (models.NewReturnItem, {"comment": ["x"]}, ("comment",), "string_type"),
-        (models.NewDelivery, {"option": "drone"}, ("option",), "literal_error"),
-        (models.NewDelivery, {"option": None}, ("option",), "literal_error"),
-        (models.NewDelivery, {"service_point": "1"}, ("service_point",), "int_type"),
-        (models.NewDelivery, {"store": 7.5}, ("store",), "int_type"),
-        (models.NewDelivery, {"pickup_date": True}, ("pickup_date",), "date_type"),
-        (models.NewCustoms, {"export_type": "gift"}, ("export_type",), "literal_error"),
-        (models.NewCustoms, {"freight_costs": 4.95}, ("freight_costs",), "string_type"),
-        (models.NewReturnItem, {"weight": 1}, ("weight",), "string_type"),
-        (models.NewPhoto, {"file": 1}, ("file",), "string_type"),
-        (models.NewReturn, {"photos": PHOTO}, ("photos",), "list_type"),
-        (models.NewReturn, {"contact": "Sam"}, ("contact",), "model_type"),
-        (models.NewReturn, {"items": ITEM}, ("items",), "list_type"),
-        (models.NewReturn, {"items": [[ITEM]]}, ("items", 0), "model_type"),
-        (models.NewReturn, {"refund": "money"}, ("refund",), "model_type"),
-        (models.NewReturn, {"parcels": "1"}, ("parcels",), "int_type"),
+        (requests.NewSession, {"identifier": 1001}, ("identifier",), "string_type"),
+        (requests.NewSession, {"postal_code": 5611}, ("postal_code",), "string_type"),
+        (requests.NewSession, {"token_delivery": "both"}, ("token_delivery",), "literal_error"),
+        (requests.NewReturnItem, {"id": 1}, ("id",), "string_type"),
+        (requests.NewReturnItem, {"quantity": "1"}, ("quantity",), "int_type"),
+        (requests.NewReturnItem, {"quantity": 1.0}, ("quantity",), "int_type"),
+        (requests.NewReturnItem, {"quantity": True}, ("quantity",), "int_type"),
+        (requests.NewReturnItem, {"reason": "11"}, ("reason",), "int_type"),
+        (requests.NewReturnItem, {"comment": ["x"]}, ("comment",), "string_type"),
+        (requests.NewDelivery, {"option": "drone"}, ("option",), "literal_error"),
+        (requests.NewDelivery, {"option": None}, ("option",), "literal_error"),
+        (requests.NewDelivery, {"service_point": "1"}, ("service_point",), "int_type"),
+        (requests.NewDelivery, {"store": 7.5}, ("store",), "int_type"),
+        (requests.NewDelivery, {"pickup_date": True}, ("pickup_date",), "date_type"),
+        (requests.NewCustoms, {"export_type": "gift"}, ("export_type",), "literal_error"),
+        (requests.NewCustoms, {"freight_costs": 4.95}, ("freight_costs",), "string_type"),
+        (requests.NewReturnItem, {"weight": 1}, ("weight",), "string_type"),
+        (requests.NewPhoto, {"file": 1}, ("file",), "string_type"),
+        (requests.NewReturn, {"photos": PHOTO}, ("photos",), "list_type"),
+        (requests.NewReturn, {"contact": "Sam"}, ("contact",), "model_type"),
+        (requests.NewReturn, {"items": ITEM}, ("items",), "list_type"),
+        (requests.NewReturn, {"items": [[ITEM]]}, ("items", 0), "model_type"),
+        (requests.NewReturn, {"refund": "money"}, ("refund",), "model_type"),
+        (requests.NewReturn, {"parcels": "1"}, ("parcels",), "int_type"),
     ],
 )
 def test_wrong_type(model: type[BaseModel], changes: dict[str, Any], place: tuple[int | str, ...], kind: str) -> None:
@@ -101,37 +101,37 @@ def test_wrong_type(model: type[BaseModel], changes: dict[str, Any], place: tupl
 @pytest.mark.parametrize(
     ("model", "changes"),
     [
-        (models.NewSession, {"identifier": ""}),
-        (models.NewSession, {"identifier": "x" * 101}),
-        (models.NewSession, {"postal_code": ""}),
-        (models.NewSession, {"postal_code": "x" * 21}),
-        (models.NewReturnItem, {"id": ""}),
-        (models.NewReturnItem, {"id": "x" * 101}),
-        (models.NewReturnItem, {"quantity": 0}),
-        (models.NewReturnItem, {"reason": 2**70}),
-        (models.NewDelivery, {"service_point": 2**70}),
-        (models.NewDelivery, {"service_point": -(2**70)}),
-        (models.NewReturnItem, {"quantity": -1}),
-        (models.NewReturnItem, {"quantity": 10_000}),
-        (models.NewReturnItem, {"comment": "x" * 501}),
-        (models.NewRefund, {"type": ""}),
-        (models.NewRefund, {"message": "x" * 1001}),
-        (models.NewDelivery, {"carrier": ""}),
-        (models.NewDelivery, {"carrier": "x" * 61}),
-        (models.NewReturn, {"items": []}),
-        (models.NewReturn, {"items": [ITEM] * 201}),
-        (models.NewReturn, {"message": "x" * 1001}),
-        (models.NewReturn, {"parcels": 0}),
-        (models.NewReturn, {"parcels": 101}),
-        (models.NewCustoms, {"invoice_number": ""}),
-        (models.NewCustoms, {"invoice_number": "x" * 41}),
-        (models.NewCustoms, {"general_notes": "x" * 501}),
-        (models.NewPhoto, {"file": ""}),
-        (models.NewPhoto, {"file": "x" * 2001}),
-        (models.NewPhoto, {"item": ""}),
-        (models.NewPhoto, {"item": "x" * 101}),
-        (models.NewPhoto, {"description": "x" * 501}),
-        (models.NewReturn, {"photos": [PHOTO] * 11}),
+        (requests.NewSession, {"identifier": ""}),
+        (requests.NewSession, {"identifier": "x" * 101}),
+        (requests.NewSession, {"postal_code": ""}),
+        (requests.NewSession, {"postal_code": "x" * 21}),
+        (requests.NewReturnItem, {"id": ""}),
+        (requests.NewReturnItem, {"id": "x" * 101}),
+        (requests.NewReturnItem, {"quantity": 0}),
+        (requests.NewReturnItem, {"reason": 2**70}),
+        (requests.NewDelivery, {"service_point": 2**70}),
+        (requests.NewDelivery, {"service_point": -(2**70)}),
+        (requests.NewReturnItem, {"quantity": -1}),
+        (requests.NewReturnItem, {"quantity": 10_000}),
+        (requests.NewReturnItem, {"comment": "x" * 501}),
+        (requests.NewRefund, {"type": ""}),
+        (requests.NewRefund, {"message": "x" * 1001}),
+        (requests.NewDelivery, {"carrier": ""}),
+        (requests.NewDelivery, {"carrier": "x" * 61}),
+        (requests.NewReturn, {"items": []}),
+        (requests.NewReturn, {"items": [ITEM] * 201}),
+        (requests.NewReturn, {"message": "x" * 1001}),
+        (requests.NewReturn, {"parcels": 0}),
+        (requests.NewReturn, {"parcels": 101}),
+        (requests.NewCustoms, {"invoice_number": ""}),
+        (requests.NewCustoms, {"invoice_number": "x" * 41}),
+        (requests.NewCustoms, {"general_notes": "x" * 501}),
+        (requests.NewPhoto, {"file": ""}),
+        (requests.NewPhoto, {"file": "x" * 2001}),
+        (requests.NewPhoto, {"item": ""}),
+        (requests.NewPhoto, {"item": "x" * 101}),
+        (requests.NewPhoto, {"description": "x" * 501}),
+        (requests.NewReturn, {"photos": [PHOTO] * 11}),
     ],
 )
 def test_out_of_bounds(model: type[BaseModel], changes: dict[str, Any]) -> None:
@@ -142,14 +142,14 @@ def test_out_of_bounds(model: type[BaseModel], changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("model", "field"),
     [
-        (models.NewSession, "identifier"),
-        (models.NewSession, "postal_code"),
-        (models.NewReturnItem, "comment"),
-        (models.NewRefund, "message"),
-        (models.NewReturn, "message"),
-        (models.NewCustoms, "invoice_number"),
-        (models.NewCustoms, "general_notes"),
-        (models.NewPhoto, "description"),
+        (requests.NewSession, "identifier"),
+        (requests.NewSession, "postal_code"),
+        (requests.NewReturnItem, "comment"),
+        (requests.NewRefund, "message"),
+        (requests.NewReturn, "message"),
+        (requests.NewCustoms, "invoice_number"),
+        (requests.NewCustoms, "general_notes"),
+        (requests.NewPhoto, "description"),
     ],
 )
 @pytest.mark.parametrize("character", CONTROLS)
@@ -162,38 +162,38 @@ def test_control_characters(model: type[BaseModel], field: str, character: str) 
 @pytest.mark.parametrize("character", [*TRICKS, "\ufeff"])
 def test_nothing_turns_a_text_around(character: str) -> None:
     """Embeddings, overrides and isolates are taken out of what people will read, wherever they stand."""
-    read = models.NewReturnItem.model_validate({**ITEM, "comment": f"{character}a{character}b{character}"})
+    read = requests.NewReturnItem.model_validate({**ITEM, "comment": f"{character}a{character}b{character}"})
     assert read.comment == "ab"
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zs", "Zl", "Zp"]), max_size=500))
 def test_text_of_any_script(comment: str) -> None:
     """A comment in any script comes through unchanged."""
-    assert models.NewReturnItem.model_validate({**ITEM, "comment": comment}).comment == comment
+    assert requests.NewReturnItem.model_validate({**ITEM, "comment": comment}).comment == comment
 
 
 @pytest.mark.parametrize("field", ["id", "comment"])
 def test_half_a_surrogate_pair(field: str) -> None:
     """Text that cannot be written down as UTF-8 is refused."""
-    assert findings(models.NewReturnItem, {**ITEM, field: "\ud800"}) == [((field,), "string_unicode")]
+    assert findings(requests.NewReturnItem, {**ITEM, field: "\ud800"}) == [((field,), "string_unicode")]
 
 
 def test_lines_in_messages() -> None:
     """A message may have several lines."""
     message = "one\r\n\ttwo"
-    assert models.NewReturn.model_validate({**RETURN, "message": message}).message == message
+    assert requests.NewReturn.model_validate({**RETURN, "message": message}).message == message
 
 
 @pytest.mark.parametrize("language", ["nl", "nl-NL", "gsw", "zh-Hant-TW", "EN-gb"])
 def test_language_tag(language: str) -> None:
     """A language is a BCP 47 tag."""
-    assert models.NewSession.model_validate({**SESSION, "language": language}).language == language
+    assert requests.NewSession.model_validate({**SESSION, "language": language}).language == language
 
 
 @pytest.mark.parametrize("language", ["", "n", "dutch", "nl_NL", "nl-", "nl-NL\n", "nl,en", "nl;q=1", "../..", "*"])
 def test_no_language_tag(language: str) -> None:
     """A malformed language tag counts as none, or as the tag it begins with, and stops no lookup."""
-    read = models.NewSession.model_validate({**SESSION, "language": language}).language
+    read = requests.NewSession.model_validate({**SESSION, "language": language}).language
     assert read is None or language.replace("_", "-").startswith(read)
 
 
@@ -201,30 +201,30 @@ def test_no_language_tag(language: str) -> None:
 def test_corrections(field: str) -> None:
     """Each part of the sender but the country can be corrected by 200 visible characters at most."""
     for text in ("x", "Größe Straße 1½", "x" * 200):
-        assert models.NewContact.model_validate({field: text}).model_dump(exclude_unset=True) == {field: text}
+        assert requests.NewContact.model_validate({field: text}).model_dump(exclude_unset=True) == {field: text}
     for text in ("x" * 201, "a\x00b"):
-        assert [place for place, _ in findings(models.NewContact, {field: text})] == [(field,)]
+        assert [place for place, _ in findings(requests.NewContact, {field: text})] == [(field,)]
 
 
 @pytest.mark.parametrize("field", CORRECTIONS)
 def test_emptying_corrections(field: str) -> None:
     """Company, house number, second line and phone can be emptied; an address needs all the rest."""
     if field in {"company_name", "house_number", "address_2", "phone"}:
-        assert getattr(models.NewContact.model_validate({field: " \u200f"}), field) == ""
+        assert getattr(requests.NewContact.model_validate({field: " \u200f"}), field) == ""
     else:
-        assert findings(models.NewContact, {field: " \u200f"}) == [((field,), "string_too_short")]
+        assert findings(requests.NewContact, {field: " \u200f"}) == [((field,), "string_too_short")]
 
 
 @pytest.mark.parametrize("field", ["country", "country_state", "from_name"])
 def test_no_correction(field: str) -> None:
     """The country and other members that upstream knows of the sender cannot be changed."""
-    assert findings(models.NewContact, {field: "BE"}) == [((field,), "extra_forbidden")]
+    assert findings(requests.NewContact, {field: "BE"}) == [((field,), "extra_forbidden")]
 
 
 @pytest.mark.parametrize("email", ["sam@example.com", "s@e", "Sam.Jansen+shop@xn--mnchen-3ya.example"])
 def test_email(email: str) -> None:
     """An e-mail address is something around one @."""
-    assert models.NewContact.model_validate({"email": email}).email == email
+    assert requests.NewContact.model_validate({"email": email}).email == email
 
 
 @pytest.mark.parametrize(
@@ -232,22 +232,22 @@ def test_email(email: str) -> None:
 )
 def test_no_email(email: str) -> None:
     """An e-mail address without @, with several, with blanks or controls, or that cannot be delivered to is refused."""
-    assert findings(models.NewContact, {"email": email}) == [(("email",), "string_pattern_mismatch")]
-    assert findings(models.NewContact, {"email": "s@" + "e" * 319}) == [(("email",), "string_too_long")]
+    assert findings(requests.NewContact, {"email": email}) == [(("email",), "string_pattern_mismatch")]
+    assert findings(requests.NewContact, {"email": "s@" + "e" * 319}) == [(("email",), "string_too_long")]
 
 
 @pytest.mark.parametrize("field", COSTS)
 @pytest.mark.parametrize("amount", ["0", "4.9", "4.95", "999999999.99"])
 def test_amount(field: str, amount: str) -> None:
     """Amounts for customs are decimal texts."""
-    assert getattr(models.NewCustoms.model_validate({**CUSTOMS, field: amount}), field) == amount
+    assert getattr(requests.NewCustoms.model_validate({**CUSTOMS, field: amount}), field) == amount
 
 
 @pytest.mark.parametrize("amount", ["", "-1", "+1", "4,95", "4.955", "1e3", ".5", "5.", "1234567890", "\u0664", "4\n"])
 def test_no_amount(amount: str) -> None:
     """Signs, exponents, other digits and more than two decimals make no amount."""
     for field in COSTS:
-        assert findings(models.NewCustoms, {**CUSTOMS, field: amount}) == [((field,), "string_pattern_mismatch")]
+        assert findings(requests.NewCustoms, {**CUSTOMS, field: amount}) == [((field,), "string_pattern_mismatch")]
 
 
 @pytest.mark.parametrize(
@@ -261,12 +261,15 @@ def test_no_amount(amount: str) -> None:
 def test_tariff_of_an_item(field: str, sound: list[str], unsound: list[str]) -> None:
     """Tariff numbers are 4 to 12 digits, countries two capitals, weights kilograms with up to three decimals."""
     for value in sound:
-        assert getattr(models.NewReturnItem.model_validate({**ITEM, field: value}), field) == value
+        assert getattr(requests.NewReturnItem.model_validate({**ITEM, field: value}), field) == value
     for value in unsound:
-        assert findings(models.NewReturnItem, {**ITEM, field: value}) == [((field,), "string_pattern_mismatch")]
+        assert findings(requests.NewReturnItem, {**ITEM, field: value}) == [((field,), "string_pattern_mismatch")]
 
 
-DATES: list[tuple[type[BaseModel], str]] = [(models.NewDelivery, "pickup_date"), (models.NewCustoms, "invoice_date")]
+DATES: list[tuple[type[BaseModel], str]] = [
+    (requests.NewDelivery, "pickup_date"),
+    (requests.NewCustoms, "invoice_date"),
+]
 
 
 @pytest.mark.parametrize(("model", "field"), DATES)
@@ -305,15 +308,15 @@ def test_no_date(model: type[BaseModel], field: str, value: object) -> None:
 )
 def test_token_delivery(stated: dict[str, str], in_cookie: bool) -> None:  # noqa: FBT001  a column of the table
     """The session id travels in the cookie unless the body is asked for."""
-    assert models.NewSession.model_validate({**SESSION, **stated}).in_cookie is in_cookie
+    assert requests.NewSession.model_validate({**SESSION, **stated}).in_cookie is in_cookie
 
 
 def test_final_states() -> None:
     """Five of the nine states of a return are final."""
-    assert sorted(models.FINAL_STATES) == ["accepted", "failed", "label_lost", "label_ready", "no_label_needed"]
-    assert len(models.ReturnState) == 9
+    assert sorted(returns.FINAL_STATES) == ["accepted", "failed", "label_lost", "label_ready", "no_label_needed"]
+    assert len(returns.ReturnState) == 9
 
 
 def test_wire_names_of_the_states() -> None:
     """States stand in answers under their lower-case names."""
-    assert all(state.value == state.name.lower() == str(state) for state in models.ReturnState)
+    assert all(state.value == state.name.lower() == str(state) for state in returns.ReturnState)

@@ -22,7 +22,7 @@ from app.http.problem_types import ALL_PROBLEM_TYPES, PROBLEM_TYPES, ProblemType
 from app.http.problem_types.pages import documented, page
 from app.http.problems import MEDIA_TYPE, handle_errors, problem_response
 from app.main import api, create_app
-from app.models import NewReturn, NewSession
+from app.models.requests import NewReturn, NewSession
 from app.redis.encryption import RecordUnreadable
 from app.service_points import view
 from app.sessions.dependencies import end_session

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.models import OpeningHours
+from app.models.service_points import OpeningHours
 from app.service_points.stated_hours import EVERY_DAY, UNKNOWN, week_hours
 from app.telemetry.metrics import REGISTRY
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import models
 from app.domain import DeliveryOptionCode, Order, ShopSettings, Units
+from app.models import fields, service_points, session, shop
 from app.portal import view as portal_view
 from app.portal.languages import accepted_languages, negotiate_language
 from app.returns.checks.return_methods import delivery_options
@@ -31,12 +31,12 @@ def left(data: Order, held: Mapping[str, int]) -> Mapping[str, int]:
 CLOSED: dict[str, object] = {day: [] for day in "0123456"}
 
 
-def shown_portal(language: str | None = None, **portal: Any) -> models.Portal:
+def shown_portal(language: str | None = None, **portal: Any) -> shop.Portal:
     """The public portal of a shop with these settings."""
     return portal_view.portal(shop_settings(**portal), language, stale=False)
 
 
-def shown_point(now: float = NOON, **changes: object) -> models.ServicePoint:
+def shown_point(now: float = NOON, **changes: object) -> service_points.ServicePoint:
     """A service point as shown at this moment."""
     return points_view.service_point(service_point(**changes), now, now)
 
@@ -297,7 +297,7 @@ def test_a_line_without_a_usable_id_can_come_back() -> None:
 def test_money(price: object, amount: str) -> None:
     """An amount has two decimals, and no currency since upstream states none."""
     item = view.items(data := order(products=[product(price=price)]), left(data, {}))[0]
-    assert item.unit_price == models.Money(amount=amount, currency=None)
+    assert item.unit_price == shop.Money(amount=amount, currency=None)
 
 
 @pytest.mark.parametrize("fee", [None, ""])
@@ -439,7 +439,7 @@ def test_national_carrier() -> None:
         national_carrier_contact="tel:112",
     )
     shown = view.options(shop_settings(), named, NOON).national_carrier
-    assert shown == models.NationalCarrier(
+    assert shown == shop.NationalCarrier(
         code=None, name="PostNL", drop_off_finder="https://carrier.example", contact=None
     )
     assert view.options(shop_settings(), order(), NOON).national_carrier is None
@@ -453,14 +453,14 @@ def test_nearest_points_are_open_or_not() -> None:
 
 def test_parcel() -> None:
     """A parcel is named by order, tracking number and carrier."""
-    assert view.parcel(order()) == models.Parcel(
+    assert view.parcel(order()) == session.Parcel(
         order_number="A-1001", tracking_number="3STEST000000001", carrier="postnl", max_parcels=2
     )
 
 
 def test_moment() -> None:
     """Moments are stated with their offset, which is that of UTC."""
-    assert models.utc_datetime(1798761600.0) == datetime(2027, 1, 1, tzinfo=UTC)
+    assert fields.utc_datetime(1798761600.0) == datetime(2027, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

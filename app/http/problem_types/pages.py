@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from html import escape
 
 from app.http.problem_types import ProblemType
-from app.models import Json, ProblemKind
+from app.models.fields import Json
+from app.models.problems import ProblemKind
 
 _STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from app import models
 from app.domain import ServicePoint
 from app.errors import ServicePointNotFound, ServicePointUnavailable, UpstreamError
-from app.models import NewDelivery
+from app.models import service_points
+from app.models.requests import NewDelivery
 from app.redis.limits.rate_limits import ParcelLimit
 from app.service_points.search import Place, Search, ServicePoints
 from app.service_points.view import service_point
@@ -46,7 +46,9 @@ class DropOff:
             raise ServicePointUnavailable("gone, or of another carrier", alternatives=alternatives)
         return point
 
-    async def _find_alternatives(self, session: Session, carriers: tuple[str, ...]) -> list[models.ServicePoint]:
+    async def _find_alternatives(
+        self, session: Session, carriers: tuple[str, ...]
+    ) -> list[service_points.ServicePoint]:
         order = session.order
         if order.coordinates is None:
             return []
