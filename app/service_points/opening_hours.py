@@ -1,34 +1,41 @@
-"""Whether a service point is open: its time zone, its hours, and the moments at which that changes."""
+"""Whether a service point is open: the hours that it states, and the moments at which that changes."""
 
 import math
 import re
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
-from importlib.resources import files
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from app.models.service_points import OpeningHours
-from app.service_points.stated_hours import WeekHours
+from prometheus_client import Counter
 
-MAX_DEGREES = 25.0
+from app.models.service_points import OpeningHours
+from app.telemetry.metrics import REGISTRY
+
+DROPPED = Counter("bff_opening_hours_dropped", "Opening hours that could not be read.", registry=REGISTRY)
+MAX_TEXTS = 12
+"""The most texts of one day that are read."""
+HOUR, NOON, MIDNIGHT = 60, 12 * 60, 24 * 60
+LAST_MINUTE = MIDNIGHT - 1
+"""Upstream writes "00:00 - 23:59" for points that never close."""
+EVERY_DAY = frozenset(range(1, 8))
+_TIME = r"([0-9]{1,2})(?:[:.h]?([0-9]{2})(?::[0-9]{2})?|h)?\s*([ap]\.?m\.?(?![a-z]))?"
+_INTERVAL = re.compile(rf"(?<![0-9:.]){_TIME}\s*(?:[-\u2010-\u2015\u2212~]|to)\s*{_TIME}(?![0-9:.])", re.IGNORECASE)
+_ALL_DAY = re.compile(r"(?:open )?24 ?(?:/ ?7|h|hrs?|hours)", re.IGNORECASE)
+_BETWEEN = " ,;&|/"
 _DAY = 24 * 60
 """In minutes, and so is the next one."""
 _WEEK = 7 * _DAY
-FARTHEST_WEST, FARTHEST_EAST = ZoneInfo("Etc/GMT+12"), ZoneInfo("Etc/GMT-14")
-_COORDINATE = re.compile(r"([+-])(\d{2,3})(\d{2})(?:\d{2})?(?=[+-]|$)")
 
 
-class City(NamedTuple):
-    """A place whose time zone is known, in WGS 84 degrees."""
+class WeekHours(NamedTuple):
+    """Opening hours of one week, in order. A day without any is closed, unless it is `unknown` (1 is Monday)."""
 
-    latitude: float
-    longitude: float
-    zone: str
+    hours: list[OpeningHours]
+    unknown: frozenset[int] = frozenset()
 
 
 class Opening(NamedTuple):
@@ -39,81 +46,68 @@ class Opening(NamedTuple):
     next_open_at: datetime | None
 
 
-# The tz database names one city a zone; where zones are wide, the nearest of those is often across the border (ADR 9).
-_MORE_CITIES = {
-    "US": [
-        City(35.1, -90.0, "America/Chicago"),
-        City(38.6, -90.2, "America/Chicago"),
-        City(37.7, -97.3, "America/Chicago"),
-        City(35.5, -97.5, "America/Chicago"),
-        City(38.8, -104.8, "America/Denver"),
-        City(46.2, -119.2, "America/Los_Angeles"),
-        City(39.5, -119.8, "America/Los_Angeles"),
-        City(41.1, -85.1, "America/Indiana/Indianapolis"),
-    ],
-    "CA": [
-        City(48.4, -71.1, "America/Toronto"),
-        City(49.7, -112.8, "America/Edmonton"),
-        City(49.2, -122.0, "America/Vancouver"),
-    ],
-    "BR": [City(-22.3, -49.1, "America/Sao_Paulo"), City(-18.9, -48.3, "America/Sao_Paulo")],
-    "UA": [City(47.9, 33.4, "Europe/Kyiv")],
-}
-# Left out, because they keep the time of the country around them: Málaga would be in the zone of Ceuta.
-_SAME_CLOCK = frozenset({"Africa/Ceuta", "Europe/Busingen"})
-# Here the nearest city has the wrong time for more than one in ten people (ADR 9), so no zone is given.
-_UNSURE = frozenset({"CD", "RU"})
+UNKNOWN = WeekHours([], EVERY_DAY)
 
 
-def _cities() -> Mapping[str, Sequence[City]]:
-    found = defaultdict(list, {country: [*cities] for country, cities in _MORE_CITIES.items()})
-    for line in files("tzdata").joinpath("zoneinfo/zone.tab").read_text("utf-8").splitlines():
-        if line.startswith("#"):
-            continue
-        country, place, zone = line.split("\t")[:3]
-        latitude, longitude = _degrees(place)
-        if zone not in _SAME_CLOCK:
-            found[country].append(City(latitude, longitude, zone))
-    return {country: cities for country, cities in found.items() if country not in _UNSURE}
+def week_hours(times: Mapping[str, Sequence[str]]) -> WeekHours:
+    """The hours in the texts of each day, "0" for Monday; a day that is missing or cannot be read is unknown.
 
-
-def _degrees(place: str) -> Iterator[float]:
-    """Latitude and longitude of ISO 6709 `±DDMM[SS]±DDDMM[SS]`, to the minute."""
-    for sign, degrees, minutes in _COORDINATE.findall(place):
-        yield float(f"{sign}1") * (int(degrees) + int(minutes) / 60)
-
-
-_CITIES = _cities()
-
-
-def time_zone(country: str, latitude: float | None, longitude: float | None) -> ZoneInfo | None:
-    """The zone of the nearest city of the country (ISO 3166-1 alpha-2) whose zone is known.
-
-    None where that would be a guess: an unknown country, a place farther than `MAX_DEGREES` from all its cities,
-    no place in a country of several zones.
+    An interval that closes earlier than it opens ends on the next day: that is our reading, upstream says nothing.
     """
-    cities = _CITIES.get(country.upper(), ())
-    if latitude is None or longitude is None:
-        zones = {city.zone for city in cities}
-        return ZoneInfo(zones.pop()) if len(zones) == 1 else None
-    nearest = min(((_distance(city, latitude, longitude), city.zone) for city in cities), default=(math.inf, ""))
-    return ZoneInfo(nearest[1]) if nearest[0] <= MAX_DEGREES else None
+    read = {weekday: _day(weekday, times.get(str(weekday - 1))) for weekday in sorted(EVERY_DAY)}
+    return WeekHours(
+        [hours for day in read.values() for hours in day or []],
+        frozenset(weekday for weekday, day in read.items() if day is None),
+    )
 
 
-def _distance(city: City, latitude: float, longitude: float) -> float:
-    """Degrees of arc on a plane around the city, exact enough to tell zones apart; infinite and NaN stay."""
-    east = (longitude - city.longitude + 180) % 360 - 180
-    return math.hypot(latitude - city.latitude, east * math.cos(math.radians(city.latitude)))
+def _day(weekday: int, texts: Sequence[str] | None) -> list[OpeningHours] | None:
+    if texts is None:
+        return None
+    stated = [_intervals(text) for text in dict.fromkeys(texts)]
+    readable = [spans for spans in stated if spans is not None]
+    DROPPED.inc(len(stated) - len(readable))
+    if readable != stated or len(stated) > MAX_TEXTS:
+        return None
+    spans = sorted(set(chain.from_iterable(readable)))
+    return [OpeningHours(weekday=weekday, opens=_clock(opens), closes=_clock(closes)) for opens, closes in spans]
 
 
-def in_one_week(one: datetime, other: datetime, zone: ZoneInfo | None) -> bool:
-    """Whether both moments (aware) are in one week of the zone, from Monday on; without a zone, wherever it may be."""
-    earlier, later = sorted((one, other))
-    return _iso_week(earlier.astimezone(zone or FARTHEST_WEST)) == _iso_week(later.astimezone(zone or FARTHEST_EAST))
+def _intervals(text: str) -> list[tuple[int, int]] | None:
+    """All intervals of a text in minutes; None if there is none, or if the text has anything else."""
+    if _ALL_DAY.fullmatch(text.strip()):
+        return [(0, MIDNIGHT)]
+    found = [_span(*match.groups()) for match in _INTERVAL.finditer(text)]
+    spans = [span for span in found if span is not None]
+    rest = _INTERVAL.sub("", text).strip(_BETWEEN)
+    return spans if spans and len(spans) == len(found) and not rest else None
 
 
-def _iso_week(local: datetime) -> tuple[int, int]:
-    return local.isocalendar()[:2]
+def _span(*stated: str | None) -> tuple[int, int] | None:
+    """Opening and closing in minutes; None if either is no time of day, or if no time is between them."""
+    opens, closes = _minutes(*stated[:3]), _minutes(*stated[3:])
+    if opens is None or closes is None or opens in {closes, MIDNIGHT}:
+        return None
+    if stated[5] and not stated[2]:
+        opens = _shared(opens, closes)
+    return opens, MIDNIGHT if closes == LAST_MINUTE else closes
+
+
+def _shared(opens: int, closes: int) -> int:
+    """The opening time of a text like "1 - 5 PM", where it is in the afternoon, too; in "9 - 5 PM" it is not."""
+    return opens + NOON if HOUR <= opens < NOON and opens + NOON < closes else opens
+
+
+def _minutes(hour: str | None, minute: str | None, half: str | None) -> int | None:
+    hours, minutes = int(hour or 0), int(minute or 0)
+    if half and hours <= NOON // HOUR:
+        hours = hours % 12 + (12 if half[0] in "pP" else 0)
+    total = hours * HOUR + minutes
+    return total if minutes < HOUR and total <= MIDNIGHT else None
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // HOUR:02}:{minutes % HOUR:02}"
 
 
 def opening(week: WeekHours, zone: ZoneInfo, now: datetime) -> Opening:

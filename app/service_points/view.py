@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from app.domain import ServicePoint
 from app.models import fields, service_points
 from app.redis.derived_values import DerivedValues
-from app.service_points.opening_hours import Opening, in_one_week, opening, time_zone
-from app.service_points.stated_hours import UNKNOWN, WeekHours, week_hours
+from app.service_points.opening_hours import UNKNOWN, Opening, WeekHours, opening, week_hours
+from app.service_points.time_zones import in_one_week, time_zone
 
 KEPT_POINTS = 1024
 

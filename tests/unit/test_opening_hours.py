@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.service_points.opening_hours import Opening, in_one_week, opening, time_zone
-from app.service_points.stated_hours import WeekHours, week_hours
+from app.service_points.opening_hours import Opening, WeekHours, opening, week_hours
+from app.service_points.time_zones import in_one_week, time_zone
 
 DAY = 24 * 60
 WEEK = 7 * DAY

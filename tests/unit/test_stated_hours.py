@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.models.service_points import OpeningHours
-from app.service_points.stated_hours import EVERY_DAY, UNKNOWN, week_hours
+from app.service_points.opening_hours import EVERY_DAY, UNKNOWN, week_hours
 from app.telemetry.metrics import REGISTRY
 
 READABLE = [

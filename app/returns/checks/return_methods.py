@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from app.domain import DeliveryOptionCode, Order, ShopSettings
 from app.models.fields import DeliveryMember, utc_datetime
 from app.models.shop import DeliveryOption, PickupWindow
-from app.service_points.opening_hours import FARTHEST_WEST, time_zone
+from app.service_points.time_zones import FARTHEST_WEST, time_zone
 
 PICKUP_DAYS = 30
 """How far ahead a courier can be asked for; upstream documents no limit, so this is our choice."""
