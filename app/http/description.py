@@ -93,7 +93,11 @@ def described_as(description: str, codes: Iterable[str], header_names: Sequence[
     schema = {"$ref": _REFERENCE.format(model=Problem.__name__)}
     examples = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
     content = {MEDIA_TYPE: {"schema": schema, "examples": examples}}
-    return {"description": description, "headers": headers(*header_names), "content": content}
+    return {
+        "description": description,
+        "headers": headers("Content-Language", "Vary", *header_names),
+        "content": content,
+    }
 
 
 class Described(FastAPI):

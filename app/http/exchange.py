@@ -57,6 +57,7 @@ class Exchange:
         self.method: str = scope["method"]
         self.may_ask = self.path.startswith(MAY_ASK)
         self.cost = Cost()
+        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._receive = receive
         self._send = send
         self._load = load
@@ -89,6 +90,11 @@ class Exchange:
         text = proposed.decode("latin-1")
         self.request_id = text if _REQUEST_ID.fullmatch(text) else f"{_PROCESS}-{next(_NUMBERS)}"
         self.parent = _TRACEPARENT.fullmatch(b",".join(parents).decode("latin-1")) if parents else None
+
+    @property
+    def accept_language(self) -> str:
+        """All Accept-Language fields of the request as one."""
+        return ",".join(value.decode("latin-1") for name, value in self._headers if name == b"accept-language")
 
     def admit(self, body_limit: int, body_seconds: float | None) -> None:
         """Admits the request, with a body of at most so many bytes that arrives in time.

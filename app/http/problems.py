@@ -18,6 +18,7 @@ from app.errors import BffError, FieldProblem
 from app.http.exchange import Exchange, exchange_of
 from app.http.middleware import ErrorResponse, ProblemResponse
 from app.http.problem_types import ProblemType, problem_type_of
+from app.http.problem_types.texts import language_for, text_of
 from app.models.fields import Json, ProblemError
 from app.models.problems import Problem
 from app.telemetry.logs import log
@@ -42,11 +43,13 @@ def problem_response(public_url: str) -> ProblemResponse:
     def render(exchange: Exchange, error: BffError) -> Response:
         kind = problem_type_of(type(error))
         exchange.problem = kind.code
+        language = language_for(exchange.accept_language)
+        text = text_of(kind, language)
         problem = Problem(
             type=f"{public_url}/problems/{kind.code}",
-            title=kind.title,
+            title=text.title,
             status=kind.status,
-            detail=kind.detail,
+            detail=text.detail,
             instance=exchange.path,
             code=kind.code,
             retryable=kind.retryable,
@@ -55,16 +58,18 @@ def problem_response(public_url: str) -> ProblemResponse:
             alternatives=getattr(error, "alternatives", None),
         )
         body = problem.model_dump_json(exclude={"alternatives"} if problem.alternatives is None else None)
-        return Response(body, kind.status, _headers(kind, error), media_type=MEDIA_TYPE)
+        return Response(body, kind.status, _headers(kind, error, language), media_type=MEDIA_TYPE)
 
     return render
 
 
-def _headers(kind: ProblemType, error: BffError) -> dict[str, str]:
+def _headers(kind: ProblemType, error: BffError, language: str) -> dict[str, str]:
     wait = error.retry_after
     if wait is None and kind.status in _WAITING_HELPS:
         wait = RETRY_AFTER_SECONDS
     stated = {
+        "Content-Language": language,
+        "Vary": "Accept-Language",
         "Retry-After": None if wait is None else str(wait),
         "Location": error.location,
         "WWW-Authenticate": "Bearer" if kind.status is HTTPStatus.UNAUTHORIZED else None,

@@ -12,11 +12,11 @@ class Problem(Answer):
     type: str
     """The address of the page about this problem."""
     title: str
-    """What went wrong."""
+    """What went wrong, in the language that `Content-Language` names."""
     status: int
     """The HTTP status of the answer."""
     detail: str
-    """What helps."""
+    """What helps, in the same language."""
     instance: str
     """The path that was called."""
     code: str

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from app.domain import ShopSettings
-from app.portal.languages import negotiate_language
+from app.http.languages import negotiate_language
 from app.redis.derived_values import DerivedValues
 from app.redis.shared_cache import STALE_SECONDS, FleetCache
 from app.redis.store import Store

@@ -11,11 +11,11 @@ from starlette.responses import Response
 from app.errors import BrandNotFound, InvalidRequest, RouteNotFound, StoreUnavailable
 from app.http.description import UPSTREAM, headers, responses
 from app.http.hot_route import HotRoute
+from app.http.languages import accepted_languages
 from app.models.fields import Language
 from app.models.shop import Portal
 from app.portal import view
 from app.portal.cache import PortalCache
-from app.portal.languages import accepted_languages
 from app.services import ServicesDep, served_brand, services_of
 
 router = APIRouter(tags=["portal"])

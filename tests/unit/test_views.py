@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain import DeliveryOptionCode, Order, ShopSettings, Units
+from app.http.languages import accepted_languages, negotiate_language
 from app.models import fields, service_points, session, shop
 from app.portal import view as portal_view
-from app.portal.languages import accepted_languages, negotiate_language
 from app.returns.checks.return_methods import delivery_options
 from app.service_points import view as points_view
 from app.sessions import view
@@ -233,6 +233,7 @@ def test_spoken(wanted: list[str], expected: str | None) -> None:
         (",".join(["x"] * 20 + ["nl"]), []),
         ("en;q=0, nl;q=0.1", ["nl"]),
         ("en;q=0.0, de;q=0.000, nl;q=0.", []),
+        ("nl;q=0.2, *;q=0.5, de;q=0.9, en;Q=0.6", ["de", "en"]),
         ("nl;q=1.5, de;q=1.001, en;q=0.1234, fr;q=00.5, it;q=0.001", ["it"]),
     ],
 )

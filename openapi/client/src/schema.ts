@@ -1160,11 +1160,11 @@ export interface components {
         Problem: {
             /** @description The address of the page about this problem. */
             type: string;
-            /** @description What went wrong. */
+            /** @description What went wrong, in the language that `Content-Language` names. */
             title: string;
             /** @description The HTTP status of the answer. */
             status: number;
-            /** @description What helps. */
+            /** @description What helps, in the same language. */
             detail: string;
             /** @description The path that was called. */
             instance: string;

@@ -1,0 +1,32 @@
+"""Language negotiation (RFC 9110): which of the offered languages a reader gets."""
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
+
+MAX_LANGUAGES = 20
+_ACCEPTED = re.compile(
+    r"(\*|[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3})(?:\s*;\s*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?"
+)
+
+
+def negotiate_language(wanted: Iterable[str], offered: Sequence[str]) -> str | None:
+    """The first wanted language that is offered, by tag or else by its first part; None leaves the choice to us."""
+    tags = {language.casefold(): language for language in reversed(offered)}
+    parts = {tag.split("-")[0]: language for tag, language in tags.items()}
+    for tag in map(str.casefold, wanted):
+        if tag in tags or tag.split("-")[0] in parts:
+            return tags.get(tag) or parts[tag.split("-")[0]]
+    return None
+
+
+def accepted_languages(header: str) -> list[str]:
+    """The tags of an Accept-Language header, best first; parts that are no tags are left out.
+
+    They end before `*`, which takes any language as gladly as those after it.
+    """
+    parts = header.split(",", MAX_LANGUAGES)[:MAX_LANGUAGES]
+    found = [match for part in parts if (match := _ACCEPTED.fullmatch(part.strip()))]
+    weighed = [(float(match[2] or 1), match[1]) for match in found]
+    wanted = (tag for weight, tag in sorted(weighed, key=lambda each: -each[0]) if weight)
+    return list(takewhile(lambda tag: tag != "*", wanted))
