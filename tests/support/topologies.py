@@ -138,29 +138,34 @@ async def running_servers(servers: Iterable[Server]) -> AsyncIterator[None]:
         yield
 
 
-@asynccontextmanager
-async def running_cluster(directory: Path) -> AsyncIterator[Deployment]:
-    """A Cluster that has all its slots and replicas; logs stay in the directory."""
-    print(f"logs of the Cluster: {directory}")  # noqa: T201  pytest shows it with a failure
-    options = REPLICATING | {
+def cluster_server(directory: Path) -> Server:
+    """A server of a Cluster that it has yet to meet."""
+    options = {
         "cluster-enabled": "yes",
+        "cluster-port": str(free_port()),
         "cluster-node-timeout": str(NODE_TIMEOUT_MS),
         # One master that is away must not take the others' keys along.
         "cluster-require-full-coverage": "no",
         "cluster-replica-validity-factor": "0",
     }
-    buses = [free_port() for _ in range(2 * MASTERS)]
-    servers = [Server(directory / str(n), options | {"cluster-port": str(bus)}) for n, bus in enumerate(buses)]
+    return Server(directory, REPLICATING | options)
+
+
+@asynccontextmanager
+async def running_cluster(directory: Path) -> AsyncIterator[Deployment]:
+    """A Cluster that has all its slots and replicas; logs stay in the directory."""
+    print(f"logs of the Cluster: {directory}")  # noqa: T201  pytest shows it with a failure
+    servers = [cluster_server(directory / str(n)) for n in range(2 * MASTERS)]
     async with running_servers(servers):
         here = Deployment("redis+cluster://" + ",".join(f"{LOCAL}:{each.port}" for each in servers), servers)
-        await _form(here, buses)
+        await _form(here)
         yield here
 
 
-async def _form(here: Deployment, buses: list[int]) -> None:
-    for number, (server, bus) in enumerate(zip(here.data, buses, strict=True)):
+async def _form(here: Deployment) -> None:
+    for number, server in enumerate(here.data):
         await server.command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-        await here.data[0].command("CLUSTER", "MEET", LOCAL, server.port, bus)
+        await here.data[0].command("CLUSTER", "MEET", LOCAL, server.port, server.options["cluster-port"])
     for number, master in enumerate(here.data[:MASTERS]):
         first, end = number * SLOTS // MASTERS, (number + 1) * SLOTS // MASTERS
         await master.command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)

@@ -1,4 +1,4 @@
-"""Shoppers go through whole journeys while the store behind three replicas fails over, three times."""
+"""Shoppers go through whole journeys while the store behind three replicas fails over, three times, or grows."""
 
 import asyncio
 import os
@@ -13,12 +13,20 @@ from typing import Any
 import pytest
 from redis.exceptions import MovedError
 
+from tests.support.growth import Move, at_once, by_key, grow
 from tests.support.nginx import running_nginx
 from tests.support.processes import LOCAL, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
 from tests.support.shop import Shop
 from tests.support.shopper import key, shopper, told
-from tests.support.topologies import Deployment, Server, running_cluster, running_sentinels
+from tests.support.topologies import (
+    Deployment,
+    Server,
+    cluster_server,
+    running_cluster,
+    running_sentinels,
+    running_servers,
+)
 from tests.support.trouble import frozen, killed, planned
 
 JOURNEYS = int(os.environ.get("JOURNEYS", "250"))
@@ -60,11 +68,11 @@ async def _trouble(deployment: Deployment) -> None:
     await eventually(deployment.is_whole, WHOLE_SECONDS)
 
 
-async def _shopping(shop: Shop, trouble: Coroutine[None, None, None]) -> None:
+async def _shopping(shop: Shop, trouble: Coroutine[None, None, None], at_least: int = JOURNEYS) -> None:
     """Journeys at a steady rate, until there were enough and trouble is over."""
     over = asyncio.create_task(trouble)
     journeys: list[asyncio.Task[None]] = []
-    while len(journeys) < JOURNEYS or not over.done():
+    while len(journeys) < at_least or not over.done():
         journeys.append(asyncio.create_task(shop.journey()))
         await asyncio.sleep(1 / A_SECOND)
     await asyncio.gather(over, *journeys)
@@ -77,15 +85,37 @@ async def test_a_store_that_fails_over_costs_no_session_and_no_return(
     """While masters die, hang and are swapped, journeys go on: no session is lost, nothing is created twice."""
     async with running(tmp_path) as deployment, running_shop(deployment, sandbox) as shop:
         await _shopping(shop, _trouble(deployment))
-        lost = await shop.lost()
-        posts = Counter(each["order"] for each in await sandbox.ledger(kind="incoming"))
-        twice = [order for order in shop.orders if posts[order] > 1]
-        print(f"{running.__name__}: {len(shop.orders)} journeys, {shop.told}, gave up {Counter(shop.gave_up)}")  # noqa: T201  for docs/operations.md
-        print(f"{lost} lost, {len(twice)} twice, gap {shop.longest_gap:.1f} s, slowest {shop.slowest:.1f} s")  # noqa: T201  likewise
         assert not [what for what in shop.told if what.startswith("401")]
-        assert lost == 0
-        assert twice == []
-        assert shop.told["complete"] >= COMPLETE * len(shop.orders)
+        await _check(shop, sandbox, running.__name__)
+
+
+@pytest.mark.parametrize("move", [by_key, at_once])
+async def test_a_cluster_that_grows_costs_nothing_but_a_repetition(
+    sandbox: SandboxProcess, tmp_path: Path, move: Move
+) -> None:
+    """While a Cluster grows and slots move, journeys meet 503 at most: no session is lost, nothing is created twice."""
+    newcomers = master, replica = [cluster_server(tmp_path / name) for name in ("master", "replica")]
+    async with (
+        running_cluster(tmp_path) as deployment,
+        running_servers(newcomers),
+        running_shop(deployment, sandbox) as shop,
+    ):
+        await _shopping(shop, grow(deployment, master, replica, move), at_least=10 * A_SECOND)
+        assert await master.client.dbsize()
+        assert all(what.startswith(("503", "complete", "repeated")) for what in shop.told)
+        await _check(shop, sandbox, f"grown {move.__name__}")
+
+
+async def _check(shop: Shop, sandbox: SandboxProcess, title: str) -> None:
+    """Fails if a session is lost, a return was made twice, or journeys did not come to their end."""
+    lost = await shop.lost()
+    posts = Counter(each["order"] for each in await sandbox.ledger(kind="incoming"))
+    twice = [order for order in shop.orders if posts[order] > 1]
+    print(f"{title}: {len(shop.orders)} journeys, {shop.told}, gave up {Counter(shop.gave_up)}")  # noqa: T201  for docs/operations.md
+    print(f"{lost} lost, {len(twice)} twice, gap {shop.longest_gap:.1f} s, slowest {shop.slowest:.1f} s")  # noqa: T201  likewise
+    assert lost == 0
+    assert twice == []
+    assert shop.told["complete"] >= COMPLETE * len(shop.orders)
 
 
 async def test_an_outcome_is_told_when_it_cannot_be_lost(sandbox: SandboxProcess, tmp_path: Path) -> None:
