@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
@@ -12,6 +12,7 @@ from typing_extensions import override
 from app.documents.delivery import Delivery
 from app.errors import (
     CustomsDeclarationNotFound,
+    InvalidRequest,
     LabelNotReady,
     NoLabel,
     ReturnNotFound,
@@ -26,6 +27,10 @@ from app.sessions.dependencies import SessionDep, check_session, leaving_or_logg
 
 router = APIRouter(tags=["returns"])
 hot = APIRouter(tags=["returns"], route_class=HotRoute)
+Disposition = Annotated[
+    Literal["attachment", "inline"],
+    Query(description="Whether a browser saves the document, or a web view shows it."),
+]
 
 
 @hot.get(
@@ -38,10 +43,16 @@ hot = APIRouter(tags=["returns"], route_class=HotRoute)
             "description": "The label.",
             "headers": headers("Content-Disposition", "Preference-Applied", "Vary"),
         },
-        **responses(*SESSION, ReturnNotFound, LabelNotReady, NoLabel, TooManyCalls, *UPSTREAM),
+        **responses(*SESSION, InvalidRequest, ReturnNotFound, LabelNotReady, NoLabel, TooManyCalls, *UPSTREAM),
     },
 )
-async def get_label(return_id: ReturnId, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
+async def get_label(
+    return_id: ReturnId,
+    request: Request,
+    session: SessionDep,
+    disposition: Disposition = "attachment",
+    prefer: Prefer = "",
+) -> Response:
     """Streams the PDF. If it breaks off, the connection is cut, so that it never looks whole."""
     services, wait = services_of(request), preferred_wait(prefer)
     found = await services.labels.current(session.parcel_key, return_id)
@@ -54,7 +65,8 @@ async def get_label(return_id: ReturnId, request: Request, session: SessionDep, 
                 newest = await services.labels.settled(session.parcel_key, found, wait, gone)
             await check_session(request)
         async with services.flows.label(session, newest) as delivery:
-            await _pdf(delivery, f"{return_id}.pdf", preference_applied(wait))(scope, receive, send)
+            document = _pdf(delivery, f"{return_id}.pdf", disposition, preference_applied(wait))
+            await document(scope, receive, send)
 
     return DeferredResponse(once_it_is_there)
 
@@ -77,14 +89,16 @@ async def customs_declaration(
             "description": "The customs declaration.",
             "headers": headers("Content-Disposition"),
         },
-        **responses(*SESSION, ReturnNotFound, CustomsDeclarationNotFound, TooManyCalls, *UPSTREAM),
+        **responses(*SESSION, InvalidRequest, ReturnNotFound, CustomsDeclarationNotFound, TooManyCalls, *UPSTREAM),
     },
 )
 async def get_customs_declaration(
-    return_id: ReturnId, delivery: Annotated[Delivery, Depends(customs_declaration)]
+    return_id: ReturnId,
+    delivery: Annotated[Delivery, Depends(customs_declaration)],
+    disposition: Disposition = "attachment",
 ) -> StreamingResponse:
     """Streams the PDF like the label."""
-    return _pdf(delivery, f"{return_id}-customs.pdf", {})
+    return _pdf(delivery, f"{return_id}-customs.pdf", disposition, {})
 
 
 class Bounded(StreamingResponse):
@@ -100,9 +114,9 @@ class Bounded(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-def _pdf(delivery: Delivery, filename: str, headers: dict[str, str]) -> StreamingResponse:
+def _pdf(delivery: Delivery, filename: str, disposition: Disposition, headers: dict[str, str]) -> StreamingResponse:
     guarded = {
-        "Content-Disposition": f'attachment; filename="{filename}"',
+        "Content-Disposition": f'{disposition}; filename="{filename}"',
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "Cross-Origin-Resource-Policy": "same-origin",
     }

@@ -8,7 +8,7 @@ from pydantic import Field
 from app.domain import DeliveryOptionCode
 from app.models.fields import Answer, Id, OpenEnum, ProblemError, open_to_more
 from app.models.service_points import ServicePoint
-from app.models.shop import Money
+from app.models.shop import Money, Store
 
 ReturnId = Annotated[str, Field(description="The `id` of the return.", examples=["rtn_3vQ1m0bJ9dJxPq4l2Zk7sA"])]
 
@@ -64,6 +64,8 @@ class ReturnItem(Answer):
     """The `id` of the reason."""
     comment: str | None
     """The shopper's comment."""
+    unit_price: Money | None = None
+    """The price of one unit when the return was made; null where it is not known."""
 
 
 class ReturnDelivery(Answer):
@@ -132,6 +134,12 @@ class Return(Answer):
     """Its path on this service, where there is one."""
     drop_off: ServicePoint | None
     """The service point that was chosen, as it was then."""
+    store: Store | None = None
+    """The store that was chosen, as it was then."""
+    refund_type: str | None = None
+    """The `code` of the refund that was chosen; null where none was, or where it is not known."""
+    fee: Money | None = None
+    """The price of the return as the shop stated it then; null where it is not known."""
     retry_after: int | None
     """Seconds until there can be news; null if there will be none."""
     actions: list[Action]

@@ -4,7 +4,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from app.domain import AcceptedReturn, ReturnRequest, ServicePoint, ShopSettings
+from app.domain import AcceptedReturn, ReturnRequest, ServicePoint
 from app.errors import (
     BffError,
     ClaimLost,
@@ -21,7 +21,6 @@ from app.models.fields import ProblemError
 from app.models.requests import NewReturn
 from app.models.returns import Preview, Return, ReturnDelivery, ReturnParcel, ReturnState
 from app.portal.cache import PortalCache
-from app.portal.view import money
 from app.redis.limits.rate_limits import ParcelLimit
 from app.redis.marker import Markers
 from app.returns.checks.checked_return import CheckedReturn
@@ -74,7 +73,7 @@ class Creation:
         order = session.order
         if order.parcel_id is None:
             raise NotReturnableOnline("no parcel id", location=self.sendcloud.hosted_portal(session.brand))
-        _, parcel, checked = await self._check(session, session_id, body)
+        parcel, checked = await self._check(session, session_id, body)
         if checked.problems:
             raise InvalidRequest("the body does not fit the parcel", errors=checked.problems)
         await self._recheck_failures(session, parcel)
@@ -86,7 +85,7 @@ class Creation:
 
     async def preview(self, session: Session, session_id: SessionId, body: NewReturn) -> Preview:
         """Everything that would prevent this return, found without creating anything."""
-        settings, parcel, checked = await self._check(session, session_id, body)
+        parcel, checked = await self._check(session, session_id, body)
         problems = checked.problems + checked.units_held(session.order.left(parcel.free))
         if session.order.parcel_id is None:
             problems.append(FieldProblem("#", "not-returnable-online", "This order cannot be returned here."))
@@ -98,18 +97,18 @@ class Creation:
         return Preview(
             valid=not problems,
             problems=[ProblemError(**asdict(problem)) for problem in problems],
-            fee=money(settings.return_fee, settings.currency),
+            fee=checked.fee,
             missing=[problem.missing for problem in problems if problem.missing] + checked.hints(),
         )
 
     async def _check(
         self, session: Session, session_id: SessionId, body: NewReturn
-    ) -> tuple[ShopSettings, ParcelReturns, CheckedReturn]:
-        """The shop's settings, the parcel's returns, and the body checked against both."""
+    ) -> tuple[ParcelReturns, CheckedReturn]:
+        """The parcel's returns, and the body checked against them and the shop's settings."""
         settings = (await self.portals.get(session.brand, session.languages)).settings
         parcel = await self.returns.of_parcel(session.parcel_key, session.order.units)
         files = handles.opened(session_id, [photo.file for photo in body.photos or []])
-        return settings, parcel, CheckedReturn(body, session.order, settings, parcel.now, files)
+        return parcel, CheckedReturn(body, session.order, settings, parcel.now, files)
 
     async def _recheck_failures(self, session: Session, parcel: ParcelReturns) -> None:
         """Polls returns whose announcement failed once more, before their units are claimed again."""
@@ -187,6 +186,9 @@ def _new_record(brand: str, body: NewReturn, checked: CheckedReturn) -> ReturnRe
         items=checked.items(),
         delivery=ReturnDelivery.model_validate(body.delivery.model_dump()),
         drop_off=None,
+        store=checked.store(),
+        refund_type=body.refund and body.refund.type,
+        fee=checked.fee,
     )
 
 

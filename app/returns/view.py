@@ -47,6 +47,9 @@ def public(found: VersionedReturn, show_point: ShowPoint = service_point) -> Ret
         label=label,
         customs_declaration=f"{location}/customs-declaration" if record.customs_path else None,
         drop_off=record.drop_off and show_point(record.drop_off, found.now, record.created_at),
+        store=record.store,
+        refund_type=record.refund_type,
+        fee=record.fee,
         retry_after=found.retry_after,
         actions=[_download_label(found, is_ready=label.href is not None)],
     )

@@ -270,3 +270,25 @@ async def test_upstream_gone_before_creation(valkey: Valkey) -> None:
         assert [told(each) for each in tries] == [(503, "upstream-unavailable")] * 2
         assert all("retry-after" in each.headers for each in tries)
         assert await remaining(someone) == 1
+
+
+async def test_what_a_confirmation_page_shows(bff: Bff) -> None:
+    """A return names its prices, refund, fee and store as the first screen did, in its first answer and later."""
+    someone = await shopper(bff.http, fresh("STORE"))
+    body = someone.body("in_store")
+    created = await someone.create(body)
+    offered = {item["id"]: item for item in someone.screen["items"]}
+    stores = {store["id"]: store for store in someone.screen["options"]["stores"]}
+    for answer in (created.json(), (await someone.get(created.headers["location"])).json()):
+        assert [item["unit_price"] for item in answer["items"]] == [
+            offered[item["id"]]["unit_price"] for item in body["items"]
+        ]
+        assert answer["store"] == stores[body["delivery"]["store"]]
+        assert answer["refund_type"] == body["refund"]["type"]
+        assert answer["fee"] == someone.screen["options"]["fee"]
+
+
+async def test_a_return_that_goes_to_no_store_names_none(bff: Bff) -> None:
+    """A parcel that travels has no store."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    assert (await someone.create()).json()["store"] is None

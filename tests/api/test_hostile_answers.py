@@ -386,6 +386,27 @@ async def test_a_pdf_is_handed_out_guarded(stage: Stage, labels: AsyncIterator[t
     assert headers["content-disposition"] == f'attachment; filename="{path.split("/")[3]}.pdf"'
 
 
+async def test_a_pdf_for_a_web_view_is_guarded(stage: Stage, labels: AsyncIterator[tuple[Shopper, str]]) -> None:
+    """A document that is shown is still a PDF alone, that no other origin embeds and that loads nothing."""
+    someone, path = await anext(labels)
+    stage.upstream.do(download=partial(with_their_headers, PDF + b"<script>alert(1)</script>%%EOF"))
+    headers = (await someone.get(f"{path}?disposition=inline")).headers
+    assert headers["content-disposition"] == f'inline; filename="{path.split("/")[3]}.pdf"'
+    assert headers["content-type"] == "application/pdf"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"] == "sandbox; default-src 'none'"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("disposition", ["", "INLINE", 'inline; filename="x.html"', "inline\r\nx-evil: 1"])
+async def test_a_disposition_is_one_of_two_words(labels: AsyncIterator[tuple[Shopper, str]], disposition: str) -> None:
+    """Nothing that a caller writes into the query reaches a header."""
+    someone, path = await anext(labels)
+    answer = await someone.http.get(path, params={"disposition": disposition}, headers=someone.headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
+    assert "content-disposition" not in answer.headers
+
+
 # What our own answers are made of
 
 OURS = {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.models.shop import Money
 from app.returns.store.records import SCHEMA, ReturnRecord, VersionedReturn
 from app.returns.view import public
 from tests.support.samples import return_record, service_point
@@ -44,3 +45,18 @@ def test_a_drop_off_point_has_hours_in_its_week_alone(days: int, known: bool) ->
     shown = public(VersionedReturn(record, 1, monday + days * 86_400)).drop_off
     assert shown is not None
     assert bool(shown.opening_hours) is known
+
+
+def test_a_return_of_the_release_before_has_no_prices() -> None:
+    """What the release before did not store is null, and the rest of the return is shown."""
+    shown = public(VersionedReturn(ReturnRecord.loaded(SAMPLE), 1, 3.0))
+    assert (shown.items[0].name, shown.items[0].unit_price) == ("Blue shirt M", None)
+    assert (shown.store, shown.refund_type, shown.fee) == (None, None, None)
+
+
+def test_a_return_of_which_only_the_summary_is_left_has_no_prices() -> None:
+    """Store, refund and fee go with the rest of the content."""
+    fee = Money(amount="4.95", currency="EUR")
+    record = return_record(refund_type="money", fee=fee)
+    assert (record.refund_type, record.fee) == ("money", fee)
+    assert (record.summary().refund_type, record.summary().fee, record.summary().store) == (None, None, None)

@@ -9,6 +9,8 @@ from app.domain import Address, Order, Photo, Refund, ReturnedLine, ReturnReques
 from app.errors import FieldProblem
 from app.models.requests import NewContact, NewReturn
 from app.models.returns import ReturnItem
+from app.models.shop import Money, Store
+from app.portal.view import money, stores
 from app.returns.checks.fingerprints import lines
 from app.returns.checks.return_methods import delivery_options, pickup_window
 
@@ -79,9 +81,20 @@ class CheckedReturn:
                 quantity=line.quantity,
                 reason=line.reason if line.reason is not None else self._body.reason,
                 comment=line.comment,
+                unit_price=money(self._known[line.id].price, self._settings.currency),
             )
             for line in self._lines
         ]
+
+    def store(self) -> Store | None:
+        """The chosen store as the shopper sees it."""
+        offered = stores(self._settings, self._order.store_distances)
+        return next((store for store in offered if store.id == self._body.delivery.store), None)
+
+    @property
+    def fee(self) -> Money | None:
+        """The shop's price of the return."""
+        return money(self._settings.return_fee, self._settings.currency)
 
     def request(self, parcel_id: int, point: ServicePoint | None) -> ReturnRequest:
         """The return to create, handed in at this point. The body must have no problems."""

@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from app.domain import RedactedModel, ServicePoint
 from app.models.returns import Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
+from app.models.shop import Money, Store
 from app.returns.checks.fingerprints import CURRENT, FIRST, Fingerprints
 from app.sendcloud.stored import service_point_of_schema_1
 
@@ -39,6 +40,11 @@ class ReturnRecord(RedactedModel):
     delivery: ReturnDelivery
     drop_off: ServicePoint | None
     """The chosen point as the upstream described it then."""
+    store: Store | None = None
+    """The chosen store as the shop described it then."""
+    refund_type: str | None = None
+    fee: Money | None = None
+    """The price of the return then."""
     sendcloud_return_id: int | None = None
     parcels: tuple[ReturnParcel, ...] = ()
     payment_url: str | None = None

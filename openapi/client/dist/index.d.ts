@@ -147,6 +147,9 @@ export declare class ReturnPortal implements Record<Name, (...input: never[]) =>
         label: components["schemas"]["Label"];
         customs_declaration: string | null;
         drop_off: components["schemas"]["ServicePoint"] | null;
+        store?: components["schemas"]["Store"] | null;
+        refund_type?: string | null;
+        fee?: components["schemas"]["Money"] | null;
         retry_after: number | null;
         actions: components["schemas"]["Action"][];
     }>;
@@ -168,6 +171,9 @@ export declare class ReturnPortal implements Record<Name, (...input: never[]) =>
         label: components["schemas"]["Label"];
         customs_declaration: string | null;
         drop_off: components["schemas"]["ServicePoint"] | null;
+        store?: components["schemas"]["Store"] | null;
+        refund_type?: string | null;
+        fee?: components["schemas"]["Money"] | null;
         retry_after: number | null;
         actions: components["schemas"]["Action"][];
     }>;
@@ -214,6 +220,9 @@ export declare class ReturnPortal implements Record<Name, (...input: never[]) =>
         label: components["schemas"]["Label"];
         customs_declaration: string | null;
         drop_off: components["schemas"]["ServicePoint"] | null;
+        store?: components["schemas"]["Store"] | null;
+        refund_type?: string | null;
+        fee?: components["schemas"]["Money"] | null;
         retry_after: number | null;
         actions: components["schemas"]["Action"][];
     }>;

@@ -931,6 +931,12 @@ export interface components {
             customs_declaration: string | null;
             /** @description The service point that was chosen, as it was then. */
             drop_off: components["schemas"]["ServicePoint"] | null;
+            /** @description The store that was chosen, as it was then. */
+            store?: components["schemas"]["Store"] | null;
+            /** @description The `code` of the refund that was chosen; null where none was, or where it is not known. */
+            refund_type?: string | null;
+            /** @description The price of the return as the shop stated it then; null where it is not known. */
+            fee?: components["schemas"]["Money"] | null;
             /** @description Seconds until there can be news; null if there will be none. */
             retry_after: number | null;
             /** @description The calls that can be made for the return, with reasons for those that cannot. */
@@ -988,6 +994,8 @@ export interface components {
             reason: number | null;
             /** @description The shopper's comment. */
             comment: string | null;
+            /** @description The price of one unit when the return was made; null where it is not known. */
+            unit_price?: components["schemas"]["Money"] | null;
         };
         /** @description The shopper's choices. */
         ReturnOptions: {
@@ -1591,7 +1599,10 @@ export interface operations {
     };
     getLabel: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whether a browser saves the document, or a web view shows it. */
+                disposition?: "attachment" | "inline";
+            };
             header?: {
                 /** @description `wait=N` holds the answer up to N seconds (55 at most) until there is news. */
                 prefer?: string;
@@ -1621,7 +1632,10 @@ export interface operations {
     };
     getCustomsDeclaration: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whether a browser saves the document, or a web view shows it. */
+                disposition?: "attachment" | "inline";
+            };
             header?: never;
             path: {
                 /** @description The `id` of the return. */
