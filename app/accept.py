@@ -5,6 +5,7 @@ import asyncio
 import sys
 
 from app.errors import StoreUnavailable
+from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
 from app.redis.marker import Marker, Markers
 from app.redis.store import Store
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 async def _accept(settings: Settings, *, really: bool) -> None:
-    store = Store.connect(settings.redis_url.get_secret_value())
+    store = Store(topology(settings.redis_url.get_secret_value()))
     naming = Keyring.of(settings).naming
     markers = Markers(store, naming, 2 * settings.claim_ttl)
     try:

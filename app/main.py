@@ -22,6 +22,7 @@ from app.http.middleware import Admission, Exchanges, HotRoutes
 from app.http.problems import handle_errors, problem_response
 from app.portal import routes as portal
 from app.portal.cache import PortalCache
+from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
 from app.redis.limits.budget import Budget
 from app.redis.limits.rate_limits import CallerLimit, OrderLimit, ParcelLimit, PerParcelLimit
@@ -217,7 +218,7 @@ async def running_services(
 ) -> AsyncIterator[Services]:
     """The objects that handlers work with; they are closed in an order in which nothing gets lost."""
     keyring = Keyring.of(settings)
-    store = Store.connect(settings.redis_url.get_secret_value())
+    store = Store(topology(settings.redis_url.get_secret_value()))
     guarded = guards(_deadlines(settings), _budget(settings, store), UpstreamCalls())
     parts = _parts(settings, store, keyring, connect_upstream(settings, guarded))
     async with AsyncExitStack() as closing:

@@ -12,10 +12,8 @@ from redis.exceptions import NoScriptError, OutOfMemoryError
 
 from app.errors import StoreUnavailable
 from app.redis import scripts
-from app.redis.connections.circuit import RETRY_AFTER_SECONDS
-from app.redis.connections.discovery import topology
 from app.redis.connections.failures import FOREIGN, reason
-from app.redis.connections.server import TIMEOUT_SECONDS, Argument, Command, Reply, Stated
+from app.redis.connections.server import RETRY_AFTER_SECONDS, TIMEOUT_SECONDS, Argument, Command, Reply, Stated
 from app.redis.connections.topology import Topology
 from app.telemetry.metrics import STORE_CALLS
 
@@ -95,11 +93,6 @@ class Store:
         self._keep_newest = self.script(scripts.KEEP_NEWEST)
         self._mark = self.script(scripts.MARK)
         self._marks = self.script(scripts.MARKS)
-
-    @classmethod
-    def connect(cls, url: str) -> "Store":
-        """A store on one server, on a Cluster or behind Sentinels; no connection is made before the first call."""
-        return cls(topology(url))
 
     @property
     def connections_in_use(self) -> int:

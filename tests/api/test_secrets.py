@@ -17,6 +17,7 @@ import pytest_asyncio
 from app.http.session_id import SessionId
 from app.main import api
 from app.models.returns import FINAL_STATES
+from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring, RecordUnreadable, _derived, seal, unseal
 from app.redis.store import Store
 from app.returns.store.records import ReturnRecord
@@ -185,7 +186,7 @@ async def held(store: Valkey, key: bytes) -> bytes:
 
 async def opened(store: Valkey, ids: list[str]) -> AsyncIterator[Session]:
     """What the sessions with these ids hold."""
-    connected = Store.connect(store.url)
+    connected = Store(topology(store.url))
     for token in ids:
         yield await SessionStore(connected, 20).get(SessionId.parse(token))
     await connected.aclose()

@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 
 from app.documents.store import progress_key
 from app.errors import BffError, StoreUnavailable, UpstreamUnavailable
+from app.redis.connections.discovery import topology
 from app.redis.connections.server import TOGETHER, Node, Reply, Server
 from app.redis.limits.budget import Line
 from app.redis.store import Change, Limit, Store
@@ -34,7 +35,7 @@ async def node_on_it(store: Valkey) -> AsyncIterator[Node]:
 @pytest_asyncio.fixture(name="shared")
 async def connected_store(store: Valkey) -> AsyncIterator[Store]:
     """A store on a Valkey of its own."""
-    async with aclosing(Store.connect(store.url)) as connected:
+    async with aclosing(Store(topology(store.url))) as connected:
         yield connected
 
 

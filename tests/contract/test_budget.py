@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from app.errors import StoreUnavailable, UpstreamUnavailable
+from app.redis.connections.discovery import topology
 from app.redis.limits.budget import Budget
 from app.redis.store import Limit, Store
 from tests.support.processes import Valkey, free_port
@@ -17,7 +18,7 @@ from tests.support.processes import Valkey, free_port
 async def two_stores(valkey: Valkey) -> AsyncIterator[list[Store]]:
     """Two clients of a database of their own, for two replicas."""
     url = valkey.url.removesuffix("0") + "9"
-    stores = [Store.connect(url) for _ in range(2)]
+    stores = [Store(topology(url)) for _ in range(2)]
     for key in ("GET", "POST", "burst", "create", "lookup", "poll", "service_points"):
         await stores[0].delete(f"q:{{upstream}}:{key}")
     yield stores
@@ -109,7 +110,7 @@ async def test_classes_share_the_minute(stores: list[Store]) -> None:
 
 async def test_nobody_calls_without_the_store() -> None:
     """While it is away there are no turns, and a pause that cannot be noted is no error of its own."""
-    store = Store.connect(f"redis://127.0.0.1:{free_port()}/0")
+    store = Store(topology(f"redis://127.0.0.1:{free_port()}/0"))
     (budget,) = budgets([store])
     with pytest.raises(StoreUnavailable):
         await budget.turn("lookup", "GET", 1)

@@ -19,6 +19,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
+from app.redis.connections.discovery import topology
 from app.redis.shared_cache import ROOM_OF_ONE_PARCEL, Cached, FleetCache
 from app.redis.store import Store
 from tests.support.processes import LOCAL, Valkey, eventually, free_port
@@ -94,7 +95,7 @@ class Fleet:
 @contextlib.asynccontextmanager
 async def running_fleet(valkey: Valkey, patience: float, other_patience: float) -> AsyncIterator[Fleet]:
     """Two replicas that wait so long for each other; upstream is open again at the end."""
-    store = Store.connect(valkey.url)
+    store = Store(topology(valkey.url))
     fleet = Fleet(store, FleetCache(store, patience=patience), FleetCache(store, patience=other_patience))
     try:
         yield fleet
@@ -126,7 +127,7 @@ async def test_renewed_between_look_and_lock(valkey: Valkey) -> None:
     async with (
         running_proxy(urlsplit(valkey.url).port or 0, DELAY_SECONDS) as far,
         running_fleet(valkey, PATIENCE, PATIENCE) as fleet,
-        aclosing(Store.connect(f"redis://{LOCAL}:{far.port}/0")) as store,
+        aclosing(Store(topology(f"redis://{LOCAL}:{far.port}/0"))) as store,
     ):
         distant = FleetCache(store, patience=PATIENCE)
         # Now the server knows the scripts, and the connection is open.
@@ -348,7 +349,7 @@ async def test_dead_replica(valkey: Valkey) -> None:
 
 async def test_no_store_no_call() -> None:
     """Without the store upstream is not asked, because the calls could not be counted."""
-    store, upstream = Store.connect(f"redis://127.0.0.1:{free_port()}/0"), Upstream()
+    store, upstream = Store(topology(f"redis://127.0.0.1:{free_port()}/0")), Upstream()
     with pytest.raises(StoreUnavailable):
         await FleetCache(store, patience=PATIENCE).get("key", upstream.fetch, FRESH)
     assert upstream.asked == 0

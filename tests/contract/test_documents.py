@@ -20,6 +20,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
+from app.redis.connections.discovery import topology
 from app.redis.connections.server import CONNECTIONS
 from app.redis.encryption import Keyring
 from app.redis.store import Store
@@ -148,7 +149,7 @@ class Fleet:
 async def running_fleet(valkey: Valkey, silence: float, total_bytes: int) -> AsyncIterator[Fleet]:
     """Two replicas that keep so many bytes; nothing is kept from before."""
     await valkey.client.flushall()
-    store, keyring = Store.connect(valkey.url), Keyring([b"k" * 32])
+    store, keyring = Store(topology(valkey.url)), Keyring([b"k" * 32])
     one, other = (Documents(store, keyring, total_bytes=total_bytes, silence=silence) for _ in range(2))
     yield Fleet(valkey, one, other)
     await asyncio.gather(one.aclose(), other.aclose())

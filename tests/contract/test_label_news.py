@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest_asyncio
 
 from app.models.returns import ReturnState
+from app.redis.connections.discovery import topology
 from app.redis.store import CHANNEL, Store
 from app.returns.labels.watching import Watch
 from app.returns.store.records import VersionedReturn
@@ -44,7 +45,7 @@ class Fleet:
 @pytest_asyncio.fixture(name="fleet")
 async def listening_fleet(store: Valkey) -> AsyncIterator[Fleet]:
     """Two replicas, the first of which listens already."""
-    stores = [Store.connect(store.url) for _ in range(2)]
+    stores = [Store(topology(store.url)) for _ in range(2)]
     here, elsewhere = (desk_on(each, INTERVAL_SECONDS) for each in stores)
     listening = asyncio.create_task(here.labels.listen())
     await eventually(lambda: _is_listening(store), 5)

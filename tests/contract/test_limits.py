@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from app.errors import StoreUnavailable, TooManyFailedLookups
+from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
 from app.redis.limits.rate_limits import FORGOTTEN_SECONDS, Attempt, CallerLimit, OrderLimit
 from app.redis.store import Store
@@ -32,7 +33,7 @@ async def own_valkey() -> AsyncIterator[Valkey]:
 async def empty_store(valkey: Valkey) -> AsyncIterator[Store]:
     """A store that holds nothing."""
     await valkey.client.flushdb()
-    store = Store.connect(valkey.url)
+    store = Store(topology(valkey.url))
     yield store
     await store.aclose()
 
@@ -133,7 +134,7 @@ async def test_shops_with_an_entry_are_counted_apart(callers: CallerLimit) -> No
 
 async def test_nobody_can_tell() -> None:
     """Without the store no lookup may run, because neither limit could count it."""
-    store = Store.connect(f"redis://127.0.0.1:{free_port()}/0")
+    store = Store(topology(f"redis://127.0.0.1:{free_port()}/0"))
     with pytest.raises(StoreUnavailable):
         await CallerLimit(store, KEYRING).spend(DEMO, partner=None, address=ADDRESS)
     with pytest.raises(StoreUnavailable):
@@ -144,7 +145,7 @@ async def test_nobody_can_tell() -> None:
 async def test_what_cannot_be_taken_back(orders: OrderLimit) -> None:
     """A store that goes away while the upstream answers does not spoil the answer; the attempt stays counted."""
     attempt = await orders.attempt("demo", "LABEL-1")
-    gone = Store.connect(f"redis://127.0.0.1:{free_port()}/0")
+    gone = Store(topology(f"redis://127.0.0.1:{free_port()}/0"))
     await OrderLimit(gone, KEYRING).take_back(attempt)
     await gone.aclose()
     assert len(await granted(*(orders.attempt("demo", "LABEL-1") for _ in range(5)))) == 2

@@ -12,6 +12,7 @@ import pytest_asyncio
 from app.domain import Selection, Units
 from app.errors import ClaimLost, ReturnInProgress, ReturnNotFound, StoreUnavailable, UnitsClaimed
 from app.models.returns import ReturnItem, ReturnState
+from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring, RecordUnreadable
 from app.redis.store import Store
 from app.returns.claims import Event
@@ -103,7 +104,7 @@ class Parcel:
 @pytest_asyncio.fixture(name="parcel")
 async def parcel_on_shared_valkey(valkey: Valkey) -> AsyncIterator[Parcel]:
     """A parcel of this test alone."""
-    store = Store.connect(valkey.url)
+    store = Store(topology(valkey.url))
     yield Parcel(attempts_on(store), valkey, secrets.token_hex(8))
     await store.aclose()
 
@@ -112,7 +113,7 @@ async def parcel_on_shared_valkey(valkey: Valkey) -> AsyncIterator[Parcel]:
 async def parcel_on_its_own_valkey() -> AsyncIterator[Parcel]:
     """A parcel on a server that the test may stop."""
     async with running_valkey() as server:
-        store = Store.connect(server.url)
+        store = Store(topology(server.url))
         yield Parcel(attempts_on(store), server, secrets.token_hex(8))
         await store.aclose()
 
@@ -142,7 +143,7 @@ async def test_looks_do_not_prolong_a_return(parcel: Parcel, age: float, left: i
 
 async def test_a_claim_ends_by_itself(parcel: Parcel) -> None:
     """Units and key are free when their own claim ends, whatever happens to other returns of the parcel."""
-    store = Store.connect(parcel.valkey.url)
+    store = Store(topology(parcel.valkey.url))
     brief = replace(parcel, attempts=Attempts(store, ParcelLayout(KEYRING, return_ttl=1, claim_ttl=1, lease=0.5)))
     first = await brief.claimed()
     await brief.attempts.first_byte(first)
@@ -213,7 +214,7 @@ def test_the_same_state_is_no_news() -> None:
 
 async def test_what_others_made_and_lost_is_seen(parcel: Parcel) -> None:
     """A replica that has listed a parcel's returns before lists those that others made since, and no lost ones."""
-    store = Store.connect(parcel.valkey.url)
+    store = Store(topology(parcel.valkey.url))
     elsewhere = attempts_on(store).returns
     listed = [(await elsewhere.of_parcel(parcel.parcel_key, ORDERED)).returns]
     made = await parcel.created()
@@ -278,7 +279,7 @@ async def test_a_forgotten_claim_may_not_post(parcel: Parcel) -> None:
 async def test_a_lease_that_passed_on_the_way(parcel: Parcel) -> None:
     """A request that hears of its stored first byte after its lease must not post, and its units are free again."""
     async with running_proxy(parcel.valkey.client.connection_pool.connection_kwargs["port"]) as proxy:
-        store = Store.connect(f"redis://127.0.0.1:{proxy.port}/0")
+        store = Store(topology(f"redis://127.0.0.1:{proxy.port}/0"))
         slow = replace(parcel, attempts=attempts_on(store, lease=3 * PROXY_SECONDS))
         attempt = await slow.claimed()
         proxy.delay = PROXY_SECONDS

@@ -25,6 +25,7 @@ from app.errors import (
     UnitsClaimed,
 )
 from app.models.returns import Return, ReturnItem, ReturnState
+from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
 from app.redis.store import Store
 from app.returns.claims import AFTER_FIRST_BYTE, Event, Phase
@@ -127,7 +128,7 @@ class Bench:
 
     def __init__(self, url: str, runner: asyncio.Runner) -> None:
         self._runner = runner
-        self.store = Store.connect(url)
+        self.store = Store(topology(url))
         self._keyring = Keyring([b"k" * 32])
         self.attempts = self.with_lease(LONG)
         self.returns = self.attempts.returns

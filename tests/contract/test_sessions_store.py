@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from app.errors import SessionExpired, StoreUnavailable
 from app.http.session_id import SessionId
+from app.redis.connections.discovery import topology
 from app.redis.encryption import seal, unseal
 from app.redis.store import Store
 from app.sendcloud.stored import opened_order_of_schema_1
@@ -32,7 +33,7 @@ OLD_RECORD = base64.b64decode(Path("tests/support/session_of_schema_1.b64").read
 @pytest_asyncio.fixture(scope="module", name="sessions")
 async def connected_sessions(valkey: Valkey) -> AsyncIterator[SessionStore]:
     """Sessions on the shared Valkey."""
-    store = Store.connect(valkey.url)
+    store = Store(topology(valkey.url))
     yield SessionStore(store, 1000)
     await store.aclose()
 
@@ -144,7 +145,7 @@ async def test_deleting(sessions: SessionStore, valkey: Valkey) -> None:
 async def test_a_session_is_taken_once(sessions: SessionStore, valkey: Valkey) -> None:
     """Ten devices take a session at once on two replicas; one gets it, and for the others it is over."""
     session_id = await sessions.create(SESSION, 60, "rph")
-    store = Store.connect(valkey.url)
+    store = Store(topology(valkey.url))
     replicas = [sessions, SessionStore(store, 1000)] * 5
     taken = await asyncio.gather(*(replica.take(session_id) for replica in replicas), return_exceptions=True)
     assert [each for each in taken if not isinstance(each, SessionExpired)] == [SESSION]
@@ -165,7 +166,7 @@ async def test_a_session_nobody_knows(sessions: SessionStore) -> None:
 
 async def test_store_away() -> None:
     """Without the store no session is created, over or deleted: nothing is known."""
-    store = Store.connect(f"redis://127.0.0.1:{free_port()}/0")
+    store = Store(topology(f"redis://127.0.0.1:{free_port()}/0"))
     sessions = SessionStore(store, 1000)
     for call in (sessions.create(SESSION, 60), sessions.get(SessionId.new()), sessions.delete(SessionId.new())):
         with pytest.raises(StoreUnavailable):
@@ -205,7 +206,7 @@ async def test_those_who_hear_the_same_news(
 
 async def test_the_oldest_session_of_a_parcel_ends(valkey: Valkey) -> None:
     """A parcel has so many live sessions and no more; those of other parcels and handoffs count apart."""
-    store = Store.connect(valkey.url)
+    store = Store(topology(valkey.url))
     sessions = SessionStore(store, 2)
     mine = SESSION.model_copy(update={"parcel_key": secrets.token_hex(8)})
     other = await sessions.create(SESSION.model_copy(update={"parcel_key": secrets.token_hex(8)}), 60)

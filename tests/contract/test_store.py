@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from app.documents.store import progress_key
 from app.errors import StoreUnavailable
+from app.redis.connections.discovery import topology
 from app.redis.store import Allowance, Change, Limit, Store, Versioned
 from tests.support.processes import Valkey, eventually, free_port, running_valkey
 from tests.support.topologies import running_cluster, running_sentinels
@@ -47,7 +48,7 @@ async def connected_store(
         if request.param != "standalone":
             run = running_cluster if request.param == "cluster" else running_sentinels
             url = (await stack.enter_async_context(run(tmp_path_factory.mktemp(request.param)))).url
-        yield await stack.enter_async_context(aclosing(Store.connect(url)))
+        yield await stack.enter_async_context(aclosing(Store(topology(url))))
 
 
 @pytest.fixture(name="name")
@@ -243,7 +244,7 @@ async def test_budget_in_a_crowd(store: Store, name: str) -> None:
 )
 async def test_no_server(call: Call, url: str) -> None:
     """Without a server nothing is known: every call says so, and when to ask again."""
-    store = Store.connect(url.format(port=free_port()))
+    store = Store(topology(url.format(port=free_port())))
     with pytest.raises(StoreUnavailable) as caught:
         await call(store)
     assert caught.value.retry_after
@@ -264,7 +265,7 @@ async def test_full_server(name: str) -> None:
     """A server that has no room left makes nothing seem stored."""
     async with running_valkey() as full:
         await full.client.config_set("maxmemory", "1")
-        store = Store.connect(full.url)
+        store = Store(topology(full.url))
         for call in (CALLS["put"], CALLS["commit"]):
             with pytest.raises(StoreUnavailable):
                 await call(store)

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from app.documents.store import progress_key
 from app.errors import StoreUnavailable
+from app.redis.connections.discovery import topology
 from app.redis.connections.server import CONNECTIONS
 from app.redis.store import Change, Limit, Store
 from app.telemetry.metrics import REGISTRY
@@ -42,7 +43,7 @@ async def mortal_server(tmp_path: Path) -> AsyncIterator[Server]:
 @pytest_asyncio.fixture(name="store")
 async def store_on_it(server: Server) -> AsyncIterator[Store]:
     """A store on that server, with a connection that has been used."""
-    async with aclosing(Store.connect(url_of(server))) as store:
+    async with aclosing(Store(topology(url_of(server)))) as store:
         await store.ping()
         yield store
 
@@ -131,7 +132,7 @@ async def test_a_distant_server(server: Server) -> None:
     """100 ms there and back, for the connection, the greeting and a call, is no timeout; the call costs one of them."""
     async with (
         running_proxy(server.port, 0.05) as far,
-        aclosing(Store.connect(f"redis://{LOCAL}:{far.port}/1")) as store,
+        aclosing(Store(topology(f"redis://{LOCAL}:{far.port}/1"))) as store,
     ):
         await asyncio.gather(*(store.put(f"key{number}", b"value", 60) for number in range(3 * CONNECTIONS)))
         started = time.monotonic()
@@ -172,7 +173,7 @@ async def test_a_rotated_password(server: Server) -> None:
     """A password that is not ours any more is named as such; once it is ours again, calls are served again."""
     secret = secrets.token_hex(8)
     await server.client.config_set("requirepass", secret)
-    async with aclosing(Store.connect(url_of(server, secret))) as store:
+    async with aclosing(Store(topology(url_of(server, secret)))) as store:
         await store.put("session", b"sealed", 60)
         await server.client.config_set("requirepass", "another")
         await server.client.client_kill_filter(_type="normal", skipme=True)
@@ -185,13 +186,13 @@ async def test_a_rotated_password(server: Server) -> None:
 async def test_an_open_server_and_a_password(server: Server) -> None:
     """A server that wants a password and gets none is named as such, and nothing of what it says is passed on."""
     await server.client.config_set("requirepass", "secret")
-    async with aclosing(Store.connect(f"redis://{LOCAL}:{server.port}/0")) as store:
+    async with aclosing(Store(topology(f"redis://{LOCAL}:{server.port}/0"))) as store:
         assert (await refusal(store))[0] == "AuthenticationError"
 
 
 async def test_cancelled_calls_keep_nothing(valkey: Valkey) -> None:
     """Calls cancelled at any moment, even twice, keep no connection and leave no reply to another call."""
-    async with aclosing(Store.connect(valkey.url)) as store:
+    async with aclosing(Store(topology(valkey.url))) as store:
         names = [progress_key(secrets.token_hex(8)) for _ in range(4 * CONNECTIONS)]
         for name in names:
             await store.put(name, name.encode(), 60)

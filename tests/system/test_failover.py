@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from app.errors import StoreUnavailable
+from app.redis.connections.discovery import topology
 from app.redis.store import Change, Store
 from app.sessions.store import SessionStore
 from tests.support.processes import eventually
@@ -109,7 +110,7 @@ async def _writing(store: Store, ledger: Ledger) -> AsyncIterator[None]:
 async def _ledger_of(deployment: Deployment, trouble: Trouble) -> tuple[Ledger, int]:
     """The writes acknowledged during trouble, and how many of them are lost afterwards."""
     ledger = Ledger()
-    async with aclosing(Store.connect(deployment.url)) as store:
+    async with aclosing(Store(topology(deployment.url))) as store:
         async with _writing(store, ledger):
             await trouble(deployment, (await deployment.masters())[0])
         await eventually(deployment.is_whole, WHOLE_SECONDS)
@@ -165,7 +166,7 @@ async def test_an_unplanned_switch_is_survived(sentinels: Deployment) -> None:
 async def test_a_durable_write_without_replicas(deployment: Deployment) -> None:
     """While every replica hangs a durable write is refused within five seconds, a repeated one too; reads go on."""
     again = [Change("{key}:1", 0, b"new", 600)]
-    async with aclosing(Store.connect(deployment.url)) as store, aclosing(Store.connect(deployment.url)) as other:
+    async with aclosing(Store(topology(deployment.url))) as store, aclosing(Store(topology(deployment.url))) as other:
         await store.put("{key}", b"old", 600, durable=True)
         replicas = await deployment.replicas()
         for replica in replicas:
@@ -183,7 +184,7 @@ async def test_a_durable_write_without_replicas(deployment: Deployment) -> None:
 
 async def test_what_is_over_stays_over(deployment: Deployment) -> None:
     """No logout and no redeemed link is acknowledged before a replica, which may be the next master, knows of it."""
-    async with aclosing(Store.connect(deployment.url)) as store:
+    async with aclosing(Store(topology(deployment.url))) as store:
         sessions = SessionStore(store, 20)
         held, link = await sessions.create(SESSION, 600), await sessions.create(SESSION, 600, "rph")
         replicas = await deployment.replicas()
@@ -202,7 +203,7 @@ async def test_one_hung_sentinel(sentinels: Deployment) -> None:
     sentinels.sentinels[0].send(signal.SIGSTOP)
     costs = []
     for _ in range(3):
-        async with aclosing(Store.connect(sentinels.url)) as store:
+        async with aclosing(Store(topology(sentinels.url))) as store:
             started = time.monotonic()
             await store.put("key", b"value", 60)
             costs.append(time.monotonic() - started)
@@ -211,7 +212,7 @@ async def test_one_hung_sentinel(sentinels: Deployment) -> None:
 
 async def test_one_node_is_not_the_cluster(cluster: Deployment) -> None:
     """While one master hangs, keys of the others are served as ever, and its own fail at once until it is replaced."""
-    async with aclosing(Store.connect(cluster.url)) as store:
+    async with aclosing(Store(topology(cluster.url))) as store:
         await eventually(lambda: _serves(store), 5)
         (await cluster.masters())[0].send(signal.SIGSTOP)
         answered, slowest = 0, 0.0
@@ -230,7 +231,7 @@ async def test_a_switch_is_heard_of(sentinels: Deployment) -> None:
     old = (await sentinels.masters())[0]
     for server in sentinels.data:
         await server.client.config_set("min-replicas-to-write", 0)
-    async with aclosing(Store.connect(sentinels.url)) as store:
+    async with aclosing(Store(topology(sentinels.url))) as store:
         await store.ping()
         await sentinels.sentinels[0].command("SENTINEL", "FAILOVER", SERVICE)
         await eventually(lambda: _all_left(sentinels, old), 20)
@@ -256,7 +257,7 @@ async def test_news_after_a_failover(deployment: Deployment, trouble: Trouble) -
     """A listener is told that news may have been missed, and then gets the news of any master."""
     heard: list[str] = []
     tellings = itertools.count()
-    async with aclosing(Store.connect(deployment.url)) as store:
+    async with aclosing(Store(topology(deployment.url))) as store:
         listener = asyncio.create_task(_listen(store, heard))
         await eventually(lambda: _is(heard == [""]), 5)
         await trouble(deployment, (await deployment.masters())[0])

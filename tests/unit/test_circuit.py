@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from app.errors import StoreUnavailable
-from app.redis.connections.circuit import PROBE_SECONDS, Circuit, Patience
+from app.redis.connections.server import PROBE_SECONDS, Circuit, Patience
 
 NOW = 1000.0
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]

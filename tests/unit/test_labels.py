@@ -18,6 +18,7 @@ from typing_extensions import override
 from app.domain import Selection, Units
 from app.errors import UpstreamUnavailable
 from app.models.returns import ReturnState
+from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
 from app.redis.store import Store
 from app.returns.claims import Event
@@ -107,7 +108,7 @@ def desk_on(store: Store, interval: float) -> Desk:
 @pytest_asyncio.fixture(scope="module", name="store")
 async def connected_store(valkey: Valkey) -> AsyncIterator[Store]:
     """A store on the shared Valkey."""
-    store = Store.connect(valkey.url)
+    store = Store(topology(valkey.url))
     yield store
     await store.aclose()
 
@@ -132,7 +133,7 @@ def is_jittered(pause: float | None, growth: float) -> bool:
 @given(now=st.floats(0, 2e9), interval=st.floats(0.1, 600))
 def test_first_look(now: float, interval: float) -> None:
     """A new label is looked at after the first wait, give or take a fifth of it."""
-    labels = desk_on(Store.connect("redis://store.example"), interval).labels
+    labels = desk_on(Store(topology("redis://store.example")), interval).labels
     pause = labels.first_look_at(now) - now
     assert 0.8 * interval == pytest.approx(min(pause, 0.8 * interval), abs=1e-5)
     assert 1.2 * interval == pytest.approx(max(pause, 1.2 * interval), abs=1e-5)
@@ -140,7 +141,7 @@ def test_first_look(now: float, interval: float) -> None:
 
 def test_first_looks_are_spread() -> None:
     """Labels that are created at the same moment are not all looked at in the same moment."""
-    labels = desk_on(Store.connect("redis://store.example"), 10).labels
+    labels = desk_on(Store(topology("redis://store.example")), 10).labels
     looks = [labels.first_look_at(0) for _ in range(200)]
     assert min(looks) < 9
     assert max(looks) > 11

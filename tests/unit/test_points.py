@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import BadUpstream, UpstreamRejected, UpstreamUnauthorized
+from app.redis.connections.discovery import topology
 from app.redis.shared_cache import FleetCache
 from app.redis.store import Store
 from app.sendcloud.client import Sendcloud
@@ -91,7 +92,7 @@ class Bench:
 @pytest_asyncio.fixture(name="bench")
 async def bench_on_shared_valkey(valkey: Valkey) -> AsyncIterator[Bench]:
     """Two replicas, and an upstream that answers."""
-    store, upstream = Store.connect(valkey.url), Upstream()
+    store, upstream = Store(topology(valkey.url)), Upstream()
     upstream.answers.set()
     transport = httpx.MockTransport(upstream.answer)
     sendcloud = Sendcloud(
