@@ -39,7 +39,7 @@ from app.http.deferred import (
     preferred_wait,
     retry_after,
 )
-from app.http.description import JSON_BODY, SESSION, UPSTREAM, body_examples, headers, links, responses
+from app.http.description import JSON_BODY, SESSION, UPSTREAM, body_examples, events_of, headers, links, responses
 from app.http.hot_route import HotRoute
 from app.models.examples import NEW_RETURNS
 from app.models.requests import NewReturn, ReturnDraft
@@ -153,7 +153,7 @@ async def get_return(return_id: ReturnId, request: Request, session: SessionDep,
     response_class=StreamingResponse,
     responses={
         200: {
-            "content": {"text/event-stream": {}},
+            "content": events_of("return", Return),
             "description": "One `return` event for each change; its `data` is the return, its `id` the revision.",
             "headers": headers("Cache-Control"),
         },

@@ -4,7 +4,9 @@ import asyncio
 import json
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from app.main import api
 from tests.support.pdf import pages
 from tests.support.processes import Bff, fresh
 from tests.support.sandbox import SandboxProcess
@@ -92,3 +94,20 @@ async def test_a_second_download_needs_no_upstream(bff: Bff, sandbox: SandboxPro
     assert {response.content for response in first} == {later.content}
     assert len(later.content) == 2_000_000
     assert len(await sandbox.ledger(kind="download", order=order)) == 1
+
+
+async def test_events_are_as_described(bff: Bff) -> None:
+    """Each event has the form that the API description gives it, and its data is a return."""
+    described = api().openapi()
+    content = described["paths"]["/v1/returns/{return_id}/events"]["get"]["responses"]["200"]["content"]
+    event_schema = content["text/event-stream"]["x-itemSchema"]
+    data_schema = event_schema["properties"]["data"]["contentSchema"] | {"components": described["components"]}
+    someone = await shopper(bff.http, fresh("INSTANT"))
+    path = (await someone.create()).headers["location"]
+    async with someone.events(path) as events:
+        told = [event async for event in events]
+    for event in told:
+        fields = event | ({"retry": int(event["retry"])} if "retry" in event else {})
+        Draft202012Validator(event_schema).validate(fields)
+        Draft202012Validator(data_schema).validate(json.loads(event["data"]))
+    assert "retry" in told[0]
