@@ -63,7 +63,7 @@ class Server(uvicorn.Server):
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_shops, self._app)
+        signal.signal(signal.SIGHUP, self._reload)
 
     @override
     async def on_tick(self, counter: int) -> bool:
@@ -75,11 +75,16 @@ class Server(uvicorn.Server):
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         faulthandler.cancel_dump_traceback_later()
+        # There is no loop to hear it soon, and by default it would end the process.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         await super().shutdown(sockets)
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         asyncio.get_running_loop().call_soon_threadsafe(self._stop, sig)
+
+    def _reload(self, _number: int, _frame: FrameType | None) -> None:
+        asyncio.get_running_loop().call_soon_threadsafe(reload_shops, self._app)
 
     def _stop(self, sig: int) -> None:
         # A second signal, or one from the keyboard, skips the drain.

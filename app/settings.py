@@ -101,6 +101,15 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _host_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*", value):
+        try:
+            ipaddress.IPv6Address(value)
+        except ValueError:
+            raise ValueError("an address of this machine or its name, without port") from None
+    return value
+
+
 def _network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
         network = ipaddress.ip_network(str(value))
@@ -200,7 +209,7 @@ class Settings(BaseSettings):
     upstream_public_url: Annotated[str, AfterValidator(_optional_url)] = ""
     """The base under which the upstream names its own URLs, if it differs from `upstream_url`."""
     service_points_url: UpstreamUrl = "https://servicepoints.sendcloud.sc/api/v2"
-    host: str = "127.0.0.1"
+    host: Annotated[str, AfterValidator(_host_name)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     allowed_origins: Annotated[list[Origin], NoDecode, BeforeValidator(_listed), Field(default=[])]
     """Exact origins of the front ends that may call with credentials (CORS, CSRF)."""

@@ -95,7 +95,7 @@ def read_shops(path: Path) -> Mapping[str, ShopEntry]:
         UnusableShopsFile: with every fault that it has.
     """
     try:
-        return ShopsFile.model_validate(tomllib.loads(path.read_text("utf-8"))).shops
+        return ShopsFile.model_validate(tomllib.loads(path.read_text("utf-8-sig"))).shops
     except OSError as error:
         fault = error.strerror or "cannot be read"
     except UnicodeDecodeError:

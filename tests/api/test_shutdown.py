@@ -107,3 +107,14 @@ async def test_who_insists_need_not_wait(valkey: Valkey, sandbox: SandboxProcess
         await _told_to_stop(bff)
         bff.process.send(number)
         await asyncio.wait_for(bff.process.handle.wait(), STOP_WITHIN_SECONDS)
+
+
+async def test_a_stop_is_not_cut_short_by_a_reload(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """SIGHUP at any moment of a stop changes nothing: the process ends by itself, with status 0."""
+    async with running_bff(valkey.url, sandbox, drain=0.5) as bff:
+        ended = asyncio.create_task(bff.process.handle.wait())
+        bff.process.send(signal.SIGTERM)
+        while not ended.done():
+            bff.process.send(signal.SIGHUP)
+            await asyncio.sleep(0.001)
+        assert await ended == 0

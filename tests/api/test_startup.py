@@ -56,6 +56,9 @@ def start(*command: str, **changes: str | None) -> subprocess.CompletedProcess[s
         ("BFF_NAMING_KEY", base64.b64encode(b"k" * 32).decode()),
         ("BFF_NAMING_KEY", SHORT_KEY),
         ("BFF_SANDBOX", "1"),
+        ("BFF_HOST", ""),
+        ("BFF_HOST", "127.0.0.1:8000"),
+        ("BFF_HOST", "bff..example"),
     ],
 )
 def test_unsafe_settings_stop_the_start(name: str, value: str | None) -> None:

@@ -39,6 +39,7 @@ FAULTS = {
     '[shops.mode]\ncurrency = "secret"': "shops.mode.currency: String should match pattern",
     '[shops.mode]\nupstream_url = "http://secret.example"': "shops.mode.upstream_url: plain http is allowed",
     "[shops.mode": "is not TOML (at end of document)",
+    "[shops.mode]\n[shops.mode]": "is not TOML (at line 2, column 12)",
     "": "shops: Field required",
 }
 
@@ -87,6 +88,18 @@ def test_every_fault_is_named(tmp_path: Path) -> None:
     ]
     with pytest.raises(SettingsError, match=r"^BFF_SHOPS: No such file or directory$"):
         shops(shops=str(tmp_path / "absent"))
+
+
+def test_a_file_as_editors_write_it(file: Path) -> None:
+    """A byte order mark before the text and CRLF at the ends of lines change nothing."""
+    file.write_bytes(b"\xef\xbb\xbf" + WHOLE.replace("\n", "\r\n").encode())
+    assert set(read_shops(file)) == {"mode", "buch"}
+
+
+def test_a_directory_is_no_file_of_shops(tmp_path: Path) -> None:
+    """Where the file should be and a directory is, the start ends with a line that says so."""
+    with pytest.raises(SettingsError, match=r"^BFF_SHOPS: Is a directory$"):
+        shops(shops=str(tmp_path))
 
 
 def calls_to_read(path: Path, number: int) -> int:
