@@ -36,7 +36,7 @@ def test_every_problem_is_translated(language: str, kind: ProblemType) -> None:
 
 
 def test_one_file_for_each_language() -> None:
-    """Files hold the texts of existing problems alone, and say whether a native speaker has read them."""
+    """Files hold the texts of existing problems alone, and say whether a second reader has gone through them."""
     files = {file.stem: json.loads(file.read_text("utf-8")) for file in FILES.glob("*.json")}
     assert {name for name, file in files.items() if not file["reviewed"]} == {"de", "fr", "es", "it", "pl"}
     assert set(LANGUAGES) == {"en", *files}

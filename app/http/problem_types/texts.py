@@ -1,6 +1,6 @@
 """Titles and details of problems in a reader's language: `texts/<language>.json`, and English in the table itself.
 
-A file says by `reviewed` whether a native speaker has read it.
+A file says by `reviewed` whether a second reader has gone through it.
 """
 
 import json
