@@ -6,44 +6,19 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import partial
-from typing import NamedTuple
 
-from app.errors import BffError, ClaimLost
+from app.errors import BffError
 from app.http.load import Load
 from app.main import running_services, sendcloud
-from app.models.returns import ReturnState
-from app.returns.claims import Claim, Event
-from app.returns.store.layout import index_key
-from app.returns.store.records import ReturnRecord, VersionedReturn
-from app.returns.store.returns import RETURN_ID, Returns
+from app.returns.claims import Claim
+from app.returns.findings import Finding, parcel_key_of_return, record_finding
+from app.returns.store.returns import Returns
 from app.services import Services
 from app.sessions.lookup import parcel_key_of
 from app.settings import SettingsError, load_settings
 from app.shops import Shops
 from app.telemetry.log_output import configure_logging
-from app.telemetry.logs import log
-
-
-class Finding(StrEnum):
-    """An operator's finding about a return."""
-
-    ACCEPTED = "accepted"
-    NEVER_MADE = "never-made"
-    CANCELLED = "cancelled"
-
-
-class _Meaning(NamedTuple):
-    event: Event
-    state: ReturnState
-
-
-_MEANINGS = {
-    Finding.ACCEPTED: _Meaning(Event.FOUND, ReturnState.ACCEPTED),
-    Finding.NEVER_MADE: _Meaning(Event.NEVER_MADE, ReturnState.FAILED),
-    Finding.CANCELLED: _Meaning(Event.CANCELLED, ReturnState.FAILED),
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -92,7 +67,7 @@ async def _run(wanted: argparse.Namespace) -> None:
         parcel_key = await _parcel_key(services, wanted)
         returns = services.flows.returns
         if wanted.finding and wanted.yes:
-            await _record(returns, parcel_key, wanted.return_id, wanted.finding)
+            await record_finding(returns, parcel_key, wanted.return_id, wanted.finding)
         await _show(returns, parcel_key, wanted.return_id)
 
 
@@ -101,29 +76,7 @@ async def _parcel_key(services: Services, wanted: argparse.Namespace) -> str:
     if not wanted.return_id:
         opened = await services.sendcloud.open_order(wanted.brand, wanted.order, wanted.postal_code)
         return parcel_key_of(services.flows.keyring, wanted.brand, opened.order, wanted.order)
-    if not RETURN_ID.fullmatch(wanted.return_id):
-        raise LookupError("a return id looks like rtn_ and 22 more characters")
-    indexed = await services.store.get(index_key(wanted.return_id))
-    if indexed:
-        return indexed.decode()
-    # Made by a release that kept no index.
-    async for name in services.store.names(f"p:{{*}}:r:{wanted.return_id}"):
-        return name.partition("{")[2].partition("}")[0]
-    raise LookupError("no parcel has such a return")
-
-
-async def _record(returns: Returns, parcel_key: str, return_id: str, finding: Finding) -> None:
-    # This read settles a creation whose request has died; one that is under way is refused below.
-    await returns.get(parcel_key, return_id)
-    event, state = _MEANINGS[finding]
-
-    def found_out(found: VersionedReturn) -> ReturnRecord:
-        if found.record.state is ReturnState.CREATING:
-            raise ClaimLost("the creation is still under way")
-        return found.became(state, next_poll_at=None, poller_token=None, download_token=None)
-
-    await returns.release(parcel_key, return_id, event, finding, found_out)
-    log.warning("return released", return_id=return_id, finding=finding)
+    return await parcel_key_of_return(services.store, wanted.return_id)
 
 
 async def _show(returns: Returns, parcel_key: str, return_id: str | None) -> None:

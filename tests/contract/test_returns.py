@@ -16,6 +16,7 @@ from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring, RecordUnreadable
 from app.redis.store import Store
 from app.returns.claims import Event
+from app.returns.findings import Finding, record_finding
 from app.returns.store.attempts import SETTLE_SECONDS, Attempt, Attempts
 from app.returns.store.layout import ParcelLayout
 from app.returns.store.records import ReturnRecord, VersionedReturn
@@ -411,7 +412,7 @@ async def test_a_late_acceptance_wins(parcel: Parcel) -> None:
     """An owner who brings an acceptance after an operator said "never made" is believed, and its units are held."""
     attempt = await parcel.posted()
     await parcel.attempts.settle(attempt, Event.LOST, outcome_unknown)
-    await parcel.returns.release(parcel.parcel_key, attempt.return_id, Event.CANCELLED, "cancelled", refused)
+    await record_finding(parcel.returns, parcel.parcel_key, attempt.return_id, Finding.CANCELLED)
     assert (await parcel.returns.of_parcel(parcel.parcel_key, ORDERED)).free == ORDERED
     before = REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) or 0
     found = await parcel.attempts.settle(attempt, Event.ACCEPTED, accepted)
@@ -422,11 +423,11 @@ async def test_a_late_acceptance_wins(parcel: Parcel) -> None:
 
 
 @pytest.mark.parametrize("sent", [False, True])
-@pytest.mark.parametrize("event", [Event.FOUND, Event.NEVER_MADE, Event.CANCELLED])
-async def test_a_creation_under_way_is_not_released(parcel: Parcel, event: Event, *, sent: bool) -> None:
-    """While the lease of a creation lasts, an operator's finding is refused and changes nothing."""
+@pytest.mark.parametrize("finding", list(Finding))
+async def test_a_creation_under_way_is_not_released(parcel: Parcel, finding: Finding, *, sent: bool) -> None:
+    """While the lease of a creation lasts, a finding is refused and changes nothing."""
     attempt = await (parcel.posted() if sent else parcel.claimed())
     with pytest.raises(ClaimLost):
-        await parcel.returns.release(parcel.parcel_key, attempt.return_id, event, "finding", refused)
+        await record_finding(parcel.returns, parcel.parcel_key, attempt.return_id, finding)
     assert await parcel.returns.released(parcel.parcel_key, attempt.return_id) is None
     assert (await parcel.returns.get(parcel.parcel_key, attempt.return_id)).record.state is ReturnState.CREATING
