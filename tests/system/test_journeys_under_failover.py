@@ -15,6 +15,7 @@ from redis.exceptions import MovedError
 
 from tests.support.growth import Move, at_once, by_key, grow
 from tests.support.nginx import running_nginx
+from tests.support.output import ANSWER_CUT
 from tests.support.processes import LOCAL, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
 from tests.support.shop import Shop
@@ -48,6 +49,9 @@ async def running_shop(deployment: Deployment, sandbox: SandboxProcess) -> Async
     async with AsyncExitStack() as stack:
         replicas = [running_bff(deployment.url, sandbox, **SETTINGS) for _ in range(3)]
         fleet = [await stack.enter_async_context(each) for each in replicas]
+        for each in fleet:
+            # A label that is being read when its store goes away is cut, and read again.
+            each.process.expected.extend(ANSWER_CUT)
         gateway = await stack.enter_async_context(running_nginx([each.port for each in fleet]))
         yield Shop(gateway.http)
 
