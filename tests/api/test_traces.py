@@ -12,10 +12,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from app.http.problem_types import ALL_PROBLEM_TYPES
 from app.http.request_log import METHODS
-from app.main import api
 from app.sendcloud.policy.bulkheads import Deadlines, bulkheads
 from app.sendcloud.policy.call_policy import Outcome
 from tests.support.collector import AT_ONCE, Collector, attributes, running_collector
+from tests.support.descriptions import OURS
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.raw_server import answer, raw_server
 from tests.support.sandbox import SandboxProcess
@@ -23,7 +23,7 @@ from tests.support.shopper import look_up, shopper
 
 SPAN_OF_CALLER = "00f067aa0ba902b7"
 LANES = {lane.name for lane in bulkheads(Deadlines()).values()}
-ROUTES = {*api().openapi()["paths"], "unknown"}
+ROUTES = {*OURS["paths"], "unknown"}
 CODES = {*ALL_PROBLEM_TYPES}
 
 

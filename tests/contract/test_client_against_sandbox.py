@@ -5,14 +5,12 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
 import pytest
 import pytest_asyncio
-import yaml
 from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
@@ -47,12 +45,12 @@ from app.sendcloud.client import Sendcloud
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from app.upstream import Picture
+from tests.support.descriptions import SENDCLOUD
 from tests.support.pdf import pages
 from tests.support.sandbox import POSTAL_CODES, SandboxProcess, running_sandbox
 from tests.support.unlimited import unlimited
 
-DESCRIPTION: dict[str, Any] = yaml.safe_load(Path("openapi/sendcloud.yaml").read_text("utf-8"))
-REGISTRY: Registry[Any] = Registry().with_resource("urn:sendcloud", DRAFT202012.create_resource(DESCRIPTION))
+REGISTRY: Registry[Any] = Registry().with_resource("urn:sendcloud", DRAFT202012.create_resource(SENDCLOUD))
 DEADLINES = Deadlines(lookup=4, create=4, poll=4)
 
 
@@ -349,17 +347,15 @@ async def test_all_requests_fit_the_description(sendcloud: Sendcloud, transport:
     await test_an_order_from_overseas_has_a_customs_declaration(sendcloud)
     await test_stored_pictures_can_be_named_in_a_return(sendcloud)
     seen = {_fits(request) for request in transport.requests}
-    assert seen == set(DESCRIPTION["paths"])
+    assert seen == set(SENDCLOUD["paths"])
 
 
 def _fits(request: httpx.Request) -> str:
     """The path template of a request whose parameters, security and body are as described."""
     path = request.url.path.removeprefix("/api/v2")
-    [template] = [str(known) for known in DESCRIPTION["paths"] if re.fullmatch(re.sub(r"{\w+}", "[^/]+", known), path)]
-    operation = DESCRIPTION["paths"][template][request.method.lower()]
-    parameters = [
-        *map(_resolved, DESCRIPTION["paths"][template].get("parameters", []) + operation.get("parameters", []))
-    ]
+    [template] = [str(known) for known in SENDCLOUD["paths"] if re.fullmatch(re.sub(r"{\w+}", "[^/]+", known), path)]
+    operation = SENDCLOUD["paths"][template][request.method.lower()]
+    parameters = [*map(_resolved, SENDCLOUD["paths"][template].get("parameters", []) + operation.get("parameters", []))]
     asked = dict(parse_qsl(request.url.query.decode(), keep_blank_values=True, strict_parsing=bool(request.url.query)))
     for scheme in operation["security"]:
         _secured(scheme, request, asked)
@@ -389,7 +385,7 @@ def _secured(scheme: dict[str, Any], request: httpx.Request, asked: dict[str, st
 def _resolved(parameter: dict[str, Any]) -> dict[str, Any]:
     resolved: dict[str, Any] = parameter
     if "$ref" in parameter:
-        resolved = DESCRIPTION["components"]["parameters"][parameter["$ref"].rpartition("/")[2]]
+        resolved = SENDCLOUD["components"]["parameters"][parameter["$ref"].rpartition("/")[2]]
     return resolved
 
 

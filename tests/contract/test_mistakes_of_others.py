@@ -12,7 +12,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
-import yaml
 from pydantic import ValidationError
 
 from app.domain import LabelPending, LabelReady, Order, ServicePoint
@@ -32,6 +31,7 @@ from app.sendcloud.protocol import Call
 from app.settings import Settings
 from tests.support import samples, scripted_upstream
 from tests.support.calls import PUBLIC_CALLS, client, made
+from tests.support.descriptions import SENDCLOUD
 from tests.support.pdf import pages
 from tests.support.processes import Bff, Valkey, eventually, free_port, fresh, running_bff
 from tests.support.raw_server import Behaviour, answer, fin, raw_server, rst, self_signed, silence
@@ -195,7 +195,7 @@ def test_every_item_has_its_own_reason_and_comment() -> None:
 
 def test_member_names_are_exactly_the_documented_ones() -> None:
     """No member of a creation has a name that the description lacks, be it by a blank: it would never be read."""
-    described = yaml.safe_load(Path("openapi/sendcloud.yaml").read_text("utf-8"))["components"]["schemas"]
+    described = SENDCLOUD["components"]["schemas"]
     known = {name for schema in described.values() for name in _members(schema)}
     items = [SHIRT | {"reason": 22, "comment": "Too long"}]
     body = sent(samples.body(items=items, customs={"invoice_number": "1"}))

@@ -2,21 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.http.problem_types import PROBLEM_TYPES
-from app.main import api
 from app.models.examples import NEW_RETURNS
 from app.models.requests import NewReturn
+from tests.support.descriptions import OURS
 
 PUBLISHED = Path(__file__).parents[2] / "openapi" / "bff.json"
-DESCRIPTION: dict[str, Any] = api().openapi()
 OPERATIONS = {
     operation["operationId"]: (method.upper(), path, operation)
-    for path, operations in DESCRIPTION["paths"].items()
+    for path, operations in OURS["paths"].items()
     for method, operation in operations.items()
 }
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
@@ -45,25 +43,25 @@ STABLE = {
 
 def test_published_description_is_up_to_date() -> None:
     """openapi/bff.json is what `make openapi` writes."""
-    assert json.loads(PUBLISHED.read_text("utf-8")) == DESCRIPTION
+    assert json.loads(PUBLISHED.read_text("utf-8")) == OURS
 
 
 def test_every_problem_code_is_listed() -> None:
     """The schema of problems lists the codes of today, and closes the list to none of tomorrow's."""
-    code = DESCRIPTION["components"]["schemas"]["Problem"]["properties"]["code"]
+    code = OURS["components"]["schemas"]["Problem"]["properties"]["code"]
     assert code["x-extensible-enum"] == sorted({kind.code for kind in PROBLEM_TYPES.values()})
     assert "enum" not in code
 
 
 def test_description_is_valid() -> None:
     """The API description is valid OpenAPI 3.1."""
-    assert DESCRIPTION["openapi"].startswith("3.1.")
-    OpenAPIV31SpecValidator(DESCRIPTION).validate()
+    assert OURS["openapi"].startswith("3.1.")
+    OpenAPIV31SpecValidator(OURS).validate()
 
 
 def test_operation_ids_are_unique() -> None:
     """No two operations share an id."""
-    assert len(OPERATIONS) == sum(len(operations) for operations in DESCRIPTION["paths"].values())
+    assert len(OPERATIONS) == sum(len(operations) for operations in OURS["paths"].values())
 
 
 @pytest.mark.parametrize(("operation_id", "call"), STABLE.items())
@@ -97,12 +95,12 @@ def test_every_operation_is_described(operation_id: str) -> None:
 )
 def test_request_models_are_closed(name: str) -> None:
     """Request bodies take no member that is not described."""
-    assert DESCRIPTION["components"]["schemas"][name]["additionalProperties"] is False
+    assert OURS["components"]["schemas"][name]["additionalProperties"] is False
 
 
 def test_every_member_is_described() -> None:
     """Each member of each body, and each parameter, says what it holds."""
-    schemas = DESCRIPTION["components"]["schemas"]
+    schemas = OURS["components"]["schemas"]
     members = {
         f"{name}.{member}": schema
         for name, each in schemas.items()
@@ -135,15 +133,15 @@ def test_credentials_are_stated(operation_id: str) -> None:
 
 def test_delivery_is_told_apart_by_its_option() -> None:
     """A return in store names the store; a preview takes it without."""
-    delivery = DESCRIPTION["components"]["schemas"]["NewDelivery"]
+    delivery = OURS["components"]["schemas"]["NewDelivery"]
     assert delivery["discriminator"]["mapping"]["in_store"] == "#/components/schemas/InStore"
-    assert DESCRIPTION["components"]["schemas"]["InStore"]["required"] == ["option", "store"]
-    assert DESCRIPTION["components"]["schemas"]["DeliveryDraft"]["required"] == ["option"]
+    assert OURS["components"]["schemas"]["InStore"]["required"] == ["option", "store"]
+    assert OURS["components"]["schemas"]["DeliveryDraft"]["required"] == ["option"]
 
 
 def test_states_are_open() -> None:
     """A client that was generated today takes a state that a later version adds."""
-    state = DESCRIPTION["components"]["schemas"]["ReturnState"]
+    state = OURS["components"]["schemas"]["ReturnState"]
     assert "enum" not in state
     assert "label_ready" in state["x-extensible-enum"]
 

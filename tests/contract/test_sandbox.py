@@ -2,24 +2,22 @@
 
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import jwt
 import pytest
 import pytest_asyncio
-import yaml
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from tests.support.descriptions import SENDCLOUD
 from tests.support.pdf import pages
 from tests.support.sandbox import POSTAL_CODES, Customer, SandboxProcess, customer_of, running_sandbox
 
-DESCRIPTION: dict[str, Any] = yaml.safe_load(Path("openapi/sendcloud.yaml").read_text("utf-8"))
-REGISTRY: Registry[Any] = Registry().with_resource("urn:sendcloud", DRAFT202012.create_resource(DESCRIPTION))
+REGISTRY: Registry[Any] = Registry().with_resource("urn:sendcloud", DRAFT202012.create_resource(SENDCLOUD))
 PORTAL = "/brand/{brand_domain}/return-portal"
 
 
@@ -40,12 +38,10 @@ async def points(sandbox: SandboxProcess) -> AsyncIterator[httpx.AsyncClient]:
 def fitting(response: httpx.Response, path: str, status: int) -> Any:
     """The body of the response, which has this status and fits the description of this path."""
     assert response.status_code == status, response.text
-    [operation] = [
-        DESCRIPTION["paths"][path][method] for method in ("get", "post") if method in DESCRIPTION["paths"][path]
-    ]
+    [operation] = [SENDCLOUD["paths"][path][method] for method in ("get", "post") if method in SENDCLOUD["paths"][path]]
     declared = operation["responses"][str(status)]
     if "$ref" in declared:
-        declared = DESCRIPTION["components"]["responses"][declared["$ref"].rpartition("/")[2]]
+        declared = SENDCLOUD["components"]["responses"][declared["$ref"].rpartition("/")[2]]
     schema = {"$id": "urn:sendcloud:check", **_absolute(declared["content"]["application/json"]["schema"])}
     Draft202012Validator(schema, registry=REGISTRY).validate(response.json())
     assert response.headers["Content-Type"] == "application/json"
@@ -63,7 +59,7 @@ def _absolute(schema: Any) -> Any:
 
 def test_description_is_valid_openapi() -> None:
     """The description of the upstream is a valid OpenAPI 3.1 document."""
-    validate(DESCRIPTION)
+    validate(SENDCLOUD)
 
 
 @pytest.mark.parametrize("brand", POSTAL_CODES)

@@ -21,12 +21,13 @@ from app.http.middleware import Admission, Exchanges
 from app.http.problem_types import ALL_PROBLEM_TYPES, PROBLEM_TYPES, ProblemType, problem_type_of
 from app.http.problem_types.pages import documented, page
 from app.http.problems import MEDIA_TYPE, handle_errors, problem_response
-from app.main import api, create_app
+from app.main import create_app
 from app.models.requests import NewReturn, NewSession
 from app.redis.encryption import RecordUnreadable
 from app.service_points import view
 from app.sessions.dependencies import end_session
 from app.settings import Settings
+from tests.support.descriptions import OURS
 from tests.support.processes import SECRET_KEY
 from tests.support.samples import service_point
 
@@ -184,8 +185,7 @@ def test_nothing_is_said_twice(kind: ProblemType) -> None:
 
 def test_calls_of_a_problem() -> None:
     """The page of a problem names the calls whose description names it, under the status it has."""
-    description = api().openapi()
-    known = {kind.code: documented(kind, description).calls for kind in ALL_PROBLEM_TYPES.values()}
+    known = {kind.code: documented(kind, OURS).calls for kind in ALL_PROBLEM_TYPES.values()}
     assert known["label-not-ready"] == ["GET /v1/returns/{return_id}/label"]
     assert known["claim-lost"] == known["return-outcome-unknown"] == ["POST /v1/returns"]
     assert known["internal-error"] == known["uri-too-long"] == []
@@ -556,12 +556,12 @@ def test_described_answers_are_in_the_table() -> None:
     codes = {kind.code for kind in PROBLEM_TYPES.values()}
     described = [
         code
-        for operations in api().openapi()["paths"].values()
+        for operations in OURS["paths"].values()
         for operation in operations.values()
         for status, answer in operation["responses"].items()
         if status >= "4" and status != "default"
         for code in re.findall(r"`([a-z-]+)`", answer["description"])
     ]
-    assert {"Problem", "ProblemError", "NewReturn"} <= api().openapi()["components"]["schemas"].keys()
+    assert {"Problem", "ProblemError", "NewReturn"} <= OURS["components"]["schemas"].keys()
     assert "parcel-not-found" in described
     assert set(described) <= codes
