@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from app import __version__
 from app.documents import routes as documents
 from app.documents.delivery import Documents
+from app.documents.opening import ReturnDocuments
 from app.http import operations
 from app.http.cors import Cors
 from app.http.description import Described
@@ -20,6 +21,7 @@ from app.http.hot_route import HotRoute
 from app.http.load import Load
 from app.http.middleware import Admission, Exchanges, HotRoutes
 from app.http.problems import handle_errors, problem_response
+from app.http.recent_answers import RecentAnswers
 from app.portal import routes as portal
 from app.portal.cache import PortalCache
 from app.redis.connections.discovery import topology
@@ -231,8 +233,8 @@ async def running_services(
         closing.enter_context(shown(_gauges(parts.labels, store, load, guarded.values())))
         services = _services(settings, shops, load, keyring, parts)
         # Before the first request: readiness has to know whether the store knows our names.
-        await services.markers.look()
-        await closing.enter_async_context(_meanwhile(services.markers.watch()))
+        await services.of(Markers).look()
+        await closing.enter_async_context(_meanwhile(services.of(Markers).watch()))
         yield services
 
 
@@ -279,8 +281,7 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
     sessions_kept, orders = SessionStore(store, settings.parcel_sessions), OrderLimit(store, keyring)
     parcels = ParcelLimit(store, settings.parcel_limit)
     callers = CallerLimit(store, keyring)
-    ttl = settings.session_ttl
-    flows = Flows(ttl, store, keyring, sendcloud, portals, sessions_kept, kept, labels, documents, orders, parcels)
+    flows = Flows(settings.session_ttl, store, keyring, sendcloud, portals, sessions_kept, kept, orders)
     markers = Markers(store, keyring.naming, 2 * settings.claim_ttl)
     outages = CreationOutages(store, sendcloud, 2 * settings.create_lease)
     creation = Creation(
@@ -292,18 +293,18 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
         load,
         store,
         markers,
-        sendcloud,
-        portals,
-        sessions_kept,
         keyring,
-        points,
-        point_views,
+        sessions_kept,
+        portals,
+        RecentAnswers(),
+        service_points.ServicePointServices(sendcloud, points, point_views, parcels),
         ReturnBodies(point_views),
         labels,
         flows,
         creation,
+        ReturnDocuments(sendcloud, labels.polling, documents, parcels),
+        uploads.UploadServices(sendcloud, parcels),
         callers,
-        parcels,
         PerParcelLimit(settings.parcel_waits),
     )
 

@@ -11,11 +11,13 @@ from functools import partial
 from app.errors import BffError
 from app.http.load import Load
 from app.main import running_services, sendcloud
+from app.redis.marker import Markers
+from app.redis.store import Store
 from app.returns.claims import Claim
 from app.returns.findings import Finding, parcel_key_of_return, record_finding
 from app.returns.store.returns import Returns
 from app.services import Services
-from app.sessions.lookup import parcel_key_of
+from app.sessions.lookup import Flows, parcel_key_of
 from app.settings import SettingsError, load_settings
 from app.shops import Shops
 from app.telemetry.log_output import configure_logging
@@ -62,10 +64,10 @@ async def _run(wanted: argparse.Namespace) -> None:
     async with AsyncExitStack() as closing:
         load = Load(settings.requests_at_once, settings.loop_lag)
         services = await closing.enter_async_context(running_services(settings, shops, load, partial(sendcloud, shops)))
-        if not services.markers.names_as_others:
+        if not services.of(Markers).names_as_others:
             raise LookupError("BFF_NAMING_KEY is not that of the store: its parcels have other names")
         parcel_key = await _parcel_key(services, wanted)
-        returns = services.flows.returns
+        returns = services.of(Flows).returns
         if wanted.finding and wanted.yes:
             await record_finding(returns, parcel_key, wanted.return_id, wanted.finding)
         await _show(returns, parcel_key, wanted.return_id)
@@ -74,9 +76,9 @@ async def _run(wanted: argparse.Namespace) -> None:
 async def _parcel_key(services: Services, wanted: argparse.Namespace) -> str:
     """The key of the parcel that the arguments name."""
     if not wanted.return_id:
-        opened = await services.sendcloud.open_order(wanted.brand, wanted.order, wanted.postal_code)
-        return parcel_key_of(services.flows.keyring, wanted.brand, opened.order, wanted.order)
-    return await parcel_key_of_return(services.store, wanted.return_id)
+        opened = await services.of(Flows).sendcloud.open_order(wanted.brand, wanted.order, wanted.postal_code)
+        return parcel_key_of(services.of(Flows).keyring, wanted.brand, opened.order, wanted.order)
+    return await parcel_key_of_return(services.of(Store), wanted.return_id)
 
 
 async def _show(returns: Returns, parcel_key: str, return_id: str | None) -> None:

@@ -12,8 +12,11 @@ import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
+from app.http.load import Load
 from app.http.plain_http import PlainHttpProtocol
+from app.returns.labels.watching import Labels
 from app.settings import Settings
+from app.shops import Shops
 
 if TYPE_CHECKING:
     from app.services import Services
@@ -104,12 +107,12 @@ def start_draining(app: FastAPI) -> None:
     """Ends every wait with the present state and sends new requests elsewhere, before the process stops."""
     services: Services | None = getattr(app.state, "services", None)
     if services:
-        services.load.draining = True
-        services.labels.drain()
+        services.of(Load).draining = True
+        services.of(Labels).drain()
 
 
 def reload_shops(app: FastAPI) -> None:
     """Has the file of shops read again, if there is one."""
     services: Services | None = getattr(app.state, "services", None)
     if services:
-        services.shops.reload()
+        services.of(Shops).reload()

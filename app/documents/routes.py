@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from app.documents.delivery import Delivery
+from app.documents.opening import ReturnDocuments
 from app.errors import (
     CustomsDeclarationNotFound,
     InvalidRequest,
@@ -22,7 +23,9 @@ from app.http.deferred import DeferredResponse, Prefer, leaving, preference_appl
 from app.http.description import PDF, SESSION, UPSTREAM, headers, responses
 from app.http.hot_route import HotRoute
 from app.models.returns import ReturnId
-from app.services import ServicesDep, services_of
+from app.redis.limits.rate_limits import PerParcelLimit
+from app.returns.labels.watching import Labels
+from app.services import service_of
 from app.sessions.dependencies import SessionDep, check_session, leaving_or_logged_out
 
 router = APIRouter(tags=["returns"])
@@ -54,28 +57,27 @@ async def get_label(
     prefer: Prefer = "",
 ) -> Response:
     """Streams the PDF. If it breaks off, the connection is cut, so that it never looks whole."""
-    services, wait = services_of(request), preferred_wait(prefer)
-    found = await services.labels.current(session.parcel_key, return_id)
+    labels, wait = service_of(request, Labels), preferred_wait(prefer)
+    found = await labels.current(session.parcel_key, return_id)
 
     async def once_it_is_there(scope: Scope, receive: Receive, send: Send) -> None:
         newest = found
         if wait:
             gone = leaving_or_logged_out(request, leaving(scope, receive))
-            with services.waits_of_parcels.place(session.parcel_key):
-                newest = await services.labels.settled(session.parcel_key, found, wait, gone)
+            with service_of(request, PerParcelLimit).place(session.parcel_key):
+                newest = await labels.settled(session.parcel_key, found, wait, gone)
             await check_session(request)
-        async with services.flows.label(session, newest) as delivery:
+        async with service_of(request, ReturnDocuments).label(session, newest) as delivery:
             document = _pdf(delivery, f"{return_id}.pdf", disposition, preference_applied(wait))
             await document(scope, receive, send)
 
     return DeferredResponse(once_it_is_there)
 
 
-async def customs_declaration(
-    return_id: ReturnId, session: SessionDep, services: ServicesDep
-) -> AsyncIterator[Delivery]:
+async def customs_declaration(return_id: ReturnId, session: SessionDep, request: Request) -> AsyncIterator[Delivery]:
     """The customs declaration as a delivery."""
-    async with services.flows.customs_declaration(session, return_id) as delivery:
+    found = await service_of(request, Labels).current(session.parcel_key, return_id)
+    async with service_of(request, ReturnDocuments).customs_declaration(session, found) as delivery:
         yield delivery
 
 

@@ -11,11 +11,14 @@ from starlette.responses import HTMLResponse, Response
 
 from app.errors import RouteNotFound, ShuttingDown, StoreUnavailable
 from app.http.description import responses
+from app.http.load import Load
 from app.http.problem_types import ALL_PROBLEM_TYPES
 from app.http.problem_types.pages import PAGE_POLICY, documented, page, prefers_html
 from app.models.problems import ProblemKind
 from app.models.session import Health
-from app.services import ServicesDep
+from app.redis.marker import Markers
+from app.redis.store import Store
+from app.services import service_of
 from app.telemetry.metrics import CONTENT_TYPE, metrics
 
 router = APIRouter(tags=["operations"])
@@ -48,12 +51,12 @@ async def get_liveness() -> Health:
 
 
 @router.get("/readyz", operation_id="getReadiness", responses=responses(StoreUnavailable, ShuttingDown))
-async def get_readiness(services: ServicesDep) -> Health:
+async def get_readiness(request: Request) -> Health:
     """Redis answers and has our names, and the replica is not stopping; an outage of the upstream stops no replica."""
-    if services.load.draining:
+    if service_of(request, Load).draining:
         raise ShuttingDown
-    await services.store.ping()
-    if not services.markers.names_as_others:
+    await service_of(request, Store).ping()
+    if not service_of(request, Markers).names_as_others:
         raise StoreUnavailable("BFF_NAMING_KEY is not that of the store")
     return Health()
 

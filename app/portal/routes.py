@@ -12,11 +12,14 @@ from app.errors import BrandNotFound, InvalidRequest, RouteNotFound, StoreUnavai
 from app.http.description import UPSTREAM, headers, responses
 from app.http.hot_route import HotRoute
 from app.http.languages import accepted_languages
+from app.http.recent_answers import RecentAnswers
 from app.models.fields import Language
 from app.models.shop import Portal
 from app.portal import view
 from app.portal.cache import PortalCache
-from app.services import ServicesDep, served_brand, services_of
+from app.services import served_brand, service_of
+from app.settings import Settings
+from app.shops import Shops
 
 router = APIRouter(tags=["portal"])
 hot = APIRouter(tags=["portal"], route_class=HotRoute)
@@ -48,14 +51,13 @@ async def get_portal(
     if_none_match: Annotated[str, Header(description="The `ETag` of a kept answer.")] = "",
 ) -> Response:
     """The shop's colours, texts, reasons, refunds and ways back, in a language it speaks."""
-    services = services_of(request)
-    await served_brand(brand, services, request)
+    await served_brand(brand, service_of(request, Shops), request)
 
     async def made() -> Response:
         wanted = [language] if language else accepted_languages(accept_language)
-        return await _portal(services.portals, brand, wanted)
+        return await _portal(service_of(request, PortalCache), brand, wanted)
 
-    answer = await services.portal_answers.get((brand, language, accept_language), made)
+    answer = await service_of(request, RecentAnswers).get((brand, language, accept_language), made)
     if answer.headers["etag"] in if_none_match or if_none_match.strip() == "*":
         unchanged = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
         return Response(status_code=304, headers=unchanged)
@@ -63,14 +65,15 @@ async def get_portal(
 
 
 @router.get("/rp/", include_in_schema=False)
-async def follow_hosted_link(request: Request, services: ServicesDep) -> Response:
+async def follow_hosted_link(request: Request) -> Response:
     """A link to the upstream's own portal, on a host of ours, leads to the page with the order that it names."""
-    brand = services.settings.portal_hosts.get(request.headers.get("host", "").partition(":")[0].lower())
+    settings = service_of(request, Settings)
+    brand = settings.portal_hosts.get(request.headers.get("host", "").partition(":")[0].lower())
     if brand is None:
         raise RouteNotFound
     named = {name: request.query_params.get(name) for name in ("identifier", "postal_code")}
     query = urlencode({"brand": brand} | {name: value for name, value in named.items() if value})
-    headers = {"Location": f"{services.settings.portal_page}?{query}", "Cache-Control": "no-store"}
+    headers = {"Location": f"{settings.portal_page}?{query}", "Cache-Control": "no-store"}
     return Response(status_code=HTTPStatus.SEE_OTHER, headers=headers | {"Referrer-Policy": "no-referrer"})
 
 

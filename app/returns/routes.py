@@ -44,13 +44,17 @@ from app.http.hot_route import HotRoute
 from app.models.examples import NEW_RETURNS
 from app.models.requests import NewReturn, ReturnDraft
 from app.models.returns import FINAL_STATES, Preview, Return, ReturnId
+from app.redis.limits.rate_limits import PerParcelLimit
 from app.returns.claims import location_of
+from app.returns.create import Creation
 from app.returns.labels.watching import Labels, Watch
 from app.returns.store.records import VersionedReturn
 from app.returns.view import ReturnBodies
-from app.services import ServicesDep, services_of
+from app.services import service, service_of
 from app.sessions.dependencies import SessionDep, SessionIdDep, check_session, leaving_or_logged_out
+from app.sessions.store import SessionStore
 
+CreationDep = Annotated[Creation, Depends(service(Creation))]
 router = APIRouter(tags=["returns"])
 hot = APIRouter(tags=["returns"], route_class=HotRoute)
 
@@ -97,10 +101,10 @@ OF_A_RETURN = ("getReturn", "watchReturn", "getLabel", "getCustomsDeclaration")
     },
 )
 async def create_return(
-    session: SessionDep, session_id: SessionIdDep, key: IdempotencyKeyDep, body: NewReturn, services: ServicesDep
+    session: SessionDep, session_id: SessionIdDep, key: IdempotencyKeyDep, body: NewReturn, creation: CreationDep
 ) -> Response:
     """Creates the return, once: repeating the call with the same key and body gives the first answer again."""
-    answer = await services.creation.create(session, session_id, key, body)
+    answer = await creation.create(session, session_id, key, body)
     headers = {"Location": location_of(answer.id)} | retry_after(answer.retry_after)
     return Response(answer.model_dump_json(), HTTPStatus.ACCEPTED, headers, media_type="application/json")
 
@@ -114,10 +118,10 @@ async def create_return(
     responses=responses(*SESSION, OriginNotAllowed, *JSON_BODY, TooManyCalls, *UPSTREAM),
 )
 async def preview_return(
-    session: SessionDep, session_id: SessionIdDep, body: ReturnDraft, services: ServicesDep
+    session: SessionDep, session_id: SessionIdDep, body: ReturnDraft, creation: CreationDep
 ) -> Response:
     """Everything that would prevent this return, in one answer; nothing is created."""
-    preview = await services.creation.preview(session, session_id, body)
+    preview = await creation.preview(session, session_id, body)
     return Response(preview.model_dump_json(), media_type="application/json")
 
 
@@ -132,17 +136,21 @@ async def preview_return(
 )
 async def get_return(return_id: ReturnId, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
     """The state of the return; `retry_after` (seconds) says when it can have changed."""
-    services, wait = services_of(request), 0 if is_head(request) else preferred_wait(prefer)
-    found = await services.labels.current(session.parcel_key, return_id)
+    labels, bodies, wait = (
+        service_of(request, Labels),
+        service_of(request, ReturnBodies),
+        0 if is_head(request) else preferred_wait(prefer),
+    )
+    found = await labels.current(session.parcel_key, return_id)
     if not wait or found.record.state in FINAL_STATES:
-        return _return(found, wait, services.return_bodies)
+        return _return(found, wait, bodies)
 
     async def once_it_changed(scope: Scope, receive: Receive, send: Send) -> None:
         gone = leaving_or_logged_out(request, leaving(scope, receive))
-        with services.waits_of_parcels.place(session.parcel_key):
-            newer = await services.labels.awaited(session.parcel_key, found, wait, gone)
+        with service_of(request, PerParcelLimit).place(session.parcel_key):
+            newer = await labels.awaited(session.parcel_key, found, wait, gone)
         await check_session(request)
-        await _return(newer, wait, services.return_bodies)(scope, receive, send)
+        await _return(newer, wait, bodies)(scope, receive, send)
 
     return DeferredResponse(once_it_changed)
 
@@ -169,18 +177,18 @@ async def watch_return(
     last_event_id: Annotated[str, Header(description="The revision seen last.")] = "",
 ) -> Response:
     """The return as Server-Sent Events: its state now unless it was seen, then each change until a final one."""
-    services = services_of(request)
-    found = await services.labels.current(session.parcel_key, return_id)
+    labels, bodies = service_of(request, Labels), service_of(request, ReturnBodies)
+    found = await labels.current(session.parcel_key, return_id)
     seen = int(last_event_id) if re.fullmatch("[0-9]{1,9}", last_event_id) else 0
     if found.record.state in FINAL_STATES and found.record.revision <= seen:
         return Response(status_code=204)
     if is_head(request):
         return Response()
-    goes_on = partial(services.sessions.may_go_on, session_id)
+    goes_on = partial(service_of(request, SessionStore).may_go_on, session_id)
 
     async def tell(scope: Scope, receive: Receive, send: Send) -> None:
-        with services.waits_of_parcels.place(session.parcel_key):
-            events = Events(services.labels, services.return_bodies, session.parcel_key, found, seen, goes_on)
+        with service_of(request, PerParcelLimit).place(session.parcel_key):
+            events = Events(labels, bodies, session.parcel_key, found, seen, goes_on)
             await events(scope, receive, send)
 
     return DeferredResponse(tell)

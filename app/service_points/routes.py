@@ -1,6 +1,7 @@
 """The routes of service points: a search, and one point as it is now."""
 
 import asyncio
+from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, NamedTuple
 
@@ -13,11 +14,14 @@ from app.http.description import SESSION, UPSTREAM, links, responses
 from app.http.hot_route import HotRoute
 from app.models.fields import cleaned_code
 from app.models.service_points import FreshServicePoint, ServicePoint, ServicePoints
+from app.redis.limits.rate_limits import ParcelLimit
+from app.service_points import search as searches
 from app.service_points.search import Nearby, Place, Search
-from app.service_points.view import ShowPoint, service_point
-from app.services import ServicesDep, services_of
+from app.service_points.view import ServicePointViews, ShowPoint, service_point
+from app.services import service, service_of
 from app.sessions.dependencies import SessionDep
 from app.sessions.store import Session
+from app.upstream import Upstream
 
 router = APIRouter(tags=["service points"])
 hot = APIRouter(tags=["service points"], route_class=HotRoute)
@@ -27,6 +31,16 @@ Latitude = Annotated[
     Query(ge=-90, le=90, allow_inf_nan=False, description="Degrees, with longitude; the parcel's by default."),
 ]
 Longitude = Annotated[float | None, Query(ge=-180, le=180, allow_inf_nan=False, description="Degrees, with latitude.")]
+
+
+@dataclass(frozen=True)
+class ServicePointServices:
+    """The objects that the routes need."""
+
+    sendcloud: Upstream
+    points: searches.ServicePoints
+    point_views: ServicePointViews
+    parcel_limit: ParcelLimit
 
 
 async def asked_search(
@@ -92,7 +106,7 @@ async def asked_filter(
 )
 async def find_service_points(
     session: SessionDep,
-    services: ServicesDep,
+    services: Annotated[ServicePointServices, Depends(service(ServicePointServices))],
     search: Annotated[Search, Depends(asked_search)],
     wanted: Annotated[Filter, Depends(asked_filter)],
 ) -> Response:
@@ -118,7 +132,7 @@ async def get_service_point(
     session: SessionDep,
 ) -> Response:
     """One point as it is now, and whether it takes parcels."""
-    services = services_of(request)
+    services = service_of(request, ServicePointServices)
     now = await services.parcel_limit.spend(session.parcel_key, 2)
     token = session.service_points_token
     point, available = await asyncio.gather(

@@ -20,9 +20,12 @@ from app.http.credentials import check_origin, presented, session_cookie
 from app.http.deferred import Leaving
 from app.http.exchange import exchange_of
 from app.http.session_id import SessionId
-from app.services import Services, services_of
-from app.sessions.store import Session
-from app.shops import Shop
+from app.redis.encryption import Keyring
+from app.redis.limits.rate_limits import CallerLimit
+from app.services import service_of
+from app.sessions.store import Session, SessionStore
+from app.settings import Settings
+from app.shops import Shop, Shops
 from app.telemetry.logs import log
 from app.telemetry.metrics import FORWARDED_UNTRUSTED
 
@@ -33,7 +36,7 @@ async def required_session_id(request: Request) -> SessionId:
     if session_id is None:
         raise SessionRequired
     if request.method != "GET" and session_cookie(request) is not None:
-        check_origin(request, services_of(request).shops.origins)
+        check_origin(request, service_of(request, Shops).origins)
     return session_id
 
 
@@ -59,13 +62,13 @@ async def live_session(request: Request) -> Session:
         SessionExpired: the session does not exist.
     """
     session_id = await required_session_id(request)
-    session = await services_of(request).sessions.get(session_id)
+    session = await service_of(request, SessionStore).get(session_id)
     if request.method != "GET" and session_cookie(request) is not None:
         # Until now any shop's page would do.
-        check_origin(request, services_of(request).shops.of(session.brand).origins)
+        check_origin(request, service_of(request, Shops).of(session.brand).origins)
     exchange = exchange_of(request.scope)
     exchange.session_id, exchange.brand = session_id, session.brand
-    exchange.journey = services_of(request).keyring.name("journey", session_id.key)
+    exchange.journey = service_of(request, Keyring).name("journey", session_id.key)
     return session
 
 
@@ -103,14 +106,14 @@ async def check_session(request: Request) -> None:
 
 async def _goes_on(request: Request) -> bool:
     session_id = exchange_of(request.scope).session_id
-    return session_id is not None and await services_of(request).sessions.may_go_on(session_id, None)
+    return session_id is not None and await service_of(request, SessionStore).may_go_on(session_id, None)
 
 
 async def end_session(request: Request) -> None:
     """Ends the session of this request, if it has one, because the upstream refuses its tokens."""
     session_id = exchange_of(request.scope).session_id
     if session_id:
-        await services_of(request).sessions.delete(session_id)
+        await service_of(request, SessionStore).delete(session_id)
 
 
 PartnerKeyDep = Annotated[
@@ -118,7 +121,7 @@ PartnerKeyDep = Annotated[
 ]
 
 
-async def count_lookup(request: Request, shop: Shop, partner_key: str | None, services: Services) -> None:
+async def count_lookup(request: Request, shop: Shop, partner_key: str | None) -> None:
     """Returns if the caller may look up once more; the answer's headers tell how many lookups remain.
 
     Not a dependency, because those run before the body is checked, and a malformed body must cost nothing.
@@ -127,7 +130,7 @@ async def count_lookup(request: Request, shop: Shop, partner_key: str | None, se
         TooManyLookups: the caller has used up its lookups.
         PartnerKeyUnknown: the lookup counts to the address, so that keys cannot be guessed fast.
     """
-    settings, peer = services.settings, request.client.host if request.client else None
+    settings, peer = service_of(request, Settings), request.client.host if request.client else None
     partner = None if partner_key is None else partner_of(partner_key, shop.partners)
     exchange = exchange_of(request.scope)
     exchange.partner = partner
@@ -136,7 +139,7 @@ async def count_lookup(request: Request, shop: Shop, partner_key: str | None, se
     if is_forwarded_by_a_stranger(peer, forwarded, settings.trusted_proxies):
         FORWARDED_UNTRUSTED.inc()
         log.warning("forwarding header of an untrusted peer", setting="BFF_TRUSTED_PROXIES")
-    quota = await services.caller_limit.spend(shop, partner=partner, address=address)
+    quota = await service_of(request, CallerLimit).spend(shop, partner=partner, address=address)
     exchange.answer_headers = quota.headers
     if quota.retry_after is not None:
         raise TooManyLookups(retry_after=quota.retry_after)

@@ -1,5 +1,7 @@
 """The routes of handoffs: continue a session on another device."""
 
+from typing import Annotated
+
 import segno
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
@@ -17,10 +19,12 @@ from app.models.examples import NEW_HANDOFFS, REDEEMED_HANDOFFS
 from app.models.fields import utc_datetime
 from app.models.requests import NewHandoff, RedeemedHandoff
 from app.models.session import Handoff, SessionAnswer
-from app.services import ServicesDep
+from app.services import ShopsDep, service
 from app.sessions.dependencies import SessionDep
+from app.sessions.lookup import Flows
 from app.sessions.start import check_page, session_started
 
+FlowsDep = Annotated[Flows, Depends(service(Flows))]
 router = APIRouter(tags=["session"])
 
 
@@ -32,12 +36,14 @@ router = APIRouter(tags=["session"])
     openapi_extra=body_examples(NEW_HANDOFFS),
     responses=responses(*SESSION, OriginNotAllowed, *JSON_BODY, TooManyHandoffs),
 )
-async def create_handoff(request: Request, wanted: NewHandoff, session: SessionDep, services: ServicesDep) -> Handoff:
+async def create_handoff(
+    request: Request, wanted: NewHandoff, session: SessionDep, shops: ShopsDep, flows: FlowsDep
+) -> Handoff:
     """A single-use link and QR code, good for 15 minutes; the session itself goes on."""
-    origins = page_origins(request, services.shops.of(session.brand).origins)
+    origins = page_origins(request, shops.of(session.brand).origins)
     if wanted.page and not any(f"{wanted.page}/".startswith(f"{origin}/") for origin in origins):
         raise InvalidRequest(errors=[FieldProblem("#/page", "page-not-allowed", "Its origin is not one of ours.")])
-    copy, expires_at = await services.flows.hand_off(session)
+    copy, expires_at = await flows.hand_off(session)
     link = f"{wanted.page}#handoff={copy.token}" if wanted.page else None
     picture = segno.make_qr(link).svg_data_uri(scale=4) if link else None
     return Handoff(token=copy.token, link=link, qr_code=picture, expires_at=utc_datetime(expires_at))
@@ -53,8 +59,8 @@ async def create_handoff(request: Request, wanted: NewHandoff, session: SessionD
     responses={201: {"headers": headers("Set-Cookie")}, **responses(OriginNotAllowed, HandoffNotFound, *NEW_SESSION)},
 )
 async def redeem_handoff(
-    request: Request, wanted: RedeemedHandoff, old: ReplacedDep, services: ServicesDep
+    request: Request, wanted: RedeemedHandoff, old: ReplacedDep, shops: ShopsDep, flows: FlowsDep
 ) -> Response:
     """Starts a session of its own on this device; the token is used up."""
-    check_page(request, wanted, services.shops.origins)
-    return await session_started(await services.flows.redeem(wanted.token), wanted, old, services)
+    check_page(request, wanted, shops.origins)
+    return await session_started(await flows.redeem(wanted.token), wanted, old, flows.sessions)

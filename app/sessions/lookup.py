@@ -1,46 +1,34 @@
-"""Looking a parcel up, handing a session off, the first screen, and opening documents."""
+"""Looking a parcel up, handing a session off, and the first screen."""
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from typing import NamedTuple
 
-from app.documents.delivery import Delivery, Documents, Source
 from app.domain import OpenedOrder, Order, ShopSettings
 from app.errors import (
     BadUpstream,
     BffError,
-    CustomsDeclarationNotFound,
     HandoffNotFound,
-    LabelNotReady,
-    NoLabel,
     NotReturnableNow,
     ParcelNotFound,
     SessionExpired,
     TooManyHandoffs,
-    UpstreamGone,
     UpstreamRejected,
-    UpstreamUnauthorized,
 )
 from app.http.session_id import SessionId
 from app.models.requests import NewSession
-from app.models.session import SessionAnswer
 from app.portal.cache import PortalCache
 from app.redis.derived_values import DerivedValues
 from app.redis.encryption import Keyring
-from app.redis.limits.rate_limits import Attempt, OrderLimit, ParcelLimit
+from app.redis.limits.rate_limits import Attempt, OrderLimit
 from app.redis.store import Limit, Store
-from app.returns.labels.watching import Labels
-from app.returns.store.records import VersionedReturn
 from app.returns.store.returns import ParcelReturns, Returns
 from app.service_points.view import minute
 from app.sessions import view
 from app.sessions.store import Session, SessionStore
+from app.sessions.view import Screen, Started
 from app.telemetry.metrics import SHARED_PARCELS
-from app.upstream import Document, Upstream
+from app.upstream import Upstream
 
 HANDOFF_SECONDS = 15 * 60
 SHARED_KEPT_SECONDS = 24 * 3600
@@ -51,23 +39,9 @@ HANDOFFS = 10
 """The most handoffs of one parcel within that time."""
 
 
-class Started(NamedTuple):
-    """A session that has just begun."""
-
-    id: SessionId
-    screen: "Screen"
-
-
-class Screen(NamedTuple):
-    """A first screen, and the same as JSON."""
-
-    answer: SessionAnswer
-    body: bytes
-
-
 @dataclass(frozen=True)
 class Flows:
-    """Lookups, handoffs, first screens and documents, with the objects they need."""
+    """Lookups, handoffs and first screens, with the objects they need."""
 
     session_ttl: int
     store: Store
@@ -76,10 +50,7 @@ class Flows:
     portals: PortalCache
     sessions: SessionStore
     returns: Returns
-    labels: Labels
-    documents: Documents
     order_limit: OrderLimit
-    parcel_limit: ParcelLimit
     screens: DerivedValues[str, Screen] = field(default_factory=lambda: DerivedValues(SCREENS, SCREENS_BYTES))
 
     async def look_up(self, brand: str, wanted: NewSession) -> Started:
@@ -163,59 +134,6 @@ class Flows:
         return self.screens.get(
             session.parcel_key, seen, lambda: _screen(session, settings, parcel), lambda screen: len(screen.body)
         )
-
-    @asynccontextmanager
-    async def label(self, session: Session, found: VersionedReturn) -> AsyncIterator[Delivery]:
-        """The label of a return.
-
-        Raises:
-            LabelNotReady: the label cannot be fetched yet.
-            NoLabel: the return will never have one.
-        """
-        token = found.record.download_token
-        if token is None:
-            if found.retry_after is None:
-                raise NoLabel(f"the return is {found.record.state}")
-            raise LabelNotReady("still pending", retry_after=found.retry_after)
-        source = partial(self._counted, session, partial(self._opened_label, session, found.record.id, token))
-        async with self.documents.open(session.parcel_key, found.record.id, source) as delivery:
-            yield delivery
-
-    @asynccontextmanager
-    async def _opened_label(self, session: Session, return_id: str, token: str) -> AsyncIterator[Document]:
-        """The label from the upstream; if its URL has died, one poll asks for a fresh one."""
-        async with AsyncExitStack() as opened:
-            try:
-                document = await opened.enter_async_context(self.sendcloud.open_label(session.brand, token))
-            except (UpstreamUnauthorized, UpstreamGone):
-                fresh = await self.labels.polling.fresh_download_token(session.parcel_key, return_id, token)
-                if fresh is None:
-                    raise
-                document = await opened.enter_async_context(self.sendcloud.open_label(session.brand, fresh))
-            yield document
-
-    @asynccontextmanager
-    async def customs_declaration(self, session: Session, return_id: str) -> AsyncIterator[Delivery]:
-        """The customs declaration.
-
-        Raises:
-            CustomsDeclarationNotFound: the upstream named none that we may fetch.
-        """
-        found = await self.labels.current(session.parcel_key, return_id)
-        if found.record.customs_path is None:
-            raise CustomsDeclarationNotFound(f"the return is {found.record.state}")
-        source = partial(
-            self._counted, session, partial(self.sendcloud.open_customs, session.brand, found.record.customs_path)
-        )
-        async with self.documents.open(session.parcel_key, return_id + "-customs", source) as delivery:
-            yield delivery
-
-    @asynccontextmanager
-    async def _counted(self, session: Session, source: Source) -> AsyncIterator[Document]:
-        """The document from the upstream, counted as a call of the parcel; a kept document costs none."""
-        await self.parcel_limit.spend(session.parcel_key)
-        async with source() as document:
-            yield document
 
     async def _opened(self, attempt: Attempt, brand: str, wanted: NewSession) -> OpenedOrder:
         """The order; only an attempt that the upstream refused stays counted."""

@@ -1,5 +1,7 @@
 """The routes of sessions: look a parcel up, resume, end."""
 
+from typing import Annotated
+
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
@@ -21,9 +23,11 @@ from app.http.hot_route import HotRoute
 from app.models.examples import NEW_SESSIONS
 from app.models.requests import NewSession
 from app.models.session import SessionAnswer
-from app.services import BrandDep, ServicesDep, services_of
+from app.services import BrandDep, ShopsDep, service, service_of
 from app.sessions.dependencies import EndingDep, PartnerKeyDep, SessionDep, count_lookup
+from app.sessions.lookup import Flows
 from app.sessions.start import check_page, session_started
+from app.sessions.store import SessionStore
 
 router = APIRouter(tags=["session"])
 hot = APIRouter(tags=["session"], route_class=HotRoute)
@@ -55,14 +59,15 @@ async def create_session(
     brand: BrandDep,
     wanted: NewSession,
     old: ReplacedDep,
-    services: ServicesDep,
+    shops: ShopsDep,
+    flows: Annotated[Flows, Depends(service(Flows))],
     x_partner_key: PartnerKeyDep = None,
 ) -> Response:
     """Looks the parcel up and starts a session: a `__Host-` cookie, or a `session_token` in the body if asked for."""
-    shop = services.shops.of(brand)
+    shop = shops.of(brand)
     check_page(request, wanted, shop.origins)
-    await count_lookup(request, shop, x_partner_key, services)
-    return await session_started(await services.flows.look_up(brand, wanted), wanted, old, services)
+    await count_lookup(request, shop, x_partner_key)
+    return await session_started(await flows.look_up(brand, wanted), wanted, old, flows.sessions)
 
 
 @hot.get(
@@ -76,9 +81,9 @@ async def create_session(
 )
 async def get_session(request: Request, session: SessionDep) -> Response:
     """Everything the first screen needs, again."""
-    services = services_of(request)
-    portal = await services.portals.get(session.brand, session.languages)
-    screen = await services.flows.first_screen(session, portal.settings)
+    flows = service_of(request, Flows)
+    portal = await flows.portals.get(session.brand, session.languages)
+    screen = await flows.first_screen(session, portal.settings)
     return Response(screen.body, media_type="application/json")
 
 
@@ -91,10 +96,10 @@ async def get_session(request: Request, session: SessionDep) -> Response:
         **responses(SessionRequired, TwoCredentials, OriginNotAllowed, StoreUnavailable),
     },
 )
-async def delete_session(request: Request, session_id: EndingDep, services: ServicesDep) -> Response:
+async def delete_session(request: Request, session_id: EndingDep) -> Response:
     """Forgets the tokens and the personal data at once; returns and what they claim stay."""
     if session_id:
-        await services.sessions.delete(session_id)
+        await service_of(request, SessionStore).delete(session_id)
     response = Response(status_code=204)
     if session_cookie(request) is not None:
         response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")

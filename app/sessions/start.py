@@ -8,8 +8,8 @@ from starlette.responses import Response
 from app.http.credentials import COOKIE, check_origin, session_cookie
 from app.http.session_id import SessionId
 from app.models.requests import SessionStart
-from app.services import Services
-from app.sessions.lookup import Started
+from app.sessions.store import SessionStore
+from app.sessions.view import Started
 
 
 def check_page(request: Request, wanted: SessionStart, origins: Collection[str]) -> None:
@@ -23,11 +23,11 @@ def check_page(request: Request, wanted: SessionStart, origins: Collection[str])
 
 
 async def session_started(
-    started: Started, wanted: SessionStart, old: SessionId | None, services: Services
+    started: Started, wanted: SessionStart, old: SessionId | None, sessions: SessionStore
 ) -> Response:
     """The first screen of a new session, which replaces the old one; its id comes in cookie or body, as wanted."""
     if old:
-        await services.sessions.delete(old)
+        await sessions.delete(old)
     if not wanted.in_cookie:
         answer = started.screen.answer.model_copy(update={"session_token": started.id.token})
         return Response(answer.model_dump_json(), 201, media_type="application/json")

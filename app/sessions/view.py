@@ -1,8 +1,10 @@
 """The public view of a session: the order with masked personal data, the choices, and the returns."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from app.domain import Address, Order, OrderLine, ShopSettings
+from app.http.session_id import SessionId
 from app.models import fields, returns, session, shop
 from app.models.session import SessionAnswer
 from app.portal.view import brand, money, reasons, refund_options, stores
@@ -11,6 +13,20 @@ from app.returns.store.returns import ParcelReturns
 from app.returns.view import public
 from app.service_points.view import service_point
 from app.sessions.store import Session
+
+
+class Screen(NamedTuple):
+    """A first screen, and the same as JSON."""
+
+    answer: SessionAnswer
+    body: bytes
+
+
+class Started(NamedTuple):
+    """A session that has just begun."""
+
+    id: SessionId
+    screen: Screen
 
 
 def first_screen(session: Session, settings: ShopSettings, returned: ParcelReturns) -> SessionAnswer:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.services import UPLOADS_AT_ONCE
+from app.uploads.routes import UPLOADS_AT_ONCE
 from tests.support.processes import LOCAL, Bff, Valkey, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess, running_sandbox
 from tests.support.shopper import Shopper, key, shopper, told

