@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi import FastAPI
@@ -16,7 +15,7 @@ from app.documents.delivery import Documents
 from app.documents.opening import ReturnDocuments
 from app.http import operations
 from app.http.cors import Cors
-from app.http.description import Described
+from app.http.description import ABOUT, TAGS, Described
 from app.http.hot_route import HotRoute
 from app.http.load import Load
 from app.http.middleware import Admission, Exchanges, HotRoutes
@@ -39,12 +38,13 @@ from app.returns.labels.polling import Polling, Schedule
 from app.returns.labels.watching import Labels
 from app.returns.outage import CreationOutages
 from app.returns.store.attempts import Attempts
-from app.returns.store.layout import ParcelLayout
+from app.returns.store.returns import ParcelLayout
 from app.returns.view import ReturnBodies
 from app.sendcloud.client import Addresses, Egress, connect
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.policy.call_policy import CallPolicy, guards
 from app.sendcloud.protocol import Call
+from app.sendcloud.stored import service_point_of_schema_1
 from app.service_points import routes as service_points
 from app.service_points.search import ServicePoints
 from app.service_points.view import ServicePointViews
@@ -82,21 +82,6 @@ MARGIN_SECONDS = 2.0
 """Beyond its deadline, before a call of another replica counts as dead."""
 ROUTED = (portal, sessions, handoffs, service_points, returns, documents, uploads, operations)
 
-ABOUT = """Between a shop's own front end and Sendcloud's Return Portal API: look an order up, choose what comes back,
-create the return once, follow it, fetch the label.
-
-Calls stand in the order of the journey. Later versions of v1 add paths, members of answers, problem codes and other
-words of open lists (`x-extensible-enum`), and optional members of requests: take what you do not know as said there.
-"""
-TAGS: Mapping[str, str] = MappingProxyType(
-    {
-        "portal": "What the shop offers, for anybody.",
-        "session": "An order, proved by its number and postal code.",
-        "service points": "Where the parcel can be handed in.",
-        "returns": "From pictures and preview to the label.",
-        "operations": "For those who run the service, and what problem codes mean.",
-    }
-)
 JOURNEY = (
     "/v1/brands/{brand}/portal",
     "/v1/brands/{brand}/sessions",
@@ -257,7 +242,9 @@ def sendcloud(shops: Shops, settings: Settings, guarded: Mapping[Call, CallPolic
 
 
 def _parts(settings: Settings, store: Store, keyring: Keyring, sendcloud: Upstream) -> Parts:
-    layout = ParcelLayout(keyring, settings.return_ttl, settings.claim_ttl, settings.create_lease)
+    layout = ParcelLayout(
+        keyring, settings.return_ttl, settings.claim_ttl, settings.create_lease, service_point_of_schema_1
+    )
     attempts = Attempts(store, layout)
     kept = attempts.returns
     silence = settings.poll_deadline + MARGIN_SECONDS
@@ -284,9 +271,9 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
     flows = Flows(settings.session_ttl, store, keyring, sendcloud, portals, sessions_kept, kept, orders)
     markers = Markers(store, keyring.naming, 2 * settings.claim_ttl)
     outages = CreationOutages(store, sendcloud, 2 * settings.create_lease)
-    creation = Creation(
-        sendcloud, portals, DropOff(sendcloud, points, parcels), kept, attempts, labels, parcels, markers, outages
-    )
+    watch, polling = labels.watch_in_background, labels.polling
+    drop_off = DropOff(sendcloud, points, parcels)
+    creation = Creation(sendcloud, portals, drop_off.fetch, kept, attempts, polling, watch, parcels, markers, outages)
     return Services(
         settings,
         shops,
@@ -302,7 +289,7 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
         labels,
         flows,
         creation,
-        ReturnDocuments(sendcloud, labels.polling, documents, parcels),
+        ReturnDocuments(sendcloud, polling, documents, parcels),
         uploads.UploadServices(sendcloud, parcels),
         callers,
         PerParcelLimit(settings.parcel_waits),

@@ -28,6 +28,21 @@ _ANYWHERE = (errors.BodyTooLarge, errors.HeadersTooLarge)
 _OTHERS = (errors.InternalError, errors.MethodNotAllowed, errors.BodyTooSlow, errors.Overloaded)
 """Problems that are not of any one call."""
 
+ABOUT = """Between a shop's own front end and Sendcloud's Return Portal API: look an order up, choose what comes back,
+create the return once, follow it, fetch the label.
+
+Calls stand in the order of the journey. Later versions of v1 add paths, members of answers, problem codes and other
+words of open lists (`x-extensible-enum`), and optional members of requests: take what you do not know as said there.
+"""
+TAGS: Mapping[str, str] = MappingProxyType(
+    {
+        "portal": "What the shop offers, for anybody.",
+        "session": "An order, proved by its number and postal code.",
+        "service points": "Where the parcel can be handed in.",
+        "returns": "From pictures and preview to the label.",
+        "operations": "For those who run the service, and what problem codes mean.",
+    }
+)
 PDF: Json = {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}
 """The content of an answer that is a document."""
 _HEADERS: Mapping[str, str] = MappingProxyType(

@@ -1,6 +1,7 @@
 """Creating a return: the checks, their preview, and the one POST that creates it."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -18,18 +19,16 @@ from app.errors import (
 )
 from app.http.session_id import SessionId
 from app.models.fields import ProblemError
-from app.models.requests import NewReturn
+from app.models.requests import NewDelivery, NewReturn
 from app.models.returns import Preview, Return, ReturnDelivery, ReturnParcel, ReturnState
 from app.portal.cache import PortalCache
 from app.redis.limits.rate_limits import ParcelLimit
 from app.redis.marker import Markers
 from app.returns.checks.checked_return import CheckedReturn
-from app.returns.checks.drop_off import DropOff
 from app.returns.checks.fingerprints import fingerprints
 from app.returns.checks.return_methods import RETURN_METHODS, ReturnMethod
 from app.returns.claims import Event, location_of
-from app.returns.labels.polling import MAX_PARCELS
-from app.returns.labels.watching import Labels
+from app.returns.labels.polling import MAX_PARCELS, Polling
 from app.returns.outage import CreationOutages
 from app.returns.store.attempts import Attempt, Attempts
 from app.returns.store.records import SCHEMA, ReturnRecord, VersionedReturn
@@ -41,6 +40,10 @@ from app.uploads import handles
 from app.upstream import Upstream
 
 RETURN_ID_BYTES = 16
+FetchPoint = Callable[[Session, NewDelivery], Awaitable[ServicePoint | None]]
+"""Fetches the chosen service point as it is now, as `DropOff.fetch` has it."""
+WatchLabel = Callable[[str, VersionedReturn], None]
+"""Follows the label of a return of the parcel with this key in the background."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,11 @@ class Creation:
 
     sendcloud: Upstream
     portals: PortalCache
-    drop_off: DropOff
+    fetch_point: FetchPoint
     returns: Returns
     attempts: Attempts
-    labels: Labels
+    polling: Polling
+    watch: WatchLabel
     parcel_limit: ParcelLimit
     markers: Markers
     outages: CreationOutages
@@ -90,7 +94,7 @@ class Creation:
         if session.order.parcel_id is None:
             problems.append(FieldProblem("#", "not-returnable-online", "This order cannot be returned here."))
         try:
-            await self.drop_off.fetch(session, body.delivery)
+            await self.fetch_point(session, body.delivery)
         except ServicePointUnavailable:
             where = "#/delivery/service_point"
             problems.append(FieldProblem(where, "unavailable", "The service point cannot take this parcel."))
@@ -115,7 +119,7 @@ class Creation:
         for found in parcel.returns:
             if found.record.announcement_failed:
                 await self.parcel_limit.spend(session.parcel_key)
-                await self.labels.polling.recheck(session.parcel_key, found.record.id, session.order.units)
+                await self.polling.recheck(session.parcel_key, found.record.id, session.order.units)
 
     async def _prepare(self, session: Session, attempt: Attempt, body: NewReturn) -> ServicePoint | None:
         """The chosen point, fetched once key and units are stored, so that duplicates cost the upstream nothing.
@@ -124,7 +128,7 @@ class Creation:
         """
         try:
             await self.markers.check(session.parcel_key)
-            return await self.drop_off.fetch(session, body.delivery)
+            return await self.fetch_point(session, body.delivery)
         except BffError:
             await self.attempts.settle(attempt, Event.NOT_TAKEN, _refused)
             raise
@@ -153,7 +157,7 @@ class Creation:
         found = await self.attempts.settle(attempt, Event.ACCEPTED, partial(self._created, created))
         if found is None or found.record.first_answer is None:
             raise ClaimLost("the return vanished from the store")
-        self.labels.watch_in_background(session.parcel_key, found)
+        self.watch(session.parcel_key, found)
         return found.record.first_answer
 
     def _created(self, created: AcceptedReturn, found: VersionedReturn) -> ReturnRecord:
@@ -171,7 +175,7 @@ class Creation:
             payment_url=created.payment_url,
             poller_token=created.poller_token,
             poller_expires_at=created.poller_expires_at,
-            next_poll_at=self.labels.first_look_at(found.now) if polled else None,
+            next_poll_at=self.polling.schedule.next_look_at(0, found.now) if polled else None,
         )
         return record.model_copy(update={"first_answer": public(VersionedReturn(record, found.version + 1, found.now))})
 

@@ -9,9 +9,8 @@ from app.errors import ClaimLost
 from app.models.returns import ReturnState
 from app.redis.store import Store
 from app.returns.claims import Event
-from app.returns.store.layout import index_key
 from app.returns.store.records import ReturnRecord, VersionedReturn
-from app.returns.store.returns import RETURN_ID, Returns
+from app.returns.store.returns import RETURN_ID, Returns, index_key
 from app.telemetry.logs import log
 
 

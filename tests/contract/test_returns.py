@@ -18,10 +18,10 @@ from app.redis.store import Store
 from app.returns.claims import Event
 from app.returns.findings import Finding, record_finding
 from app.returns.store.attempts import SETTLE_SECONDS, Attempt, Attempts
-from app.returns.store.layout import ParcelLayout
 from app.returns.store.records import ReturnRecord, VersionedReturn
-from app.returns.store.returns import RecordChange, Returns
+from app.returns.store.returns import ParcelLayout, RecordChange, Returns
 from app.returns.view import public
+from app.sendcloud.stored import service_point_of_schema_1 as clean
 from app.telemetry.metrics import REGISTRY
 from tests.support.processes import Valkey, eventually, running_valkey
 from tests.support.proxy import running_proxy
@@ -121,7 +121,10 @@ async def parcel_on_its_own_valkey() -> AsyncIterator[Parcel]:
 
 def attempts_on(store: Store, lease: float = LEASE) -> Attempts:
     """Attempts with ordinary lifetimes."""
-    return Attempts(store, ParcelLayout(KEYRING, return_ttl=RETURN_TTL, claim_ttl=CLAIM_TTL, lease=lease))
+    return Attempts(
+        store,
+        ParcelLayout(KEYRING, return_ttl=RETURN_TTL, claim_ttl=CLAIM_TTL, lease=lease, clean=clean),
+    )
 
 
 async def test_lifetimes(parcel: Parcel) -> None:
@@ -145,7 +148,10 @@ async def test_looks_do_not_prolong_a_return(parcel: Parcel, age: float, left: i
 async def test_a_claim_ends_by_itself(parcel: Parcel) -> None:
     """Units and key are free when their own claim ends, whatever happens to other returns of the parcel."""
     store = Store(topology(parcel.valkey.url))
-    brief = replace(parcel, attempts=Attempts(store, ParcelLayout(KEYRING, return_ttl=1, claim_ttl=1, lease=0.5)))
+    brief = replace(
+        parcel,
+        attempts=Attempts(store, ParcelLayout(KEYRING, return_ttl=1, claim_ttl=1, lease=0.5, clean=clean)),
+    )
     first = await brief.claimed()
     await brief.attempts.first_byte(first)
     await brief.attempts.settle(first, Event.ACCEPTED, accepted)

@@ -30,10 +30,10 @@ from app.redis.encryption import Keyring
 from app.redis.store import Store
 from app.returns.claims import AFTER_FIRST_BYTE, Event, Phase
 from app.returns.store.attempts import Attempt, Attempts
-from app.returns.store.layout import ParcelLayout
 from app.returns.store.records import ReturnRecord, VersionedReturn
-from app.returns.store.returns import RecordChange
+from app.returns.store.returns import ParcelLayout, RecordChange
 from app.returns.view import public
+from app.sendcloud.stored import service_point_of_schema_1 as clean
 from tests.support.processes import Valkey, eventually
 from tests.support.samples import forms, return_record
 
@@ -135,7 +135,10 @@ class Bench:
 
     def with_lease(self, lease: float) -> Attempts:
         """A replica whose requests count as dead after so many seconds."""
-        return Attempts(self.store, ParcelLayout(self._keyring, return_ttl=600, claim_ttl=600, lease=lease))
+        return Attempts(
+            self.store,
+            ParcelLayout(self._keyring, return_ttl=600, claim_ttl=600, lease=lease, clean=clean),
+        )
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:
         """What the call answers."""

@@ -26,10 +26,10 @@ from app.returns.labels.evidence import Evidence
 from app.returns.labels.polling import GROWTH, JITTER, Polling, Schedule
 from app.returns.labels.watching import WOKEN_AT_ONCE, Labels, Watch
 from app.returns.store.attempts import Attempts
-from app.returns.store.layout import ParcelLayout
 from app.returns.store.records import ReturnRecord, VersionedReturn
-from app.returns.store.returns import Returns
+from app.returns.store.returns import ParcelLayout, Returns
 from app.sendcloud.client import Sendcloud
+from app.sendcloud.stored import service_point_of_schema_1 as clean
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.processes import Valkey, eventually
 from tests.support.samples import forms, return_record
@@ -83,7 +83,7 @@ class Desk:
         return found
 
     def _created(self, found: VersionedReturn) -> ReturnRecord:
-        first_look = self.labels.first_look_at(found.now)
+        first_look = self.labels.polling.schedule.next_look_at(0, found.now)
         return found.became(ReturnState.LABEL_PENDING, poller_token="poller", next_poll_at=first_look)
 
 
@@ -98,7 +98,7 @@ def desk_on(store: Store, interval: float) -> Desk:
         guards=unlimited(),
     )
     keyring = Keyring([b"k" * 32])
-    layout = ParcelLayout(keyring, return_ttl=600, claim_ttl=600, lease=600)
+    layout = ParcelLayout(keyring, return_ttl=600, claim_ttl=600, lease=600, clean=clean)
     attempts = Attempts(store, layout)
     returns = attempts.returns
     polling = Polling(store, returns, sendcloud, Evidence(store, keyring, 600), Schedule(interval, 5, 5, 600))
@@ -134,7 +134,7 @@ def is_jittered(pause: float | None, growth: float) -> bool:
 def test_first_look(now: float, interval: float) -> None:
     """A new label is looked at after the first wait, give or take a fifth of it."""
     labels = desk_on(Store(topology("redis://store.example")), interval).labels
-    pause = labels.first_look_at(now) - now
+    pause = labels.polling.schedule.next_look_at(0, now) - now
     assert 0.8 * interval == pytest.approx(min(pause, 0.8 * interval), abs=1e-5)
     assert 1.2 * interval == pytest.approx(max(pause, 1.2 * interval), abs=1e-5)
 
@@ -142,7 +142,7 @@ def test_first_look(now: float, interval: float) -> None:
 def test_first_looks_are_spread() -> None:
     """Labels that are created at the same moment are not all looked at in the same moment."""
     labels = desk_on(Store(topology("redis://store.example")), 10).labels
-    looks = [labels.first_look_at(0) for _ in range(200)]
+    looks = [labels.polling.schedule.next_look_at(0, 0) for _ in range(200)]
     assert min(looks) < 9
     assert max(looks) > 11
 

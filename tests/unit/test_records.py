@@ -9,6 +9,7 @@ import pytest
 from app.models.shop import Money
 from app.returns.store.records import SCHEMA, ReturnRecord, VersionedReturn
 from app.returns.view import public
+from app.sendcloud.stored import service_point_of_schema_1 as clean
 from tests.support.samples import return_record, service_point
 
 SAMPLE = Path("tests/samples/return_of_schema_1.json").read_bytes()
@@ -16,7 +17,7 @@ SAMPLE = Path("tests/samples/return_of_schema_1.json").read_bytes()
 
 def test_a_return_of_the_release_before() -> None:
     """A return that the release before stored is read, and the texts of its drop-off point are cleaned."""
-    record = ReturnRecord.loaded(SAMPLE)
+    record = ReturnRecord.loaded(SAMPLE, clean)
     assert (record.state, record.poller_token, record.next_poll_at) == ("label_pending", "poll", 3.5)
     assert record.drop_off
     assert (record.drop_off.name, record.drop_off.kind) == ("Boekhandel <b>De Linde</b>", None)
@@ -27,7 +28,9 @@ def test_a_return_that_the_release_before_wrote_back() -> None:
     """The release before drops the schema number when it writes; nothing else of the return is lost by that."""
     record = return_record(schema_number=SCHEMA, drop_off=service_point())
     written_back = {name: value for name, value in json.loads(record.dumped()).items() if name != "schema_number"}
-    assert ReturnRecord.loaded(json.dumps(written_back).encode()) == record.model_copy(update={"schema_number": 1})
+    assert ReturnRecord.loaded(json.dumps(written_back).encode(), clean) == record.model_copy(
+        update={"schema_number": 1}
+    )
 
 
 def test_a_drop_off_point_keeps_the_names_that_the_release_before_reads() -> None:
@@ -49,7 +52,7 @@ def test_a_drop_off_point_has_hours_in_its_week_alone(days: int, known: bool) ->
 
 def test_a_return_of_the_release_before_has_no_prices() -> None:
     """What the release before did not store is null, and the rest of the return is shown."""
-    shown = public(VersionedReturn(ReturnRecord.loaded(SAMPLE), 1, 3.0))
+    shown = public(VersionedReturn(ReturnRecord.loaded(SAMPLE, clean), 1, 3.0))
     assert (shown.items[0].name, shown.items[0].unit_price) == ("Blue shirt M", None)
     assert (shown.store, shown.refund_type, shown.fee) == (None, None, None)
 

@@ -121,10 +121,6 @@ class Labels:
         """How many waiters they have, including our own background watches."""
         return sum(watch.waiting for watch in self._watches.values())
 
-    def first_look_at(self, now: float) -> float:
-        """When a new label is polled for the first time (store's clock, seconds)."""
-        return self.polling.schedule.next_look_at(0, now)
-
     async def current(self, parcel_key: str, return_id: str) -> VersionedReturn:
         """The return, after a poll if one is due and no other replica is polling.
 

@@ -33,16 +33,19 @@ from app.returns.claims import (
     location_of,
     remembered,
 )
-from app.returns.store.layout import (
+from app.returns.store.records import KeyRecord, ReturnRecord, VersionedReturn
+from app.returns.store.returns import (
+    RACES,
     ParcelLayout,
+    RecordChange,
+    Returns,
+    Step,
     claims_key,
     first_seen_key,
     index_key,
     loaded_first_seen,
     loaded_use,
 )
-from app.returns.store.records import KeyRecord, ReturnRecord, VersionedReturn
-from app.returns.store.returns import RACES, RecordChange, Returns, Step
 from app.telemetry.logs import log
 from app.telemetry.metrics import CONFLICTS
 

@@ -1,5 +1,6 @@
 """Returns and idempotency keys as Redis keeps them, and a return as it was read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -7,7 +8,6 @@ from app.domain import RedactedModel, ServicePoint
 from app.models.returns import Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
 from app.models.shop import Money, Store
 from app.returns.checks.fingerprints import CURRENT, FIRST, Fingerprints
-from app.sendcloud.stored import service_point_of_schema_1
 
 _NEW_STATES = frozenset({ReturnState.ACCEPTED, ReturnState.LABEL_LOST})
 """States that the release before this one cannot read."""
@@ -15,6 +15,9 @@ _NEW_STATES = frozenset({ReturnState.ACCEPTED, ReturnState.LABEL_LOST})
 
 SCHEMA = 2
 """The schema that records are written in. Earlier releases wrote 1; they read 2, too, and write it back as 1."""
+
+CleanPoint = Callable[[ServicePoint], ServicePoint]
+"""Cleans the texts of a point, which schema 1 kept as the upstream wrote them."""
 
 
 class Newer(RedactedModel):
@@ -99,12 +102,12 @@ class ReturnRecord(RedactedModel):
         return self.model_copy(update=older).model_dump_json().encode()
 
     @classmethod
-    def loaded(cls, stored: bytes) -> "ReturnRecord":
+    def loaded(cls, stored: bytes, clean: CleanPoint) -> "ReturnRecord":
         """The record from JSON that this release or the one before wrote."""
         record = cls.model_validate_json(stored)
         newer = {**dict(record.newer), "newer": None} if record.newer else {}
         if record.schema_number < SCHEMA and record.drop_off:
-            newer["drop_off"] = service_point_of_schema_1(record.drop_off)
+            newer["drop_off"] = clean(record.drop_off)
         return record.model_copy(update=newer)
 
 
