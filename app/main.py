@@ -26,17 +26,18 @@ from app.portal.cache import PortalCache
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
 from app.redis.limits.budget import Budget
-from app.redis.limits.rate_limits import CallerLimit, OrderLimit, ParcelLimit, PerParcelLimit
+from app.redis.limits.failed_lookups import OrderLimit
+from app.redis.limits.rate_limits import CallerLimit, ParcelLimit, PerParcelLimit
 from app.redis.marker import Markers
 from app.redis.shared_cache import FleetCache
 from app.redis.store import Store
 from app.returns import routes as returns
 from app.returns.checks.drop_off import DropOff
 from app.returns.create import Creation
+from app.returns.creation_outage import CreationOutages
 from app.returns.labels.evidence import Evidence
 from app.returns.labels.polling import Polling, Schedule
 from app.returns.labels.watching import Labels
-from app.returns.outage import CreationOutages
 from app.returns.store.attempts import Attempts
 from app.returns.store.returns import ParcelLayout
 from app.returns.view import ReturnBodies

@@ -10,7 +10,7 @@ from app.errors import CustomsDeclarationNotFound, LabelNotReady, NoLabel, Upstr
 from app.redis.limits.rate_limits import ParcelLimit
 from app.returns.labels.polling import Polling
 from app.returns.store.records import VersionedReturn
-from app.sessions.store import Session
+from app.sessions.session import Session
 from app.upstream import Document, Upstream
 
 

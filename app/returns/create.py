@@ -28,13 +28,13 @@ from app.returns.checks.checked_return import CheckedReturn
 from app.returns.checks.fingerprints import fingerprints
 from app.returns.checks.return_methods import RETURN_METHODS, ReturnMethod
 from app.returns.claims import Event, location_of
+from app.returns.creation_outage import CreationOutages
 from app.returns.labels.polling import MAX_PARCELS, Polling
-from app.returns.outage import CreationOutages
 from app.returns.store.attempts import Attempt, Attempts
 from app.returns.store.records import SCHEMA, ReturnRecord, VersionedReturn
 from app.returns.store.returns import ParcelReturns, Returns
 from app.returns.view import public
-from app.sessions.store import Session
+from app.sessions.session import Session
 from app.telemetry.metrics import FOREIGN_POLLERS
 from app.uploads import handles
 from app.upstream import Upstream

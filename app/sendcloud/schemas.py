@@ -5,7 +5,6 @@ optional, and of a list each element is read on its own. Null and absent are the
 """
 
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from typing import Annotated, TypeVar
 
 from pydantic import (
@@ -20,18 +19,13 @@ from pydantic import (
 
 from app.domain import DeliveryOptionCode, RedactedModel
 from app.sendcloud.leniency import cleaning
+from app.sendcloud.leniency.numbers import Count, Id, Kilograms, Latitude, Longitude, Metres, Money, ParcelId
 
 T = TypeVar("T")
 
 MAX_ELEMENTS = 1000
 MAX_LINES = 10_000
 """Of an order."""
-
-
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("a boolean is no number")  # noqa: TRY004  pydantic collects ValueErrors
-    return value
 
 
 def _present(items: Iterable[T | None]) -> list[T]:
@@ -50,16 +44,6 @@ def _unless_empty(clean: Callable[[str], str]) -> Callable[[str], str | None]:
     return lambda value: clean(value) if value else None
 
 
-Id = Annotated[int, BeforeValidator(_no_bool), Field(ge=-(2**53), le=2**53)]
-"""The range of integers that every JSON reader can hold."""
-ParcelId = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=2**53)]
-"""Returns are kept by this id, so an uncertain one counts as none: otherwise two shoppers could share a parcel."""
-Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=1_000_000)]
-Money = Annotated[Decimal, BeforeValidator(cleaning.amount)]
-Metres = Annotated[float, BeforeValidator(_no_bool)]
-Kilograms = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, le=100_000)]
-Latitude = Annotated[float, BeforeValidator(_no_bool), Field(ge=-90, le=90)]
-Longitude = Annotated[float, BeforeValidator(_no_bool), Field(ge=-180, le=180)]
 Text = Annotated[str, AfterValidator(cleaning.text)]
 WebUrl = Annotated[str | None, AfterValidator(_unless_empty(cleaning.web_url))]
 Code = Annotated[str, AfterValidator(cleaning.code)]

@@ -1,14 +1,9 @@
 """Translates the upstream's answers into domain objects, and a domain request into the upstream's body."""
 
-import base64
-import hashlib
-import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import NamedTuple
 
 from pydantic import JsonValue, StrictBool, TypeAdapter
 
@@ -19,6 +14,7 @@ from app.sendcloud import schemas
 from app.sendcloud.leniency.answers import fitted, odd_object, read
 from app.sendcloud.leniency.opening_times import opening_times
 from app.sendcloud.leniency.tokens import customs_path, https_url, token_expiry, token_of
+from app.sendcloud.order_lines import order_lines
 
 _SETTINGS: TypeAdapter[schemas.PortalSettings] = TypeAdapter(schemas.PortalSettings)
 _OUTGOING: TypeAdapter[schemas.Outgoing] = TypeAdapter(schemas.Outgoing)
@@ -36,17 +32,6 @@ _OPTIONS: Mapping[str, DeliveryOptionCode] = MappingProxyType(
 _FIRST_MILE: Mapping[DeliveryOptionCode, str | None] = MappingProxyType(
     {"drop_off_point": "dropoff", "drop_off_labelless": "dropoff", "pickup": "pickup", "in_store": None}
 )
-NO_IDS = frozenset({"", "none", "null"})
-"""Texts that recorded orders have in place of an id, in lower case."""
-ID_BYTES = 16
-
-
-class _Line(NamedTuple):
-    """The identity of a line: two products that agree in all of this are units of one line."""
-
-    product_id: str
-    name: str
-    price: str | None
 
 
 def settings(brand: str, body: bytes) -> domain.ShopSettings:
@@ -126,7 +111,7 @@ def _order(data: schemas.OutgoingData) -> domain.Order:
         max_parcels=parcel.collo_count,
         address=_address(parcel),
         coordinates=parcel.to_coordinates and domain.Coordinates(**dict(parcel.to_coordinates)),
-        lines=_order_lines(data.products),
+        lines=order_lines(data.products),
         carriers=tuple(
             domain.Carrier(code=carrier.code, name=carrier.name, logo=carrier.logo.full) for carrier in data.carriers
         ),
@@ -136,56 +121,6 @@ def _order(data: schemas.OutgoingData) -> domain.Order:
         national_carrier=_national_carrier(data),
         shipping_method_ids=tuple(data.shipping_method_ids),
     )
-
-
-def _order_lines(products: Sequence[schemas.Product]) -> tuple[domain.OrderLine, ...]:
-    """The lines of an order in their order, each with an id that is unique in the order and the same in every session.
-
-    A line keeps the upstream's id if no other line has it; otherwise its id is made from its identity. Quantity,
-    place and whether units can come back have no part in that.
-    """
-    merged: dict[_Line, list[schemas.Product]] = {}
-    for product in products:
-        merged.setdefault(_made_of(product), []).append(product)
-    named = Counter(line.product_id for line in merged)
-    return tuple(
-        _order_line(line.product_id if line.product_id and named[line.product_id] == 1 else _made_id(line), units)
-        for line, units in merged.items()
-    )
-
-
-def _made_of(product: schemas.Product) -> _Line:
-    product_id = product.id.strip()
-    price = None if product.price is None else f"{product.price:.2f}"
-    return _Line("" if product_id.casefold() in NO_IDS else product_id, product.name, price)
-
-
-def _made_id(line: _Line) -> str:
-    digest = hashlib.sha256(json.dumps(line).encode()).digest()[:ID_BYTES]
-    return "ln_" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
-
-def _order_line(line_id: str, units: Sequence[schemas.Product]) -> domain.OrderLine:
-    first = units[0]
-    returnable = _quantity(each for each in units if each.returnable)
-    return domain.OrderLine(
-        id=line_id,
-        product_id=first.id,
-        name=first.name,
-        image_url=next((each.image_url for each in units if each.image_url), None),
-        price=first.price,
-        quantity=_quantity(units),
-        returnable_quantity=returnable,
-        why_not=None if returnable else _why_not(units),
-    )
-
-
-def _quantity(units: Iterable[schemas.Product]) -> int:
-    return sum(each.quantity or 0 for each in units)
-
-
-def _why_not(units: Sequence[schemas.Product]) -> domain.WhyNot:
-    return "not-returnable" if any(each.returnable is False for each in units) else "incomplete"
 
 
 def _address(parcel: schemas.Parcel) -> domain.Address:

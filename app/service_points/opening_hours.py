@@ -10,12 +10,9 @@ from itertools import chain, pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from prometheus_client import Counter
-
 from app.models.service_points import OpeningHours
-from app.telemetry.metrics import REGISTRY
+from app.telemetry.metrics import OPENING_HOURS_DROPPED
 
-DROPPED = Counter("bff_opening_hours_dropped", "Opening hours that could not be read.", registry=REGISTRY)
 MAX_TEXTS = 12
 """The most texts of one day that are read."""
 HOUR, NOON, MIDNIGHT = 60, 12 * 60, 24 * 60
@@ -66,7 +63,7 @@ def _day(weekday: int, texts: Sequence[str] | None) -> list[OpeningHours] | None
         return None
     stated = [_intervals(text) for text in dict.fromkeys(texts)]
     readable = [spans for spans in stated if spans is not None]
-    DROPPED.inc(len(stated) - len(readable))
+    OPENING_HOURS_DROPPED.inc(len(stated) - len(readable))
     if readable != stated or len(stated) > MAX_TEXTS:
         return None
     spans = sorted(set(chain.from_iterable(readable)))

@@ -20,7 +20,7 @@ from app.service_points.search import Nearby, Place, Search
 from app.service_points.view import ServicePointViews, ShowPoint, service_point
 from app.services import service, service_of
 from app.sessions.dependencies import SessionDep
-from app.sessions.store import Session
+from app.sessions.session import Session
 from app.upstream import Upstream
 
 router = APIRouter(tags=["service points"])

@@ -23,7 +23,8 @@ from app.http.session_id import SessionId
 from app.redis.encryption import Keyring
 from app.redis.limits.rate_limits import CallerLimit
 from app.services import service_of
-from app.sessions.store import Session, SessionStore
+from app.sessions.session import Session
+from app.sessions.store import SessionStore
 from app.settings import Settings
 from app.shops import Shop, Shops
 from app.telemetry.logs import log

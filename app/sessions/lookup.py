@@ -20,12 +20,13 @@ from app.models.requests import NewSession
 from app.portal.cache import PortalCache
 from app.redis.derived_values import DerivedValues
 from app.redis.encryption import Keyring
-from app.redis.limits.rate_limits import Attempt, OrderLimit
+from app.redis.limits.failed_lookups import Attempt, OrderLimit
 from app.redis.store import Limit, Store
 from app.returns.store.returns import ParcelReturns, Returns
 from app.service_points.view import minute
 from app.sessions import view
-from app.sessions.store import Session, SessionStore
+from app.sessions.session import Session
+from app.sessions.store import SessionStore
 from app.sessions.view import Screen, Started
 from app.telemetry.metrics import SHARED_PARCELS
 from app.upstream import Upstream

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from pydantic import Field, JsonValue, TypeAdapter
 
-from app.domain import Order, RedactedModel
+from app.domain import RedactedModel
 from app.errors import SessionExpired, StoreUnavailable
 from app.http.session_id import Kind, SessionId
 from app.redis.derived_values import DerivedValues
@@ -14,9 +14,8 @@ from app.redis.encryption import RecordUnreadable, parsing, seal, unseal
 from app.redis.single_flight import SingleFlight
 from app.redis.store import Store
 from app.sendcloud.stored import opened_order_of_schema_1, outgoing_of_schema_1
+from app.sessions.session import SCHEMA, Session
 
-SCHEMA = 2
-"""The schema of sessions. The release before reads only `outgoing`, which the next one need not write."""
 SEALED_FORM = 1
 """Part of the authenticated context; it is the same in all releases."""
 OPENED_SESSIONS = 1024
@@ -28,24 +27,6 @@ SHORTEST_SECONDS = 0.001
 _RECORD: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 _RECORDS: Mapping[Kind, tuple[str, str]] = MappingProxyType({"rps": ("s", "session"), "rph": ("h", "handoff")})
 """By kind of id, the first letter of the key in Redis, and the record type in the authenticated context."""
-
-
-class Session(RedactedModel):
-    """The order that a shopper proved a right to, and its tokens; written once and never changed."""
-
-    schema_number: int = SCHEMA
-    brand: str
-    parcel_key: str = Field(alias="scope")
-    """Names the parcel in Redis without revealing it."""
-    languages: list[str]
-    """The shopper's languages, best first."""
-    expires_at: float
-    """Seconds since the epoch, on the store's clock."""
-    opened_at: float | None = None
-    """The same clock, just before the upstream was asked for the order; earlier releases did not store it."""
-    order: Order
-    access_token: str
-    service_points_token: str
 
 
 class _SessionOfSchema1(RedactedModel):
@@ -71,7 +52,9 @@ class SessionStore:
         self._asked: SingleFlight[bool] = SingleFlight()
 
     async def create(self, session: Session, ttl: float, kind: Kind = "rps") -> SessionId:
-        """A new id for this session, which lives `ttl` seconds; if its parcel has too many, the oldest ends.
+        """A new id for this session, which lives `ttl` seconds, at most `BFF_SESSION_TTL`.
+
+        If its parcel has too many, the oldest ends.
 
         Raises:
             SessionExpired: `ttl` is shorter than Redis can keep.

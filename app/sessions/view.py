@@ -12,7 +12,7 @@ from app.returns.checks.return_methods import delivery_options, pickup_window
 from app.returns.store.returns import ParcelReturns
 from app.returns.view import public
 from app.service_points.view import service_point
-from app.sessions.store import Session
+from app.sessions.session import Session
 
 
 class Screen(NamedTuple):

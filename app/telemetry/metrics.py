@@ -86,6 +86,7 @@ SHOPS = Gauge("bff_shops", "Shops served.", registry=REGISTRY)
 SHOPS_FILE_FAULTS = Gauge(
     "bff_shops_file_faults", "Faults of the shops file as it was read last; the one before stands.", registry=REGISTRY
 )
+OPENING_HOURS_DROPPED = Counter("bff_opening_hours_dropped", "Opening hours that could not be read.", registry=REGISTRY)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 

@@ -21,7 +21,8 @@ from app.redis.encryption import Keyring, RecordUnreadable, _derived, seal, unse
 from app.redis.store import Store
 from app.returns.store.records import ReturnRecord
 from app.sandbox.scenarios import PAGE
-from app.sessions.store import Session, SessionStore
+from app.sessions.session import Session
+from app.sessions.store import SessionStore
 from tests.support.collector import running_collector
 from tests.support.descriptions import OURS
 from tests.support.processes import (

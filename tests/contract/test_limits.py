@@ -11,7 +11,8 @@ import pytest_asyncio
 from app.errors import StoreUnavailable, TooManyFailedLookups
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
-from app.redis.limits.rate_limits import FORGOTTEN_SECONDS, Attempt, CallerLimit, OrderLimit
+from app.redis.limits.failed_lookups import FORGOTTEN_SECONDS, Attempt, OrderLimit
+from app.redis.limits.rate_limits import CallerLimit
 from app.redis.store import Store
 from tests.support.processes import Valkey, free_port, running_valkey
 from tests.support.shops import shops

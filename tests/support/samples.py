@@ -13,7 +13,7 @@ from app.models.returns import ReturnDelivery
 from app.returns.checks.fingerprints import CURRENT, FIRST, Fingerprints
 from app.returns.store.records import ReturnRecord
 from app.sendcloud import translation
-from app.sessions.store import Session
+from app.sessions.session import Session
 
 NOON = datetime(2026, 7, 6, 10, tzinfo=UTC).timestamp()
 """A Monday noon in Amsterdam, in seconds since the epoch."""

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from app.sendcloud.leniency import cleaning
+from app.sendcloud.leniency import cleaning, numbers
 
 DIRTY = "  Ret\x00urns\r\n\x1b[31m \u202eeht\u2066 \x85shop\x7f "
 CLEAN = "Ret urns [31m eht  shop"
@@ -174,7 +175,7 @@ def test_no_color(value: str) -> None:
 )
 def test_amount(value: object, amount: str) -> None:
     """An amount is a number or a text, with a point or a comma, and comes out in cents."""
-    assert str(cleaning.amount(value)) == amount
+    assert str(numbers.amount(value)) == amount
 
 
 @pytest.mark.parametrize(
@@ -201,4 +202,26 @@ def test_amount(value: object, amount: str) -> None:
 def test_no_amount(value: object) -> None:
     """What may be read in two ways, or is no number, is no amount."""
     with pytest.raises(ValueError, match=r"[a-z]"):
-        cleaning.amount(value)
+        numbers.amount(value)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("0,5", 0.5), (" 51,44 ", 51.44), ("-4,9", -4.9), ("2.125", 2.125), (3, 3)]
+)
+def test_measure(written: object, read: float) -> None:
+    """A weight, distance or coordinate is a number or a text, with a point or a comma."""
+    assert TypeAdapter(numbers.Metres).validate_python(written) == read
+
+
+@pytest.mark.parametrize("written", ["1,234", "1.234,5", "1,5,2", ",5,", True, "far"])
+def test_no_measure(written: object) -> None:
+    """A text that could be read in two ways, a boolean and a word are no measure."""
+    with pytest.raises(ValidationError):
+        TypeAdapter(numbers.Metres).validate_python(written)
+
+
+@pytest.mark.parametrize("written", ["7,0", "1,5", True])
+def test_no_parcel_id(written: object) -> None:
+    """A parcel id takes no decimal comma: an uncertain one counts as none."""
+    with pytest.raises(ValidationError):
+        TypeAdapter(numbers.ParcelId).validate_python(written)

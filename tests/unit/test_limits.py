@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.redis.limits.rate_limits import DELAYS, FORGOTTEN_SECONDS, Attempt, Failures, begun, delay, plain, taken_back
+from app.redis.limits.failed_lookups import (
+    DELAYS,
+    FORGOTTEN_SECONDS,
+    Attempt,
+    Failures,
+    begun,
+    delay,
+    plain,
+    taken_back,
+)
 
 DAY = 24 * 3600
 START = 1_800_000_000.0

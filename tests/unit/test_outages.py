@@ -1,6 +1,6 @@
 """How long creations of a brand pause once their answers get lost."""
 
-from app.returns.outage import FIRST_PAUSE, LONGEST_PAUSE, LOST_IN_A_ROW, Outage
+from app.returns.creation_outage import FIRST_PAUSE, LONGEST_PAUSE, LOST_IN_A_ROW, Outage
 
 NOW = 1_000.0
 

@@ -23,7 +23,10 @@ Method = Literal["GET", "POST"]
 
 
 class Budget:
-    """Calls a minute for reads and for writes, and calls a second for both, counted by the store for all replicas."""
+    """Calls a minute for reads and for writes, and calls a second for both, counted by the store for all replicas.
+
+    The quantities are `BFF_UPSTREAM_READS`, `BFF_UPSTREAM_WRITES` and `BFF_UPSTREAM_BURST`.
+    """
 
     def __init__(self, store: Store, *, reads: int, writes: int, burst: int) -> None:
         self._store = store

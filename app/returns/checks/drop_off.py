@@ -9,7 +9,7 @@ from app.models.requests import NewDelivery
 from app.redis.limits.rate_limits import ParcelLimit
 from app.service_points.search import Place, Search, ServicePoints
 from app.service_points.view import service_point
-from app.sessions.store import Session
+from app.sessions.session import Session
 from app.upstream import Upstream
 
 ALTERNATIVES = 3

@@ -43,7 +43,7 @@ class Schedule(NamedTuple):
     """When labels are polled, in seconds."""
 
     interval: float
-    """Before the first poll; the pauses grow to eight times that."""
+    """Before the first poll (`BFF_POLL_INTERVAL`); the pauses grow to eight times that."""
     lease: float
     """After this, a replica that took the lease of a poll counts as dead."""
     budget: float

@@ -1,13 +1,10 @@
-"""Cleaning of the upstream's values: bounded text without invisible characters, web URLs, codes, amounts."""
+"""Cleaning of the upstream's values: bounded text without invisible characters, web URLs, codes."""
 
 import re
-from decimal import ROUND_HALF_UP, Decimal
 from urllib.parse import quote
 
 TEXT_LENGTH = 500
 URL_LENGTH = 2000
-CENT = Decimal("0.01")
-MAX_AMOUNT = Decimal(10**12)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # Direction marks and zero-width blanks. Joiners stay, because Persian words and many emoji need them.
 _INVISIBLE = re.compile(r"[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
@@ -16,8 +13,6 @@ _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
-# A comma before three digits may separate thousands, so such a text is refused.
-_AMOUNT = re.compile(r"-?[0-9]{1,12}(?:,[0-9]{1,2}|(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?)")
 
 
 def text(value: str) -> str:
@@ -51,19 +46,6 @@ def color(value: str) -> str:
 def language_tag(value: str) -> str:
     """A language tag. Raises `ValueError` if it is none."""
     return _matched(_TAG, value)
-
-
-def amount(value: object) -> Decimal:
-    """An amount in cents, from a number or from text with a point or a comma. Raises `ValueError` if it is none."""
-    if isinstance(value, str):
-        number = Decimal(_matched(_AMOUNT, value.strip()).replace(",", "."))
-    elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        number = Decimal(str(value))
-    else:
-        raise ValueError("no number")  # noqa: TRY004  pydantic collects ValueErrors
-    if not abs(number) < MAX_AMOUNT:
-        raise ValueError("no amount of money")
-    return number.quantize(CENT, ROUND_HALF_UP)
 
 
 def _matched(pattern: re.Pattern[str], value: str) -> str:

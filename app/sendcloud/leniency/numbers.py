@@ -1,0 +1,55 @@
+"""Numbers of the upstream: how they may be written, and their bounds."""
+
+import re
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+CENT = Decimal("0.01")
+MAX_AMOUNT = Decimal(10**12)
+# A comma before three digits may separate thousands, so such a text is refused.
+_AMOUNT = re.compile(r"-?[0-9]{1,12}(?:,[0-9]{1,2}|(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?)")
+_DECIMAL_COMMA = re.compile(r"\s*-?[0-9]{1,12},[0-9]{1,2}\s*")
+
+
+def no_boolean(value: object) -> object:
+    """The value. Raises `ValueError` for a boolean, which pydantic would take for 0 or 1."""
+    if isinstance(value, bool):
+        raise ValueError("a boolean is no number")  # noqa: TRY004  pydantic collects ValueErrors
+    return value
+
+
+def measure(value: object) -> object:
+    """The value with a decimal point where it is text with a decimal comma. Raises `ValueError` for a boolean."""
+    if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value):
+        return value.replace(",", ".")
+    return no_boolean(value)
+
+
+def amount(value: object) -> Decimal:
+    """An amount in cents, from a number or from text with a point or a comma. Raises `ValueError` if it is none."""
+    if isinstance(value, str):
+        written = value.strip()
+        if not _AMOUNT.fullmatch(written):
+            raise ValueError("another form")
+        stated = Decimal(written.replace(",", "."))
+    elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        stated = Decimal(str(value))
+    else:
+        raise ValueError("no number")  # noqa: TRY004  pydantic collects ValueErrors
+    if not abs(stated) < MAX_AMOUNT:
+        raise ValueError("no amount of money")
+    return stated.quantize(CENT, ROUND_HALF_UP)
+
+
+Id = Annotated[int, BeforeValidator(no_boolean), Field(ge=-(2**53), le=2**53)]
+"""The range of integers that every JSON reader can hold."""
+ParcelId = Annotated[int, BeforeValidator(no_boolean), Field(ge=1, le=2**53)]
+"""Returns are kept by this id, so an uncertain one counts as none: otherwise two shoppers could share a parcel."""
+Count = Annotated[int, BeforeValidator(no_boolean), Field(ge=1, le=1_000_000)]
+Money = Annotated[Decimal, BeforeValidator(amount)]
+Metres = Annotated[float, BeforeValidator(measure)]
+Kilograms = Annotated[float, BeforeValidator(measure), Field(gt=0, le=100_000)]
+Latitude = Annotated[float, BeforeValidator(measure), Field(ge=-90, le=90)]
+Longitude = Annotated[float, BeforeValidator(measure), Field(ge=-180, le=180)]
