@@ -14,13 +14,13 @@ from app.documents import routes as documents
 from app.documents.delivery import Documents
 from app.documents.opening import ReturnDocuments
 from app.http import operations
-from app.http.cors import Cors
-from app.http.description import ABOUT, TAGS, Described
+from app.http.answers.description import ABOUT, TAGS, Described
+from app.http.answers.problems import handle_errors, problem_response
+from app.http.answers.recent_answers import RecentAnswers
+from app.http.callers.cors import Cors
 from app.http.hot_route import HotRoute
 from app.http.load import Load
 from app.http.middleware import Admission, Exchanges, HotRoutes
-from app.http.problems import handle_errors, problem_response
-from app.http.recent_answers import RecentAnswers
 from app.portal import routes as portal
 from app.portal.cache import PortalCache
 from app.redis.connections.discovery import topology

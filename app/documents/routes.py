@@ -19,8 +19,8 @@ from app.errors import (
     ReturnNotFound,
     TooManyCalls,
 )
-from app.http.deferred import DeferredResponse, Prefer, leaving, preference_applied, preferred_wait
-from app.http.description import PDF, SESSION, UPSTREAM, headers, responses
+from app.http.answers.deferred import DeferredResponse, Prefer, leaving, preference_applied, preferred_wait
+from app.http.answers.description import PDF, SESSION, UPSTREAM, headers, responses
 from app.http.hot_route import HotRoute
 from app.models.returns import ReturnId
 from app.redis.limits.rate_limits import PerParcelLimit

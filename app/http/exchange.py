@@ -12,8 +12,8 @@ from typing import cast
 from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import BodyTooLarge, BodyTooSlow, HeadersTooLarge
+from app.http.callers.session_id import SessionId
 from app.http.load import InFlightSlot, Load
-from app.http.session_id import SessionId
 from app.telemetry.cost import Cost
 
 MAX_HEADER_BYTES = 32 * 1024

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
 from app.errors import BrandNotFound, InvalidRequest, RouteNotFound, StoreUnavailable
-from app.http.description import UPSTREAM, headers, responses
+from app.http.answers.description import UPSTREAM, headers, responses
+from app.http.answers.recent_answers import RecentAnswers
 from app.http.hot_route import HotRoute
 from app.http.languages import accepted_languages
-from app.http.recent_answers import RecentAnswers
 from app.models.fields import Language
 from app.models.shop import Portal
 from app.portal import view

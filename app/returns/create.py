@@ -17,7 +17,7 @@ from app.errors import (
     ServicePointUnavailable,
     UpstreamRejected,
 )
-from app.http.session_id import SessionId
+from app.http.callers.session_id import SessionId
 from app.models.fields import ProblemError
 from app.models.requests import NewDelivery, NewReturn
 from app.models.returns import Preview, Return, ReturnDelivery, ReturnParcel, ReturnState

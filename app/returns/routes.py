@@ -28,8 +28,7 @@ from app.errors import (
     TooManyCalls,
     UnitsClaimed,
 )
-from app.http.credentials import IDEMPOTENCY_KEY, IdempotencyKeyDep, json_body
-from app.http.deferred import (
+from app.http.answers.deferred import (
     DeferredResponse,
     Leaving,
     Prefer,
@@ -39,7 +38,17 @@ from app.http.deferred import (
     preferred_wait,
     retry_after,
 )
-from app.http.description import JSON_BODY, SESSION, UPSTREAM, body_examples, events_of, headers, links, responses
+from app.http.answers.description import (
+    JSON_BODY,
+    SESSION,
+    UPSTREAM,
+    body_examples,
+    events_of,
+    headers,
+    links,
+    responses,
+)
+from app.http.callers.credentials import IDEMPOTENCY_KEY, IdempotencyKeyDep, json_body
 from app.http.hot_route import HotRoute
 from app.models.examples import NEW_RETURNS
 from app.models.requests import NewReturn, ReturnDraft

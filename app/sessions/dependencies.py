@@ -15,11 +15,11 @@ from app.errors import (
     SessionRequired,
     TooManyLookups,
 )
-from app.http.client_address import address_of, is_forwarded_by_a_stranger, partner_of
-from app.http.credentials import check_origin, presented, session_cookie
-from app.http.deferred import Leaving
+from app.http.answers.deferred import Leaving
+from app.http.callers.client_address import address_of, is_forwarded_by_a_stranger, partner_of
+from app.http.callers.credentials import check_origin, presented, session_cookie
+from app.http.callers.session_id import SessionId
 from app.http.exchange import exchange_of
-from app.http.session_id import SessionId
 from app.redis.encryption import Keyring
 from app.redis.limits.rate_limits import CallerLimit
 from app.services import service_of

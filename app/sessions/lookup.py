@@ -15,7 +15,7 @@ from app.errors import (
     TooManyHandoffs,
     UpstreamRejected,
 )
-from app.http.session_id import SessionId
+from app.http.callers.session_id import SessionId
 from app.models.requests import NewSession
 from app.portal.cache import PortalCache
 from app.redis.derived_values import DerivedValues

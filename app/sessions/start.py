@@ -5,8 +5,8 @@ from collections.abc import Collection
 from fastapi import Request
 from starlette.responses import Response
 
-from app.http.credentials import COOKIE, check_origin, session_cookie
-from app.http.session_id import SessionId
+from app.http.callers.credentials import COOKIE, check_origin, session_cookie
+from app.http.callers.session_id import SessionId
 from app.models.requests import SessionStart
 from app.sessions.store import SessionStore
 from app.sessions.view import Started

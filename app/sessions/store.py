@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue, TypeAdapter
 
 from app.domain import RedactedModel
 from app.errors import SessionExpired, StoreUnavailable
-from app.http.session_id import Kind, SessionId
+from app.http.callers.session_id import Kind, SessionId
 from app.redis.derived_values import DerivedValues
 from app.redis.encryption import RecordUnreadable, parsing, seal, unseal
 from app.redis.single_flight import SingleFlight

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from app.domain import Address, Order, OrderLine, ShopSettings
-from app.http.session_id import SessionId
+from app.http.callers.session_id import SessionId
 from app.models import fields, returns, session, shop
 from app.models.session import SessionAnswer
 from app.portal.view import brand, money, reasons, refund_options, stores

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Iterable
 
-from app.http.session_id import SessionId
+from app.http.callers.session_id import SessionId
 from app.redis.encryption import RecordUnreadable, seal, unseal
 
 PREFIX = "up_"

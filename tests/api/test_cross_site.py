@@ -12,8 +12,8 @@ from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.credentials import session_cookie
-from app.http.session_id import SessionId
+from app.http.callers.credentials import session_cookie
+from app.http.callers.session_id import SessionId
 from app.redis.encryption import seal
 from tests.support.descriptions import OURS
 from tests.support.processes import Bff, Valkey, free_port, fresh, running_bff

@@ -181,10 +181,11 @@ async def test_session_lifetime(bff: Bff, valkey: Valkey, prefix: str, seconds: 
 
 
 @magic("prefix", "POINTS400")
-async def test_a_carrier_without_service_points(bff: Bff, prefix: str) -> None:
+async def test_a_carrier_without_service_points(shop: Bff, prefix: str) -> None:
     """One carrier that is not enabled for service points costs its own points, and no search or alternative."""
-    someone = await shopper(bff.http, fresh(prefix), brand="buecherei")
-    found = (await someone.get("/v1/service-points?radius=49999")).json()["service_points"]
+    # A store of its own, because others search the same places for all carriers.
+    someone = await shopper(shop.http, fresh(prefix), brand="buecherei")
+    found = (await someone.get("/v1/service-points?radius=50000")).json()["service_points"]
     assert {point["carrier"] for point in found} == {"dhl"}
     gone = someone.body(delivery={"option": "drop_off_point", "service_point": 99})
     refused = await someone.create(gone)

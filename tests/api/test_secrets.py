@@ -14,7 +14,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.http.session_id import SessionId
+from app.http.callers.session_id import SessionId
 from app.models.returns import FINAL_STATES
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring, RecordUnreadable, _derived, seal, unseal

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from app.http.session_id import SessionId
+from app.http.callers.session_id import SessionId
 from app.redis.encryption import seal
 from tests.support.processes import Bff, Valkey, fresh
 from tests.support.shopper import shopper, told

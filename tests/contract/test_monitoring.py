@@ -32,7 +32,7 @@ SERIES = {
 """Names that can be asked for, each with its metric."""
 LABELS = {"route", "method", "status", "lane", "outcome", "limit", "reason", "member", "le"}
 LABELS |= {"code", "brand", "step", "version"}
-TEMPLATES = {*OURS["paths"], "/openapi.json", "/metrics", "/docs", "/docs/files", "unknown"}
+TEMPLATES = {*OURS["paths"], "/openapi.json", "/metrics", "/docs", "/docs/files", "/rp/", "unknown"}
 
 
 def shown() -> str:

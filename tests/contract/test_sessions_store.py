@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from app.errors import SessionExpired, StoreUnavailable
-from app.http.session_id import SessionId
+from app.http.callers.session_id import SessionId
 from app.redis.connections.discovery import topology
 from app.redis.encryption import seal, unseal
 from app.redis.store import Store

@@ -13,7 +13,7 @@ import schemathesis
 from schemathesis.engine import events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
 
-from app.http.problems import MEDIA_TYPE
+from app.http.answers.problems import MEDIA_TYPE
 from app.main import api
 from app.models.problems import Problem
 from tests.support.processes import fresh

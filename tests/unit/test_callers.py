@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.client_address import UNKNOWN, address_of, is_forwarded_by_a_stranger, partner_of
+from app.http.callers.client_address import UNKNOWN, address_of, is_forwarded_by_a_stranger, partner_of
 
 GATEWAY, EDGE, CALLER = "10.0.0.1", "10.9.9.9", "203.0.113.7"
 TRUSTED = [ipaddress.ip_network(network) for network in ("10.0.0.0/8", "2001:db8:ffff::/48")]

@@ -11,10 +11,10 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from app.errors import NoLabel
+from app.http.answers.problems import handle_errors, problem_response
 from app.http.hot_route import HotRoute
 from app.http.load import Load
 from app.http.middleware import Admission, Exchanges, HotRoutes
-from app.http.problems import handle_errors, problem_response
 from app.main import api
 from app.sessions.dependencies import end_session
 

@@ -13,11 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from app.errors import InvalidRequest
-from app.http.cors import Cors
+from app.http.answers.problems import problem_response
+from app.http.callers.cors import Cors
 from app.http.exchange import MAX_BODY_BYTES, MAX_HEADER_BYTES, exchange_of
 from app.http.load import InFlightSlot, Load
 from app.http.middleware import Admission, Exchanges, HotRoutes
-from app.http.problems import problem_response
 from app.telemetry.cost import UpstreamCalls
 from app.telemetry.metrics import REGISTRY
 from tests.support.shops import shops

@@ -15,12 +15,12 @@ from structlog.testing import capture_logs
 
 from app import errors
 from app.errors import BffError, FieldProblem
-from app.http.description import links, responses
+from app.http.answers.description import links, responses
+from app.http.answers.problems import MEDIA_TYPE, handle_errors, problem_response
 from app.http.load import Load
 from app.http.middleware import Admission, Exchanges
 from app.http.problem_types import ALL_PROBLEM_TYPES, PROBLEM_TYPES, ProblemType, problem_type_of
 from app.http.problem_types.pages import documented, page
-from app.http.problems import MEDIA_TYPE, handle_errors, problem_response
 from app.main import create_app
 from app.models.requests import NewReturn, NewSession
 from app.redis.encryption import RecordUnreadable

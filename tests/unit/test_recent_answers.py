@@ -7,7 +7,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 
 from app.errors import NoLabel
-from app.http.recent_answers import RecentAnswers
+from app.http.answers.recent_answers import RecentAnswers
 
 
 class Numbered:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import SessionExpired
-from app.http.session_id import SessionId
+from app.http.callers.session_id import SessionId
 
 KEY, SECRET = "k" * 22, "A" * 43
 BASE64URL = string.ascii_letters + string.digits + "-_"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.session_id import SessionId
+from app.http.callers.session_id import SessionId
 from app.redis.encryption import seal
 from app.returns.checks.checked_return import CheckedReturn
 from app.uploads.handles import handle, opened

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from app.errors import ReturnNotFound, StoreUnavailable
-from app.http.deferred import Leaving
+from app.http.answers.deferred import Leaving
 from app.models.returns import FINAL_STATES
 from app.redis.store import Store
 from app.returns.labels.polling import Polling

@@ -13,7 +13,7 @@ from app.errors import (
     TwoCredentials,
     UnsupportedMediaType,
 )
-from app.http.session_id import SessionId
+from app.http.callers.session_id import SessionId
 
 COOKIE = "__Host-return_session"
 _COOKIE_NAME = COOKIE.encode()

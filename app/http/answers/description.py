@@ -12,9 +12,9 @@ from typing_extensions import override
 
 from app import errors
 from app.errors import BffError
-from app.http.credentials import COOKIE
+from app.http.answers.problems import MEDIA_TYPE
+from app.http.callers.credentials import COOKIE
 from app.http.problem_types import PROBLEM_TYPES, ProblemType, problem_type_of
-from app.http.problems import MEDIA_TYPE
 from app.models.fields import Json
 from app.models.problems import Problem
 
