@@ -54,4 +54,4 @@ async def test_gateway_and_replica_allow_the_same(valkey: Valkey, sandbox: Sandb
         through = await gateway.http.get("/v1/session", headers={"Origin": SHOP})
     assert _cors(dict(ours.headers)) == _cors(dict(theirs.headers))
     assert through.headers.get_list("access-control-allow-origin") == [SHOP]
-    assert through.headers.get_list("vary") == ["Origin"]
+    assert through.headers.get_list("vary") == ["Accept-Language, Origin"]
