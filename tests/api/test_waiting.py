@@ -6,7 +6,7 @@ import json
 import pytest
 from jsonschema import Draft202012Validator
 
-from app.main import api
+from tests.support.descriptions import OURS
 from tests.support.pdf import pages
 from tests.support.processes import Bff, fresh
 from tests.support.sandbox import SandboxProcess
@@ -98,10 +98,9 @@ async def test_a_second_download_needs_no_upstream(bff: Bff, sandbox: SandboxPro
 
 async def test_events_are_as_described(bff: Bff) -> None:
     """Each event has the form that the API description gives it, and its data is a return."""
-    described = api().openapi()
-    content = described["paths"]["/v1/returns/{return_id}/events"]["get"]["responses"]["200"]["content"]
+    content = OURS["paths"]["/v1/returns/{return_id}/events"]["get"]["responses"]["200"]["content"]
     event_schema = content["text/event-stream"]["x-itemSchema"]
-    data_schema = event_schema["properties"]["data"]["contentSchema"] | {"components": described["components"]}
+    data_schema = event_schema["properties"]["data"]["contentSchema"] | {"components": OURS["components"]}
     someone = await shopper(bff.http, fresh("INSTANT"))
     path = (await someone.create()).headers["location"]
     async with someone.events(path) as events:
