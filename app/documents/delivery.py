@@ -147,7 +147,10 @@ class Documents:
 
     @contextlib.contextmanager
     def _as_beginning(self, name: str) -> Iterator[asyncio.Future[Progress]]:
-        """The future that the other readers of this replica wait for; one who gives up leaves it to the next."""
+        """The future that the other readers of this replica wait for; one who gives up leaves it to the next.
+
+        No single flight, because a document that is not kept is on a connection of the first reader's own.
+        """
         self._beginning[name] = begun = asyncio.get_running_loop().create_future()
         try:
             yield begun

@@ -5,7 +5,6 @@ from decimal import Decimal
 
 from app.domain import Brand, Reason, RefundOption, ShopSettings, Store
 from app.models import shop
-from app.models.shop import PortalBrand
 
 
 def portal(settings: ShopSettings, language: str | None, *, stale: bool) -> shop.Portal:
@@ -25,9 +24,9 @@ def portal(settings: ShopSettings, language: str | None, *, stale: bool) -> shop
     )
 
 
-def brand(shop: Brand) -> PortalBrand:
+def brand(looks: Brand) -> shop.PortalBrand:
     """The shop's looks and contacts."""
-    return PortalBrand(**dict(shop))
+    return shop.PortalBrand(**dict(looks))
 
 
 def reasons(accepted: tuple[Reason, ...]) -> list[shop.Reason]:
