@@ -57,7 +57,7 @@ async def get_label(
     prefer: Prefer = "",
 ) -> Response:
     """Streams the PDF. If it breaks off, the connection is cut, so that it never looks whole."""
-    labels, wait = service_of(request, Labels), preferred_wait(prefer)
+    labels, wait = service_of(request, Labels), preferred_wait(request, prefer)
     found = await labels.current(session.parcel_key, return_id)
 
     async def once_it_is_there(scope: Scope, receive: Receive, send: Send) -> None:

@@ -145,11 +145,8 @@ async def preview_return(
 )
 async def get_return(return_id: ReturnId, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
     """The state of the return; `retry_after` (seconds) says when it can have changed."""
-    labels, bodies, wait = (
-        service_of(request, Labels),
-        service_of(request, ReturnBodies),
-        0 if is_head(request) else preferred_wait(prefer),
-    )
+    labels, bodies = service_of(request, Labels), service_of(request, ReturnBodies)
+    wait = preferred_wait(request, prefer)
     found = await labels.current(session.parcel_key, return_id)
     if not wait or found.record.state in FINAL_STATES:
         return _return(found, wait, bodies)

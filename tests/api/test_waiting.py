@@ -96,6 +96,14 @@ async def test_a_second_download_needs_no_upstream(bff: Bff, sandbox: SandboxPro
     assert len(await sandbox.ledger(kind="download", order=order)) == 1
 
 
+async def test_a_head_request_is_not_held(bff: Bff) -> None:
+    """HEAD of a label that is not ready says so at once, whatever its sender would wait."""
+    someone = await shopper(bff.http, fresh("SLOWLABEL"))
+    path = (await someone.create()).headers["location"]
+    answer = await bff.http.head(f"{path}/label", headers=someone.headers | {"Prefer": "wait=30"})
+    assert (answer.status_code, answer.content) == (409, b"")
+
+
 async def test_events_are_as_described(bff: Bff) -> None:
     """Each event has the form that the API description gives it, and its data is a return."""
     content = OURS["paths"]["/v1/returns/{return_id}/events"]["get"]["responses"]["200"]["content"]

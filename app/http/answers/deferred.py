@@ -22,8 +22,15 @@ Prefer = Annotated[
 ]
 
 
-def preferred_wait(prefer: str) -> int:
-    """Seconds that the caller is ready to wait (RFC 7240); other preferences are ignored."""
+def is_head(request: Request) -> bool:
+    """Whether the caller wants headers alone, for which nothing waits. Handlers are called with GET then."""
+    return exchange_of(request.scope).method == "HEAD"
+
+
+def preferred_wait(request: Request, prefer: str) -> int:
+    """Seconds that the caller is ready to wait (RFC 7240); other preferences are ignored, and all of a HEAD request."""
+    if is_head(request):
+        return 0
     wanted = next((match[1] for part in re.split("[,;]", prefer) if (match := _WAIT.fullmatch(part))), "0")
     return min(int(wanted), MAX_WAIT_SECONDS)
 
@@ -48,11 +55,6 @@ class DeferredResponse(Response):
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._answer(scope, receive, send)
-
-
-def is_head(request: Request) -> bool:
-    """Whether the caller wants headers alone, for which nothing waits. Handlers are called with GET then."""
-    return exchange_of(request.scope).method == "HEAD"
 
 
 def leaving(scope: Scope, receive: Receive) -> Leaving:
