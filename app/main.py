@@ -56,6 +56,8 @@ from app.sessions.dependencies import end_session, ending_session_id, live_sessi
 from app.sessions.lookup import Flows
 from app.sessions.store import SessionStore
 from app.settings import Settings, SettingsError
+from app.shop_calls import routes as shop_calls
+from app.shop_calls.calls import ShopCalls
 from app.shops import Shops
 from app.telemetry.cost import UpstreamCalls
 from app.telemetry.metrics import (
@@ -81,7 +83,7 @@ if TYPE_CHECKING:
 
 MARGIN_SECONDS = 2.0
 """Beyond its deadline, before a call of another replica counts as dead."""
-ROUTED = (portal, sessions, handoffs, service_points, returns, documents, uploads, operations)
+ROUTED = (portal, sessions, handoffs, service_points, returns, documents, uploads, shop_calls, operations)
 
 JOURNEY = (
     "/v1/brands/{brand}/portal",
@@ -98,8 +100,10 @@ JOURNEY = (
     "/v1/returns/{return_id}/events",
     "/v1/returns/{return_id}/label",
     "/v1/returns/{return_id}/customs-declaration",
+    "/v1/shops/{brand}/returns/{return_id}",
+    "/v1/shops/{brand}/returns/{return_id}/units",
 )
-"""The order in which a front end calls them, and in which the description lists them."""
+"""The order in which a front end calls them, and then its shop; the description lists them in this order."""
 
 
 ConnectUpstream = Callable[[Settings, Mapping[Call, CallPolicy]], Upstream]
@@ -180,6 +184,7 @@ def api() -> FastAPI:
     )
     app.journey = JOURNEY
     app.session_dependencies = {live_session, ending_session_id}
+    app.shop_dependencies = {shop_calls.calling_shop}
     hot = (sessions.hot, returns.hot, service_points.hot, portal.hot, documents.hot)
     # The most frequent routes first, because paths are compared in order; and without routers around them, which
     # would be asked in every request.
@@ -292,6 +297,7 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
         creation,
         ReturnDocuments(sendcloud, polling, documents, parcels),
         uploads.UploadServices(sendcloud, parcels),
+        ShopCalls(store, kept),
         callers,
         PerParcelLimit(settings.parcel_waits),
     )

@@ -14,8 +14,8 @@ from app.main import running_services, sendcloud
 from app.redis.marker import Markers
 from app.redis.store import Store
 from app.returns.claims import Claim
-from app.returns.findings import Finding, parcel_key_of_return, record_finding
-from app.returns.store.returns import Returns
+from app.returns.findings import Finding, indexed_parcel_key, record_finding
+from app.returns.store.returns import RETURN_ID, Returns
 from app.services import Services
 from app.sessions.lookup import Flows, parcel_key_of
 from app.settings import SettingsError, load_settings
@@ -78,7 +78,18 @@ async def _parcel_key(services: Services, wanted: argparse.Namespace) -> str:
     if not wanted.return_id:
         opened = await services.of(Flows).sendcloud.open_order(wanted.brand, wanted.order, wanted.postal_code)
         return parcel_key_of(services.of(Flows).keyring, wanted.brand, opened.order, wanted.order)
-    return await parcel_key_of_return(services.of(Store), wanted.return_id)
+    return await _parcel_key_of_return(services.of(Store), wanted.return_id)
+
+
+async def _parcel_key_of_return(store: Store, return_id: str) -> str:
+    """The key of the parcel of this return, from before the index too: that takes a look at every key of the store."""
+    if not RETURN_ID.fullmatch(return_id):
+        raise LookupError("a return id looks like rtn_ and 22 more characters")
+    if indexed := await indexed_parcel_key(store, return_id):
+        return indexed
+    async for name in store.names(f"p:{{*}}:r:{return_id}"):
+        return name.partition("{")[2].partition("}")[0]
+    raise LookupError("no parcel has such a return")
 
 
 async def _show(returns: Returns, parcel_key: str, return_id: str | None) -> None:
@@ -86,8 +97,9 @@ async def _show(returns: Returns, parcel_key: str, return_id: str | None) -> Non
     wanted = {name: claim for name, claim in claims.items() if return_id in {None, name}}
     if not wanted:
         raise LookupError("no return holds units, or held any within BFF_CLAIM_TTL")
+    findings = await returns.findings(parcel_key, wanted)
     for name, claim in sorted(wanted.items(), key=lambda each: each[1].lease_until):
-        sys.stdout.write(_line(name, claim, await returns.released(parcel_key, name), now) + "\n")
+        sys.stdout.write(_line(name, claim, findings.get(name), now) + "\n")
 
 
 def _line(return_id: str, claim: Claim, finding: str | None, now: float) -> str:

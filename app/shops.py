@@ -48,6 +48,8 @@ class ShopEntry(BaseModel):
     origins: tuple[Origin, ...] = ()
     partners: dict[PartnerName, Annotated[bytes, BeforeValidator(_digest)]] = {}
     """SHA-256 of each partner's key by the partner's name."""
+    shop_keys: dict[PartnerName, Annotated[bytes, BeforeValidator(_digest)]] = {}
+    """SHA-256 of the key of each system of the shop by its name; these keys open the shop's own calls alone."""
     lookup_limit: Annotated[int, Field(ge=1)] | None = None
     partner_lookup_limit: Annotated[int, Field(ge=1)] | None = None
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
@@ -58,8 +60,8 @@ class ShopEntry(BaseModel):
 
     @model_validator(mode="after")
     def _keys_differ(self) -> "ShopEntry":
-        if len(set(self.partners.values())) < len(self.partners):
-            raise ValueError("every partner has a key of its own")
+        if len({*self.partners.values(), *self.shop_keys.values()}) < len(self.partners) + len(self.shop_keys):
+            raise ValueError("every partner and every system of the shop has a key of its own")
         return self
 
 
@@ -80,6 +82,7 @@ class Shop:
     is_open: bool
     origins: frozenset[str]
     partners: Mapping[str, bytes]
+    shop_keys: Mapping[str, bytes]
     lookup_limit: int
     partner_lookup_limit: int
     currency: str | None
@@ -129,6 +132,7 @@ class Shops:
             is_open=False,
             origins=frozenset(settings.allowed_origins),
             partners=settings.partners,
+            shop_keys={},
             lookup_limit=settings.lookup_limit,
             partner_lookup_limit=settings.partner_lookup_limit,
             currency=None,
@@ -194,6 +198,7 @@ class Shops:
             origins=rest.origins.union(entry.origins),
             # No name of the settings has a colon.
             partners={**rest.partners, **{f"{brand}:{name}": key for name, key in entry.partners.items()}},
+            shop_keys={f"{brand}:{name}": key for name, key in entry.shop_keys.items()},
             lookup_limit=entry.lookup_limit or rest.lookup_limit,
             partner_lookup_limit=entry.partner_lookup_limit or rest.partner_lookup_limit,
             currency=entry.currency,

@@ -1,4 +1,4 @@
-"""What a person found out about a return, and the parcel of a return whose id alone is known."""
+"""Findings about a return from outside, and the parcel of a return of which the id alone is known."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -36,22 +36,16 @@ _MEANINGS: Mapping[Finding, _Meaning] = MappingProxyType(
 )
 
 
-async def parcel_key_of_return(store: Store, return_id: str) -> str:
-    """The key of the parcel that this return belongs to; the upstream is not called.
+async def indexed_parcel_key(store: Store, return_id: str) -> str | None:
+    """The key of the parcel that this return belongs to; None if the index has no such return.
 
     Raises:
-        LookupError: the id is malformed, or no parcel has such a return.
         StoreUnavailable: the store cannot tell.
     """
     if not RETURN_ID.fullmatch(return_id):
-        raise LookupError("a return id looks like rtn_ and 22 more characters")
+        return None
     indexed = await store.get(index_key(return_id))
-    if indexed:
-        return indexed.decode()
-    # Made by a release that kept no index.
-    async for name in store.names(f"p:{{*}}:r:{return_id}"):
-        return name.partition("{")[2].partition("}")[0]
-    raise LookupError("no parcel has such a return")
+    return indexed.decode() if indexed else None
 
 
 async def record_finding(returns: Returns, parcel_key: str, return_id: str, finding: Finding) -> None:

@@ -131,8 +131,29 @@ async def count_lookup(request: Request, shop: Shop, partner_key: str | None) ->
         TooManyLookups: the caller has used up its lookups.
         PartnerKeyUnknown: the lookup counts to the address, so that keys cannot be guessed fast.
     """
-    settings, peer = service_of(request, Settings), request.client.host if request.client else None
     partner = None if partner_key is None else partner_of(partner_key, shop.partners)
+    await _spend_lookup(request, shop, partner)
+    if partner_key is not None and partner is None:
+        raise PartnerKeyUnknown
+
+
+async def check_shop_key(request: Request, shop: Shop, key: str | None) -> None:
+    """Returns if the key is that of a system of the shop, which the log line of the request then names.
+
+    Raises:
+        PartnerKeyUnknown: it counts as a lookup of the address, so that keys cannot be guessed fast.
+        TooManyLookups: the address has used up its lookups.
+    """
+    caller = None if key is None else partner_of(key, shop.shop_keys)
+    if caller is None:
+        await _spend_lookup(request, shop, None)
+        raise PartnerKeyUnknown
+    exchange = exchange_of(request.scope)
+    exchange.brand, exchange.partner = shop.name, caller
+
+
+async def _spend_lookup(request: Request, shop: Shop, partner: str | None) -> None:
+    settings, peer = service_of(request, Settings), request.client.host if request.client else None
     exchange = exchange_of(request.scope)
     exchange.partner = partner
     forwarded = request.headers.getlist("x-forwarded-for")
@@ -144,5 +165,3 @@ async def count_lookup(request: Request, shop: Shop, partner_key: str | None) ->
     exchange.answer_headers = quota.headers
     if quota.retry_after is not None:
         raise TooManyLookups(retry_after=quota.retry_after)
-    if partner_key is not None and partner is None:
-        raise PartnerKeyUnknown

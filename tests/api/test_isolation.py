@@ -40,6 +40,7 @@ class Row(NamedTuple):
 PUBLIC = Row(200, 200, 200, 200)
 PRIVATE = Row(200, 200, 200, 401)
 OF_A_RETURN = Row(200, 404, 404, 401)
+SHOPS_OWN = Row(403, 403, 403, 403)
 ROUTES = {
     "GET /livez": PUBLIC,
     "GET /readyz": PUBLIC,
@@ -64,6 +65,8 @@ ROUTES = {
     "GET /v1/returns/{return_id}/events": OF_A_RETURN,
     "GET /v1/returns/{return_id}/label": OF_A_RETURN,
     "GET /v1/returns/{return_id}/customs-declaration": OF_A_RETURN,
+    "GET /v1/shops/{brand}/returns/{return_id}": SHOPS_OWN,
+    "GET /v1/shops/{brand}/returns/{return_id}/units": SHOPS_OWN,
 }
 """A route that is not in this table fails the first test."""
 RETURNS = [route for route, row in ROUTES.items() if row is OF_A_RETURN]

@@ -149,7 +149,8 @@ async def journey(bff: Bff, sandbox: SandboxProcess, order: str, delivery: str) 
         await someone.get(f"{location}/events")
     point = f"/v1/service-points/{(someone.screen['drop_off']['nearest'] or {'id': 1})['id']}"
     rest = (f"{location}/label", f"{location}/customs-declaration", "/v1/session", "/v1/service-points", point)
-    for path in (*rest, "/v1/brands/demo/portal"):
+    of_the_shop = location.replace("/v1", "/v1/shops/demo")
+    for path in (*rest, "/v1/brands/demo/portal", of_the_shop, f"{of_the_shop}/units"):
         await someone.get(path)
     hands = [await bff.http.post("/v1/session/handoff", json={}, headers=someone.headers) for _ in range(2)]
     handed = hands[-1].json()
@@ -194,10 +195,15 @@ async def opened(store: Valkey, ids: list[str]) -> AsyncIterator[Session]:
 
 
 @pytest_asyncio.fixture(scope="module", name="seen")
-async def everything_seen(sandbox: SandboxProcess) -> AsyncIterator[Seen]:
+async def everything_seen(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seen]:
     """What some journeys in cookie and body mode left to be seen."""
-    seen, talkative = Seen(), {"module": "tests.support.talkative", "poll_interval": 0.1}
-    talkative["partners"] = f"aviary:{hashlib.sha256(SENT['X-Partner-Key'].encode()).hexdigest()}"
+    digest, shops = (
+        hashlib.sha256(SENT["X-Partner-Key"].encode()).hexdigest(),
+        tmp_path_factory.mktemp("shops") / "file",
+    )
+    shops.write_text(f'[shops.demo]\nshop_keys = {{ aviary = "{digest}" }}')
+    seen, talkative = Seen(), {"module": "tests.support.talkative", "poll_interval": 0.1, "shops": shops}
+    talkative["partners"] = f"aviary:{digest}"
     async with (
         running_collector() as collector,
         running_valkey() as store,
@@ -270,7 +276,7 @@ def test_the_journeys_were_seen(seen: Seen) -> None:
 
 
 def test_every_call_was_made(seen: Seen) -> None:
-    """The journeys leave out no call of a shopper, so that one added later is searched too."""
+    """The journeys leave out no call of a shopper or a shop, so that one added later is searched too."""
     routes = {path for path in OURS["paths"] if path.startswith("/v1/")}
     assert {route for route in routes if f'route="{route}"' not in seen.metrics} == set()
 

@@ -34,6 +34,8 @@ STABLE = {
     "watchReturn": "GET /v1/returns/{return_id}/events",
     "getLabel": "GET /v1/returns/{return_id}/label",
     "getCustomsDeclaration": "GET /v1/returns/{return_id}/customs-declaration",
+    "getShopReturn": "GET /v1/shops/{brand}/returns/{return_id}",
+    "getParcelUnits": "GET /v1/shops/{brand}/returns/{return_id}/units",
     "getLiveness": "GET /livez",
     "getReadiness": "GET /readyz",
     "getProblem": "GET /problems/{code}",
@@ -125,10 +127,13 @@ def test_every_answer_declares_its_headers() -> None:
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 def test_credentials_are_stated(operation_id: str) -> None:
-    """A call needs a session or says that it needs none."""
+    """A call needs a session, or the key of a shop, or says that it needs neither."""
     method, path, operation = OPERATIONS[operation_id]
     is_open = path.startswith(("/v1/brands/", "/v1/handoffs", "/livez", "/readyz", "/problems/"))
-    assert operation["security"] == ([] if is_open else [{"bearer": []}, {"cookie": []}]), method
+    needed: list[dict[str, list[str]]] = (
+        [{"shop_key": []}] if path.startswith("/v1/shops/") else [{"bearer": []}, {"cookie": []}]
+    )
+    assert operation["security"] == ([] if is_open else needed), method
 
 
 def test_delivery_is_told_apart_by_its_option() -> None:

@@ -435,5 +435,5 @@ async def test_a_creation_under_way_is_not_released(parcel: Parcel, finding: Fin
     attempt = await (parcel.posted() if sent else parcel.claimed())
     with pytest.raises(ClaimLost):
         await record_finding(parcel.returns, parcel.parcel_key, attempt.return_id, finding)
-    assert await parcel.returns.released(parcel.parcel_key, attempt.return_id) is None
+    assert not await parcel.returns.findings(parcel.parcel_key, [attempt.return_id])
     assert (await parcel.returns.get(parcel.parcel_key, attempt.return_id)).record.state is ReturnState.CREATING

@@ -16,11 +16,12 @@ from app.telemetry.metrics import REGISTRY
 from tests.support.processes import eventually
 from tests.support.shops import shops
 
-HASH = hashlib.sha256(b"key").hexdigest()
+HASH, OTHER_HASH = (hashlib.sha256(each).hexdigest() for each in (b"key", b"other key"))
 WHOLE = f"""
 [shops.mode]
 origins = ["https://mode.example"]
 partners = {{ acme = "{HASH}" }}
+shop_keys = {{ warehouse = "{OTHER_HASH}" }}
 lookup_limit = 7
 partner_lookup_limit = 70
 currency = "EUR"
@@ -34,7 +35,8 @@ FAULTS = {
     '[shops.Mode]\ncurrency = "EUR"': "shops.Mode: a brand is its domain label: lower-case letters, digits and inner",
     '[shops.mode]\norigins = ["https://secret.example/"]': "shops.mode.origins.0: an origin is scheme://host[:port]",
     '[shops.mode.partners]\nacme = "secret"': "shops.mode.partners.acme: a partner's value is the sha256 of its key",
-    f'[shops.mode.partners]\na = "{HASH}"\nb = "{HASH}"': "shops.mode: every partner has a key of its own",
+    f'[shops.mode.partners]\na = "{HASH}"\nb = "{HASH}"': "shops.mode: every partner and every system",
+    f'[shops.mode]\npartners = {{a = "{HASH}"}}\nshop_keys = {{a = "{HASH}"}}': "shops.mode: every partner and",
     "[shops.mode]\nlookup_limit = 0": "shops.mode.lookup_limit: Input should be greater than or equal to 1",
     '[shops.mode]\ncurrency = "secret"': "shops.mode.currency: String should match pattern",
     '[shops.mode]\nupstream_url = "http://secret.example"': "shops.mode.upstream_url: plain http is allowed",
@@ -58,6 +60,7 @@ def test_an_entry_decides_what_it_says(file: Path) -> None:
     mode, buch, demo = (known.of(brand) for brand in ("mode", "buch", "demo"))
     assert mode.origins == {"https://mode.example", "https://all.example"}
     assert dict(mode.partners) == {"mode:acme": bytes.fromhex(HASH)}
+    assert (dict(mode.shop_keys), dict(buch.shop_keys)) == ({"mode:warehouse": bytes.fromhex(OTHER_HASH)}, {})
     assert (mode.lookup_limit, mode.partner_lookup_limit, mode.currency) == (7, 70, "EUR")
     assert mode.upstream_url == "https://proxy.mode.example/api/v2"
     assert (buch.lookup_limit, buch.currency, buch.origins) == (3, None, frozenset({"https://all.example"}))

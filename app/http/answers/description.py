@@ -40,6 +40,7 @@ TAGS: Mapping[str, str] = MappingProxyType(
         "session": "An order, proved by its number and postal code.",
         "service points": "Where the parcel can be handed in.",
         "returns": "From pictures and preview to the label.",
+        "shop": "Its returns, for the shop's own systems; the shipping service is not asked.",
         "operations": "For those who run the service, and what problem codes mean.",
     }
 )
@@ -135,10 +136,12 @@ def described_as(description: str, codes: Iterable[str], header_names: Sequence[
 class Described(FastAPI):
     """An app whose API description, made on demand, adds facts that FastAPI cannot know.
 
-    A call that depends on one of `session_dependencies` needs a session. Paths stand in the order of `journey`.
+    A call that depends on one of `session_dependencies` needs a session, and one that depends on one of
+    `shop_dependencies` a shop's key. Paths stand in the order of `journey`.
     """
 
     session_dependencies: Container[object] = ()
+    shop_dependencies: Container[object] = ()
     journey: Sequence[str] = ()
 
     @override
@@ -155,16 +158,21 @@ class Described(FastAPI):
         for route in self._described_routes():
             for method in route.methods or ():
                 operation = paths[route.path][method.lower()]
-                needs_session = self._needs_session(route.dependant)
-                operation["security"] = [{"bearer": []}, {"cookie": []}] if needs_session else []
+                operation["security"] = self._security(route.dependant)
                 for response in operation["responses"].values():
                     response["headers"] = response.get("headers", {}) | headers("X-Request-Id")
 
     def _described_routes(self) -> Iterator[APIRoute]:
         return (each for each in self.routes if isinstance(each, APIRoute) and each.include_in_schema)
 
-    def _needs_session(self, dependant: Dependant) -> bool:
-        return dependant.call in self.session_dependencies or any(map(self._needs_session, dependant.dependencies))
+    def _security(self, dependant: Dependant) -> list[Json]:
+        if _depends_on(self.session_dependencies, dependant):
+            return [{"bearer": []}, {"cookie": []}]
+        return [{"shop_key": []}] if _depends_on(self.shop_dependencies, dependant) else []
+
+
+def _depends_on(calls: Container[object], dependant: Dependant) -> bool:
+    return dependant.call in calls or any(_depends_on(calls, each) for each in dependant.dependencies)
 
 
 def _components(found: Json) -> Json:
@@ -206,5 +214,11 @@ def _problem_schemas() -> Json:
 _CREDENTIALS = {
     "bearer": {"type": "http", "description": "`session_token`.", "scheme": "bearer"},
     "cookie": {"type": "apiKey", "description": "Set by createSession.", "in": "cookie", "name": COOKIE},
+    "shop_key": {
+        "type": "apiKey",
+        "description": "The key of a system of the shop.",
+        "in": "header",
+        "name": "X-Partner-Key",
+    },
 }
 _REFERENCE = "#/components/schemas/{model}"

@@ -99,7 +99,7 @@ class Attempts:
         except ReturnNotFound:
             # Since we read the claims, its owner died before it sent anything, so the key counts as unused.
             return None
-        if found.record.state is ReturnState.FAILED and await self.returns.released(parcel_key, return_id):
+        if found.record.state is ReturnState.FAILED and await self.returns.findings(parcel_key, [return_id]):
             raise ReturnReleased("released by the shop", location=location_of(return_id))
         if found.record.first_answer is None and found.record.state in WITHOUT_ANSWER:
             raise _without_answer(found.record, standing)

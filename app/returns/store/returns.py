@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 from typing import NamedTuple
@@ -340,10 +340,10 @@ class Returns:
             raise ReturnNotFound("the return is gone")
         return found
 
-    async def released(self, parcel_key: str, return_id: str) -> str | None:
-        """An operator's finding about the return; None if there is none."""
-        _, (kept,) = await self._store.read(released_key(parcel_key, return_id))
-        return kept.value.decode() if kept.revision else None
+    async def findings(self, parcel_key: str, return_ids: Collection[str]) -> Mapping[str, str]:
+        """The findings that were recorded about these returns (at least one), by return."""
+        _, kept = await self._store.read(*(released_key(parcel_key, return_id) for return_id in return_ids))
+        return {name: each.value.decode() for name, each in zip(return_ids, kept, strict=True) if each.revision}
 
     async def release(
         self, parcel_key: str, return_id: str, event: Event, finding: str, change: RecordChange

@@ -180,6 +180,23 @@ export declare class ReturnPortal implements Record<Name, (...input: never[]) =>
     /** The PDF, whole: one that breaks off is the problem "incomplete", and worth asking for again. */
     getLabel: (id: string, options?: Waiting) => Promise<Blob>;
     getCustomsDeclaration: (id: string, options?: Options) => Promise<Blob>;
+    /** For a shop's own system, with its key among the `headers` of the settings. */
+    getShopReturn: (brand: string, id: string, options?: Options) => Promise<{
+        id: string;
+        state: components["schemas"]["ReturnState"];
+        revision: number;
+        created_at: string;
+        updated_at: string;
+        items: components["schemas"]["ReturnItem"][];
+        delivery: components["schemas"]["ReturnDelivery"];
+        sendcloud_return_id: number | null;
+        parcels: components["schemas"]["ReturnParcel"][];
+        refund_type: string | null;
+        fee: components["schemas"]["Money"] | null;
+    }>;
+    getParcelUnits: (brand: string, id: string, options?: Options) => Promise<{
+        holders: components["schemas"]["Holder"][];
+    }>;
     getLiveness: (options?: Options) => Promise<{
         status?: "ok";
     }>;

@@ -40,6 +40,9 @@ export class ReturnPortal {
     /** The PDF, whole: one that breaks off is the problem "incomplete", and worth asking for again. */
     getLabel = (id, options) => this.#document("getLabel", { path: { return_id: id }, ...options });
     getCustomsDeclaration = (id, options) => this.#document("getCustomsDeclaration", { path: { return_id: id }, ...options });
+    /** For a shop's own system, with its key among the `headers` of the settings. */
+    getShopReturn = (brand, id, options) => this.#json("getShopReturn", { path: { brand, return_id: id }, ...options });
+    getParcelUnits = (brand, id, options) => this.#json("getParcelUnits", { path: { brand, return_id: id }, ...options });
     getLiveness = (options) => this.#json("getLiveness", { ...options });
     getReadiness = (options) => this.#json("getReadiness", { ...options });
     getProblem = (code, options) => this.#json("getProblem", { path: { code }, ...options });

@@ -15,6 +15,8 @@ export const CALLS = {
     watchReturn: ["GET", "/v1/returns/{return_id}/events"],
     getLabel: ["GET", "/v1/returns/{return_id}/label"],
     getCustomsDeclaration: ["GET", "/v1/returns/{return_id}/customs-declaration"],
+    getShopReturn: ["GET", "/v1/shops/{brand}/returns/{return_id}"],
+    getParcelUnits: ["GET", "/v1/shops/{brand}/returns/{return_id}/units"],
     getLiveness: ["GET", "/livez"],
     getReadiness: ["GET", "/readyz"],
     getProblem: ["GET", "/problems/{code}"],

@@ -110,6 +110,12 @@ export class ReturnPortal implements Record<Name, (...input: never[]) => unknown
   getCustomsDeclaration = (id: string, options?: Options) =>
     this.#document("getCustomsDeclaration", { path: { return_id: id }, ...options });
 
+  /** For a shop's own system, with its key among the `headers` of the settings. */
+  getShopReturn = (brand: string, id: string, options?: Options) =>
+    this.#json("getShopReturn", { path: { brand, return_id: id }, ...options });
+  getParcelUnits = (brand: string, id: string, options?: Options) =>
+    this.#json("getParcelUnits", { path: { brand, return_id: id }, ...options });
+
   getLiveness = (options?: Options) => this.#json("getLiveness", { ...options });
   getReadiness = (options?: Options) => this.#json("getReadiness", { ...options });
   getProblem = (code: ProblemCode, options?: Options) => this.#json("getProblem", { path: { code }, ...options });

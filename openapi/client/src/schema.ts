@@ -284,6 +284,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/shops/{brand}/returns/{return_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Shop Return
+         * @description A return of the shop as it is stored.
+         */
+        get: operations["getShopReturn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/shops/{brand}/returns/{return_id}/units": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Parcel Units
+         * @description Which returns hold units of the parcel that this return belongs to.
+         */
+        get: operations["getParcelUnits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/livez": {
         parameters: {
             query?: never;
@@ -518,6 +558,22 @@ export interface components {
              * @constant
              */
             status?: "ok";
+        };
+        /** @description The claim of one return on units of its parcel. */
+        Holder: {
+            /** @description The `id` of the return. */
+            return_id: string;
+            /** @description The phase of the claim. */
+            phase: "intent" | "sent" | "outcome_unknown" | "done" | "failed" | (string & {});
+            /** @description Whether nobody else can return these units. */
+            holds_units: boolean;
+            /**
+             * Format: date-time
+             * @description Until when its creation can be under way; no outcome can be recorded as unsuccessful before 15 minutes later.
+             */
+            lease_until: string;
+            /** @description The outcome that a person or a system of the shop recorded; null where none was. */
+            finding: ("accepted" | "never-made" | "cancelled" | (string & {})) | null;
         };
         /** @description The shopper takes the items to a store of the shop. */
         InStore: {
@@ -754,6 +810,11 @@ export interface components {
             carrier: string | null;
             /** @description In how many parcels a return may travel. */
             max_parcels: number;
+        };
+        /** @description Which returns of a parcel hold its units. */
+        ParcelUnits: {
+            /** @description Every return that has a claim on units of the parcel, the oldest first. */
+            holders: components["schemas"]["Holder"][];
         };
         /** @description A carrier collects the parcel. */
         Pickup: {
@@ -1129,6 +1190,40 @@ export interface components {
             email: string;
             /** @description Masked. */
             phone: string;
+        };
+        /** @description A return as its shop sees it. */
+        ShopReturn: {
+            /**
+             * @description Names the return.
+             * @example rtn_3vQ1m0bJ9dJxPq4l2Zk7sA
+             */
+            id: string;
+            /** @description The state of the return. */
+            state: components["schemas"]["ReturnState"];
+            /** @description Grows with each change that the shopper can see. */
+            revision: number;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it changed last.
+             */
+            updated_at: string;
+            /** @description The items that come back; empty once the content of the return is gone. */
+            items: components["schemas"]["ReturnItem"][];
+            /** @description How the parcel travels back. */
+            delivery: components["schemas"]["ReturnDelivery"];
+            /** @description The shipping service's number of the return; null where it is not known. */
+            sendcloud_return_id: number | null;
+            /** @description The parcels in which it travels. */
+            parcels: components["schemas"]["ReturnParcel"][];
+            /** @description The `code` of the refund that was chosen; null where none was, or where it is not known. */
+            refund_type: string | null;
+            /** @description The price of the return as the shop stated it then; null where it is not known. */
+            fee: components["schemas"]["Money"] | null;
         };
         /** @description A shop that takes returns over the counter. */
         Store: {
@@ -1659,6 +1754,58 @@ export interface operations {
             };
         };
     };
+    getShopReturn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the return. */
+                return_id: string;
+                /** @description The domain that names the shop. */
+                brand: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShopReturn"];
+                };
+            };
+        };
+    };
+    getParcelUnits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the return. */
+                return_id: string;
+                /** @description The domain that names the shop. */
+                brand: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ParcelUnits"];
+                };
+            };
+        };
+    };
     getLiveness: {
         parameters: {
             query?: never;
@@ -1745,6 +1892,8 @@ export const CALLS = {
   watchReturn: ["GET", "/v1/returns/{return_id}/events"],
   getLabel: ["GET", "/v1/returns/{return_id}/label"],
   getCustomsDeclaration: ["GET", "/v1/returns/{return_id}/customs-declaration"],
+  getShopReturn: ["GET", "/v1/shops/{brand}/returns/{return_id}"],
+  getParcelUnits: ["GET", "/v1/shops/{brand}/returns/{return_id}/units"],
   getLiveness: ["GET", "/livez"],
   getReadiness: ["GET", "/readyz"],
   getProblem: ["GET", "/problems/{code}"],

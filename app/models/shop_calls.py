@@ -1,0 +1,61 @@
+"""What a shop's own systems are told about a return and about the units of its parcel."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.models.fields import Answer, Id, open_to_more
+from app.models.returns import ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
+from app.models.shop import Money
+
+Finding = Annotated[Literal["accepted", "never-made", "cancelled"], open_to_more]
+
+
+class ShopReturn(Answer):
+    """A return as its shop sees it."""
+
+    id: Annotated[str, Field(examples=["rtn_3vQ1m0bJ9dJxPq4l2Zk7sA"])]
+    """Names the return."""
+    state: ReturnState
+    """The state of the return."""
+    revision: int
+    """Grows with each change that the shopper can see."""
+    created_at: datetime
+    """When it was asked for."""
+    updated_at: datetime
+    """When it changed last."""
+    items: list[ReturnItem]
+    """The items that come back; empty once the content of the return is gone."""
+    delivery: ReturnDelivery
+    """How the parcel travels back."""
+    sendcloud_return_id: Id | None
+    """The shipping service's number of the return; null where it is not known."""
+    parcels: list[ReturnParcel]
+    """The parcels in which it travels."""
+    refund_type: str | None
+    """The `code` of the refund that was chosen; null where none was, or where it is not known."""
+    fee: Money | None
+    """The price of the return as the shop stated it then; null where it is not known."""
+
+
+class Holder(Answer):
+    """The claim of one return on units of its parcel."""
+
+    return_id: str
+    """The `id` of the return."""
+    phase: Annotated[Literal["intent", "sent", "outcome_unknown", "done", "failed"], open_to_more]
+    """The phase of the claim."""
+    holds_units: bool
+    """Whether nobody else can return these units."""
+    lease_until: datetime
+    """Until when its creation can be under way; no outcome can be recorded as unsuccessful before 15 minutes later."""
+    finding: Finding | None
+    """The outcome that a person or a system of the shop recorded; null where none was."""
+
+
+class ParcelUnits(Answer):
+    """Which returns of a parcel hold its units."""
+
+    holders: list[Holder]
+    """Every return that has a claim on units of the parcel, the oldest first."""

@@ -1,0 +1,52 @@
+"""The routes of a shop's own systems."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Path, Request
+
+from app.errors import PartnerKeyUnknown, ReturnNotFound, StoreUnavailable, TooManyLookups
+from app.http.answers.description import responses
+from app.models.returns import ReturnId
+from app.models.shop_calls import ParcelUnits, ShopReturn
+from app.services import ShopsDep, service
+from app.sessions.dependencies import check_shop_key
+from app.shop_calls.calls import ShopCalls
+from app.shop_calls.view import shop_return
+
+router = APIRouter(tags=["shop"])
+
+OF_A_RETURN = (PartnerKeyUnknown, TooManyLookups, ReturnNotFound, StoreUnavailable)
+"""The problems that any of these calls may answer."""
+
+
+async def calling_shop(
+    brand: Annotated[str, Path(max_length=63, description="The domain that names the shop.", examples=["demo"])],
+    request: Request,
+    shops: ShopsDep,
+    x_partner_key: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> str:
+    """The brand of the path, one of whose systems makes this call. A shop that is closed keeps its calls.
+
+    Raises:
+        PartnerKeyUnknown: no system of this shop has the key.
+    """
+    await check_shop_key(request, shops.of(brand), x_partner_key)
+    return brand
+
+
+CallingShopDep = Annotated[str, Depends(calling_shop)]
+ShopCallsDep = Annotated[ShopCalls, Depends(service(ShopCalls))]
+
+
+@router.get("/v1/shops/{brand}/returns/{return_id}", operation_id="getShopReturn", responses=responses(*OF_A_RETURN))
+async def get_shop_return(return_id: ReturnId, brand: CallingShopDep, calls: ShopCallsDep) -> ShopReturn:
+    """A return of the shop as it is stored."""
+    return shop_return((await calls.find(brand, return_id)).found)
+
+
+@router.get(
+    "/v1/shops/{brand}/returns/{return_id}/units", operation_id="getParcelUnits", responses=responses(*OF_A_RETURN)
+)
+async def get_parcel_units(return_id: ReturnId, brand: CallingShopDep, calls: ShopCallsDep) -> ParcelUnits:
+    """Which returns hold units of the parcel that this return belongs to."""
+    return await calls.units(brand, return_id)

@@ -1,0 +1,48 @@
+"""A shop's own system, which calls with the key of its shop."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+KEYS = {"demo": "the key of demo's warehouse", "guide": "the key of guide's warehouse"}
+GUESSED = "shop-with-a-guessed-key"
+"""A brand at which an address has two lookups a minute; its system has the key of the system of `demo`."""
+PARTNER_KEY = "the key of a partner"
+
+
+def digest(text: str) -> str:
+    """The digest of this key, as the file of shops has it."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_shops(path: Path) -> Path:
+    """Writes a file of shops, each with one system of its own, the same partner and few lookups for strangers."""
+    partners = f'partners = {{ acme = "{digest(PARTNER_KEY)}" }}'
+    path.write_text(
+        "".join(
+            f'[shops.{brand}]\nshop_keys = {{ warehouse = "{digest(key)}" }}\n{partners}\n'
+            for brand, key in KEYS.items()
+        )
+        + f'[shops.{GUESSED}]\nlookup_limit = 2\nshop_keys = {{ warehouse = "{digest(KEYS["demo"])}" }}\n'
+    )
+    return path
+
+
+@dataclass(frozen=True)
+class ShopSystem:
+    """A system that asks for the returns of one shop."""
+
+    http: httpx.AsyncClient
+    key: str | None = KEYS["demo"]
+    brand: str = "demo"
+
+    async def get(self, return_id: str, of_it: str = "") -> httpx.Response:
+        """What the shop is told about this return."""
+        return await self.http.get(f"/v1/shops/{self.brand}/returns/{return_id}{of_it}", headers=self.headers)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header with the key, if it has one."""
+        return {} if self.key is None else {"X-Partner-Key": self.key}
