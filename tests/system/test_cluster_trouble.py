@@ -2,18 +2,19 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from tests.api.test_store_trouble import AT_ONCE, is_ready, slowest_refusal
 from tests.support.processes import LOCAL, Bff, eventually, free_port, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
-from tests.support.shopper import Shopper, look_up, shopper, told
+from tests.support.shopper import Shopper, key, look_up, shopper, told
 from tests.support.topologies import (
     FORMED_SECONDS,
     SLOTS,
@@ -52,9 +53,11 @@ async def dead(cluster: Deployment) -> AsyncIterator[None]:
     """No server takes a connection."""
     for server in cluster.data:
         await server.stop(signal.SIGKILL)
-    yield
-    for server in cluster.data:
-        await server.start()
+    try:
+        yield
+    finally:
+        for server in cluster.data:
+            await server.start()
 
 
 @asynccontextmanager
@@ -62,9 +65,11 @@ async def frozen(cluster: Deployment) -> AsyncIterator[None]:
     """No server answers."""
     for server in cluster.data:
         server.send(signal.SIGSTOP)
-    yield
-    for server in cluster.data:
-        server.send(signal.SIGCONT)
+    try:
+        yield
+    finally:
+        for server in cluster.data:
+            server.send(signal.SIGCONT)
 
 
 @asynccontextmanager
@@ -73,9 +78,11 @@ async def locked(cluster: Deployment) -> AsyncIterator[None]:
     for server in cluster.data:
         await server.command("CONFIG", "SET", "masterauth", "another", "requirepass", "another")
         await server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-    yield
-    for server in cluster.data:
-        await server.command("CONFIG", "SET", "masterauth", "", "requirepass", "")
+    try:
+        yield
+    finally:
+        for server in cluster.data:
+            await server.command("CONFIG", "SET", "masterauth", "", "requirepass", "")
 
 
 @asynccontextmanager
@@ -83,14 +90,18 @@ async def full(cluster: Deployment) -> AsyncIterator[None]:
     """No server has room."""
     for server in cluster.data:
         await server.command("CONFIG", "SET", "maxmemory", "1")
-    yield
-    for server in cluster.data:
-        await server.command("CONFIG", "SET", "maxmemory", "0")
+    try:
+        yield
+    finally:
+        for server in cluster.data:
+            await server.command("CONFIG", "SET", "maxmemory", "0")
 
 
 async def _visitor(bff: Bff) -> Shopper:
     """A shopper on a page of ours, with a cookie that could be cleared."""
-    someone = await shopper(bff.http, fresh("LABEL"), delivery="cookie")
+    order = fresh("LABEL")
+    await eventually(partial(_accepted, partial(look_up, bff.http, order)), SOON_SECONDS)
+    someone = await shopper(bff.http, order, delivery="cookie")
     someone.headers["Sec-Fetch-Site"] = "same-origin"
     return someone
 
@@ -106,7 +117,14 @@ async def _serves(cluster: Deployment, bff: Bff, someone: Shopper) -> None:
     async with asyncio.timeout(SOON_SECONDS):
         await eventually(partial(is_ready, bff), SOON_SECONDS)
         await eventually(partial(_is_known, someone), SOON_SECONDS)
-    assert (await someone.create()).status_code == 202
+        await eventually(partial(_accepted, partial(someone.create, idempotency_key=key())), SOON_SECONDS)
+
+
+async def _accepted(call: Callable[[], Awaitable[httpx.Response]]) -> bool:
+    """Whether the call succeeds; each server is probed by one question at a time, and meanwhile others are refused."""
+    response = await call()
+    assert response.is_success or told(response) == (503, "temporarily-unavailable")
+    return response.is_success
 
 
 async def _is_known(someone: Shopper) -> bool:
