@@ -41,6 +41,12 @@ async def bff(store: Valkey, sandbox: SandboxProcess, upstream: ScriptedUpstream
         yield process
 
 
+@pytest_asyncio.fixture(autouse=True)
+async def unpaused(store: Valkey) -> None:
+    """No answer of an earlier test keeps calls waiting."""
+    await store.forget_upstream_pauses()
+
+
 @pytest.fixture
 def brand() -> str:
     """A brand of whose polls nothing is known yet."""
@@ -56,7 +62,9 @@ async def returning(bff: Bff, upstream: ScriptedUpstream, brand: str, **changes:
         incoming=scripted_upstream.created(poller_url=f"{PORTAL}/label/polling?token={poller}") | {"return": number},
     )
     wanted = {"identifier": "A-1001", "postal_code": "5611 AA", "token_delivery": "body"}
-    screen = (await bff.http.post(f"/v1/brands/{brand}/sessions", json=wanted)).json()
+    looked_up = await bff.http.post(f"/v1/brands/{brand}/sessions", json=wanted)
+    assert looked_up.status_code == 201, looked_up.text
+    screen = looked_up.json()
     someone = Shopper(bff.http, screen, {"Authorization": f"Bearer {screen['session_token']}"})
     created = await someone.create(everything(someone))
     assert created.status_code == 202, created.text
@@ -74,6 +82,11 @@ def polled(here: Heard) -> int:
     """The number of the return that this poll is about."""
     number: int = jwt.decode(here.query["token"][0], options={"verify_signature": False})["id"]
     return number
+
+
+def polls_of(upstream: ScriptedUpstream, number: int) -> int:
+    """How often this return was polled; returns of other tests may be polled meanwhile."""
+    return [polled(here) for here in upstream.requests_for("polling")].count(number)
 
 
 def shows(someone: Shopper, location: str, **members: object) -> Callable[[], Any]:
@@ -116,8 +129,8 @@ async def test_an_outage_of_polling_frees_no_units(bff: Bff, upstream: ScriptedU
     upstream.heard.clear()
 
     async def was_polled_on() -> bool:
-        await someone.get(location)
-        return len(upstream.requests_for("polling")) >= 2
+        number = (await someone.get(location)).json()["sendcloud_return_id"]
+        return polls_of(upstream, number) >= 2
 
     await eventually(was_polled_on, 30)
     assert 'failures_total{verdict="doubted"}' in (await bff.http.get("/metrics")).text
@@ -196,7 +209,8 @@ async def test_a_dead_download_url_is_replaced(bff: Bff, upstream: ScriptedUpstr
     upstream.do(download=lambda here: pdf if here.query["token"] == [fresh] else answer(status))
     upstream.heard.clear()
     assert (await someone.get(f"{location}/label")).content.startswith(b"%PDF-")
-    assert [len(upstream.requests_for(call)) for call in ("polling", "download")] == [1, 2]
+    number = (await someone.get(location)).json()["sendcloud_return_id"]
+    assert (polls_of(upstream, number), len(upstream.requests_for("download"))) == (1, 2)
 
 
 @pytest.mark.parametrize("reply", [answer(202), answer(500), answer(404), answer(503)])
@@ -227,7 +241,7 @@ async def test_a_label_is_lost_once_its_poller_token_is_over(
     async def was_polled_twice() -> bool:
         await other.get(elsewhere)
         number = (await other.get(elsewhere)).json()["sendcloud_return_id"]
-        return [polled(here) for here in upstream.requests_for("polling")].count(number) >= 2
+        return polls_of(upstream, number) >= 2
 
     await eventually(was_polled_twice, 30)
     assert (await other.get(elsewhere)).json()["state"] == "label_pending"
