@@ -14,6 +14,8 @@ RUN useradd --system --uid 10001 bff
 WORKDIR /srv
 COPY --from=build /venv /venv
 COPY app app
+# Nothing is written later, so each start would compile it again.
+RUN python -m compileall -q --invalidation-mode unchecked-hash app
 USER 10001
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 BFF_HOST=0.0.0.0
 EXPOSE 8000

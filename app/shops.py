@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import re
-import tomllib
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+import tomli
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
@@ -98,12 +99,15 @@ def read_shops(path: Path) -> Mapping[str, ShopEntry]:
         UnusableShopsFile: with every fault that it has.
     """
     try:
-        return ShopsFile.model_validate(tomllib.loads(path.read_text("utf-8-sig"))).shops
+        # Opening a pipe would wait for its writer.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UnusableShopsFile(["is not a regular file"])
+        return ShopsFile.model_validate(tomli.loads(path.read_text("utf-8-sig"))).shops
     except OSError as error:
         fault = error.strerror or "cannot be read"
     except UnicodeDecodeError:
         fault = "is not UTF-8"
-    except tomllib.TOMLDecodeError as error:
+    except tomli.TOMLDecodeError as error:
         # The text before the place may quote the file.
         fault = "is not TOML " + str(error)[str(error).rfind("(") :]
     except ValidationError as error:

@@ -40,8 +40,10 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     [lock] = [given for given in _written("ARG") if given.startswith("LOCK=")]
     shutil.copy(f"locks/{lock.removeprefix('LOCK=')}.txt", root / "lock.txt")
     [install] = [step for step in _written("RUN") if "--require-hashes" in step]
-    moved = install.replace("/venv", str(root / "venv")).replace("python -m", f"{sys.executable} -m")
-    subprocess.run(["/bin/sh", "-ec", moved], cwd=root, check=True, timeout=200)
+    [compile_app] = [step for step in _written("RUN") if "compileall" in step]
+    for step, folder in ((install, root), (compile_app, root / "srv")):
+        moved = step.replace("/venv", str(root / "venv")).replace("python -m", f"{sys.executable} -m")
+        subprocess.run(["/bin/sh", "-ec", moved], cwd=folder, check=True, timeout=200)
     yield root
     shutil.rmtree(root)
 
@@ -85,6 +87,7 @@ async def test_the_image_serves_and_stops(
         await process.stop()
     process.check()
     assert not await is_healthy()
+    assert [*(image / "srv/app/__pycache__").glob("main.*.pyc")], "each start would compile the service again"
     assert _files(image) == before
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.settings import SettingsError
 from app.shops import Shops, UnusableShopsFile, read_shops
@@ -99,10 +100,12 @@ def test_a_file_as_editors_write_it(file: Path) -> None:
     assert set(read_shops(file)) == {"mode", "buch"}
 
 
-def test_a_directory_is_no_file_of_shops(tmp_path: Path) -> None:
-    """Where the file should be and a directory is, the start ends with a line that says so."""
-    with pytest.raises(SettingsError, match=r"^BFF_SHOPS: Is a directory$"):
-        shops(shops=str(tmp_path))
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_only_a_regular_file_is_read(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """A directory, a named pipe that has no writer and a device end the start with a line that says so."""
+    make(path := tmp_path / "shops.toml")
+    with pytest.raises(SettingsError, match=r"^BFF_SHOPS: is not a regular file$"):
+        shops(shops=str(path))
 
 
 def calls_to_read(path: Path, number: int) -> int:
@@ -135,6 +138,12 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
+def rename_over(path: Path, text: str) -> None:
+    """Writes a file with this text and renames it over what is there."""
+    (new := path.with_name("new.toml")).write_text(text)
+    new.replace(path)
+
+
 async def watched(known: Shops, holds: Callable[[], bool]) -> None:
     """Returns once this holds, while the file is watched."""
 
@@ -165,14 +174,25 @@ def faults() -> float | None:
     return REGISTRY.get_sample_value("bff_shops_file_faults")
 
 
-@pytest.mark.parametrize("harm", [lambda path: write(path, "[shops.Mode]\n[shops.buch]\nx = 1"), os.remove])
+def become_a_pipe(path: Path) -> None:
+    """Puts a named pipe without a writer where the file was."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+HARMS = [lambda path: write(path, "[shops.Mode]\n[shops.buch]\nx = 1"), os.remove, become_a_pipe]
+
+
+@pytest.mark.parametrize("harm", HARMS)
 async def test_a_bad_file_changes_nothing(file: Path, harm: Callable[[Path], None]) -> None:
-    """A file that cannot be used, or is gone, shows in the metric; the shops stay until there is a good one."""
+    """A file that cannot be used, is gone or became a pipe shows in metric and log; the shops stay until a good one."""
     known = shops(shops=str(file))
     harm(file)
-    await watched(known, lambda: bool(faults()))
+    with capture_logs() as logged:
+        await watched(known, lambda: bool(faults()))
+    assert logged[0]["event"] == "shops file not taken"
     assert (known.of("mode").is_open, known.of("mode").currency) == (True, "EUR")
-    write(file, WHOLE.replace("EUR", "SEK"))
+    rename_over(file, WHOLE.replace("EUR", "SEK"))
     await watched(known, lambda: known.of("mode").currency == "SEK")
     assert faults() == 0
 
