@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import override
 
 DeliveryOptionCode = Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
+FirstMile = Literal["dropoff", "pickup"]
+"""How a parcel gets to its carrier: the shopper brings it, or the carrier collects it."""
 WhyNot = Literal["not-returnable", "incomplete"]
 """Why a line cannot be returned: the shop does not take it back, or a member that a return needs could not be read."""
 
@@ -322,6 +324,8 @@ class ReturnRequest(RedactedModel):
     refund: Refund | None
     """None where the shop offers no choice."""
     delivery_option: DeliveryOptionCode
+    first_mile: FirstMile | None
+    """None where no carrier transports it."""
     lines: tuple[ReturnedLine, ...]
     sender: Address
     parcels: int = 1

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from types import MappingProxyType
+from typing import get_args
 
 from pydantic import JsonValue, StrictBool, TypeAdapter
 
@@ -26,12 +27,7 @@ _CARRIERS: TypeAdapter[list[str]] = TypeAdapter(schemas.Elements[schemas.Code])
 _POINT: TypeAdapter[schemas.ServicePoint] = TypeAdapter(schemas.ServicePoint)
 _AVAILABILITY: TypeAdapter[bool] = TypeAdapter(StrictBool)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-_OPTIONS: Mapping[str, DeliveryOptionCode] = MappingProxyType(
-    {code: code for code in ("drop_off_point", "drop_off_labelless", "in_store", "pickup")}
-)
-_FIRST_MILE: Mapping[DeliveryOptionCode, str | None] = MappingProxyType(
-    {"drop_off_point": "dropoff", "drop_off_labelless": "dropoff", "pickup": "pickup", "in_store": None}
-)
+_OPTIONS: Mapping[str, DeliveryOptionCode] = MappingProxyType({code: code for code in get_args(DeliveryOptionCode)})
 
 
 def settings(brand: str, body: bytes) -> domain.ShopSettings:
@@ -235,8 +231,7 @@ def _labelled(parcels: Sequence[int | None], numbers: Sequence[str | None]) -> I
 
 def new_return(request: domain.ReturnRequest) -> schemas.NewReturn:
     """The body of E4."""
-    first_mile = _FIRST_MILE[request.delivery_option]
-    point = request.service_point
+    first_mile, point = request.first_mile, request.service_point
     return schemas.NewReturn(
         reason=request.reason,
         message=request.message,

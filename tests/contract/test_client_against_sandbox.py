@@ -101,6 +101,7 @@ def return_request(opened: OpenedOrder, **changes: object) -> ReturnRequest:
         reason=11,
         refund=Refund(code="money"),
         delivery_option="drop_off_point",
+        first_mile="dropoff",
         lines=(ReturnedLine(line=order.lines[0], quantity=1, reason=11),),
         sender=order.address,
         service_point=point.id if point else 20000001,

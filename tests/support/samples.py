@@ -170,6 +170,7 @@ def return_request(**changes: object) -> ReturnRequest:
         "reason": 11,
         "refund": Refund(code="money"),
         "delivery_option": "drop_off_point",
+        "first_mile": "dropoff",
         "lines": [],
         "sender": order().address,
     }

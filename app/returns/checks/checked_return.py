@@ -12,7 +12,7 @@ from app.models.returns import ReturnItem
 from app.models.shop import Money, Store
 from app.portal.view import money, stores
 from app.returns.checks.fingerprints import lines
-from app.returns.checks.return_methods import delivery_options, pickup_window
+from app.returns.checks.return_methods import RETURN_METHODS, delivery_options, pickup_window
 
 SENDER_NEEDS = ("name", "street", "postal_code", "city", "email")
 """Members that the upstream needs of the sender, besides the country."""
@@ -105,6 +105,7 @@ class CheckedReturn:
             message=body.message or "",
             refund=self._refund(),
             delivery_option=delivery.option,
+            first_mile=RETURN_METHODS[delivery.option].first_mile,
             lines=self._returned_lines(),
             sender=self._sender,
             parcels=body.parcels,

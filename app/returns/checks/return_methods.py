@@ -5,7 +5,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from app.domain import DeliveryOptionCode, Order, ShopSettings
+from app.domain import DeliveryOptionCode, FirstMile, Order, ShopSettings
 from app.models.fields import DeliveryMember, utc_datetime
 from app.models.shop import DeliveryOption, PickupWindow
 from app.service_points.time_zones import FARTHEST_WEST, time_zone
@@ -35,16 +35,17 @@ class ReturnMethod(NamedTuple):
     accepts: tuple[DeliveryMember, ...]
     misses: Callable[[ShopSettings, Order], Missing | None]
     """Names the code of what shop or order lacks for it; None if nothing."""
+    first_mile: FirstMile | None
     has_label: bool = True
     """Whether it has a label that can be downloaded here."""
 
 
 RETURN_METHODS: Mapping[DeliveryOptionCode, ReturnMethod] = MappingProxyType(
     {
-        "drop_off_point": ReturnMethod(("service_point",), ("carrier",), _misses_carrier),
-        "drop_off_labelless": ReturnMethod((), ("service_point", "carrier"), _misses_labelless),
-        "pickup": ReturnMethod((), ("carrier", "pickup_date"), _misses_carrier),
-        "in_store": ReturnMethod(("store",), (), _misses_store, has_label=False),
+        "drop_off_point": ReturnMethod(("service_point",), ("carrier",), _misses_carrier, "dropoff"),
+        "drop_off_labelless": ReturnMethod((), ("service_point", "carrier"), _misses_labelless, "dropoff"),
+        "pickup": ReturnMethod((), ("carrier", "pickup_date"), _misses_carrier, "pickup"),
+        "in_store": ReturnMethod(("store",), (), _misses_store, None, has_label=False),
     }
 )
 
