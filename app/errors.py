@@ -41,6 +41,7 @@ BffError
 │   ├── ServicePointUnavailable     gone, or of another carrier
 │   ├── ReturnInProgress            the first request with this key still runs
 │   ├── ReturnReleased              the shop released the return of this key
+│   ├── FindingRefused              the claim of the return does not allow this finding, or not yet
 │   └── UnitsClaimed                another return holds these units
 ├── ClaimLost                       this request was taken for dead before it sent anything
 ├── ReturnRefused                   the upstream refused the return with a 4xx
@@ -260,6 +261,10 @@ class ReturnInProgress(Conflict):
 
 class ReturnReleased(Conflict):
     """The shop released the units of the return that this idempotency key made; the key is used up."""
+
+
+class FindingRefused(Conflict):
+    """The claim of the return does not allow this finding, or not yet; nothing was changed."""
 
 
 class UnitsClaimed(Conflict):

@@ -102,6 +102,7 @@ JOURNEY = (
     "/v1/returns/{return_id}/customs-declaration",
     "/v1/shops/{brand}/returns/{return_id}",
     "/v1/shops/{brand}/returns/{return_id}/units",
+    "/v1/shops/{brand}/returns/{return_id}/resolve",
 )
 """The order in which a front end calls them, and then its shop; the description lists them in this order."""
 

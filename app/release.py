@@ -69,7 +69,7 @@ async def _run(wanted: argparse.Namespace) -> None:
         parcel_key = await _parcel_key(services, wanted)
         returns = services.of(Flows).returns
         if wanted.finding and wanted.yes:
-            await record_finding(returns, parcel_key, wanted.return_id, wanted.finding)
+            await record_finding(returns, parcel_key, wanted.return_id, wanted.finding, by="operator")
         await _show(returns, parcel_key, wanted.return_id)
 
 

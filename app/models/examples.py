@@ -74,3 +74,10 @@ NEW_RETURNS: Mapping[str, Json] = MappingProxyType(
         ),
     }
 )
+RESOLUTIONS: Mapping[str, Json] = MappingProxyType(
+    {
+        "accepted": _example("The panel shows the return", {"outcome": "accepted"}),
+        "never-made": _example("The panel shows no such return", {"outcome": "never-made", "panel_checked": True}),
+        "cancelled": _example("The return was cancelled in the panel", {"outcome": "cancelled"}),
+    }
+)

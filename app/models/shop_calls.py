@@ -5,11 +5,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.models.fields import Answer, Id, open_to_more
+from app.models.fields import Answer, Id, Request, open_to_more
 from app.models.returns import ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
 from app.models.shop import Money
 
-Finding = Annotated[Literal["accepted", "never-made", "cancelled"], open_to_more]
+Outcome = Literal["accepted", "never-made", "cancelled"]
+
+
+class Resolution(Request):
+    """The outcome of a return, as the shop found it in the shipping service's panel."""
+
+    outcome: Outcome
+    """`accepted`: the return is there; `never-made`: it is not; `cancelled`: it was there and is cancelled now."""
+    panel_checked: bool = False
+    """Whether the panel shows no such return; needed for `never-made`."""
 
 
 class ShopReturn(Answer):
@@ -49,8 +58,8 @@ class Holder(Answer):
     holds_units: bool
     """Whether nobody else can return these units."""
     lease_until: datetime
-    """Until when its creation can be under way; no outcome can be recorded as unsuccessful before 15 minutes later."""
-    finding: Finding | None
+    """Until when its creation can be under way; units of an unknown outcome can be freed 15 minutes later."""
+    finding: Annotated[Outcome, open_to_more] | None
     """The outcome that a person or a system of the shop recorded; null where none was."""
 
 

@@ -24,7 +24,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from app.errors import ClaimLost, TooManyCalls, UnitsClaimed
+from app.errors import ClaimLost, FindingRefused, TooManyCalls, UnitsClaimed
 
 
 class Phase(StrEnum):
@@ -48,9 +48,9 @@ class Event(StrEnum):
     OWNER_DEAD = "the lease ended"
     ANNOUNCEMENT_FAILED = "the label announcement failed for good"
     ALIVE_AFTER_ALL = "a later poll of a return whose announcement failed was answered 200 or 202"
-    FOUND = "an operator found the return upstream"
-    NEVER_MADE = "an operator found, fifteen minutes later or more, that upstream never made it"
-    CANCELLED = "an operator cancelled it upstream"
+    FOUND = "an operator or the shop found the return upstream"
+    NEVER_MADE = "one of them found, fifteen minutes later or more, that upstream never made it"
+    CANCELLED = "it was cancelled upstream; for an unknown outcome, fifteen minutes later or more"
 
 
 TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyType(
@@ -87,7 +87,7 @@ TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyTyp
 )
 
 
-NEVER_MADE_AFTER = 15 * 60
+UNKNOWN_FREED_AFTER = 15 * 60
 """Seconds after the lease. By then no POST of its owner is under way, and the upstream shows every return."""
 AFTER_FIRST_BYTE = frozenset({Event.ACCEPTED, Event.REFUSED, Event.LOST})
 FAILED_COUNTED_SECONDS = 24 * 3600
@@ -145,19 +145,20 @@ def restored(
 
 
 def resolved(claims: Mapping[str, Claim], return_id: str, event: Event, *, now: float) -> dict[str, Claim]:
-    """The claims after an operator recorded a finding. The claim stays to its end, so that its key is never free.
+    """The claims after a finding was recorded. The claim stays to its end, so that its key is never free.
 
     Raises:
-        ClaimLost: the phase of the claim does not allow the event, or not yet.
+        FindingRefused: the phase of the claim does not allow the event, or not yet.
     """
     alive = expire_leases(claims, now)
     claim = alive.get(return_id)
     phase = claim.phase if claim else None
     if claim is None or (phase, event) not in TRANSITIONS:
-        raise ClaimLost(f"not possible for a claim that is {phase or 'absent'}")
-    if event is Event.NEVER_MADE and claim.lease_until + NEVER_MADE_AFTER > now:
-        raise ClaimLost("not within fifteen minutes of the creation")
-    _put(alive, return_id, claim, TRANSITIONS[phase, event])
+        raise FindingRefused(f"not possible for a claim that is {phase or 'absent'}")
+    after, wait = TRANSITIONS[phase, event], claim.lease_until + UNKNOWN_FREED_AFTER - now
+    if phase is Phase.OUTCOME_UNKNOWN and after is Phase.FAILED and wait > 0:
+        raise FindingRefused("not within fifteen minutes of the creation", retry_after=ceil(wait))
+    _put(alive, return_id, claim, after)
     return alive
 
 

@@ -5,17 +5,17 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from app.errors import ClaimLost
+from app.errors import FindingRefused
 from app.models.returns import ReturnState
 from app.redis.store import Store
-from app.returns.claims import Event
+from app.returns.claims import Event, Phase
 from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import RETURN_ID, Returns, index_key
 from app.telemetry.logs import log
 
 
 class Finding(StrEnum):
-    """A person's finding about a return."""
+    """A finding about a return, of an operator or of its shop."""
 
     ACCEPTED = "accepted"
     NEVER_MADE = "never-made"
@@ -48,21 +48,35 @@ async def indexed_parcel_key(store: Store, return_id: str) -> str | None:
     return indexed.decode() if indexed else None
 
 
-async def record_finding(returns: Returns, parcel_key: str, return_id: str, finding: Finding) -> None:
-    """Records the finding with the transitions of its claim; no creation that is under way loses its units.
+async def record_finding(returns: Returns, parcel_key: str, return_id: str, finding: Finding, *, by: str) -> None:
+    """Records the finding with the transitions of its claim, once; no creation that is under way loses its units.
+
+    `by` says in the log who found it: words of ours.
 
     Raises:
-        ClaimLost: the return is being created, or its claim does not allow this finding, or not yet.
+        FindingRefused: the return is being created, or its claim does not allow this finding, or not yet.
         ReturnNotFound: this parcel has no such return.
     """
-    # This read settles a creation whose request has died; one that is under way is refused below.
+    # This read settles a creation whose request has died.
     await returns.get(parcel_key, return_id)
     event, state = _MEANINGS[finding]
 
     def found_out(found: VersionedReturn) -> ReturnRecord:
-        if found.record.state is ReturnState.CREATING:
-            raise ClaimLost("the creation is still under way")
         return found.became(state, next_poll_at=None, poller_token=None, download_token=None)
 
-    await returns.release(parcel_key, return_id, event, finding, found_out)
-    log.warning("return released", return_id=return_id, finding=finding)
+    try:
+        await returns.release(parcel_key, return_id, event, finding, found_out)
+    except FindingRefused:
+        if not await _is_recorded(returns, parcel_key, return_id, finding):
+            raise
+    else:
+        log.warning("return released", return_id=return_id, finding=finding, by=by)
+
+
+async def _is_recorded(returns: Returns, parcel_key: str, return_id: str, finding: Finding) -> bool:
+    """Whether this very finding was recorded before, and nothing has overridden it since."""
+    recorded = await returns.findings(parcel_key, [return_id])
+    _, claims = await returns.claims(parcel_key)
+    claim = claims.get(return_id)
+    after = Phase.DONE if finding is Finding.ACCEPTED else Phase.FAILED
+    return claim is not None and claim.phase is after and recorded.get(return_id) == finding

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from app.errors import ReturnNotFound
-from app.models.shop_calls import ParcelUnits
+from app.errors import FieldProblem, InvalidRequest, ReturnNotFound
+from app.models.shop_calls import ParcelUnits, Resolution
 from app.redis.store import Store
-from app.returns.findings import indexed_parcel_key
+from app.returns.findings import Finding, indexed_parcel_key, record_finding
 from app.returns.store.records import VersionedReturn
 from app.returns.store.returns import Returns
 from app.shop_calls.view import holder
+
+_PANEL_NOT_CHECKED = FieldProblem("#/panel_checked", "panel-not-checked", "Look into the panel first, then say true.")
 
 
 class ShopsReturn(NamedTuple):
@@ -51,3 +53,18 @@ class ShopCalls:
         findings = await self.returns.findings(parcel_key, claims) if claims else {}
         by_age = sorted(claims.items(), key=lambda each: each[1].lease_until)
         return ParcelUnits(holders=[holder(name, claim, findings.get(name)) for name, claim in by_age])
+
+    async def resolve(self, brand: str, return_id: str, wanted: Resolution, *, by: str) -> VersionedReturn:
+        """The return after this outcome was recorded, now or by an earlier call.
+
+        Raises:
+            InvalidRequest: a return that was never made takes a look into the panel.
+            FindingRefused: the return does not allow this outcome, or not yet.
+            ReturnNotFound: as for `find`.
+        """
+        finding = Finding(wanted.outcome)
+        if finding is Finding.NEVER_MADE and not wanted.panel_checked:
+            raise InvalidRequest("the panel was not looked into", errors=[_PANEL_NOT_CHECKED])
+        parcel_key, _ = await self.find(brand, return_id)
+        await record_finding(self.returns, parcel_key, return_id, finding, by=by)
+        return (await self.find(brand, return_id)).found

@@ -4,10 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Request
 
-from app.errors import PartnerKeyUnknown, ReturnNotFound, StoreUnavailable, TooManyLookups
-from app.http.answers.description import responses
+from app.errors import FindingRefused, PartnerKeyUnknown, ReturnNotFound, StoreUnavailable, TooManyLookups
+from app.http.answers.description import JSON_BODY, body_examples, responses
+from app.http.callers.credentials import json_body
+from app.http.exchange import exchange_of
+from app.models.examples import RESOLUTIONS
 from app.models.returns import ReturnId
-from app.models.shop_calls import ParcelUnits, ShopReturn
+from app.models.shop_calls import ParcelUnits, Resolution, ShopReturn
 from app.services import ShopsDep, service
 from app.sessions.dependencies import check_shop_key
 from app.shop_calls.calls import ShopCalls
@@ -50,3 +53,18 @@ async def get_shop_return(return_id: ReturnId, brand: CallingShopDep, calls: Sho
 async def get_parcel_units(return_id: ReturnId, brand: CallingShopDep, calls: ShopCallsDep) -> ParcelUnits:
     """Which returns hold units of the parcel that this return belongs to."""
     return await calls.units(brand, return_id)
+
+
+@router.post(
+    "/v1/shops/{brand}/returns/{return_id}/resolve",
+    operation_id="resolveReturn",
+    dependencies=[Depends(json_body)],
+    openapi_extra=body_examples(RESOLUTIONS),
+    responses=responses(*OF_A_RETURN, *JSON_BODY, FindingRefused),
+)
+async def resolve_return(
+    return_id: ReturnId, brand: CallingShopDep, body: Resolution, calls: ShopCallsDep, request: Request
+) -> ShopReturn:
+    """Records what became of a return that the shop looked up in the panel; repeating the call changes nothing."""
+    by = exchange_of(request.scope).partner or brand
+    return shop_return(await calls.resolve(brand, return_id, body, by=by))

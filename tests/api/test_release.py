@@ -73,6 +73,14 @@ async def test_a_return_that_was_never_made_frees_its_units(bff: Bff, operator: 
     assert actions["create_return"]["allowed"]
 
 
+async def test_an_unknown_return_is_not_cancelled_at_once(bff: Bff, operator: Operator) -> None:
+    """Within a quarter of an hour the units of a return without an answer stay held, whatever was cancelled."""
+    someone, return_id = await unknown(bff, key())
+    status, output = await operator.releases(return_id, "--as", "cancelled", "--yes")
+    assert (status, "fifteen minutes" in output) == (1, True)
+    assert told(await someone.create()) == (409, "units-claimed")
+
+
 async def test_a_cancelled_return_frees_its_units(bff: Bff, operator: Operator) -> None:
     """A return with a label that the shop cancels can be made again, and its label is no longer given out."""
     someone = await shopper(bff.http, order := fresh("INSTANT"))

@@ -152,6 +152,9 @@ async def journey(bff: Bff, sandbox: SandboxProcess, order: str, delivery: str) 
     of_the_shop = location.replace("/v1", "/v1/shops/demo")
     for path in (*rest, "/v1/brands/demo/portal", of_the_shop, f"{of_the_shop}/units"):
         await someone.get(path)
+    # Half of the returns stay as they are, to be searched for.
+    if delivery == "cookie":
+        await bff.http.post(f"{of_the_shop}/resolve", json={"outcome": "cancelled"})
     hands = [await bff.http.post("/v1/session/handoff", json={}, headers=someone.headers) for _ in range(2)]
     handed = hands[-1].json()
     await bff.http.post("/v1/handoffs", json={"token": handed["token"], "token_delivery": delivery})
@@ -170,11 +173,11 @@ async def faults_of_ours(bff: Bff, store: Valkey) -> None:
 
 
 async def released(store: Valkey, sandbox: SandboxProcess) -> str:
-    """The words for an operator who cancels a return that got no answer."""
+    """The words for an operator who finds a return that got no answer."""
     kept = [await store.client.hget(name, "v") async for name in store.client.scan_iter("p:*:claim")]
     claims = {name: claim for each in kept for name, claim in json.loads(each or b"{}").items()}
     return_id = next(name for name, claim in claims.items() if claim["phase"] == "outcome_unknown")
-    status, output = await Operator(store.client, store.url, sandbox).releases(return_id, "--as", "cancelled", "--yes")
+    status, output = await Operator(store.client, store.url, sandbox).releases(return_id, "--as", "accepted", "--yes")
     assert status == 0, output
     return output
 

@@ -4,14 +4,14 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
+from tests.support.release import QUARTER_OF_AN_HOUR, let_pass
 from tests.support.sandbox import SandboxProcess
 from tests.support.shop_system import GUESSED, KEYS, PARTNER_KEY, ShopSystem, write_shops
-from tests.support.shopper import Shopper, shopper, told
+from tests.support.shopper import Shopper, key, shopper, told
 
 NEVER = "rtn_" + "A" * 22
 CALLS = ("", "/units")
@@ -47,18 +47,18 @@ async def created(bff: Bff, prefix: str = "INSTANT") -> tuple[Shopper, str]:
     return someone, (await someone.create()).headers["location"].rpartition("/")[2]
 
 
-async def logged(bff: Bff, answer: httpx.Response, event: str) -> list[dict[str, Any]]:
-    """The lines of this event that were written for the request of this answer."""
+async def logged(bff: Bff, **members: str) -> list[dict[str, Any]]:
+    """The lines of the log with these members, as soon as there is one."""
 
     def lines() -> list[dict[str, Any]]:
         written = map(json.loads, bff.process.output.read_text().rpartition("\n")[0].splitlines())
-        return [each for each in written if each.get("request_id") == answer.headers["x-request-id"]]
+        return [each for each in written if members.items() <= each.items()]
 
-    async def is_over() -> bool:
-        return any(each["event"] == "request" for each in lines())
+    async def are_there() -> bool:
+        return bool(lines())
 
-    await eventually(is_over, 10)
-    return [each for each in lines() if each["event"] == event]
+    await eventually(are_there, 10)
+    return lines()
 
 
 async def test_a_shop_reads_its_return(bff: Bff, system: ShopSystem) -> None:
@@ -77,7 +77,7 @@ async def test_a_shops_call_asks_the_upstream_nothing(bff: Bff, system: ShopSyst
     """A shop's call leaves the shipping service alone; its line in the log names the system, and never its key."""
     _, return_id = await created(bff)
     answer = await system.get(return_id, call)
-    [line] = await logged(bff, answer, "request")
+    [line] = await logged(bff, event="request", request_id=answer.headers["x-request-id"])
     assert (answer.status_code, line["upstream_calls"]) == (200, 0)
     assert (line["brand"], line["partner"]) == ("demo", "demo:warehouse")
     assert KEYS["demo"] not in bff.process.output.read_text()
@@ -140,3 +140,68 @@ async def test_a_return_that_is_not_in_the_index(bff: Bff, system: ShopSystem, s
     _, return_id = await created(bff)
     await store.client.delete(f"i:{{{return_id}}}")
     assert told(await system.get(return_id)) == (404, "return-not-found")
+
+
+async def lost(bff: Bff, used: str | None = None) -> tuple[Shopper, str]:
+    """A shopper whose creation got no answer, and the return's id."""
+    someone = await shopper(bff.http, fresh("CREATE500"))
+    answer = await someone.create(idempotency_key=used)
+    assert told(answer) == (504, "return-outcome-unknown")
+    return someone, answer.headers["location"].rpartition("/")[2]
+
+
+async def test_a_shop_accepts_a_return_that_it_found(bff: Bff, system: ShopSystem) -> None:
+    """A return that the shop found is accepted, once however often it says so; the log tells which system did."""
+    someone, return_id = await lost(bff, used := key())
+    answers = [await system.resolve(return_id, "accepted") for _ in range(2)]
+    assert [(each.status_code, each.json()["state"]) for each in answers] == [(200, "accepted")] * 2
+    assert answers[0].json() == answers[1].json()
+    assert (await someone.create(idempotency_key=used)).json()["state"] == "accepted"
+    assert told(await someone.create()) == (409, "units-claimed")
+    [line] = await logged(bff, event="return released", return_id=return_id)
+    assert (line["finding"], line["by"]) == ("accepted", "demo:warehouse")
+
+
+async def test_a_shop_frees_units_that_were_never_returned(bff: Bff, system: ShopSystem, store: Valkey) -> None:
+    """A quarter of an hour after a creation without an answer its units can be freed; its key never posts again."""
+    someone, return_id = await lost(bff, used := key())
+    early = await system.resolve(return_id, "never-made", panel_checked=True)
+    assert told(early) == (409, "finding-refused")
+    assert 0 < int(early.headers["retry-after"]) <= QUARTER_OF_AN_HOUR + 4
+    await let_pass(store.client, return_id, QUARTER_OF_AN_HOUR + 10)
+    unseen = await system.resolve(return_id, "never-made")
+    assert told(unseen) == (422, "invalid-request")
+    assert [each["pointer"] for each in unseen.json()["errors"]] == ["#/panel_checked"]
+    assert (await system.resolve(return_id, "never-made", panel_checked=True)).json()["state"] == "failed"
+    assert told(await someone.create(idempotency_key=used)) == (409, "return-released")
+    [holder] = (await system.get(return_id, "/units")).json()["holders"]
+    assert (holder["phase"], holder["holds_units"], holder["finding"]) == ("failed", False, "never-made")
+    assert told(await system.resolve(return_id, "accepted")) == (409, "finding-refused")
+
+
+async def test_a_cancelled_return_can_be_made_again(bff: Bff, system: ShopSystem) -> None:
+    """A return that the shop cancelled frees its units at once, and its label is no longer given out."""
+    someone, return_id = await created(bff)
+    path = f"/v1/returns/{return_id}"
+    await someone.settled(path)
+    assert (await system.resolve(return_id, "cancelled")).json()["state"] == "failed"
+    assert told(await someone.get(f"{path}/label")) == (409, "no-label")
+    assert (await someone.create()).status_code == 202
+
+
+async def test_a_creation_without_an_answer_is_not_cancelled_at_once(bff: Bff, system: ShopSystem) -> None:
+    """Within a quarter of an hour the units of a return without an answer stay held, whatever the shop cancelled."""
+    someone, return_id = await lost(bff)
+    assert told(await system.resolve(return_id, "cancelled")) == (409, "finding-refused")
+    assert told(await someone.create()) == (409, "units-claimed")
+
+
+@pytest.mark.parametrize("wrong", [None, PARTNER_KEY, KEYS["guide"]])
+async def test_other_callers_resolve_nothing(bff: Bff, system: ShopSystem, wrong: str | None) -> None:
+    """Partners, other shops and callers without a key change nothing, at their own brand neither."""
+    _, return_id = await created(bff)
+    before = (await system.get(return_id)).json()["state"]
+    assert told(await ShopSystem(bff.http, wrong).resolve(return_id, "cancelled")) == (403, "partner-key-unknown")
+    other = ShopSystem(bff.http, KEYS["guide"], "guide")
+    assert told(await other.resolve(return_id, "cancelled")) == (404, "return-not-found")
+    assert (await system.get(return_id)).json()["state"] in {before, "label_ready"}

@@ -36,6 +36,7 @@ STABLE = {
     "getCustomsDeclaration": "GET /v1/returns/{return_id}/customs-declaration",
     "getShopReturn": "GET /v1/shops/{brand}/returns/{return_id}",
     "getParcelUnits": "GET /v1/shops/{brand}/returns/{return_id}/units",
+    "resolveReturn": "POST /v1/shops/{brand}/returns/{return_id}/resolve",
     "getLiveness": "GET /livez",
     "getReadiness": "GET /readyz",
     "getProblem": "GET /problems/{code}",
@@ -93,7 +94,7 @@ def test_every_operation_is_described(operation_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["NewSession", "NewReturn", "NewReturnItem", "NewRefund", "InStore", "NewCustoms", "NewPhoto"]
+    "name", ["NewSession", "NewReturn", "NewReturnItem", "NewRefund", "InStore", "NewCustoms", "NewPhoto", "Resolution"]
 )
 def test_request_models_are_closed(name: str) -> None:
     """Request bodies take no member that is not described."""

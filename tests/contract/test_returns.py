@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from app.domain import Selection, Units
-from app.errors import ClaimLost, ReturnInProgress, ReturnNotFound, StoreUnavailable, UnitsClaimed
+from app.errors import ClaimLost, FindingRefused, ReturnInProgress, ReturnNotFound, StoreUnavailable, UnitsClaimed
 from app.models.returns import ReturnItem, ReturnState
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring, RecordUnreadable
@@ -25,6 +25,7 @@ from app.sendcloud.stored import service_point_of_schema_1 as clean
 from app.telemetry.metrics import REGISTRY
 from tests.support.processes import Valkey, eventually, running_valkey
 from tests.support.proxy import running_proxy
+from tests.support.release import QUARTER_OF_AN_HOUR, let_pass
 from tests.support.samples import forms, return_record
 
 RETURN_TTL, CLAIM_TTL, LEASE = 600, 1200, 60.0
@@ -89,6 +90,23 @@ class Parcel:
         found = await self.attempts.settle(await self.posted(), Event.ACCEPTED, accepted)
         assert found
         return found
+
+    async def unanswered(self) -> Attempt:
+        """A return whose outcome is unknown, a quarter of an hour later."""
+        attempt = await self.posted()
+        await self.attempts.settle(attempt, Event.LOST, outcome_unknown)
+        await let_pass(self.valkey.client, attempt.return_id, LEASE + QUARTER_OF_AN_HOUR)
+        return attempt
+
+    async def released(self, finding: Finding) -> Attempt:
+        """A return without an answer of which this was found."""
+        attempt = await self.unanswered()
+        await self.finds(attempt, finding)
+        return attempt
+
+    async def finds(self, attempt: Attempt, finding: Finding) -> None:
+        """Records a finding about the return."""
+        await record_finding(self.returns, self.parcel_key, attempt.return_id, finding, by="operator")
 
     async def keys(self, kind: str = "") -> list[str]:
         """The keys of this parcel that are of this kind."""
@@ -415,10 +433,8 @@ async def test_another_parcel_cannot_open_a_return(parcel: Parcel) -> None:
 
 
 async def test_a_late_acceptance_wins(parcel: Parcel) -> None:
-    """An owner who brings an acceptance after an operator said "never made" is believed, and its units are held."""
-    attempt = await parcel.posted()
-    await parcel.attempts.settle(attempt, Event.LOST, outcome_unknown)
-    await record_finding(parcel.returns, parcel.parcel_key, attempt.return_id, Finding.CANCELLED)
+    """An owner who brings an acceptance after a finding of "never made" is believed, and its units are held."""
+    attempt = await parcel.released(Finding.NEVER_MADE)
     assert (await parcel.returns.of_parcel(parcel.parcel_key, ORDERED)).free == ORDERED
     before = REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) or 0
     found = await parcel.attempts.settle(attempt, Event.ACCEPTED, accepted)
@@ -428,12 +444,46 @@ async def test_a_late_acceptance_wins(parcel: Parcel) -> None:
     assert REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) == before + 1
 
 
+@pytest.mark.parametrize("finding", list(Finding))
+async def test_a_finding_is_recorded_once(parcel: Parcel, finding: Finding) -> None:
+    """The same finding again, also several times at once, succeeds and makes no further revision."""
+    attempt = await parcel.released(finding)
+    before = (await parcel.returns.get(parcel.parcel_key, attempt.return_id)).record
+    await asyncio.gather(*(parcel.finds(attempt, finding) for _ in range(5)))
+    assert (await parcel.returns.get(parcel.parcel_key, attempt.return_id)).record == before
+
+
+async def test_findings_of_many_at_once(parcel: Parcel) -> None:
+    """Of several callers who record the same finding at once, each succeeds."""
+    attempt = await parcel.unanswered()
+    await asyncio.gather(*(parcel.finds(attempt, Finding.ACCEPTED) for _ in range(5)))
+    assert (await parcel.returns.get(parcel.parcel_key, attempt.return_id)).record.state is ReturnState.ACCEPTED
+
+
+async def test_a_repeated_finding_does_not_override_a_late_acceptance(parcel: Parcel) -> None:
+    """A finding of "never made" that comes once more after an acceptance is refused, and the units stay held."""
+    attempt = await parcel.released(Finding.NEVER_MADE)
+    await parcel.attempts.settle(attempt, Event.ACCEPTED, accepted)
+    with pytest.raises(FindingRefused):
+        await parcel.finds(attempt, Finding.NEVER_MADE)
+    assert (await parcel.returns.of_parcel(parcel.parcel_key, ORDERED)).free.lines["shirt"] == 0
+
+
+async def test_contradicting_findings(parcel: Parcel) -> None:
+    """Of two findings that contradict each other the first one stands."""
+    attempt = await parcel.released(Finding.NEVER_MADE)
+    for other in (Finding.ACCEPTED, Finding.CANCELLED):
+        with pytest.raises(FindingRefused):
+            await parcel.finds(attempt, other)
+    assert await parcel.returns.findings(parcel.parcel_key, [attempt.return_id]) == {attempt.return_id: "never-made"}
+
+
 @pytest.mark.parametrize("sent", [False, True])
 @pytest.mark.parametrize("finding", list(Finding))
 async def test_a_creation_under_way_is_not_released(parcel: Parcel, finding: Finding, *, sent: bool) -> None:
     """While the lease of a creation lasts, a finding is refused and changes nothing."""
     attempt = await (parcel.posted() if sent else parcel.claimed())
-    with pytest.raises(ClaimLost):
-        await record_finding(parcel.returns, parcel.parcel_key, attempt.return_id, finding)
+    with pytest.raises(FindingRefused):
+        await parcel.finds(attempt, finding)
     assert not await parcel.returns.findings(parcel.parcel_key, [attempt.return_id])
     assert (await parcel.returns.get(parcel.parcel_key, attempt.return_id)).record.state is ReturnState.CREATING

@@ -36,12 +36,18 @@ class Operator:
 
     async def waits(self, return_id: str, seconds: float) -> None:
         """Has so much time pass for the claim of this return."""
-        async for name in self._client.scan_iter("p:*:claim"):
-            claims = json.loads(await self._client.hget(name, "v") or b"{}")
-            if return_id in claims:
-                claims[return_id]["lease_until"] -= seconds
-                await self._client.hset(name, "v", json.dumps(claims))
+        await let_pass(self._client, return_id, seconds)
 
     async def forgets_the_index(self, return_id: str) -> None:
         """Leaves the return as a release before this one would have."""
         assert await self._client.delete(f"i:{{{return_id}}}") == 1
+
+
+async def let_pass(client: Redis, return_id: str, seconds: float) -> None:
+    """Has so much time pass for the claim of this return."""
+    async for name in client.scan_iter("p:*:claim"):
+        kept: bytes = await client.hget(name, "v") or b""  # type: ignore[assignment]  # nothing is decoded here
+        if return_id.encode() in kept:
+            claims = json.loads(kept)
+            claims[return_id]["lease_until"] -= seconds
+            await client.hset(name, "v", json.dumps(claims))

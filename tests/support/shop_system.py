@@ -42,6 +42,11 @@ class ShopSystem:
         """What the shop is told about this return."""
         return await self.http.get(f"/v1/shops/{self.brand}/returns/{return_id}{of_it}", headers=self.headers)
 
+    async def resolve(self, return_id: str, outcome: str, **more: bool) -> httpx.Response:
+        """The answer to this outcome of the return."""
+        path, body = f"/v1/shops/{self.brand}/returns/{return_id}/resolve", {"outcome": outcome, **more}
+        return await self.http.post(path, json=body, headers=self.headers)
+
     @property
     def headers(self) -> dict[str, str]:
         """The header with the key, if it has one."""

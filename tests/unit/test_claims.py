@@ -9,12 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from app.errors import ClaimLost, TooManyCalls, UnitsClaimed
+from app.errors import ClaimLost, FindingRefused, TooManyCalls, UnitsClaimed
 from app.returns.claims import (
     FAILED_COUNTED_SECONDS,
     MAX_FAILED,
-    NEVER_MADE_AFTER,
     TRANSITIONS,
+    UNKNOWN_FREED_AFTER,
     Claim,
     Event,
     Phase,
@@ -104,21 +104,28 @@ def test_no_transition_is_left_out() -> None:
 
 @pytest.mark.parametrize(("phase", "event"), list(product([ABSENT, *Phase], FINDINGS)))
 def test_findings(phase: Phase | None, event: Event) -> None:
-    """An operator settles an unknown return and cancels an accepted one, but cannot declare that one never made."""
-    claims, now = standing(phase), LEASE + NEVER_MADE_AFTER
+    """A finding settles an unknown return or cancels an accepted one, but cannot say that one was never made."""
+    claims, now = standing(phase), LEASE + UNKNOWN_FREED_AFTER
     after = FINDINGS[event].get(Phase.OUTCOME_UNKNOWN if phase is Phase.SENT else phase) if phase else None
     if after is None:
-        with pytest.raises(ClaimLost):
+        with pytest.raises(FindingRefused):
             resolved(claims, "rtn_1", event, now=now)
     else:
         assert resolved(claims, "rtn_1", event, now=now) == standing(after)
 
 
-@pytest.mark.parametrize("now", [LEASE, LEASE + NEVER_MADE_AFTER - 1])
-def test_never_made_takes_time(now: float) -> None:
-    """Within fifteen minutes of a creation the panel may not show it yet."""
-    with pytest.raises(ClaimLost):
-        resolved(standing(Phase.OUTCOME_UNKNOWN), "rtn_1", Event.NEVER_MADE, now=now)
+@pytest.mark.parametrize("event", [Event.NEVER_MADE, Event.CANCELLED])
+@pytest.mark.parametrize("now", [LEASE, LEASE + UNKNOWN_FREED_AFTER - 1])
+def test_freeing_the_units_of_an_unknown_return_takes_time(event: Event, now: float) -> None:
+    """Within fifteen minutes of a creation without an answer no finding frees its units: the panel may not show it."""
+    with pytest.raises(FindingRefused) as refused:
+        resolved(standing(Phase.OUTCOME_UNKNOWN), "rtn_1", event, now=now)
+    assert refused.value.retry_after == LEASE + UNKNOWN_FREED_AFTER - now
+
+
+def test_an_accepted_return_can_be_cancelled_at_once() -> None:
+    """A return that the upstream is known to have needs no wait before it is cancelled."""
+    assert resolved(standing(Phase.DONE), "rtn_1", Event.CANCELLED, now=0) == standing(Phase.FAILED)
 
 
 @pytest.mark.parametrize(("phase", "event"), list(product(Phase, Event)))

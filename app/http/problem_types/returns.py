@@ -78,6 +78,15 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             when="The shop found that the return was never made, or cancelled it; Location names it.",
             front_end="Ask the shopper whether to return the items again, and use a new key for that.",
         ),
+        errors.FindingRefused: ProblemType(
+            "finding-refused",
+            HTTPStatus.CONFLICT,
+            "The return does not allow this outcome now",
+            "Nothing was changed. Where there is a Retry-After, the outcome can be recorded after it.",
+            when="A system of the shop recorded an outcome that contradicts the return, while it is being created, or "
+            "within 15 minutes of a creation whose outcome is unknown.",
+            front_end="Read the return and the holders of its units. What a page of a shopper does never leads here.",
+        ),
         errors.UnitsClaimed: ProblemType(
             "units-claimed",
             HTTPStatus.CONFLICT,

@@ -348,10 +348,10 @@ class Returns:
     async def release(
         self, parcel_key: str, return_id: str, event: Event, finding: str, change: RecordChange
     ) -> VersionedReturn | None:
-        """The return after an operator recorded a finding, which is kept as long as the claim.
+        """The return after a finding was recorded, which is kept as long as the claim.
 
         Raises:
-            ClaimLost: the state of the claim does not allow this finding.
+            FindingRefused: the state of the claim does not allow this finding.
         """
         note = Change(released_key(parcel_key, return_id), ANY, finding.encode(), self._layout.whole_life)
         step = Step(

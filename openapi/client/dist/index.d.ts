@@ -197,6 +197,19 @@ export declare class ReturnPortal implements Record<Name, (...input: never[]) =>
     getParcelUnits: (brand: string, id: string, options?: Options) => Promise<{
         holders: components["schemas"]["Holder"][];
     }>;
+    resolveReturn: (brand: string, id: string, json: Body<"resolveReturn">, options?: Options) => Promise<{
+        id: string;
+        state: components["schemas"]["ReturnState"];
+        revision: number;
+        created_at: string;
+        updated_at: string;
+        items: components["schemas"]["ReturnItem"][];
+        delivery: components["schemas"]["ReturnDelivery"];
+        sendcloud_return_id: number | null;
+        parcels: components["schemas"]["ReturnParcel"][];
+        refund_type: string | null;
+        fee: components["schemas"]["Money"] | null;
+    }>;
     getLiveness: (options?: Options) => Promise<{
         status?: "ok";
     }>;

@@ -43,6 +43,7 @@ export class ReturnPortal {
     /** For a shop's own system, with its key among the `headers` of the settings. */
     getShopReturn = (brand, id, options) => this.#json("getShopReturn", { path: { brand, return_id: id }, ...options });
     getParcelUnits = (brand, id, options) => this.#json("getParcelUnits", { path: { brand, return_id: id }, ...options });
+    resolveReturn = (brand, id, json, options) => this.#json("resolveReturn", { path: { brand, return_id: id }, json, ...options });
     getLiveness = (options) => this.#json("getLiveness", { ...options });
     getReadiness = (options) => this.#json("getReadiness", { ...options });
     getProblem = (code, options) => this.#json("getProblem", { path: { code }, ...options });

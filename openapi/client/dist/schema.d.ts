@@ -323,6 +323,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/shops/{brand}/returns/{return_id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resolve Return
+         * @description Records what became of a return that the shop looked up in the panel; repeating the call changes nothing.
+         */
+        post: operations["resolveReturn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/livez": {
         parameters: {
             query?: never;
@@ -568,7 +588,7 @@ export interface components {
             holds_units: boolean;
             /**
              * Format: date-time
-             * @description Until when its creation can be under way; no outcome can be recorded as unsuccessful before 15 minutes later.
+             * @description Until when its creation can be under way; units of an unknown outcome can be freed 15 minutes later.
              */
             lease_until: string;
             /** @description The outcome that a person or a system of the shop recorded; null where none was. */
@@ -956,6 +976,19 @@ export interface components {
             /** @description Whether a return with this refund needs `refund.message`. */
             message_required: boolean;
         };
+        /** @description The outcome of a return, as the shop found it in the shipping service's panel. */
+        Resolution: {
+            /**
+             * @description `accepted`: the return is there; `never-made`: it is not; `cancelled`: it was there and is cancelled now.
+             * @enum {string}
+             */
+            outcome: "accepted" | "never-made" | "cancelled";
+            /**
+             * @description Whether the panel shows no such return; needed for `never-made`.
+             * @default false
+             */
+            panel_checked?: boolean;
+        };
         /** @description A return, and the calls that can be made for it. */
         Return: {
             /**
@@ -1271,7 +1304,7 @@ export interface components {
             /** @description The path that was called. */
             instance: string;
             /** @description Stable code of the problem. More codes may come. */
-            code: "bad-upstream" | "body-too-large" | "body-too-slow" | "brand-not-found" | "claim-lost" | "customs-declaration-not-found" | "file-too-large" | "handoff-not-found" | "headers-too-large" | "idempotency-key-invalid" | "idempotency-key-reused" | "internal-error" | "invalid-request" | "label-not-ready" | "malformed-request" | "method-not-allowed" | "no-label" | "not-an-image" | "not-found" | "not-returnable-now" | "not-returnable-online" | "origin-not-allowed" | "overloaded" | "parcel-not-found" | "partner-key-unknown" | "return-in-progress" | "return-not-found" | "return-outcome-unknown" | "return-refused" | "return-released" | "service-point-not-found" | "service-point-unavailable" | "session-expired" | "session-required" | "shutting-down" | "temporarily-unavailable" | "too-many-calls" | "too-many-failed-lookups" | "too-many-files" | "too-many-handoffs" | "too-many-lookups" | "two-credentials" | "units-claimed" | "unsupported-media-type" | "upload-too-slow" | "uploads-busy" | "upstream-refused" | "upstream-timeout" | "upstream-unavailable" | (string & {});
+            code: "bad-upstream" | "body-too-large" | "body-too-slow" | "brand-not-found" | "claim-lost" | "customs-declaration-not-found" | "file-too-large" | "finding-refused" | "handoff-not-found" | "headers-too-large" | "idempotency-key-invalid" | "idempotency-key-reused" | "internal-error" | "invalid-request" | "label-not-ready" | "malformed-request" | "method-not-allowed" | "no-label" | "not-an-image" | "not-found" | "not-returnable-now" | "not-returnable-online" | "origin-not-allowed" | "overloaded" | "parcel-not-found" | "partner-key-unknown" | "return-in-progress" | "return-not-found" | "return-outcome-unknown" | "return-refused" | "return-released" | "service-point-not-found" | "service-point-unavailable" | "session-expired" | "session-required" | "shutting-down" | "temporarily-unavailable" | "too-many-calls" | "too-many-failed-lookups" | "too-many-files" | "too-many-handoffs" | "too-many-lookups" | "two-credentials" | "units-claimed" | "unsupported-media-type" | "upload-too-slow" | "uploads-busy" | "upstream-refused" | "upstream-timeout" | "upstream-unavailable" | (string & {});
             /** @description Whether the same request can succeed later. */
             retryable: boolean;
             /** @description To quote when you report it. */
@@ -1805,6 +1838,36 @@ export interface operations {
             };
         };
     };
+    resolveReturn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the return. */
+                return_id: string;
+                /** @description The domain that names the shop. */
+                brand: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Resolution"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShopReturn"];
+                };
+            };
+        };
+    };
     getLiveness: {
         parameters: {
             query?: never;
@@ -1892,9 +1955,10 @@ export declare const CALLS: {
     readonly getCustomsDeclaration: readonly ["GET", "/v1/returns/{return_id}/customs-declaration"];
     readonly getShopReturn: readonly ["GET", "/v1/shops/{brand}/returns/{return_id}"];
     readonly getParcelUnits: readonly ["GET", "/v1/shops/{brand}/returns/{return_id}/units"];
+    readonly resolveReturn: readonly ["POST", "/v1/shops/{brand}/returns/{return_id}/resolve"];
     readonly getLiveness: readonly ["GET", "/livez"];
     readonly getReadiness: readonly ["GET", "/readyz"];
     readonly getProblem: readonly ["GET", "/problems/{code}"];
 };
 /** What a problem's `code` can be today; later versions may add to it. */
-export type ProblemCode = "bad-upstream" | "body-too-large" | "body-too-slow" | "brand-not-found" | "claim-lost" | "customs-declaration-not-found" | "file-too-large" | "handoff-not-found" | "headers-too-large" | "idempotency-key-invalid" | "idempotency-key-reused" | "internal-error" | "invalid-request" | "label-not-ready" | "malformed-request" | "method-not-allowed" | "no-label" | "not-an-image" | "not-found" | "not-returnable-now" | "not-returnable-online" | "origin-not-allowed" | "overloaded" | "parcel-not-found" | "partner-key-unknown" | "return-in-progress" | "return-not-found" | "return-outcome-unknown" | "return-refused" | "return-released" | "service-point-not-found" | "service-point-unavailable" | "session-expired" | "session-required" | "shutting-down" | "temporarily-unavailable" | "too-many-calls" | "too-many-failed-lookups" | "too-many-files" | "too-many-handoffs" | "too-many-lookups" | "two-credentials" | "units-claimed" | "unsupported-media-type" | "upload-too-slow" | "uploads-busy" | "upstream-refused" | "upstream-timeout" | "upstream-unavailable";
+export type ProblemCode = "bad-upstream" | "body-too-large" | "body-too-slow" | "brand-not-found" | "claim-lost" | "customs-declaration-not-found" | "file-too-large" | "finding-refused" | "handoff-not-found" | "headers-too-large" | "idempotency-key-invalid" | "idempotency-key-reused" | "internal-error" | "invalid-request" | "label-not-ready" | "malformed-request" | "method-not-allowed" | "no-label" | "not-an-image" | "not-found" | "not-returnable-now" | "not-returnable-online" | "origin-not-allowed" | "overloaded" | "parcel-not-found" | "partner-key-unknown" | "return-in-progress" | "return-not-found" | "return-outcome-unknown" | "return-refused" | "return-released" | "service-point-not-found" | "service-point-unavailable" | "session-expired" | "session-required" | "shutting-down" | "temporarily-unavailable" | "too-many-calls" | "too-many-failed-lookups" | "too-many-files" | "too-many-handoffs" | "too-many-lookups" | "two-credentials" | "units-claimed" | "unsupported-media-type" | "upload-too-slow" | "uploads-busy" | "upstream-refused" | "upstream-timeout" | "upstream-unavailable";

@@ -17,6 +17,7 @@ export const CALLS = {
     getCustomsDeclaration: ["GET", "/v1/returns/{return_id}/customs-declaration"],
     getShopReturn: ["GET", "/v1/shops/{brand}/returns/{return_id}"],
     getParcelUnits: ["GET", "/v1/shops/{brand}/returns/{return_id}/units"],
+    resolveReturn: ["POST", "/v1/shops/{brand}/returns/{return_id}/resolve"],
     getLiveness: ["GET", "/livez"],
     getReadiness: ["GET", "/readyz"],
     getProblem: ["GET", "/problems/{code}"],

@@ -115,6 +115,8 @@ export class ReturnPortal implements Record<Name, (...input: never[]) => unknown
     this.#json("getShopReturn", { path: { brand, return_id: id }, ...options });
   getParcelUnits = (brand: string, id: string, options?: Options) =>
     this.#json("getParcelUnits", { path: { brand, return_id: id }, ...options });
+  resolveReturn = (brand: string, id: string, json: Body<"resolveReturn">, options?: Options) =>
+    this.#json("resolveReturn", { path: { brand, return_id: id }, json, ...options });
 
   getLiveness = (options?: Options) => this.#json("getLiveness", { ...options });
   getReadiness = (options?: Options) => this.#json("getReadiness", { ...options });
