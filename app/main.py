@@ -14,12 +14,12 @@ from app.documents import routes as documents
 from app.documents.delivery import Documents
 from app.documents.opening import ReturnDocuments
 from app.http import operations
-from app.http.answers.description import ABOUT, TAGS, Described
+from app.http.answers.openapi import ABOUT, TAGS, Described
 from app.http.answers.problems import handle_errors, problem_response
 from app.http.answers.recent_answers import RecentAnswers
 from app.http.callers.cors import Cors
 from app.http.hot_route import HotRoute
-from app.http.load import Load
+from app.http.load_shedding import Load
 from app.http.middleware import Admission, Exchanges, HotRoutes
 from app.portal import routes as portal
 from app.portal.cache import PortalCache
@@ -42,10 +42,10 @@ from app.returns.store.attempts import Attempts
 from app.returns.store.returns import ParcelLayout
 from app.returns.view import ReturnBodies
 from app.sendcloud.client import Addresses, Egress, connect
+from app.sendcloud.earlier_records import service_point_of_schema_1
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.policy.call_policy import CallPolicy, guards
 from app.sendcloud.protocol import Call
-from app.sendcloud.stored import service_point_of_schema_1
 from app.service_points import routes as service_points
 from app.service_points.search import ServicePoints
 from app.service_points.view import ServicePointViews
@@ -59,7 +59,6 @@ from app.settings import Settings, SettingsError
 from app.shop_calls import routes as shop_calls
 from app.shop_calls.calls import ShopCalls
 from app.shops import Shops
-from app.telemetry.cost import UpstreamCalls
 from app.telemetry.metrics import (
     BREAKER,
     BUILD,
@@ -74,6 +73,7 @@ from app.telemetry.metrics import (
     GaugeValues,
     shown,
 )
+from app.telemetry.request_cost import UpstreamCalls
 from app.uploads import routes as uploads
 from app.uploads.multipart import MAX_BYTES
 from app.upstream import Upstream

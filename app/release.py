@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from app.errors import BffError
-from app.http.load import Load
+from app.http.load_shedding import Load
 from app.main import running_services, sendcloud
 from app.redis.marker import Markers
 from app.redis.store import Store

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
-from app.http.load import Load
+from app.http.load_shedding import Load
 from app.http.plain_http import PlainHttpProtocol
 from app.returns.labels.watching import Labels
 from app.settings import Settings

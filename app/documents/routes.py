@@ -20,7 +20,7 @@ from app.errors import (
     TooManyCalls,
 )
 from app.http.answers.deferred import DeferredResponse, Prefer, leaving, preference_applied, preferred_wait
-from app.http.answers.description import PDF, SESSION, UPSTREAM, headers, responses
+from app.http.answers.openapi import PDF, SESSION, UPSTREAM, headers, responses
 from app.http.hot_route import HotRoute
 from app.models.returns import ReturnId
 from app.redis.limits.rate_limits import PerParcelLimit

@@ -13,8 +13,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import BodyTooLarge, BodyTooSlow, HeadersTooLarge
 from app.http.callers.session_id import SessionId
-from app.http.load import InFlightSlot, Load
-from app.telemetry.cost import Cost
+from app.http.load_shedding import InFlightSlot, Load
+from app.telemetry.request_cost import Cost
 
 MAX_HEADER_BYTES = 32 * 1024
 MAX_BODY_BYTES = 64 * 1024

@@ -13,11 +13,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import BffError, InternalError, Overloaded
 from app.http.exchange import KEY, MAX_BODY_BYTES, Exchange, exchange_of
 from app.http.hot_route import HotRoute
-from app.http.load import Load
+from app.http.load_shedding import Load
 from app.http.request_log import PROBES, RequestLog
-from app.telemetry.cost import COST, BeginSpan
 from app.telemetry.logs import log
 from app.telemetry.metrics import SHED
+from app.telemetry.request_cost import COST, BeginSpan
 
 BODY_SECONDS = 8.0
 """Within this time the whole body must arrive, so that a client that sends byte by byte cannot hold a place."""

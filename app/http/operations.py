@@ -10,8 +10,8 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, Response
 
 from app.errors import RouteNotFound, ShuttingDown, StoreUnavailable
-from app.http.answers.description import responses
-from app.http.load import Load
+from app.http.answers.openapi import responses
+from app.http.load_shedding import Load
 from app.http.problem_types import ALL_PROBLEM_TYPES
 from app.http.problem_types.pages import PAGE_POLICY, documented, page, prefers_html
 from app.models.problems import ProblemKind

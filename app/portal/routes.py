@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
 from app.errors import BrandNotFound, InvalidRequest, RouteNotFound, StoreUnavailable
-from app.http.answers.description import UPSTREAM, headers, responses
+from app.http.answers.openapi import UPSTREAM, headers, responses
 from app.http.answers.recent_answers import RecentAnswers
 from app.http.hot_route import HotRoute
 from app.http.languages import accepted_languages

@@ -38,7 +38,7 @@ from app.http.answers.deferred import (
     preferred_wait,
     retry_after,
 )
-from app.http.answers.description import (
+from app.http.answers.openapi import (
     JSON_BODY,
     SESSION,
     UPSTREAM,

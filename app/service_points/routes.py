@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
 from app.errors import FieldProblem, InvalidRequest, ServicePointNotFound, TooManyCalls
-from app.http.answers.description import SESSION, UPSTREAM, links, responses
+from app.http.answers.openapi import SESSION, UPSTREAM, links, responses
 from app.http.hot_route import HotRoute
 from app.models.fields import cleaned_code
 from app.models.service_points import FreshServicePoint, ServicePoint, ServicePoints

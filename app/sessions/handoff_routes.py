@@ -13,7 +13,7 @@ from app.errors import (
     OriginNotAllowed,
     TooManyHandoffs,
 )
-from app.http.answers.description import JSON_BODY, NEW_SESSION, SESSION, body_examples, headers, responses
+from app.http.answers.openapi import JSON_BODY, NEW_SESSION, SESSION, body_examples, headers, responses
 from app.http.callers.credentials import ReplacedDep, json_body, page_origins
 from app.models.examples import NEW_HANDOFFS, REDEEMED_HANDOFFS
 from app.models.fields import utc_datetime

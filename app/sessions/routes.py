@@ -17,7 +17,7 @@ from app.errors import (
     TooManyLookups,
     TwoCredentials,
 )
-from app.http.answers.description import NEW_SESSION, SESSION, UPSTREAM, body_examples, headers, links, responses
+from app.http.answers.openapi import NEW_SESSION, SESSION, UPSTREAM, body_examples, headers, links, responses
 from app.http.callers.credentials import COOKIE, ReplacedDep, json_body, session_cookie
 from app.http.hot_route import HotRoute
 from app.models.examples import NEW_SESSIONS

@@ -13,7 +13,7 @@ from app.redis.derived_values import DerivedValues
 from app.redis.encryption import RecordUnreadable, parsing, seal, unseal
 from app.redis.single_flight import SingleFlight
 from app.redis.store import Store
-from app.sendcloud.stored import opened_order_of_schema_1, outgoing_of_schema_1
+from app.sendcloud.earlier_records import opened_order_of_schema_1, outgoing_of_schema_1
 from app.sessions.session import SCHEMA, Session
 
 SEALED_FORM = 1

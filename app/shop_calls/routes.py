@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Request
 
 from app.errors import FindingRefused, PartnerKeyUnknown, ReturnNotFound, StoreUnavailable, TooManyLookups
-from app.http.answers.description import JSON_BODY, body_examples, responses
+from app.http.answers.openapi import JSON_BODY, body_examples, responses
 from app.http.callers.credentials import json_body
 from app.http.exchange import exchange_of
 from app.models.examples import RESOLUTIONS

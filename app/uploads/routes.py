@@ -18,7 +18,7 @@ from app.errors import (
     UploadsBusy,
     UploadTooSlow,
 )
-from app.http.answers.description import SESSION, UPSTREAM, responses
+from app.http.answers.openapi import SESSION, UPSTREAM, responses
 from app.models.returns import Upload, Uploads
 from app.redis.limits.rate_limits import ParcelLimit, PerParcelLimit
 from app.services import service

@@ -21,7 +21,7 @@ from app.returns.store.attempts import SETTLE_SECONDS, Attempt, Attempts
 from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import ParcelLayout, RecordChange, Returns
 from app.returns.view import public
-from app.sendcloud.stored import service_point_of_schema_1 as clean
+from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
 from app.telemetry.metrics import REGISTRY
 from tests.support.processes import Valkey, eventually, running_valkey
 from tests.support.proxy import running_proxy

@@ -33,7 +33,7 @@ from app.returns.store.attempts import Attempt, Attempts
 from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import ParcelLayout, RecordChange
 from app.returns.view import public
-from app.sendcloud.stored import service_point_of_schema_1 as clean
+from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
 from tests.support.processes import Valkey, eventually
 from tests.support.samples import forms, return_record
 

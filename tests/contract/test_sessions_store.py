@@ -19,7 +19,7 @@ from app.http.callers.session_id import SessionId
 from app.redis.connections.discovery import topology
 from app.redis.encryption import seal, unseal
 from app.redis.store import Store
-from app.sendcloud.stored import opened_order_of_schema_1
+from app.sendcloud.earlier_records import opened_order_of_schema_1
 from app.sessions.store import SessionStore
 from tests.support.processes import Valkey, eventually, free_port
 from tests.support.samples import session

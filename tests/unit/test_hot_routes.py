@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from app.errors import NoLabel
 from app.http.answers.problems import handle_errors, problem_response
 from app.http.hot_route import HotRoute
-from app.http.load import Load
+from app.http.load_shedding import Load
 from app.http.middleware import Admission, Exchanges, HotRoutes
 from app.main import api
 from app.sessions.dependencies import end_session

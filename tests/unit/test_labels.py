@@ -29,7 +29,7 @@ from app.returns.store.attempts import Attempts
 from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import ParcelLayout, Returns
 from app.sendcloud.client import Sendcloud
-from app.sendcloud.stored import service_point_of_schema_1 as clean
+from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.processes import Valkey, eventually
 from tests.support.samples import forms, return_record

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from app.http.load import PASSES, TICK_SECONDS, InFlightSlot, Load
+from app.http.load_shedding import PASSES, TICK_SECONDS, InFlightSlot, Load
 from tests.support.processes import eventually
 
 LAG_SECONDS = 0.25

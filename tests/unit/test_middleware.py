@@ -16,10 +16,10 @@ from app.errors import InvalidRequest
 from app.http.answers.problems import problem_response
 from app.http.callers.cors import Cors
 from app.http.exchange import MAX_BODY_BYTES, MAX_HEADER_BYTES, exchange_of
-from app.http.load import InFlightSlot, Load
+from app.http.load_shedding import InFlightSlot, Load
 from app.http.middleware import Admission, Exchanges, HotRoutes
-from app.telemetry.cost import UpstreamCalls
 from app.telemetry.metrics import REGISTRY
+from app.telemetry.request_cost import UpstreamCalls
 from tests.support.shops import shops
 
 SECRET = "swordfish"

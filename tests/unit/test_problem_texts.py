@@ -6,7 +6,7 @@ import re
 import httpx
 import pytest
 
-from app.http.load import Load
+from app.http.load_shedding import Load
 from app.http.problem_types import ALL_PROBLEM_TYPES, ProblemType
 from app.http.problem_types.texts import FILES, LANGUAGES, TRANSLATIONS, language_for, text_of
 from tests.unit.test_problems import SECRET, app_with_problems

@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 
 from app import errors
 from app.errors import BffError, FieldProblem
-from app.http.answers.description import links, responses
+from app.http.answers.openapi import links, responses
 from app.http.answers.problems import MEDIA_TYPE, handle_errors, problem_response
-from app.http.load import Load
+from app.http.load_shedding import Load
 from app.http.middleware import Admission, Exchanges
 from app.http.problem_types import ALL_PROBLEM_TYPES, PROBLEM_TYPES, ProblemType, problem_type_of
 from app.http.problem_types.pages import documented, page

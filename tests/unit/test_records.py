@@ -9,7 +9,7 @@ import pytest
 from app.models.shop import Money
 from app.returns.store.records import SCHEMA, ReturnRecord, VersionedReturn
 from app.returns.view import public
-from app.sendcloud.stored import service_point_of_schema_1 as clean
+from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
 from tests.support.samples import return_record, service_point
 
 SAMPLE = Path("tests/samples/return_of_schema_1.json").read_bytes()
