@@ -36,7 +36,7 @@ def test_every_module_of_a_document_exists(document: Path) -> None:
 def test_the_table_of_claims_is_that_of_the_code() -> None:
     """docs/returns.md has every transition of a claim, how often each leads where, and no other."""
     rows = re.findall(
-        r"^\| `?(\w+)`? \| [^|]+ \| (?:owner|operator|\[operator\][^|]+|any \w+) \| `?(\w+)`? \| [^|]+ \|$",
+        r"^\| `?(\w+)`? \| [^|]+ \| (?:owner|operator or shop|\[operator\][^|]+|any \w+) \| `?(\w+)`? \| [^|]+ \|$",
         RETURNS.read_text("utf-8"),
         re.MULTILINE,
     )
