@@ -103,6 +103,15 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
+class WhyNotText(Answer):
+    """Why something cannot be done, to show to a shopper; in a language of the request's `Accept-Language`."""
+
+    title: str
+    """In a few words, without a full stop."""
+    detail: str
+    """In a sentence."""
+
+
 class ProblemError(Answer):
     """A fault of one member of the request."""
 

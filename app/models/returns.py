@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from app.domain import DeliveryOptionCode
-from app.models.fields import Answer, Id, OpenEnum, ProblemError, open_to_more
+from app.models.fields import Answer, Id, OpenEnum, ProblemError, WhyNotText, open_to_more
 from app.models.service_points import ServicePoint
 from app.models.shop import Money, Store
 
@@ -26,6 +26,8 @@ class Action(Answer):
     """Whether the call can be made now."""
     why_not: str | None = None
     """Why it cannot: a problem code, `nothing-left-to-return`, or a later word."""
+    why_not_text: WhyNotText | None = None
+    """The same in words; null for a return, whose `state` says it."""
 
 
 class ReturnState(OpenEnum):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from app.models.fields import Answer
+from app.models.fields import Answer, WhyNotText
 from app.models.returns import Action, Return
 from app.models.service_points import ServicePoint
 from app.models.shop import Carrier, Money, PortalBrand, ReturnOptions
@@ -61,6 +61,8 @@ class Item(Answer):
     why_not: str | None = None
     """Why it cannot be returned: `not-returnable`, the shop does not take it back, or `incomplete`, too little of it is
     known. More reasons may come."""
+    why_not_text: WhyNotText | None = None
+    """The same in words."""
     remaining: int
     """Units that can still be returned."""
 

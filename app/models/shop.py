@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.domain import DeliveryOptionCode
-from app.models.fields import Answer, DeliveryMember, Id
+from app.models.fields import Answer, DeliveryMember, Id, WhyNotText
 
 
 class Money(Answer):
@@ -96,6 +96,8 @@ class DeliveryOption(Answer):
     """Whether this parcel can travel back that way."""
     why_not: str | None
     """Why it cannot: `no-store`, `no-carrier`, or a later word."""
+    why_not_text: WhyNotText | None = None
+    """The same in words."""
 
 
 class PickupWindow(Answer):

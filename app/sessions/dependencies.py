@@ -20,6 +20,7 @@ from app.http.callers.client_address import address_of, is_forwarded_by_a_strang
 from app.http.callers.credentials import check_origin, presented, session_cookie
 from app.http.callers.session_id import SessionId
 from app.http.exchange import exchange_of
+from app.http.problem_types.texts import language_for
 from app.redis.encryption import Keyring
 from app.redis.limits.rate_limits import CallerLimit
 from app.services import service_of
@@ -53,6 +54,11 @@ async def ending_session_id(request: Request) -> SessionId | None:
 
 
 EndingDep = Annotated[SessionId | None, Depends(ending_session_id)]
+
+
+def language_of(request: Request) -> str:
+    """The one of our languages that suits the caller best."""
+    return language_for(exchange_of(request.scope).accept_language)
 
 
 # One dependency for everything that a call with a session needs, because each one costs FastAPI more than its work.

@@ -20,7 +20,7 @@ from app.models.fields import utc_datetime
 from app.models.requests import NewHandoff, RedeemedHandoff
 from app.models.session import Handoff, SessionAnswer
 from app.services import ShopsDep, service
-from app.sessions.dependencies import SessionDep
+from app.sessions.dependencies import SessionDep, language_of
 from app.sessions.lookup import Flows
 from app.sessions.start import check_page, session_started
 
@@ -56,11 +56,14 @@ async def create_handoff(
     response_model=SessionAnswer,
     dependencies=[Depends(json_body)],
     openapi_extra=body_examples(REDEEMED_HANDOFFS),
-    responses={201: {"headers": headers("Set-Cookie")}, **responses(OriginNotAllowed, HandoffNotFound, *NEW_SESSION)},
+    responses={
+        201: {"headers": headers("Set-Cookie", "Vary")},
+        **responses(OriginNotAllowed, HandoffNotFound, *NEW_SESSION),
+    },
 )
 async def redeem_handoff(
     request: Request, wanted: RedeemedHandoff, old: ReplacedDep, shops: ShopsDep, flows: FlowsDep
 ) -> Response:
     """Starts a session of its own on this device; the token is used up."""
     check_page(request, wanted, shops.origins)
-    return await session_started(await flows.redeem(wanted.token), wanted, old, flows.sessions)
+    return await session_started(await flows.redeem(wanted.token, language_of(request)), wanted, old, flows.sessions)

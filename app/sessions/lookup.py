@@ -54,8 +54,10 @@ class Flows:
     order_limit: OrderLimit
     screens: DerivedValues[str, Screen] = field(default_factory=lambda: DerivedValues(SCREENS, SCREENS_BYTES))
 
-    async def look_up(self, brand: str, wanted: NewSession) -> Started:
-        """A new session for the parcel, and its first screen; parcel and settings are asked for side by side.
+    async def look_up(self, brand: str, wanted: NewSession, language: str) -> Started:
+        """A new session for the parcel, and its first screen, with `language` for what cannot be done.
+
+        Parcel and settings are asked for side by side.
 
         Raises:
             ParcelNotFound: unknown order or wrong postal code.
@@ -82,7 +84,7 @@ class Flows:
         if session.expires_at <= now:
             raise BadUpstream("tokens that have expired already")
         screen, _ = await asyncio.gather(
-            self.first_screen(session, portal.settings), self._count_shared(brand, opened.order.parcel_id)
+            self.first_screen(session, portal.settings, language), self._count_shared(brand, opened.order.parcel_id)
         )
         return Started(await self.sessions.create(session, session.expires_at - now), screen)
 
@@ -100,7 +102,7 @@ class Flows:
         expires_at = min(now + HANDOFF_SECONDS, session.expires_at)
         return await self.sessions.create(session, expires_at - now, "rph"), expires_at
 
-    async def redeem(self, token: str) -> Started:
+    async def redeem(self, token: str, language: str) -> Started:
         """A session of its own for the device that brings the token of a handoff, and its first screen.
 
         The token is used up last: a device that gets no screen can bring it again.
@@ -112,7 +114,7 @@ class Flows:
             handoff_id = SessionId.parse(token, "rph")
             session = await self.sessions.get(handoff_id)
             portal = await self.portals.get(session.brand, session.languages)
-            screen = await self.first_screen(session, portal.settings)
+            screen = await self.first_screen(session, portal.settings, language)
             session_id = await self.sessions.create(session, session.expires_at - await self.store.now())
             await self._use_up(handoff_id, session_id)
         except SessionExpired as error:
@@ -127,13 +129,16 @@ class Flows:
             await self.sessions.delete(session_id)
             raise
 
-    async def first_screen(self, session: Session, settings: ShopSettings) -> Screen:
-        """The first screen of this session."""
+    async def first_screen(self, session: Session, settings: ShopSettings, language: str) -> Screen:
+        """The first screen of this session, with words of ours in this language."""
         parcel = await self.returns.of_parcel(session.parcel_key, session.order.units)
         returns = [(found.record, found.retry_after) for found in parcel.returns]
-        seen = session, settings, returns, parcel.free, minute(parcel.now)
+        seen = session, settings, returns, parcel.free, minute(parcel.now), language
         return self.screens.get(
-            session.parcel_key, seen, lambda: _screen(session, settings, parcel), lambda screen: len(screen.body)
+            session.parcel_key,
+            seen,
+            lambda: _screen(session, settings, parcel, language),
+            lambda screen: len(screen.body),
         )
 
     async def _opened(self, attempt: Attempt, brand: str, wanted: NewSession) -> OpenedOrder:
@@ -168,6 +173,6 @@ def parcel_key_of(keyring: Keyring, brand: str, order: Order, identifier: str) -
     return keyring.name("parcel", brand, known)
 
 
-def _screen(session: Session, settings: ShopSettings, parcel: ParcelReturns) -> Screen:
-    answer = view.first_screen(session, settings, parcel)
+def _screen(session: Session, settings: ShopSettings, parcel: ParcelReturns, language: str) -> Screen:
+    answer = view.first_screen(session, settings, parcel, language)
     return Screen(answer, answer.model_dump_json().encode())

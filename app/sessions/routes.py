@@ -24,9 +24,9 @@ from app.models.examples import NEW_SESSIONS
 from app.models.requests import NewSession
 from app.models.session import SessionAnswer
 from app.services import BrandDep, ShopsDep, service, service_of
-from app.sessions.dependencies import EndingDep, PartnerKeyDep, SessionDep, count_lookup
+from app.sessions.dependencies import EndingDep, PartnerKeyDep, SessionDep, count_lookup, language_of
 from app.sessions.lookup import Flows
-from app.sessions.start import check_page, session_started
+from app.sessions.start import BY_LANGUAGE, check_page, session_started
 from app.sessions.store import SessionStore
 
 router = APIRouter(tags=["session"])
@@ -41,7 +41,7 @@ hot = APIRouter(tags=["session"], route_class=HotRoute)
     dependencies=[Depends(json_body)],
     openapi_extra=body_examples(NEW_SESSIONS),
     responses={
-        201: {"headers": headers("Set-Cookie")},
+        201: {"headers": headers("Set-Cookie", "Vary")},
         **responses(
             OriginNotAllowed,
             PartnerKeyUnknown,
@@ -67,7 +67,7 @@ async def create_session(
     shop = shops.of(brand)
     check_page(request, wanted, shop.origins)
     await count_lookup(request, shop, x_partner_key)
-    return await session_started(await flows.look_up(brand, wanted), wanted, old, flows.sessions)
+    return await session_started(await flows.look_up(brand, wanted, language_of(request)), wanted, old, flows.sessions)
 
 
 @hot.get(
@@ -75,7 +75,7 @@ async def create_session(
     operation_id="getSession",
     response_model=SessionAnswer,
     responses={
-        200: {"links": links("getReturn", return_id="$response.body#/returns/0/id")},
+        200: {"headers": headers("Vary"), "links": links("getReturn", return_id="$response.body#/returns/0/id")},
         **responses(*SESSION, *UPSTREAM),
     },
 )
@@ -83,8 +83,8 @@ async def get_session(request: Request, session: SessionDep) -> Response:
     """Everything the first screen needs, again."""
     flows = service_of(request, Flows)
     portal = await flows.portals.get(session.brand, session.languages)
-    screen = await flows.first_screen(session, portal.settings)
-    return Response(screen.body, media_type="application/json")
+    screen = await flows.first_screen(session, portal.settings, language_of(request))
+    return Response(screen.body, headers=BY_LANGUAGE, media_type="application/json")
 
 
 @router.delete(

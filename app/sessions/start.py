@@ -1,6 +1,7 @@
 """Starts a session, after a lookup or for a redeemed handoff."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from fastapi import Request
 from starlette.responses import Response
@@ -10,6 +11,9 @@ from app.http.callers.session_id import SessionId
 from app.models.requests import SessionStart
 from app.sessions.store import SessionStore
 from app.sessions.view import Started
+
+BY_LANGUAGE: Mapping[str, str] = MappingProxyType({"Vary": "Accept-Language"})
+"""The headers of a first screen."""
 
 
 def check_page(request: Request, wanted: SessionStart, origins: Collection[str]) -> None:
@@ -30,7 +34,7 @@ async def session_started(
         await sessions.delete(old)
     if not wanted.in_cookie:
         answer = started.screen.answer.model_copy(update={"session_token": started.id.token})
-        return Response(answer.model_dump_json(), 201, media_type="application/json")
-    response = Response(started.screen.body, 201, media_type="application/json")
+        return Response(answer.model_dump_json(), 201, BY_LANGUAGE, media_type="application/json")
+    response = Response(started.screen.body, 201, BY_LANGUAGE, media_type="application/json")
     response.set_cookie(COOKIE, started.id.token, path="/", secure=True, httponly=True, samesite="strict")
     return response

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from app.domain import Address, Order, OrderLine, ShopSettings
 from app.http.callers.session_id import SessionId
+from app.http.problem_types.texts import ENGLISH, why_not_text
 from app.models import fields, returns, session, shop
 from app.models.session import SessionAnswer
 from app.portal.view import brand, money, reasons, refund_options, stores
@@ -29,20 +30,20 @@ class Started(NamedTuple):
     screen: Screen
 
 
-def first_screen(session: Session, settings: ShopSettings, returned: ParcelReturns) -> SessionAnswer:
-    """The first screen."""
+def first_screen(session: Session, settings: ShopSettings, returned: ParcelReturns, language: str) -> SessionAnswer:
+    """The first screen; `language` is one of ours, for what cannot be done."""
     order = session.order
-    lines = items(order, order.left(returned.free), settings.currency)
+    lines = items(order, order.left(returned.free), settings.currency, language)
     return SessionAnswer(
         expires_at=fields.utc_datetime(session.expires_at),
         brand=brand(settings.brand),
         parcel=parcel(order),
         ship_from=ship_from(order.address),
         items=lines,
-        options=options(settings, order, returned.now),
+        options=options(settings, order, returned.now, language),
         drop_off=drop_off(order, returned.now, session.opened_at),
         returns=[public(found) for found in returned.returns],
-        actions=actions(order, lines),
+        actions=actions(order, lines, language),
     )
 
 
@@ -74,12 +75,14 @@ def masked(value: str) -> str:
     return " ".join(word[0] + "•••" for word in value.split())
 
 
-def items(order: Order, left: Mapping[str, int], currency: str | None = None) -> list[session.Item]:
+def items(
+    order: Order, left: Mapping[str, int], currency: str | None = None, language: str = ENGLISH
+) -> list[session.Item]:
     """The lines of the order; `left` counts by line the units that no return holds."""
-    return [_item(line, left[line.id], currency) for line in order.lines]
+    return [_item(line, left[line.id], currency, language) for line in order.lines]
 
 
-def _item(line: OrderLine, left: int, currency: str | None) -> session.Item:
+def _item(line: OrderLine, left: int, currency: str | None, language: str) -> session.Item:
     """A line with `left` remaining units."""
     return session.Item(
         id=line.id,
@@ -90,17 +93,18 @@ def _item(line: OrderLine, left: int, currency: str | None) -> session.Item:
         quantity=line.quantity,
         returnable=line.returnable,
         why_not=line.why_not,
+        why_not_text=why_not_text(line.why_not, language),
         remaining=left if line.returnable else 0,
     )
 
 
-def options(settings: ShopSettings, order: Order, now: float) -> shop.ReturnOptions:
+def options(settings: ShopSettings, order: Order, now: float, language: str = ENGLISH) -> shop.ReturnOptions:
     """The shopper's choices for this parcel at this moment (seconds since the epoch)."""
     return shop.ReturnOptions(
         reasons=reasons(settings.reasons),
         refund_options=refund_options(settings.refund_options),
         refund_required=bool(settings.refund_options),
-        delivery_options=delivery_options(settings, order),
+        delivery_options=delivery_options(settings, order, language),
         pickup=pickup_window(order, now) if "pickup" in settings.delivery_options else None,
         stores=stores(settings, order.store_distances),
         fee=money(settings.return_fee, settings.currency),
@@ -118,16 +122,22 @@ def drop_off(order: Order, now: float, asked_at: float | None) -> session.DropOf
     )
 
 
-def actions(order: Order, left: list[session.Item]) -> list[returns.Action]:
+def actions(order: Order, left: list[session.Item], language: str = ENGLISH) -> list[returns.Action]:
     """The calls that can be made next, with the reasons for those that cannot."""
     why_not = None
     if order.parcel_id is None:
         why_not = "not-returnable-online"
     elif not any(item.remaining for item in left):
         why_not = "nothing-left-to-return"
-    allowed = why_not is None
     return [
-        returns.Action(name="create_return", method="POST", href="/v1/returns", allowed=allowed, why_not=why_not),
+        returns.Action(
+            name="create_return",
+            method="POST",
+            href="/v1/returns",
+            allowed=why_not is None,
+            why_not=why_not,
+            why_not_text=why_not_text(why_not, language),
+        ),
         returns.Action(name="find_service_points", method="GET", href="/v1/service-points", allowed=True),
         returns.Action(name="upload_photos", method="POST", href="/v1/uploads", allowed=True),
         returns.Action(name="hand_off", method="POST", href="/v1/session/handoff", allowed=True),

@@ -103,6 +103,7 @@ async def test_the_screen_is_complete(bff: Bff) -> None:
         "quantity",
         "returnable",
         "why_not",
+        "why_not_text",
         "remaining",
     } == {*screen["items"][0]}
     assert screen["expires_at"] > "2020"
@@ -115,6 +116,21 @@ async def test_the_screen_is_complete(bff: Bff) -> None:
         "hand_off",
         "end_session",
     ]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "told"),
+    [("", "The shop does not take this item back."), ("nl-BE, en;q=0.5", "De winkel neemt dit artikel niet terug.")],
+)
+async def test_what_cannot_be_done_is_told_in_the_readers_language(bff: Bff, accepted: str, told: str) -> None:
+    """Lookup and resumed session say in words why an item cannot be returned, and that words depend on the header."""
+    someone = await shopper(bff.http, fresh("ITEMS"))
+    lines = {line["why_not"]: line["why_not_text"] for line in someone.screen["items"]}
+    assert (lines[None], lines["not-returnable"]["title"]) == (None, "Not returnable")
+    resumed = await bff.http.get("/v1/session", headers=someone.headers | {"Accept-Language": accepted})
+    assert "Accept-Language" in resumed.headers["vary"]
+    texts = [line["why_not_text"] for line in resumed.json()["items"]]
+    assert told in [text["detail"] for text in texts if text]
 
 
 async def test_options_are_those_of_the_parcel(bff: Bff) -> None:

@@ -199,7 +199,7 @@ async def test_photos(browser: Browser, url: str, upstream: SandboxProcess) -> N
         await visit.choose_items()
         photos = visit.page.get_by_label("Add photos")
         await photos.set_input_files({"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"})
-        await visit.says("notes.png: This file is not a photo.")
+        await visit.says("notes.png: A file is not a picture")
         await photos.set_input_files(PHOTO)
         await expect(visit.page.get_by_alt_text("photo.png")).to_be_visible()
         await visit.click("Continue")
@@ -337,7 +337,7 @@ async def test_expired_session(browser: Browser, url: str, store: Valkey) -> Non
         [session] = [key async for key in store.client.scan_iter("s:*") if await store.client.delete(key)][-1:]
         assert session
         await visit.page.get_by_label("Drop off at a parcel point").click()
-        await visit.says("Your visit ended for your safety.")
+        await visit.says("The session is over")
         await visit.looked_at("expired")
         await visit.look_up(order)
         await expect(visit.page.get_by_role("checkbox").first).to_be_checked()
@@ -347,7 +347,7 @@ async def test_unknown_order(browser: Browser, url: str) -> None:
     """An order that does not exist is reported at its field, and the input stays."""
     async with visiting(browser, url) as visit:
         await visit.look_up("NOBODY-KNOWS-THIS")
-        await visit.says("We found no order with this number and postal code.")
+        await visit.says("No parcel matches")
         await visit.looked_at("unknown-order")
         await expect(visit.page.get_by_label("Order or tracking number")).to_have_value("NOBODY-KNOWS-THIS")
 
@@ -455,7 +455,7 @@ async def test_handoff(browser: Browser, url: str) -> None:
             await second.looked_at("handed-off")
             assert not [request.url for request in second.requests[1:] if "rph_" in request.url]
         async with visiting(browser, link) as third:
-            await third.says("This link was used already or is too old.")
+            await third.says("The link is no longer valid")
             await third.headed("Return an order")
 
 
@@ -489,6 +489,21 @@ async def test_languages(browser: Browser, url: str, language: str, heading: str
         await expect(visit.page.get_by_role("heading", name=heading)).to_be_focused()
         assert await visit.page.evaluate("document.documentElement.lang") == language
         assert any(f"language={language}" in request.url for request in visit.requests)
+
+
+async def test_the_services_words_follow_the_language(browser: Browser, url: str) -> None:
+    """What the service says of an item and of a refused lookup is shown in the language that the shopper chose."""
+    async with visiting(browser, url) as visit:
+        language = visit.page.get_by_label("Language")
+        await visit.look_up("NOBODY-KNOWS-THIS")
+        await visit.says("No parcel matches")
+        await visit.look_up(fresh("ITEMS"))
+        await visit.says("The shop does not take this item back.")
+        await language.select_option("nl")
+        await visit.says("De winkel neemt dit artikel niet terug.")
+        await visit.page.reload()
+        await visit.headed("What do you want to return?")
+        await visit.says("The shop does not take this item back.")
 
 
 async def test_keyboard(browser: Browser, url: str) -> None:

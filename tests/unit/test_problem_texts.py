@@ -2,13 +2,16 @@
 
 import json
 import re
+from typing import get_args
 
 import httpx
 import pytest
 
+from app.domain import WhyNot
 from app.http.load_shedding import Load
 from app.http.problem_types import ALL_PROBLEM_TYPES, ProblemType
-from app.http.problem_types.texts import FILES, LANGUAGES, TRANSLATIONS, language_for, text_of
+from app.http.problem_types.texts import FILES, LANGUAGES, TRANSLATIONS, language_for, text_of, why_not_text
+from app.returns.checks.return_methods import Missing
 from tests.unit.test_problems import SECRET, app_with_problems
 
 NAMES = re.compile(
@@ -39,8 +42,30 @@ def test_one_file_for_each_language() -> None:
     """Files hold the texts of existing problems alone, and say whether a second reader has gone through them."""
     files = {file.stem: json.loads(file.read_text("utf-8")) for file in FILES.glob("*.json")}
     assert {name for name, file in files.items() if not file["reviewed"]} == {"de", "fr", "es", "it", "pl"}
-    assert set(LANGUAGES) == {"en", *files}
-    assert all(file["problems"].keys() == ALL_PROBLEM_TYPES.keys() for file in files.values())
+    assert set(LANGUAGES) == {*files}
+    english = files.pop("en")
+    assert english.keys() == {"reviewed", "why_not"}
+    for file in files.values():
+        assert file["problems"].keys() == ALL_PROBLEM_TYPES.keys()
+        assert file["why_not"].keys() == english["why_not"].keys()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "code", [*get_args(WhyNot), *get_args(Missing), "not-returnable-online", "nothing-left-to-return"]
+)
+def test_every_reason_has_words(language: str, code: str) -> None:
+    """Whatever keeps items, return methods or an order from a return is told by a title and a sentence."""
+    text = why_not_text(code, language)
+    assert text
+    assert re.fullmatch(r"\S.*[^.]", text.title)
+    assert re.fullmatch(r"\S.*\.", text.detail)
+
+
+@pytest.mark.parametrize("code", [None, "a-later-word"])
+def test_no_words_for_no_reason(code: str | None) -> None:
+    """Where nothing stands in the way, or the word is unknown, no text is made up."""
+    assert why_not_text(code, "nl") is None
 
 
 @pytest.mark.parametrize(

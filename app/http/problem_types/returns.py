@@ -109,10 +109,11 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "return-refused",
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "The return was refused",
-            "Nothing was created and the units are free. Change the return and use a fresh key, or contact the shop.",
+            "Nothing was created and the units are free. Change the return, or contact the shop.",
             when="The shipping service looked at the return and declined it, for instance because a rule of the "
             "shop forbids it.",
-            front_end="Say that nothing was created and go back to the choices; offer the shop's contact.",
+            front_end="Say that nothing was created and go back to the choices, with a fresh key; offer the "
+            "shop's contact.",
         ),
         errors.ReturnOutcomeUnknown: ProblemType(
             "return-outcome-unknown",

@@ -1,4 +1,6 @@
-"""Titles and details of problems in a reader's language: `texts/<language>.json`, and English in the table itself.
+"""Problems, and the words of `why_not`, in a reader's language: `texts/<language>.json`.
+
+The English of problems stands in the table itself.
 
 A file says by `reviewed` whether a second reader has gone through it.
 """
@@ -11,27 +13,34 @@ from typing import NamedTuple
 
 from app.http.languages import accepted_languages, negotiate_language
 from app.http.problem_types.problem_type import ProblemType
+from app.models.fields import WhyNotText
 
 ENGLISH = "en"
 FILES = Path(__file__).parent / "texts"
 
 
-class ProblemText(NamedTuple):
-    """A problem in words."""
+class Text(NamedTuple):
+    """A code in words."""
 
     title: str
     detail: str
 
 
-def _read(file: Path) -> Mapping[str, ProblemText]:
-    problems = json.loads(file.read_text("utf-8"))["problems"]
-    return MappingProxyType({code: ProblemText(**text) for code, text in problems.items()})
+def _read(part: str) -> Mapping[str, Mapping[str, Text]]:
+    files = {file.stem: json.loads(file.read_text("utf-8")) for file in sorted(FILES.glob("*.json"))}
+    return MappingProxyType(
+        {
+            language: MappingProxyType({code: Text(**text) for code, text in file[part].items()})
+            for language, file in files.items()
+            if part in file
+        }
+    )
 
 
-TRANSLATIONS: Mapping[str, Mapping[str, ProblemText]] = MappingProxyType(
-    {file.stem: _read(file) for file in sorted(FILES.glob("*.json"))}
-)
-"""The texts by language and code."""
+TRANSLATIONS = _read("problems")
+"""The texts of problems by language and code."""
+WHY_NOT = _read("why_not")
+"""The texts of what cannot be done by language and code."""
 LANGUAGES = (ENGLISH, *TRANSLATIONS)
 
 
@@ -40,6 +49,12 @@ def language_for(accept_language: str) -> str:
     return negotiate_language(accepted_languages(accept_language), LANGUAGES) or ENGLISH
 
 
-def text_of(kind: ProblemType, language: str) -> ProblemText:
+def text_of(kind: ProblemType, language: str) -> Text:
     """The problem in one of our languages."""
-    return TRANSLATIONS[language][kind.code] if language in TRANSLATIONS else ProblemText(kind.title, kind.detail)
+    return TRANSLATIONS[language][kind.code] if language in TRANSLATIONS else Text(kind.title, kind.detail)
+
+
+def why_not_text(code: str | None, language: str) -> WhyNotText | None:
+    """The code of a `why_not` in one of our languages; None where there is none to tell."""
+    text = WHY_NOT[language].get(code) if code else None
+    return text and WhyNotText(**text._asdict())

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from app.domain import DeliveryOptionCode, FirstMile, Order, ShopSettings
+from app.http.problem_types.texts import ENGLISH, why_not_text
 from app.models.fields import DeliveryMember, utc_datetime
 from app.models.shop import DeliveryOption, PickupWindow
 from app.service_points.time_zones import FARTHEST_WEST, time_zone
@@ -50,9 +51,9 @@ RETURN_METHODS: Mapping[DeliveryOptionCode, ReturnMethod] = MappingProxyType(
 )
 
 
-def delivery_options(settings: ShopSettings, order: Order) -> list[DeliveryOption]:
-    """The return methods that the shop offers."""
-    return [_delivery_option(code, settings, order) for code in settings.delivery_options]
+def delivery_options(settings: ShopSettings, order: Order, language: str = ENGLISH) -> list[DeliveryOption]:
+    """The return methods that the shop offers, with words in this language."""
+    return [_delivery_option(code, settings, order, language) for code in settings.delivery_options]
 
 
 def pickup_window(order: Order, now: float) -> PickupWindow:
@@ -65,9 +66,14 @@ def pickup_window(order: Order, now: float) -> PickupWindow:
     return PickupWindow(earliest=today, latest=today + timedelta(days=PICKUP_DAYS))
 
 
-def _delivery_option(code: DeliveryOptionCode, settings: ShopSettings, order: Order) -> DeliveryOption:
+def _delivery_option(code: DeliveryOptionCode, settings: ShopSettings, order: Order, language: str) -> DeliveryOption:
     method = RETURN_METHODS[code]
     why_not = method.misses(settings, order)
     return DeliveryOption(
-        code=code, needs=list(method.needs), accepts=list(method.accepts), possible=why_not is None, why_not=why_not
+        code=code,
+        needs=list(method.needs),
+        accepts=list(method.accepts),
+        possible=why_not is None,
+        why_not=why_not,
+        why_not_text=why_not_text(why_not, language),
     )

@@ -27,8 +27,8 @@ export async function deliveryStep(journey, place) {
       h("div", { class: "actions" }, h("button", {}, say("next")))));
 }
 
-function optionOf({ code, possible, why_not: whyNot }, say) {
-  const hint = possible ? say(`optionHints.${code}`) : say(`errors.${whyNot}`) ?? say("errors.not-offered");
+function optionOf({ code, possible, why_not_text: whyNot }, say) {
+  const hint = possible ? say(`optionHints.${code}`) : whyNot?.detail ?? say("errors.not-offered");
   return {
     value: code, disabled: !possible,
     content: [icon(code), h("strong", {}, say(`options.${code}`) ?? code), h("span", { class: "hint" }, hint)],

@@ -12,7 +12,7 @@ export async function itemsStep(journey, place) {
   const { items, options, actions } = session;
   keepOnly(draft, items);
   const creation = actions.find(({ name }) => name === "create_return");
-  if (creation && !creation.allowed) return fill(place, nothingToReturn(journey, creation.why_not), earlier(journey));
+  if (creation && !creation.allowed) return fill(place, nothingToReturn(journey, creation.why_not_text), earlier(journey));
   const chooseOne = h("p", { class: "error", role: "alert" });
   const sum = h("p", { class: "sum" });
   const count = () => {
@@ -43,10 +43,10 @@ function keepOnly(draft, items) {
 }
 
 /** Why nothing of this order can be returned here, and who helps. */
-function nothingToReturn({ words: { say }, brand }, whyNot) {
+function nothingToReturn({ words: { say }, brand }, { title, detail }) {
   return [
-    h("h1", {}, say(`titles.${whyNot}`) ?? say("titles.not-returnable-online")),
-    h("p", { class: "lead" }, say(`problems.${whyNot}`) ?? say("problems.not-returnable-online")),
+    h("h1", {}, title),
+    h("p", { class: "lead" }, detail),
     brand.support_url && h("div", { class: "actions" }, h("a", { class: "button", href: brand.support_url }, say("support"))),
   ];
 }
@@ -99,7 +99,7 @@ function pictureOf(item) {
 
 /** An item that came back already is told apart from one that the shop does not take. */
 function whyNot(item, say) {
-  return say(`errors.${item.why_not}`) ?? say(item.returnable ? "alreadyReturned" : "errors.not-returnable");
+  return item.why_not_text?.detail ?? say("alreadyReturned");
 }
 
 function detailFields(journey, item, reasons, count) {

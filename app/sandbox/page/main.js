@@ -20,7 +20,7 @@ const place = document.getElementById("step");
 
 /** What all steps share. `draft` outlives a reload of the tab; nothing in it opens anything. */
 const journey = {
-  words: await wordsOf(preferredLanguage(select.options)),
+  words: null,
   session: null,
   brand: null,
   draft: load(),
@@ -28,6 +28,12 @@ const journey = {
   leave: () => {},
   go, attempt, save, tell, forget, began, discard,
 };
+
+/** Takes this language, for the words of the page and for those of the service. */
+async function speak(language) {
+  document.documentElement.lang = language;
+  journey.words = await wordsOf(language);
+}
 
 function load() {
   return JSON.parse(sessionStorage.getItem(DRAFT)) ?? { brand: config.brand, ...nothingChosen() };
@@ -93,9 +99,8 @@ function reachable(step) {
 
 /** What stands around the step: title, progress, and where the shop can be reached. */
 function showFrame() {
-  const { words: { say, language }, step, brand } = journey;
+  const { words: { say }, step, brand } = journey;
   document.title = `${place.querySelector("h1").textContent} – ${brand.name}`;
-  document.documentElement.lang = language;
   document.querySelector("label[for=language]").textContent = say("language");
   const steps = Object.keys(STEPS).slice(1);
   const nav = document.querySelector("nav");
@@ -198,10 +203,13 @@ function agreed(say) {
   }));
 }
 
+await speak(preferredLanguage(select.options));
 select.value = journey.words.language;
 select.disabled = false;
 select.addEventListener("change", async () => {
-  journey.words = await wordsOf(select.value);
+  await speak(select.value);
+  // What cannot be done is told in the service's words.
+  if (journey.session) journey.session = await api.resume().catch(() => journey.session);
   await go(journey.step ?? "start", { replace: true });
 });
 addEventListener("pagehide", save);

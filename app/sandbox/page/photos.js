@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { button, fill, h, mark } from "./html.js";
+import { titleOf } from "./problems.js";
 
 const SIZE = 72;
 const LIMIT = 10;
@@ -36,7 +37,7 @@ async function store({ words: { say } }, chosen, file, input) {
     chosen.photos.push({ file: await api.upload(file), name: file.name, thumbnail: await thumbnail(file) });
   } catch (problem) {
     if (!(problem instanceof api.Problem)) throw problem;
-    mark(input, `${file.name}: ${say(`problems.${problem.code}`) ?? problem.detail}`);
+    mark(input, `${file.name}: ${titleOf(problem, say)}`);
   }
 }
 

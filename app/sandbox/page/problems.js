@@ -7,12 +7,17 @@ const ELSEWHERE = new Set(["not-returnable-online", "not-returnable-now"]);
 /** Members of a return that stand on another step than the review. */
 const STEP_OF = { items: "items", reason: "items", refund: "items", photos: "items", delivery: "delivery" };
 
-/** The problem in words, with a button or link for the next step where there is one. */
+/** What went wrong, in the service's words; the page has its own only where the service was not reached. */
+export const titleOf = ({ code, title }, say) => say(`problems.${code}`) ?? title;
+
+/** The problem in words, with a button or link for the next step; the service's advice where there is none. */
 export function problemBox(journey, problem, again) {
   const { words: { say } } = journey;
+  const { retryable, location, errors, detail } = problem;
   return h("div", { id: "problem" },
     h("div", { role: "alert" },
-      h("p", {}, say(`problems.${problem.code}`) ?? problem.detail ?? problem.title),
+      h("p", {}, h("strong", {}, titleOf(problem, say))),
+      !retryable && !location && !errors.length && detail && h("p", {}, detail),
       fieldProblems(journey, problem.errors)),
     ELSEWHERE.has(problem.code) && problem.location
       && h("p", {}, h("a", { class: "button", href: problem.location, rel: "noreferrer" }, say("portal"))),

@@ -19,7 +19,7 @@ export async function reviewStep(journey, place) {
   fill(place,
     h("h1", {}, say("review")),
     checked.problems.length > 0 && h("div", { id: "problem" },
-      h("div", { role: "alert" }, h("p", {}, say("problems.invalid-request")), fieldProblems(journey, checked.problems))),
+      h("div", { role: "alert" }, h("p", {}, say("errors.invalid-request")), fieldProblems(journey, checked.problems))),
     form(say, send,
       h("div", { class: "card" },
         part(say("steps.items"), "items", itemLines(journey, chosenItems(draft))),

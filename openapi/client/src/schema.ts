@@ -423,6 +423,8 @@ export interface components {
             allowed: boolean;
             /** @description Why it cannot: a problem code, `nothing-left-to-return`, or a later word. */
             why_not?: string | null;
+            /** @description The same in words; null for a return, whose `state` says it. */
+            why_not_text?: components["schemas"]["WhyNotText"] | null;
         };
         /** @description A carrier that brings parcels back. */
         Carrier: {
@@ -464,6 +466,8 @@ export interface components {
             possible: boolean;
             /** @description Why it cannot: `no-store`, `no-carrier`, or a later word. */
             why_not: string | null;
+            /** @description The same in words. */
+            why_not_text?: components["schemas"]["WhyNotText"] | null;
         };
         /** @description Places nearby where the parcel can be handed in. */
         DropOff: {
@@ -632,6 +636,8 @@ export interface components {
              *     known. More reasons may come.
              */
             why_not?: string | null;
+            /** @description The same in words. */
+            why_not_text?: components["schemas"]["WhyNotText"] | null;
             /** @description Units that can still be returned. */
             remaining: number;
         };
@@ -1292,6 +1298,13 @@ export interface components {
             /** @description In the order in which they came. */
             uploads: components["schemas"]["Upload"][];
         };
+        /** @description Why something cannot be done, to show to a shopper; in a language of the request's `Accept-Language`. */
+        WhyNotText: {
+            /** @description In a few words, without a full stop. */
+            title: string;
+            /** @description In a sentence. */
+            detail: string;
+        };
         /** @description A problem document (RFC 9457); clients decide on `code`. */
         Problem: {
             /** @description The address of the page about this problem. */
@@ -1416,6 +1429,7 @@ export interface operations {
             201: {
                 headers: {
                     "Set-Cookie": components["headers"]["Set-Cookie"];
+                    Vary: components["headers"]["Vary"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1437,6 +1451,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    Vary: components["headers"]["Vary"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1508,6 +1523,7 @@ export interface operations {
             201: {
                 headers: {
                     "Set-Cookie": components["headers"]["Set-Cookie"];
+                    Vary: components["headers"]["Vary"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
