@@ -17,7 +17,7 @@ from app.models.service_points import FreshServicePoint, ServicePoint, ServicePo
 from app.redis.limits.rate_limits import ParcelLimit
 from app.service_points import search as searches
 from app.service_points.search import Nearby, Place, Search
-from app.service_points.view import ServicePointViews, ShowPoint, service_point
+from app.service_points.view import ServicePointViews, ShowPoint
 from app.services import service, service_of
 from app.sessions.dependencies import SessionDep
 from app.sessions.session import Session
@@ -139,5 +139,5 @@ async def get_service_point(
         services.sendcloud.service_point(session.brand, token, service_point_id),
         services.sendcloud.service_point_available(session.brand, token, service_point_id),
     )
-    answer = FreshServicePoint(**dict(service_point(point, now, now)), available=available)
+    answer = FreshServicePoint(**dict(services.point_views.of(point, now, now)), available=available)
     return Response(answer.model_dump_json(), media_type="application/json")
