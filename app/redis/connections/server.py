@@ -7,10 +7,11 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from hiredis import pack_command
 from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError, DataError, ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, ResponseError
 
 from app.errors import StoreUnavailable
 from app.redis.connections.failures import FOREIGN, misreads_mapped, reason
@@ -150,7 +151,7 @@ def _say_nothing(_: object) -> None: ...
 class Asked(NamedTuple):
     """One caller's packed commands, the number of their replies, and the future that gets them."""
 
-    packed: Sequence[bytes]
+    packed: bytes
     expected: int
     replies: asyncio.Future[list[Reply]]
 
@@ -163,8 +164,6 @@ class Node:
         self.circuit = Circuit()
         self.in_use = 0
         """Connections in use now, including listening ones."""
-        # Never opened; it only packs commands.
-        self._packer = server.connection()
         self._turns = asyncio.Semaphore(CONNECTIONS)
         # The last one given back is used first, so that the surplus of a burst can close unused.
         self._idle: list[AnyConnection] = []
@@ -184,7 +183,7 @@ class Node:
         loop = asyncio.get_running_loop()
         self.circuit.check(loop.time())
         # Packed before it joins others in one exchange, so that a bad argument fails its caller alone.
-        packed = self._packed(commands)
+        packed = _packed(commands)
         if seconds > TIMEOUT_SECONDS:
             # It takes long, because of replicas or many bytes, and others should not wait for it.
             return await self._exchange(packed, len(commands), seconds)
@@ -205,7 +204,7 @@ class Node:
     async def _answer(self, asked: Sequence[Asked]) -> None:
         """Hands each caller its replies, or the error to all; callers that left meanwhile do not affect the others."""
         try:
-            packed = [piece for each in asked for piece in each.packed]
+            packed = b"".join(each.packed for each in asked)
             replies = iter(await self._exchange(packed, sum(each.expected for each in asked)))
         except Exception as error:  # noqa: BLE001  any error must reach the callers that wait
             _tell_all(asked, error)
@@ -218,14 +217,7 @@ class Node:
                 if not each.replies.done():
                     each.replies.set_result(own)
 
-    def _packed(self, commands: Sequence[Command]) -> list[bytes]:
-        try:
-            return self._packer.pack_commands(commands)
-        except (DataError, UnicodeError) as error:
-            # `from None`: the cause may quote the argument.
-            raise TypeError(f"no argument for Redis: {type(error).__name__}") from None
-
-    async def _exchange(self, packed: Sequence[bytes], count: int, seconds: float = TIMEOUT_SECONDS) -> list[Reply]:
+    async def _exchange(self, packed: bytes, count: int, seconds: float = TIMEOUT_SECONDS) -> list[Reply]:
         loop = asyncio.get_running_loop()
         async with self._lent() as connection:
             # Checked again, because it may have opened while we waited for a connection.
@@ -285,6 +277,15 @@ class Node:
                 self._idle.append(connection)
 
 
+def _packed(commands: Sequence[Command]) -> bytes:
+    try:
+        # The library's stub knows tuples of one argument.
+        return b"".join(pack_command(tuple(command)) for command in commands)  # type: ignore[arg-type]
+    except (TypeError, UnicodeError) as error:
+        # `from None`: the cause may quote the argument.
+        raise TypeError(f"no argument for Redis: {type(error).__name__}") from None
+
+
 def _tell_all(asked: Sequence[Asked], error: Exception) -> None:
     for each in asked:
         if not each.replies.done():
@@ -300,7 +301,7 @@ async def ask(server: Server, commands: Sequence[Command]) -> list[Reply]:
     connection = server.connection()
     try:
         await greeted(connection)
-        replies = await _exchanged(connection, connection.pack_commands(commands), len(commands), TIMEOUT_SECONDS)
+        replies = await _exchanged(connection, _packed(commands), len(commands), TIMEOUT_SECONDS)
     finally:
         await connection.disconnect(nowait=True)
     for reply in replies:
@@ -345,7 +346,7 @@ async def heard(connection: AnyConnection, channel: str) -> AsyncGenerator[bytes
             yield message[2] if message[0] == b"message" else b""
 
 
-async def _said(connection: AnyConnection, packed: Sequence[bytes], count: int, seconds: float) -> list[Reply]:
+async def _said(connection: AnyConnection, packed: bytes, count: int, seconds: float) -> list[Reply]:
     reused = connection.is_connected
     try:
         if reused:
@@ -360,7 +361,7 @@ async def _said(connection: AnyConnection, packed: Sequence[bytes], count: int, 
     return await _exchanged(connection, packed, count, seconds)
 
 
-async def _exchanged(connection: AnyConnection, packed: Sequence[bytes], count: int, seconds: float) -> list[Reply]:
+async def _exchanged(connection: AnyConnection, packed: bytes, count: int, seconds: float) -> list[Reply]:
     # On any interruption the library closes the connection, so that no caller gets a late reply of another.
     with misreads_mapped():
         async with Patience(seconds):
