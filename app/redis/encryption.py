@@ -4,7 +4,8 @@ import base64
 import hmac
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -63,6 +64,8 @@ class Keyring:
 
     def __init__(self, keys: Sequence[bytes], naming_key: bytes | None = None) -> None:
         self._keys = keys
+        # A document is sealed piece by piece, each piece under the key of the same parcel.
+        self._derived = lru_cache(_derived)
         self._naming_key = _derived(naming_key or keys[-1], "names")
 
     @classmethod
@@ -78,7 +81,7 @@ class Keyring:
 
     def seal(self, plaintext: bytes, scope: str, context: str) -> bytes:
         """An envelope under the key of this scope; the context is authenticated with it."""
-        return seal(_derived(self._keys[0], scope), plaintext, context)
+        return seal(self._derived(self._keys[0], scope), plaintext, context)
 
     def unseal(self, envelope: bytes, scope: str, context: str) -> bytes:
         """The plaintext of an envelope that any of the keys sealed.
@@ -87,10 +90,8 @@ class Keyring:
             RecordUnreadable: none of the keys opens it.
         """
         for key in self._keys:
-            try:
-                return unseal(_derived(key, scope), envelope, context)
-            except RecordUnreadable:
-                continue
+            with suppress(RecordUnreadable):
+                return unseal(self._derived(key, scope), envelope, context)
         raise RecordUnreadable("no configured key opens it", retry_after=ANOTHER_KEY_SECONDS)
 
     def name(self, *parts: str) -> str:
