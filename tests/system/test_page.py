@@ -101,7 +101,7 @@ async def test_review_and_confirmation_show_what_was_chosen(browser: Browser, ur
         await visit.click("Continue")
         await visit.click("Return now")
         await visit.headed("Your label is ready")
-        for text in ("Wool socks (pair)", "52.45", "Voorbeeld Boekhandel"):
+        for text in ("Wool socks (pair)", "52.45", "Money back", "Voorbeeld Boekhandel", "2.95"):
             await visit.says(text)
 
 

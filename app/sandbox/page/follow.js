@@ -87,9 +87,9 @@ function instructions(journey, found) {
 }
 
 function details(journey, found) {
-  const { words: { say, list, money, day }, session } = journey;
+  const { words: { say, list, money }, session } = journey;
   const row = (title, ...lines) => lines.some(Boolean) && [h("dt", {}, say(title)), h("dd", {}, lines)];
-  const refund = session.options.refund_options.find(({ code }) => code === found.refund?.type);
+  const refund = session.options.refund_options.find(({ code }) => code === found.refund_type);
   const tracking = found.parcels.map((parcel) => parcel.tracking_number).filter(Boolean);
   return h("dl", { class: "card details" },
     row("steps.items", itemLines(journey, found.items)),
@@ -97,7 +97,6 @@ function details(journey, found) {
     row("refundSum", refundSum(journey, found.items)),
     found.fee && row("fee", money(found.fee)),
     row("steps.delivery", deliveryLines(journey, found.delivery, found.drop_off)),
-    row("deadline", found.deadline && day(found.deadline)),
     row("returnNumber", found.sendcloud_return_id && String(found.sendcloud_return_id)),
     row("tracking", tracking.length && list(tracking)));
 }
