@@ -53,7 +53,7 @@ from app.services import Services
 from app.sessions import handoff_routes as handoffs
 from app.sessions import routes as sessions
 from app.sessions.dependencies import end_session, ending_session_id, live_session
-from app.sessions.lookup import Flows
+from app.sessions.lookup import Lookups
 from app.sessions.store import SessionStore
 from app.settings import Settings, SettingsError
 from app.shop_calls import routes as shop_calls
@@ -254,14 +254,14 @@ def _parts(settings: Settings, store: Store, keyring: Keyring, sendcloud: Upstre
     )
     attempts = Attempts(store, layout)
     kept = attempts.returns
-    silence = settings.poll_deadline + MARGIN_SECONDS
-    schedule = Schedule(settings.poll_interval, silence, settings.label_budget, settings.return_ttl)
+    idle_timeout = settings.poll_deadline + MARGIN_SECONDS
+    schedule = Schedule(settings.poll_interval, idle_timeout, settings.label_budget, settings.return_ttl)
     evidence = Evidence(store, keyring, settings.return_ttl)
     return Parts(
         store=store,
         sendcloud=sendcloud,
         attempts=attempts,
-        documents=Documents(store, keyring, total_bytes=settings.kept_labels, silence=silence),
+        documents=Documents(store, keyring, total_bytes=settings.kept_labels, idle_timeout=idle_timeout),
         labels=Labels(store, kept, Polling(store, kept, sendcloud, evidence, schedule)),
         cache=FleetCache(store, patience=settings.lookup_deadline + MARGIN_SECONDS),
     )
@@ -275,7 +275,7 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
     sessions_kept, orders = SessionStore(store, settings.parcel_sessions), OrderLimit(store, keyring)
     parcels = ParcelLimit(store, settings.parcel_limit)
     callers = CallerLimit(store, keyring)
-    flows = Flows(settings.session_ttl, store, keyring, sendcloud, portals, sessions_kept, kept, orders)
+    lookups = Lookups(settings.session_ttl, store, keyring, sendcloud, portals, sessions_kept, kept, orders)
     markers = Markers(store, keyring.naming, 2 * settings.claim_ttl)
     outages = CreationOutages(store, sendcloud, 2 * settings.create_lease)
     watch, polling = labels.watch_in_background, labels.polling
@@ -294,7 +294,7 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
         service_points.ServicePointServices(sendcloud, points, point_views, parcels),
         ReturnBodies(point_views),
         labels,
-        flows,
+        lookups,
         creation,
         ReturnDocuments(sendcloud, polling, documents, parcels),
         uploads.UploadServices(sendcloud, parcels),

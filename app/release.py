@@ -17,7 +17,7 @@ from app.returns.claims import Claim
 from app.returns.findings import Finding, indexed_parcel_key, record_finding
 from app.returns.store.returns import RETURN_ID, Returns
 from app.services import Services
-from app.sessions.lookup import Flows, parcel_key_of
+from app.sessions.lookup import Lookups, parcel_key_of
 from app.settings import SettingsError, load_settings
 from app.shops import Shops
 from app.telemetry.log_output import configure_logging
@@ -67,7 +67,7 @@ async def _run(wanted: argparse.Namespace) -> None:
         if not services.of(Markers).names_as_others:
             raise LookupError("BFF_NAMING_KEY is not that of the store: its parcels have other names")
         parcel_key = await _parcel_key(services, wanted)
-        returns = services.of(Flows).returns
+        returns = services.of(Lookups).returns
         if wanted.finding and wanted.yes:
             await record_finding(returns, parcel_key, wanted.return_id, wanted.finding, by="operator")
         await _show(returns, parcel_key, wanted.return_id)
@@ -76,8 +76,8 @@ async def _run(wanted: argparse.Namespace) -> None:
 async def _parcel_key(services: Services, wanted: argparse.Namespace) -> str:
     """The key of the parcel that the arguments name."""
     if not wanted.return_id:
-        opened = await services.of(Flows).sendcloud.open_order(wanted.brand, wanted.order, wanted.postal_code)
-        return parcel_key_of(services.of(Flows).keyring, wanted.brand, opened.order, wanted.order)
+        opened = await services.of(Lookups).sendcloud.open_order(wanted.brand, wanted.order, wanted.postal_code)
+        return parcel_key_of(services.of(Lookups).keyring, wanted.brand, opened.order, wanted.order)
     return await _parcel_key_of_return(services.of(Store), wanted.return_id)
 
 

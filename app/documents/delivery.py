@@ -42,7 +42,7 @@ from app.redis.store import Limit, Store
 from app.telemetry.metrics import KEPT_BYTES
 from app.upstream import Document
 
-PUMPS = 8
+DOWNLOADS_AT_ONCE = 8
 """Downloads into Redis at a time on one replica: they are fast, and each takes some MB of buffers."""
 CHUNKS_READ_AT_ONCE = 16
 """Chunks that one replica reads from the store at a time; each takes a connection of those that small commands need."""
@@ -83,14 +83,14 @@ class Known(NamedTuple):
 class Documents:
     """Documents by name; a name belongs to one return, whose parcel key seals the chunks."""
 
-    def __init__(self, store: Store, keyring: Keyring, *, total_bytes: int, silence: float) -> None:
+    def __init__(self, store: Store, keyring: Keyring, *, total_bytes: int, idle_timeout: float) -> None:
         self._store = store
         self._keyring = keyring
         self._total_bytes = total_bytes
-        self._silence = silence
-        self._pumps: dict[str, Download] = {}
+        self._idle_timeout = idle_timeout
+        self._downloads: dict[str, Download] = {}
         self._pumping: set[asyncio.Task[None]] = set()
-        self._turns = asyncio.Semaphore(PUMPS)
+        self._turns = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
         self._beginning: dict[str, asyncio.Future[Progress]] = {}
         self._reading = asyncio.Semaphore(CHUNKS_READ_AT_ONCE)
         self._direct_turns = asyncio.Semaphore(DIRECT_READERS)
@@ -114,9 +114,9 @@ class Documents:
             if progress is None or not _can_be_followed(progress, known.now):
                 progress = await self._begun_here(name)
             if progress is None:
-                pump = Download(self._store, self._keyring, parcel_key, name, self._silence, known.now)
+                download = Download(self._store, self._keyring, parcel_key, name, self._idle_timeout, known.now)
                 with self._as_beginning(name) as begun:
-                    progress, own = await self._begun(pump, source, known.revision, held)
+                    progress, own = await self._begun(download, source, known.revision, held)
                     begun.set_result(progress)
             shared = None if own else await self._followed(parcel_key, name, progress)
             if shared:
@@ -156,7 +156,7 @@ class Documents:
             yield begun
         except BffError as error:
             begun.set_exception(error)
-            # Nobody may have waited for it.
+            # There may have been no reader who waited for it.
             begun.exception()
             raise
         finally:
@@ -164,41 +164,41 @@ class Documents:
             begun.cancel()
 
     async def _begun(
-        self, pump: Download, source: Source, revision: int, held: AsyncExitStack
+        self, download: Download, source: Source, revision: int, held: AsyncExitStack
     ) -> tuple[Progress, Pdf | None]:
         """Starts the download that all follow, unless another one was faster; a PDF that is not kept is ours alone."""
         async with AsyncExitStack() as ours:
             turn = await ours.enter_async_context(AsyncExitStack())
             await turn.enter_async_context(self._turn(self._turns))
-            if not await pump.begin(revision):
-                return await self._current(pump.name), None
-            self._pumps[pump.id] = pump
-            ours.callback(self._pumps.pop, pump.id)
-            pdf = await ours.enter_async_context(_opened_for(pump, source))
+            if not await download.begin(revision):
+                return await self._current(download.name), None
+            self._downloads[download.id] = download
+            ours.callback(self._downloads.pop, download.id)
+            pdf = await ours.enter_async_context(_opened_for(download, source))
             reserved = MAX_KEPT_BYTES if pdf.length is None else pdf.length
             if reserved <= MAX_KEPT_BYTES and await self._spend(reserved):
-                ours.push_async_callback(self._settle_account, pump, reserved)
-                task = asyncio.create_task(pump.run(pdf, ours.pop_all()))
+                ours.push_async_callback(self._settle_account, download, reserved)
+                task = asyncio.create_task(download.run(pdf, ours.pop_all()))
                 self._pumping.add(task)
                 task.add_done_callback(self._pumping.discard)
-                return pump.progress, None
-            await pump.end("direct")
+                return download.progress, None
+            await download.end("direct")
             # A slow reader must not keep others from downloading.
             await turn.aclose()
-            await self._enter_direct_turn(pump.parcel_key, ours)
+            await self._enter_direct_turn(download.parcel_key, ours)
             await held.enter_async_context(ours.pop_all())
-            return pump.progress, pdf
+            return download.progress, pdf
 
     async def _spend(self, size: int) -> bool:
         allowance = await self._store.spend("q:{kept}", size, Limit(self._total_bytes, KEPT_SECONDS))
         return bool(allowance.granted)
 
-    async def _settle_account(self, pump: Download, reserved: int) -> None:
+    async def _settle_account(self, download: Download, reserved: int) -> None:
         """Gives reserved bytes back that are not kept."""
-        KEPT_BYTES.inc(pump.kept_bytes)
-        if pump.kept_bytes != reserved:
+        KEPT_BYTES.inc(download.kept_bytes)
+        if download.kept_bytes != reserved:
             with contextlib.suppress(StoreUnavailable):
-                await self._spend(pump.kept_bytes - reserved)
+                await self._spend(download.kept_bytes - reserved)
 
     async def _enter_direct_turn(self, parcel_key: str, held: AsyncExitStack) -> None:
         held.enter_context(self._direct_places.place(parcel_key))
@@ -207,7 +207,7 @@ class Documents:
     @asynccontextmanager
     async def _turn(self, turns: asyncio.Semaphore) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._silence):
+            async with asyncio.timeout(self._idle_timeout):
                 await turns.acquire()
         except TimeoutError:
             raise UpstreamUnavailable("too many downloads at once", retry_after=BUSY_SECONDS) from None
@@ -240,7 +240,7 @@ class Documents:
             BadUpstream: the download failed.
             StoreUnavailable: its state is unknown, and it can be downloaded again.
         """
-        here = self._pumps.get(progress.pump)
+        here = self._downloads.get(progress.pump)
         if here and here.parcel_key == parcel_key:
             progress, chunk = await here.chunk(number)
             if chunk or is_over(progress, number):
@@ -305,13 +305,13 @@ async def _opened(source: Source) -> AsyncIterator[Pdf]:
 
 
 @asynccontextmanager
-async def _opened_for(pump: Download, source: Source) -> AsyncIterator[Pdf]:
+async def _opened_for(download: Download, source: Source) -> AsyncIterator[Pdf]:
     """The document; if it cannot be had, the download ends as failed for all who follow it."""
     async with AsyncExitStack() as connection:
         try:
             pdf = await connection.enter_async_context(_opened(source))
         except BffError:
-            await pump.end("failed")
+            await download.end("failed")
             raise
         yield pdf
 

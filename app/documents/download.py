@@ -91,7 +91,7 @@ class Download:
     keyring: Keyring
     parcel_key: str
     name: str
-    silence: float
+    idle_timeout: float
     """Seconds without progress after which a download counts as dead."""
     now: InitVar[float]
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
@@ -116,7 +116,7 @@ class Download:
     async def chunk(self, number: int) -> tuple[Progress, bytes]:
         """The progress once it has reached this chunk, and the chunk; empty if it has to be read from the store."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.silence):
+            async with asyncio.timeout(self.idle_timeout):
                 while self.progress.phase == "pumping" and number >= self.progress.chunks:
                     await self._news.wait()
         back = self.progress.chunks - number
@@ -160,7 +160,7 @@ class Download:
 
     async def _show_life(self) -> None:
         """Renews `alive_until`, so that a slow download does not count as dead."""
-        if self.progress.alive_until - self._now() < self.silence / 2 and not await self._store_progress():
+        if self.progress.alive_until - self._now() < self.idle_timeout / 2 and not await self._store_progress():
             raise BadUpstream("taken for dead")
 
     async def _put(self, chunk: bytes) -> None:
@@ -177,7 +177,7 @@ class Download:
         self._news = asyncio.Event()
 
     async def _store_progress(self) -> bool:
-        self.progress = self.progress.model_copy(update={"alive_until": self._now() + self.silence})
+        self.progress = self.progress.model_copy(update={"alive_until": self._now() + self.idle_timeout})
         ttl = KEPT_SECONDS if self._is_kept else PASSING_SECONDS
         change = Change(progress_key(self.name), self._revision, self.progress.model_dump_json().encode(), ttl)
         stored = await self.store.commit(secrets.token_urlsafe(9), [change])

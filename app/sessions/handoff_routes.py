@@ -21,10 +21,10 @@ from app.models.requests import NewHandoff, RedeemedHandoff
 from app.models.session import Handoff, SessionAnswer
 from app.services import ShopsDep, service
 from app.sessions.dependencies import SessionDep, language_of
-from app.sessions.lookup import Flows
+from app.sessions.lookup import Lookups
 from app.sessions.start import check_page, session_started
 
-FlowsDep = Annotated[Flows, Depends(service(Flows))]
+LookupsDep = Annotated[Lookups, Depends(service(Lookups))]
 router = APIRouter(tags=["session"])
 
 
@@ -37,13 +37,13 @@ router = APIRouter(tags=["session"])
     responses=responses(*SESSION, OriginNotAllowed, *JSON_BODY, TooManyHandoffs),
 )
 async def create_handoff(
-    request: Request, wanted: NewHandoff, session: SessionDep, shops: ShopsDep, flows: FlowsDep
+    request: Request, wanted: NewHandoff, session: SessionDep, shops: ShopsDep, lookups: LookupsDep
 ) -> Handoff:
     """A single-use link and QR code, good for 15 minutes; the session itself goes on."""
     origins = page_origins(request, shops.of(session.brand).origins)
     if wanted.page and not any(f"{wanted.page}/".startswith(f"{origin}/") for origin in origins):
         raise InvalidRequest(errors=[FieldProblem("#/page", "page-not-allowed", "Its origin is not one of ours.")])
-    copy, expires_at = await flows.hand_off(session)
+    copy, expires_at = await lookups.hand_off(session)
     link = f"{wanted.page}#handoff={copy.token}" if wanted.page else None
     picture = segno.make_qr(link).svg_data_uri(scale=4) if link else None
     return Handoff(token=copy.token, link=link, qr_code=picture, expires_at=utc_datetime(expires_at))
@@ -62,8 +62,10 @@ async def create_handoff(
     },
 )
 async def redeem_handoff(
-    request: Request, wanted: RedeemedHandoff, old: ReplacedDep, shops: ShopsDep, flows: FlowsDep
+    request: Request, wanted: RedeemedHandoff, old: ReplacedDep, shops: ShopsDep, lookups: LookupsDep
 ) -> Response:
     """Starts a session of its own on this device; the token is used up."""
     check_page(request, wanted, shops.origins)
-    return await session_started(await flows.redeem(wanted.token, language_of(request)), wanted, old, flows.sessions)
+    return await session_started(
+        await lookups.redeem(wanted.token, language_of(request)), wanted, old, lookups.sessions
+    )

@@ -41,8 +41,8 @@ HANDOFFS = 10
 
 
 @dataclass(frozen=True)
-class Flows:
-    """Lookups, handoffs and first screens, with the objects they need."""
+class Lookups:
+    """Lookups, handoffs and first screens, with the objects that they need."""
 
     session_ttl: int
     store: Store

@@ -25,7 +25,7 @@ from app.models.requests import NewSession
 from app.models.session import SessionAnswer
 from app.services import BrandDep, ShopsDep, service, service_of
 from app.sessions.dependencies import EndingDep, PartnerKeyDep, SessionDep, count_lookup, language_of
-from app.sessions.lookup import Flows
+from app.sessions.lookup import Lookups
 from app.sessions.start import BY_LANGUAGE, check_page, session_started
 from app.sessions.store import SessionStore
 
@@ -60,14 +60,16 @@ async def create_session(
     wanted: NewSession,
     old: ReplacedDep,
     shops: ShopsDep,
-    flows: Annotated[Flows, Depends(service(Flows))],
+    lookups: Annotated[Lookups, Depends(service(Lookups))],
     x_partner_key: PartnerKeyDep = None,
 ) -> Response:
     """Looks the parcel up and starts a session: a `__Host-` cookie, or a `session_token` in the body if asked for."""
     shop = shops.of(brand)
     check_page(request, wanted, shop.origins)
     await count_lookup(request, shop, x_partner_key)
-    return await session_started(await flows.look_up(brand, wanted, language_of(request)), wanted, old, flows.sessions)
+    return await session_started(
+        await lookups.look_up(brand, wanted, language_of(request)), wanted, old, lookups.sessions
+    )
 
 
 @hot.get(
@@ -81,9 +83,9 @@ async def create_session(
 )
 async def get_session(request: Request, session: SessionDep) -> Response:
     """Everything the first screen needs, again."""
-    flows = service_of(request, Flows)
-    portal = await flows.portals.get(session.brand, session.languages)
-    screen = await flows.first_screen(session, portal.settings, language_of(request))
+    lookups = service_of(request, Lookups)
+    portal = await lookups.portals.get(session.brand, session.languages)
+    screen = await lookups.first_screen(session, portal.settings, language_of(request))
     return Response(screen.body, headers=BY_LANGUAGE, media_type="application/json")
 
 

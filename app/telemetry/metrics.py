@@ -1,4 +1,4 @@
-"""Logs and metrics that hold no personal data and no token: route templates, codes, durations."""
+"""Metrics that hold no personal data and no token: route templates, codes, durations."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 import pytest_asyncio
 
-from app.documents.delivery import DIRECT_READERS, PUMPS, Documents
+from app.documents.delivery import DIRECT_READERS, DOWNLOADS_AT_ONCE, Documents
 from app.documents.download import CHUNK_BYTES, RECENT_CHUNKS
 from app.documents.store import KEPT_SECONDS, MAX_KEPT_BYTES, PASSING_SECONDS, progress_key
 from app.errors import (
@@ -146,11 +146,11 @@ class Fleet:
 
 
 @asynccontextmanager
-async def running_fleet(valkey: Valkey, silence: float, total_bytes: int) -> AsyncIterator[Fleet]:
+async def running_fleet(valkey: Valkey, idle_timeout: float, total_bytes: int) -> AsyncIterator[Fleet]:
     """Two replicas that keep so many bytes; nothing is kept from before."""
     await valkey.client.flushall()
     store, keyring = Store(topology(valkey.url)), Keyring([b"k" * 32])
-    one, other = (Documents(store, keyring, total_bytes=total_bytes, silence=silence) for _ in range(2))
+    one, other = (Documents(store, keyring, total_bytes=total_bytes, idle_timeout=idle_timeout) for _ in range(2))
     yield Fleet(valkey, one, other)
     await asyncio.gather(one.aclose(), other.aclose())
     await store.aclose()
@@ -559,7 +559,7 @@ async def test_direct_readers_of_one_parcel(fleet: Fleet) -> None:
 
 async def test_too_many_downloads(hasty: Fleet) -> None:
     """A replica makes so many downloads at once; one more is told when to ask again, and may once one has ended."""
-    sources = [whole(pdf(100), pieces=100) for _ in range(PUMPS)]
+    sources = [whole(pdf(100), pieces=100) for _ in range(DOWNLOADS_AT_ONCE)]
     calls = []
     for source in sources:
         source.more.clear()
