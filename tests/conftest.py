@@ -37,12 +37,12 @@ async def store() -> AsyncIterator[Valkey]:
 @pytest_asyncio.fixture(scope="session")
 async def sandbox() -> AsyncIterator[SandboxProcess]:
     """The upstream that tests share; fresh order numbers keep them apart."""
-    async with running_sandbox() as process:
+    async with running_sandbox(covered=True) as process:
         yield process
 
 
 @pytest_asyncio.fixture(scope="session")
 async def bff(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
     """The service as it is by default, but that it looks at labels ten times as often."""
-    async with running_bff(valkey.url, sandbox, poll_interval=0.1) as process:
+    async with running_bff(valkey.url, sandbox, poll_interval=0.1, covered=True) as process:
         yield process

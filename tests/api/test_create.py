@@ -21,7 +21,7 @@ OF_DHL, OF_ANOTHER_SHOPS_CARRIER, NEVER_WAS = 20000003, 20000013, 1
 @pytest_asyncio.fixture(scope="module", name="bff")
 async def patient_bff(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
     """A service that waits for the slow orders."""
-    async with running_bff(valkey.url, sandbox, poll_interval=0.1) as process:
+    async with running_bff(valkey.url, sandbox, poll_interval=0.1, covered=True) as process:
         yield process
 
 

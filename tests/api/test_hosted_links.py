@@ -19,7 +19,7 @@ PAGE = "https://shop.example/returns/"
 @pytest_asyncio.fixture(scope="module", name="bff")
 async def _bff(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
     hosts = "returns.shop.example=demo, retours.shop.example=mode-paris"
-    async with running_bff(valkey.url, sandbox, portal_hosts=hosts, portal_page=PAGE) as process:
+    async with running_bff(valkey.url, sandbox, portal_hosts=hosts, portal_page=PAGE, covered=True) as process:
         yield process
 
 

@@ -39,7 +39,7 @@ async def nobody_asked_yet(valkey: Valkey) -> None:
 @pytest_asyncio.fixture(scope="module", name="bff")
 async def bff_behind_a_gateway(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
     """A service that believes its gateway, which here are the tests."""
-    async with running_bff(valkey.url, sandbox, trusted_proxies="127.0.0.0/8", **LIMITS) as process:
+    async with running_bff(valkey.url, sandbox, trusted_proxies="127.0.0.0/8", covered=True, **LIMITS) as process:
         yield process
 
 

@@ -31,7 +31,7 @@ async def hurried_bff(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[
     """A service that looks at labels ten times as often and gives up what takes longer than the slow orders do."""
     deadlines = {"lookup_deadline": 2.5, "create_deadline": 2.5, "create_lease": 4, "poll_deadline": 2.5}
     looks = {"poll_interval": 0.1, "label_budget": 1}
-    async with running_bff(valkey.url, sandbox, session_ttl=SESSION_TTL, **looks, **deadlines) as process:
+    async with running_bff(valkey.url, sandbox, session_ttl=SESSION_TTL, covered=True, **looks, **deadlines) as process:
         yield process
 
 

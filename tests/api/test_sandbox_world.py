@@ -33,7 +33,7 @@ ELSEWHERE = "https://panel.public.example"
 @pytest_asyncio.fixture(scope="module", name="bff")
 async def _hurried_bff(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
     """A service that looks at labels ten times as often."""
-    async with running_bff(valkey.url, sandbox, poll_interval=0.1) as process:
+    async with running_bff(valkey.url, sandbox, poll_interval=0.1, covered=True) as process:
         yield process
 
 

@@ -27,7 +27,7 @@ async def _stage() -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(running_valkey())
         upstream = await stack.enter_async_context(running_sandbox())
-        yield Stage(await stack.enter_async_context(running_bff(store.url, upstream)), store, upstream)
+        yield Stage(await stack.enter_async_context(running_bff(store.url, upstream, covered=True)), store, upstream)
 
 
 async def _forget(store: Valkey, pattern: str) -> None:

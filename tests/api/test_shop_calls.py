@@ -25,7 +25,7 @@ async def shops_with_systems(
     """A service whose shops have systems of their own, and whose creations end soon, one way or the other."""
     file = write_shops(tmp_path_factory.mktemp("shops") / "shops.toml")
     soon = {"create_deadline": 2, "create_lease": 4, "poll_interval": 0.05}
-    async with running_bff(store.url, sandbox, brands="", shops=file, **soon) as process:
+    async with running_bff(store.url, sandbox, brands="", shops=file, covered=True, **soon) as process:
         yield process
 
 

@@ -44,7 +44,7 @@ def shops_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def a_service(valkey: Valkey, sandbox: SandboxProcess, file: Path) -> AsyncIterator[Bff]:
     """A service that learns all its shops from the file."""
     write(file, TWO)
-    async with running_bff(valkey.url, sandbox, brands="", shops=file, poll_interval=0.1) as bff:
+    async with running_bff(valkey.url, sandbox, brands="", shops=file, poll_interval=0.1, covered=True) as bff:
         yield bff
 
 

@@ -19,7 +19,7 @@ SERVES_ON_SECONDS = 1.2
 
 async def test_those_who_wait_are_answered(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """On SIGTERM held requests get the return as it stands, event streams end, and the process is gone soon."""
-    async with running_bff(valkey.url, sandbox, poll_interval=0.1) as bff:
+    async with running_bff(valkey.url, sandbox, poll_interval=0.1, covered=True) as bff:
         someone = await shopper(bff.http, fresh("PAID"))
         path = (await someone.create()).headers["location"]
         async with someone.events(path) as events:

@@ -34,7 +34,7 @@ from app.__main__ import create_app, load_settings, main
 
 def start(*command: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
     """`python -m app`, or this, with sound settings but for these; None leaves one out."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BFF_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BFF_", "COVERAGE_"))}
     wanted = SOUND | {"BFF_PORT": str(free_port())} | changes
     settings = {name: value for name, value in wanted.items() if value is not None}
     return subprocess.run(

@@ -34,7 +34,7 @@ async def mortal_valkey() -> AsyncIterator[Valkey]:
 @pytest_asyncio.fixture(name="bff")
 async def bff_of_the_mortal(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
     """A service that depends on it."""
-    async with running_bff(store.url, sandbox) as process:
+    async with running_bff(store.url, sandbox, covered=True) as process:
         yield process
 
 

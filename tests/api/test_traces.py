@@ -63,7 +63,7 @@ async def a_collector() -> AsyncIterator[Collector]:
 async def a_traced_service(collector: Collector, valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
     """A service that sends its spans as soon as it has some."""
     traced = {"traces_url": collector.url, "environment": AT_ONCE, "poll_interval": 0.1}
-    async with running_bff(valkey.url, sandbox, **traced) as bff:
+    async with running_bff(valkey.url, sandbox, covered=True, **traced) as bff:
         yield bff
 
 

@@ -30,7 +30,7 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
 async def bff(store: Valkey, sandbox: SandboxProcess, upstream: ScriptedUpstream) -> AsyncIterator[Bff]:
     """A service of that upstream."""
     urls = {"upstream_url": upstream.url, "service_points_url": upstream.url}
-    async with running_bff(store.url, sandbox, poll_interval=0.05, **urls) as process:
+    async with running_bff(store.url, sandbox, poll_interval=0.05, covered=True, **urls) as process:
         yield process
 
 

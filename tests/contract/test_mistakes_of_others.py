@@ -475,7 +475,9 @@ async def _upstream() -> AsyncIterator[ScriptedUpstream]:
 @pytest_asyncio.fixture(scope="module", name="scripted")
 async def _scripted(valkey: Valkey, sandbox: SandboxProcess, upstream: ScriptedUpstream) -> AsyncIterator[Bff]:
     urls = {"upstream_url": upstream.url, "service_points_url": upstream.url}
-    async with running_bff(valkey.url, sandbox, brands="honest,foreign", poll_interval=0.05, **urls) as bff:
+    async with running_bff(
+        valkey.url, sandbox, brands="honest,foreign", poll_interval=0.05, covered=True, **urls
+    ) as bff:
         yield bff
 
 

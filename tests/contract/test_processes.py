@@ -13,8 +13,8 @@ from tests.support.sandbox import SandboxProcess
 
 
 async def _serve(valkey: Valkey, sandbox: SandboxProcess, fault: str, *expected: str) -> None:
-    environment = {"FAULT": fault}
-    async with running_bff(valkey.url, sandbox, module="tests.support.faulty", environment=environment) as bff:
+    faulty = {"module": "tests.support.faulty", "environment": {"FAULT": fault}}
+    async with running_bff(valkey.url, sandbox, covered=True, **faulty) as bff:
         bff.process.expected.extend(expected)
         assert (await bff.http.get("/readyz")).is_success
 

@@ -104,13 +104,14 @@ async def running(
     environment: Mapping[str, str] = NOTHING_MORE,
     directory: Path | None = None,
     as_shipped: bool = False,
+    covered: bool = False,
 ) -> AsyncIterator[Process]:
     """A process that answers; it is gone afterwards, and has to have behaved.
 
-    Its warnings are errors, and asyncio's debug mode is on. As shipped, it runs without that mode and without the
-    tracing of coverage.
+    Its warnings are errors, and asyncio's debug mode is on, which it runs without as shipped. Only if covered is it
+    traced by coverage, which doubles its processor time; a few processes run what all of them do.
     """
-    without = ("BFF_", "COVERAGE_") if as_shipped else ("BFF_",)
+    without = ("BFF_",) if covered else ("BFF_", "COVERAGE_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(without)}
     variables = inherited | (AS_SHIPPED if as_shipped else STRICT) | dict(environment)
     with tempfile.TemporaryDirectory(prefix="bff-test-") as folder:
@@ -261,13 +262,14 @@ UNBOUNDED = {"parcel_sessions": 1_000_000, "parcel_waits": 1_000_000}
 
 @asynccontextmanager
 async def running_bff(store_url: str, sandbox: "SandboxProcess", **settings: Any) -> AsyncIterator[Bff]:
-    """A BFF process with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`, `as_shipped` goes to `running`.
+    """A BFF process with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`.
 
     `module` is what runs instead of the production entry, `build` another build than the present one, `environment` are
-    variables that are no settings.
+    variables that are no settings; `as_shipped` and `covered` go to `running`.
     """
     build = settings.pop("build", PRESENT)
-    as_shipped, module = settings.pop("as_shipped", False), settings.pop("module", "app")
+    as_shipped, covered = settings.pop("as_shipped", False), settings.pop("covered", False)
+    module = settings.pop("module", "app")
     others = settings.pop("environment", {})
     settings = (UNBOUNDED if build is PRESENT else {}) | settings
     variables = others | bff_environment(store_url, sandbox, **{"port": free_port()} | settings)
@@ -289,6 +291,7 @@ async def running_bff(store_url: str, sandbox: "SandboxProcess", **settings: Any
             environment=variables,
             directory=build.directory,
             as_shipped=as_shipped,
+            covered=covered,
         ) as process:
             yield Bff(process, port, http)
 

@@ -114,8 +114,11 @@ async def customer_of(panel: httpx.AsyncClient, order: str, brand: str = "demo")
 
 
 @asynccontextmanager
-async def running_sandbox(**options: float | str | bool) -> AsyncIterator[SandboxProcess]:
-    """A sandbox process, stopped at the end; `token_lifetime=2` stands for `--token-lifetime 2`, True for a switch."""
+async def running_sandbox(*, covered: bool = False, **options: float | str | bool) -> AsyncIterator[SandboxProcess]:
+    """A sandbox process, stopped at the end; `token_lifetime=2` stands for `--token-lifetime 2`, True for a switch.
+
+    `covered` goes to `running`.
+    """
     panel_port, service_points_port = free_port(), free_port()
     ports = {"port": panel_port, "service_points_port": service_points_port}
     given = {f"--{name.replace('_', '-')}": value for name, value in {**ports, **options}.items()}
@@ -130,5 +133,5 @@ async def running_sandbox(**options: float | str | bool) -> AsyncIterator[Sandbo
             except httpx.TransportError:
                 return False
 
-        async with running(command, answers, slow_steps) as process:
+        async with running(command, answers, slow_steps, covered=covered) as process:
             yield SandboxProcess(process, panel_port, service_points_port, control)
