@@ -90,19 +90,14 @@ def handle_errors(app: FastAPI, render: ProblemResponse, end_session: EndSession
         if isinstance(error, errors.UpstreamUnauthorized):
             await end_session(request)
         exchange = exchange_of(request.scope)
-        kind, answer = problem_type_of(type(error)), render(exchange, error)
-        tell = log.warning if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR else log.info
-        tell("problem", code=kind.code, reason=str(error), request_id=exchange.request_id)
+        answer = render(exchange, error)
+        _log(error, exchange.request_id)
         return answer
 
     async def of_routing(request: Request, error: Exception) -> Response:
-        exchange = exchange_of(request.scope)
-        # FastAPI wraps any error that ends the reading of a body.
-        if isinstance(error.__cause__, BffError):
-            return render(exchange, error.__cause__)
-        status = error.status_code if isinstance(error, HTTPException) else 0
-        response = render(exchange, _STATUSES_OF_ROUTING.get(status, errors.InternalError)())
-        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        told = _of_routing(error)
+        response = render(exchange_of(request.scope), told)
+        if isinstance(told, errors.MethodNotAllowed):
             response.headers["Allow"] = ", ".join(_methods_of(app, request.scope))
         return response
 
@@ -116,6 +111,20 @@ def handle_errors(app: FastAPI, render: ProblemResponse, end_session: EndSession
     app.add_exception_handler(HTTPException, of_routing)
     app.add_exception_handler(RequestValidationError, of_validation)
     return of_handler
+
+
+def _log(error: BffError, request_id: str) -> None:
+    kind = problem_type_of(type(error))
+    tell = log.warning if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR else log.info
+    tell("problem", code=kind.code, reason=str(error), request_id=request_id)
+
+
+def _of_routing(error: Exception) -> BffError:
+    # FastAPI wraps any error that ends the reading of a body.
+    if isinstance(error.__cause__, BffError):
+        return error.__cause__
+    status = error.status_code if isinstance(error, HTTPException) else 0
+    return _STATUSES_OF_ROUTING.get(status, errors.InternalError)()
 
 
 def _methods_of(app: FastAPI, scope: Scope) -> Iterator[str]:
