@@ -200,9 +200,8 @@ class Shops:
             name=brand,
             is_open=not entry.closed,
             origins=rest.origins.union(entry.origins),
-            # No name of the settings has a colon.
-            partners={**rest.partners, **{f"{brand}:{name}": key for name, key in entry.partners.items()}},
-            shop_keys={f"{brand}:{name}": key for name, key in entry.shop_keys.items()},
+            partners={**rest.partners, **_of_brand(brand, entry.partners)},
+            shop_keys=_of_brand(brand, entry.shop_keys),
             lookup_limit=entry.lookup_limit or rest.lookup_limit,
             partner_lookup_limit=entry.partner_lookup_limit or rest.partner_lookup_limit,
             currency=entry.currency,
@@ -210,6 +209,11 @@ class Shops:
             upstream_public_url=entry.upstream_public_url or ("" if entry.upstream_url else rest.upstream_public_url),
             service_points_url=entry.service_points_url or rest.service_points_url,
         )
+
+
+def _of_brand(brand: str, keys: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """Keys by the names of their owners, after the brand and a colon, which no name of the settings has."""
+    return {f"{brand}:{name}": key for name, key in keys.items()}
 
 
 def _origins(shops: Iterable[Shop]) -> frozenset[str]:
