@@ -50,7 +50,7 @@ class Event(StrEnum):
     ALIVE_AFTER_ALL = "a later poll of a return whose announcement failed was answered 200 or 202"
     FOUND = "an operator or the shop found the return upstream"
     NEVER_MADE = "one of them found, fifteen minutes later or more, that upstream never made it"
-    CANCELLED = "it was cancelled upstream; for an unknown outcome, fifteen minutes later or more"
+    CANCELLED = "it was cancelled upstream; where upstream's answer is missing, fifteen minutes later or more"
 
 
 TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyType(
@@ -144,8 +144,12 @@ def restored(
     return alive
 
 
-def resolved(claims: Mapping[str, Claim], return_id: str, event: Event, *, now: float) -> dict[str, Claim]:
+def resolved(
+    claims: Mapping[str, Claim], return_id: str, event: Event, *, answered: bool, now: float
+) -> dict[str, Claim]:
     """The claims after a finding was recorded. The claim stays to its end, so that its key is never free.
+
+    `answered` says whether the upstream's acceptance has arrived here; a finding alone does not say so.
 
     Raises:
         FindingRefused: the phase of the claim does not allow the event, or not yet.
@@ -156,7 +160,7 @@ def resolved(claims: Mapping[str, Claim], return_id: str, event: Event, *, now: 
     if claim is None or (phase, event) not in TRANSITIONS:
         raise FindingRefused(f"not possible for a claim that is {phase or 'absent'}")
     after, wait = TRANSITIONS[phase, event], claim.lease_until + UNKNOWN_FREED_AFTER - now
-    if phase is Phase.OUTCOME_UNKNOWN and after is Phase.FAILED and wait > 0:
+    if not answered and after is Phase.FAILED and wait > 0:
         raise FindingRefused("not within fifteen minutes of the creation", retry_after=ceil(wait))
     _put(alive, return_id, claim, after)
     return alive

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from app.errors import FindingRefused
 from app.models.returns import ReturnState
 from app.redis.store import Store
-from app.returns.claims import Event, Phase
+from app.returns.claims import Claim, Event, Phase, resolved
 from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import RETURN_ID, Returns, index_key
 from app.telemetry.logs import log
@@ -57,15 +57,18 @@ async def record_finding(returns: Returns, parcel_key: str, return_id: str, find
         FindingRefused: the return is being created, or its claim does not allow this finding, or not yet.
         ReturnNotFound: this parcel has no such return.
     """
-    # This read settles a creation whose request has died.
-    await returns.get(parcel_key, return_id)
+    # This read settles a creation whose request has died. An answer that arrives after it only means a wait.
+    answered = (await returns.get(parcel_key, return_id)).record.first_answer is not None
     event, state = _MEANINGS[finding]
+
+    def settled(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
+        return resolved(claims, return_id, event, answered=answered, now=now)
 
     def found_out(found: VersionedReturn) -> ReturnRecord:
         return found.became(state, next_poll_at=None, poller_token=None, download_token=None)
 
     try:
-        await returns.release(parcel_key, return_id, event, finding, found_out)
+        await returns.release(parcel_key, return_id, finding, settled, found_out)
     except FindingRefused:
         if not await _is_recorded(returns, parcel_key, return_id, finding):
             raise

@@ -193,6 +193,9 @@ async def test_a_creation_without_an_answer_is_not_cancelled_at_once(bff: Bff, s
     """Within a quarter of an hour the units of a return without an answer stay held, whatever the shop cancelled."""
     someone, return_id = await lost(bff)
     assert told(await system.resolve(return_id, "cancelled")) == (409, "finding-refused")
+    # Found first, and cancelled then: nothing was heard of the upstream in between.
+    assert (await system.resolve(return_id, "accepted")).json()["state"] == "accepted"
+    assert told(await system.resolve(return_id, "cancelled")) == (409, "finding-refused")
     assert told(await someone.create()) == (409, "units-claimed")
 
 

@@ -109,23 +109,31 @@ def test_findings(phase: Phase | None, event: Event) -> None:
     after = FINDINGS[event].get(Phase.OUTCOME_UNKNOWN if phase is Phase.SENT else phase) if phase else None
     if after is None:
         with pytest.raises(FindingRefused):
-            resolved(claims, "rtn_1", event, now=now)
+            resolved(claims, "rtn_1", event, answered=False, now=now)
     else:
-        assert resolved(claims, "rtn_1", event, now=now) == standing(after)
+        assert resolved(claims, "rtn_1", event, answered=False, now=now) == standing(after)
 
 
-@pytest.mark.parametrize("event", [Event.NEVER_MADE, Event.CANCELLED])
+@pytest.mark.parametrize(
+    ("phase", "event"),
+    [
+        (Phase.OUTCOME_UNKNOWN, Event.NEVER_MADE),
+        (Phase.OUTCOME_UNKNOWN, Event.CANCELLED),
+        # Found by a person, who may have been wrong.
+        (Phase.DONE, Event.CANCELLED),
+    ],
+)
 @pytest.mark.parametrize("now", [LEASE, LEASE + UNKNOWN_FREED_AFTER - 1])
-def test_freeing_the_units_of_an_unknown_return_takes_time(event: Event, now: float) -> None:
+def test_freeing_the_units_of_an_unknown_return_takes_time(phase: Phase, event: Event, now: float) -> None:
     """Within fifteen minutes of a creation without an answer no finding frees its units: the panel may not show it."""
     with pytest.raises(FindingRefused) as refused:
-        resolved(standing(Phase.OUTCOME_UNKNOWN), "rtn_1", event, now=now)
+        resolved(standing(phase), "rtn_1", event, answered=False, now=now)
     assert refused.value.retry_after == LEASE + UNKNOWN_FREED_AFTER - now
 
 
 def test_an_accepted_return_can_be_cancelled_at_once() -> None:
     """A return that the upstream is known to have needs no wait before it is cancelled."""
-    assert resolved(standing(Phase.DONE), "rtn_1", Event.CANCELLED, now=0) == standing(Phase.FAILED)
+    assert resolved(standing(Phase.DONE), "rtn_1", Event.CANCELLED, answered=True, now=0) == standing(Phase.FAILED)
 
 
 @pytest.mark.parametrize(("phase", "event"), list(product(Phase, Event)))

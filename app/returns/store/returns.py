@@ -18,13 +18,11 @@ from app.redis.store import ANY, Change, Store, Versioned
 from app.returns.checks.fingerprints import Fingerprints
 from app.returns.claims import (
     Claim,
-    Event,
     Phase,
     announcement_failed,
     expire_leases,
     lasting_location,
     limited,
-    resolved,
     restored,
     shown,
     units_held,
@@ -43,6 +41,8 @@ OPENED_RECORDS = 512
 _CLAIMS: TypeAdapter[dict[str, Claim]] = TypeAdapter(dict[str, Claim])
 _FIRST_SEEN: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, int])
 
+ClaimsChange = Callable[[Mapping[str, Claim], float], dict[str, Claim]]
+"""Makes the next claims from the present ones and the store's clock (seconds)."""
 RecordChange = Callable[[VersionedReturn], ReturnRecord]
 """Makes the next record from a return as read."""
 
@@ -240,8 +240,7 @@ def _context(return_id: str) -> str:
 class Step(NamedTuple):
     """A change of a parcel's claims and of one of its returns, made together."""
 
-    claims: Callable[[Mapping[str, Claim], float], dict[str, Claim]]
-    """Makes the next claims from the present ones and the store's clock (seconds)."""
+    claims: ClaimsChange
     record: RecordChange
     forgotten: ReturnRecord | None = None
     """Stands in for the record if the store has none."""
@@ -346,18 +345,11 @@ class Returns:
         return {name: each.value.decode() for name, each in zip(return_ids, kept, strict=True) if each.revision}
 
     async def release(
-        self, parcel_key: str, return_id: str, event: Event, finding: str, change: RecordChange
+        self, parcel_key: str, return_id: str, finding: str, claims: ClaimsChange, record: RecordChange
     ) -> VersionedReturn | None:
-        """The return after a finding was recorded, which is kept as long as the claim.
-
-        Raises:
-            FindingRefused: the state of the claim does not allow this finding.
-        """
+        """The return after a finding was recorded, which is kept as long as the claim."""
         note = Change(released_key(parcel_key, return_id), ANY, finding.encode(), self._layout.whole_life)
-        step = Step(
-            lambda claims, now: resolved(claims, return_id, event, now=now), change, durable=True, beside=[note]
-        )
-        return await self.change(parcel_key, return_id, step)
+        return await self.change(parcel_key, return_id, Step(claims, record, durable=True, beside=[note]))
 
     async def claims(self, parcel_key: str) -> tuple[float, Mapping[str, Claim]]:
         """The store's clock and the claims of a parcel."""
