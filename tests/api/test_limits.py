@@ -177,7 +177,7 @@ async def test_the_rightful_shopper(bff: Bff, valkey: Valkey) -> None:
     assert (await ask(bff, order, from_address("203.0.113.7"))).status_code == 201
     again = [await ask(bff, order, from_address(f"198.51.101.{n}"), WRONG) for n in range(2)]
     assert [answer.status_code for answer in again] == [404, 429]
-    assert int(again[1].headers["retry-after"]) == 240
+    assert 230 < int(again[1].headers["retry-after"]) <= 240
 
 
 async def test_partners_cannot_guess_either(bff: Bff) -> None:

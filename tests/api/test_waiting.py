@@ -50,7 +50,7 @@ async def test_a_label_can_be_waited_for(bff: Bff) -> None:
 
 async def test_events_tell_each_state_once_and_end_with_the_final_one(bff: Bff) -> None:
     """The event stream begins with the state now, names each revision once and closes after the final state."""
-    someone = await shopper(bff.http, fresh("LABEL"))
+    someone = await shopper(bff.http, fresh("SLOWLABEL"))
     path = (await someone.create()).headers["location"]
     async with someone.events(path) as events:
         seen = [event async for event in events]

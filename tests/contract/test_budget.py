@@ -26,6 +26,10 @@ async def two_stores(valkey: Valkey) -> AsyncIterator[list[Store]]:
         await store.aclose()
 
 
+PATIENCE = 0.8
+"""Less than the window of the burst, so that no turn of the next one is waited for."""
+
+
 def budgets(stores: list[Store], *, reads: int = 1000, writes: int = 1000, burst: int = 1000) -> list[Budget]:
     """One for each replica."""
     return [Budget(store, reads=reads, writes=writes, burst=burst) for store in stores]
@@ -43,16 +47,16 @@ async def granted(*turns: asyncio.Task[None]) -> int:
 async def test_replicas_share_what_there_is(stores: list[Store], limits: dict[str, int], expected: int) -> None:
     """However many ask at once on however many replicas, the limits hold together."""
     fleet = budgets(stores, **limits)
-    turns = [asyncio.create_task(budget.turn("lookup", "GET", 0.3)) for budget in fleet * 20]
+    turns = [asyncio.create_task(budget.turn("lookup", "GET", PATIENCE)) for budget in fleet * 20]
     assert await granted(*turns) == expected
 
 
 async def test_reads_and_writes_share_the_second_and_not_the_minute(stores: list[Store]) -> None:
     """Used-up reads leave the writes alone, and both together keep to the burst."""
     one, other = budgets(stores, reads=2, burst=4)
-    reads = [asyncio.create_task(one.turn("lookup", "GET", 0.2)) for _ in range(5)]
+    reads = [asyncio.create_task(one.turn("lookup", "GET", PATIENCE)) for _ in range(5)]
     assert await granted(*reads) == 2
-    writes = [asyncio.create_task(other.turn("create", "POST", 0.2)) for _ in range(5)]
+    writes = [asyncio.create_task(other.turn("create", "POST", PATIENCE)) for _ in range(5)]
     assert await granted(*writes) == 2
 
 
@@ -85,7 +89,7 @@ async def test_who_has_to_wait_too_long_hears_it_at_once(stores: list[Store]) ->
 async def test_a_turn_that_was_not_taken_costs_nothing(stores: list[Store]) -> None:
     """A call that the burst refuses uses nothing of the minute."""
     one, _ = budgets(stores, reads=50, burst=1)
-    turns = [asyncio.create_task(one.turn("lookup", "GET", 0.1)) for _ in range(20)]
+    turns = [asyncio.create_task(one.turn("lookup", "GET", PATIENCE)) for _ in range(20)]
     assert await granted(*turns) == 1
     assert (await stores[1].spend("q:{upstream}:GET", 0, Limit(50, 60))).remaining == 49
 
@@ -104,7 +108,9 @@ async def test_a_pause_holds_for_every_replica_and_one_class(stores: list[Store]
 async def test_classes_share_the_minute(stores: list[Store]) -> None:
     """Reads of different classes count together."""
     one, other = budgets(stores, reads=3)
-    turns = [budget.turn(name, "GET", 0.2) for budget in (one, other) for name in ("lookup", "poll", "service_points")]
+    turns = [
+        budget.turn(name, "GET", PATIENCE) for budget in (one, other) for name in ("lookup", "poll", "service_points")
+    ]
     assert await granted(*[asyncio.create_task(turn) for turn in turns]) == 3
 
 

@@ -41,7 +41,7 @@ SHIRT = Selection(ORDERED, ORDERED)
 KEYRING = Keyring([b"k" * 32])
 PAUSE_MS = 800
 """Longer than the store waits for an answer."""
-PROXY_SECONDS = 0.1
+PROXY_SECONDS = 0.06
 """There and back it is less than the store waits; two questions take longer than a lease of three times that."""
 
 

@@ -80,17 +80,17 @@ async def test_lookup_without_an_answer(sandbox: SandboxProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "failure"),
+    ("order", "failure", "patience"),
     [
-        ("CREATEHANG-1", httpx.ReadTimeout),
-        ("CREATEFIN-1", httpx.RemoteProtocolError),
-        ("CREATERESET-1", httpx.ReadError),
-        ("CREATEHALF-1", httpx.RemoteProtocolError),
+        ("CREATEHANG-1", httpx.ReadTimeout, PATIENCE),
+        ("CREATEFIN-1", httpx.RemoteProtocolError, 20),
+        ("CREATERESET-1", httpx.ReadError, 20),
+        ("CREATEHALF-1", httpx.RemoteProtocolError, 20),
     ],
 )
-async def test_lost_answers(sandbox: SandboxProcess, order: str, failure: type[Exception]) -> None:
+async def test_lost_answers(sandbox: SandboxProcess, order: str, failure: type[Exception], patience: float) -> None:
     """A return is made although its answer never comes, whichever way the connection ends."""
-    async with client_of(sandbox, PATIENCE) as impatient:
+    async with client_of(sandbox, patience) as impatient:
         customer = await customer_of(impatient, order)
         with pytest.raises(failure):
             await customer.create()
