@@ -161,6 +161,7 @@ async def test_nothing_of_a_trace_goes_upstream(collector: Collector, valkey: Va
             assert collector.of(trace_id) == []
     request, *calls = [span.name for span in collector.of(trace_id)]
     # The order, and the shop's settings unless the store has them.
-    assert (request, set(calls)) == ("POST /v1/brands/{brand}/sessions", {"lookup"})
+    assert request == "POST /v1/brands/{brand}/sessions"
+    assert calls in (["lookup"], ["lookup", "lookup"])
     assert upstream.requests
     assert not [request for request in upstream.requests if b"trace" in request or b"kanarie" in request]
