@@ -67,4 +67,4 @@ class ShopCalls:
             raise InvalidRequest("the panel was not looked into", errors=[_PANEL_NOT_CHECKED])
         parcel_key, _ = await self.find(brand, return_id)
         await record_finding(self.returns, parcel_key, return_id, finding, by=by)
-        return (await self.find(brand, return_id)).found
+        return await self.returns.get(parcel_key, return_id)
