@@ -89,7 +89,7 @@ class Documents:
         self._total_bytes = total_bytes
         self._idle_timeout = idle_timeout
         self._downloads: dict[str, Download] = {}
-        self._pumping: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
         self._beginning: dict[str, asyncio.Future[Progress]] = {}
         self._reading = asyncio.Semaphore(CHUNKS_READ_AT_ONCE)
@@ -132,7 +132,7 @@ class Documents:
         """Waits for the downloads under way; their deadlines are short."""
         await self._looks.aclose()
         await self._chunks.aclose()
-        await asyncio.gather(*self._pumping, return_exceptions=True)
+        await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _begun_here(self, name: str) -> Progress | None:
         """What another reader of this replica has just begun; None if there is none.
@@ -179,8 +179,8 @@ class Documents:
             if reserved <= MAX_KEPT_BYTES and await self._spend(reserved):
                 ours.push_async_callback(self._settle_account, download, reserved)
                 task = asyncio.create_task(download.run(pdf, ours.pop_all()))
-                self._pumping.add(task)
-                task.add_done_callback(self._pumping.discard)
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
                 return download.progress, None
             await download.end("direct")
             # A slow reader must not keep others from downloading.
