@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from itertools import count
 from typing import Any
 
@@ -17,7 +18,8 @@ from tests.support.scripted_upstream import PORTAL, Heard, ScriptedUpstream, alw
 from tests.support.shopper import Shopper, told
 
 PARCELS = count(5000)
-BRANDS = [f"shop-{number}" for number in range(30)]
+ALL_BRANDS = [f"shop-{number}" for number in range(30)]
+BRANDS = list(ALL_BRANDS)
 POLL_INTERVAL = 0.05
 SIGNING_KEY = "0123456789abcdef0123456789abcdef"
 REFUSED = re.compile(r'^bff_upstream_(brands_refused{lane="poll"} [1-9]|breaker{lane="poll"} [12])', re.MULTILINE)
@@ -34,11 +36,23 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
 @pytest_asyncio.fixture(scope="module")
 async def bff(store: Valkey, sandbox: SandboxProcess, upstream: ScriptedUpstream) -> AsyncIterator[Bff]:
     """A service of that upstream."""
-    urls = {"upstream_url": upstream.url, "service_points_url": upstream.url}
-    async with running_bff(
-        store.url, sandbox, brands=",".join(BRANDS), poll_interval=POLL_INTERVAL, poll_deadline=1, **urls
-    ) as process:
+    async with service(store, sandbox, upstream) as process:
         yield process
+
+
+@pytest_asyncio.fixture
+async def fresh_bff(store: Valkey, sandbox: SandboxProcess, upstream: ScriptedUpstream) -> AsyncIterator[Bff]:
+    """A service that polls no return of another test, and whose breakers are closed."""
+    async with service(store, sandbox, upstream) as process:
+        yield process
+
+
+def service(store: Valkey, sandbox: SandboxProcess, upstream: ScriptedUpstream) -> AbstractAsyncContextManager[Bff]:
+    """A service that asks the upstream of this file, often and with little patience."""
+    urls = {"upstream_url": upstream.url, "service_points_url": upstream.url}
+    return running_bff(
+        store.url, sandbox, brands=",".join(ALL_BRANDS), poll_interval=POLL_INTERVAL, poll_deadline=1, **urls
+    )
 
 
 @pytest_asyncio.fixture(autouse=True)
@@ -121,10 +135,10 @@ def portal(upstream: ScriptedUpstream, brand: str) -> str:
     return f"{upstream.url}/brand/{brand}/return-portal"
 
 
-async def test_an_outage_of_polling_frees_no_units(bff: Bff, upstream: ScriptedUpstream, brand: str) -> None:
+async def test_an_outage_of_polling_frees_no_units(fresh_bff: Bff, upstream: ScriptedUpstream, brand: str) -> None:
     """While every poll is answered 500 a return stays pending and says that it is late, and its label comes later."""
     upstream.do(polling=always(answer(500)))
-    someone, location = await returning(bff, upstream, brand)
+    someone, location = await returning(fresh_bff, upstream, brand)
     await eventually(shows(someone, location, state="label_pending", delayed=True, label_state="pending"), 30)
     upstream.heard.clear()
 
@@ -133,7 +147,7 @@ async def test_an_outage_of_polling_frees_no_units(bff: Bff, upstream: ScriptedU
         return polls_of(upstream, number) >= 2
 
     await eventually(was_polled_on, 30)
-    assert 'failures_total{verdict="doubted"}' in (await bff.http.get("/metrics")).text
+    assert 'failures_total{verdict="doubted"}' in (await fresh_bff.http.get("/metrics")).text
     assert (await someone.get(location)).json()["state"] == "label_pending"
     assert told(await someone.create(everything(someone))) == (409, "units-claimed")
     upstream.say(polling=scripted_upstream.label())
