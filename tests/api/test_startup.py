@@ -32,6 +32,22 @@ from app.__main__ import create_app, load_settings, main
 """Where no package of `otel` can be imported."""
 
 
+COLLECTIONS = """
+import gc
+def made():
+    return sum(each["collections"] for each in gc.get_stats())
+before = made()
+from app.__main__ import create_app, load_settings, main
+create_app(load_settings())
+print(made() - before, "collections")
+try:
+    main()
+finally:
+    print("enabled" if gc.isenabled() else "disabled")
+"""
+"""Says how many there were until the service was made, and whether there are any once it starts to listen."""
+
+
 def start(*command: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
     """`python -m app`, or this, with sound settings but for these; None leaves one out."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BFF_", "COVERAGE_"))}
@@ -82,6 +98,12 @@ def test_nobody_else_needs_the_packages_for_traces() -> None:
     """Without a collector the service is made without them."""
     made = start("-c", WITHOUT_EXTRA + "create_app(load_settings())")
     assert (made.returncode, made.stderr) == (0, "")
+
+
+def test_collections_begin_with_the_first_request() -> None:
+    """No garbage is collected while the service is made, because all of that stays; from then on it is."""
+    printed = start("-c", COLLECTIONS, BFF_HOST=NOT_OURS).stdout.splitlines()
+    assert (printed[0], printed[-1]) == ("0 collections", "enabled")
 
 
 def test_an_address_of_others() -> None:
