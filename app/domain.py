@@ -341,7 +341,8 @@ class ReturnRequest(RedactedModel):
 class AcceptedReturn(RedactedModel):
     """A return that exists now. `payment_url` is https or None; it is for the shopper and never fetched."""
 
-    return_id: int
+    return_id: int | None
+    """None for a number that not every JSON reader can hold."""
     incoming_parcels: tuple[int, ...]
     poller_token: str | None
     """None: nothing is polled, because upstream named no URL for it or one that is not ours."""

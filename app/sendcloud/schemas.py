@@ -19,7 +19,7 @@ from pydantic import (
 
 from app.domain import DeliveryOptionCode, RedactedModel
 from app.sendcloud.leniency import cleaning
-from app.sendcloud.leniency.numbers import Count, Id, Kilograms, Latitude, Longitude, Metres, Money, ParcelId
+from app.sendcloud.leniency.numbers import Count, Id, Integer, Kilograms, Latitude, Longitude, Metres, Money, ParcelId
 
 T = TypeVar("T")
 
@@ -400,7 +400,8 @@ class NewReturn(RedactedModel):
 class ReturnAccepted(RedactedModel):
     """The answer to E4 as it comes; with a `return` the return exists, even if other members are odd."""
 
-    return_id: Id = Field(alias="return")
+    return_id: Integer = Field(alias="return")
+    """Of any size, because an integer proves that the return exists."""
     incoming_parcels: Elements[Id] = Field(default_factory=list)
     poller_url: object = None
     payment_url: object = None

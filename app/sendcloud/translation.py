@@ -13,6 +13,7 @@ from app.domain import DeliveryOptionCode
 from app.errors import BadUpstream
 from app.sendcloud import schemas
 from app.sendcloud.leniency.answers import fitted, odd_object, read
+from app.sendcloud.leniency.numbers import MAX_ID
 from app.sendcloud.leniency.opening_times import opening_times
 from app.sendcloud.leniency.tokens import customs_path, https_url, token_expiry, token_of
 from app.sendcloud.order_lines import order_lines
@@ -196,7 +197,7 @@ def accepted(panel_url: str, public_url: str, brand: str, body: bytes) -> domain
     except BadUpstream:
         poller_token = None
     return domain.AcceptedReturn(
-        return_id=said.return_id,
+        return_id=said.return_id if abs(said.return_id) <= MAX_ID else None,
         incoming_parcels=tuple(said.incoming_parcels),
         poller_token=poller_token,
         poller_expires_at=token_expiry(poller_token) if poller_token else None,

@@ -73,6 +73,7 @@ async def preview(someone: Shopper, body: dict[str, Any]) -> dict[str, Any]:
         (24.793388429752067, "24.79"),
         ("24.793388429752067", "24.79"),
         (0.30000000000000004, "0.30"),
+        (-0.0, "0.00"),
         ("29,95", "29.95"),
         ("", None),
         (None, None),
@@ -108,6 +109,41 @@ async def test_only_what_is_needed_may_fail_a_line(stage: Stage, odd: dict[str, 
     await stage.look_up()
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+async def test_a_number_that_is_none_counts_as_null(stage: Stage, number: str) -> None:
+    """What a server of Python writes for a number that it does not have is not known, and costs nothing else."""
+    order = scripted_upstream.outgoing(
+        {"id": next(stage.parcels), "email": 0.125}, products=[samples.product(price=0.125)]
+    )
+    someone = await stage.shopper(outgoing=json.dumps(order).replace("0.125", number).encode())
+    assert [item["unit_price"] for item in someone.screen["items"]] == [None]
+    assert (await preview(someone, someone.body("pickup")))["missing"] == ["#/contact/email"]
+
+
+async def test_a_byte_order_mark_and_broken_text_cost_no_answer(stage: Stage) -> None:
+    """Each answer up to the label is read behind a byte order mark, and with a text that is not UTF-8 shown as odd."""
+    said = {
+        "return_portal": scripted_upstream.settings(),
+        "outgoing": scripted_upstream.outgoing({"id": next(stage.parcels)}, products=[samples.product(name="Caf~")]),
+        "incoming": scripted_upstream.created(),
+        "polling": scripted_upstream.label(),
+    }
+    odd: dict[str, Any]
+    odd = {call: b"\xef\xbb\xbf" + json.dumps(each).encode().replace(b"~", b"\xe9") for call, each in said.items()}
+    someone = await stage.shopper(**odd)
+    assert [item["name"] for item in someone.screen["items"]] == ["Caf\ufffd"]
+    location = (await someone.create(someone.body("pickup"))).headers["location"]
+    assert (await someone.settled(location))["state"] == "label_ready"
+
+
+@pytest.mark.parametrize(("number", "shown"), [(2**53, 2**53), (2**53 + 1, None), (2**63, None), (10**30, None)])
+async def test_a_return_of_any_number_is_accepted(stage: Stage, number: int, shown: int | None) -> None:
+    """An integer proves that the return exists; it is shown where every front end can hold it."""
+    someone = await stage.shopper(incoming=scripted_upstream.created(**{"return": number}))
+    created = await someone.create(someone.body("pickup"))
+    assert (created.status_code, created.json()["sendcloud_return_id"]) == (202, shown)
+
+
 @pytest.mark.parametrize("element", [None, 7, "x", []])
 async def test_an_unreadable_line_costs_itself(stage: Stage, element: object) -> None:
     """An unreadable element of the lines is left out, and the others are shown."""
@@ -136,6 +172,13 @@ async def test_only_what_is_needed_may_fail_settings(stage: Stage, portal: dict[
     assert brand["name"] in {"My Shop", brand["domain"]}
     assert brand["website"] is None
     assert brand["hide_powered_by"] is False
+
+
+async def test_languages_of_a_shop_with_an_underscore(stage: Stage) -> None:
+    """A shop's language is read with an underscore, too, and what is no language is left out."""
+    settings = samples.portal_settings(languages=["nl_NL", "", "C", None, "de"])
+    brand = (await stage.look_up(return_portal=settings)).json()["brand"]["domain"]
+    assert (await stage.http.get(f"/v1/brands/{brand}/portal")).json()["languages"] == ["nl-NL", "de"]
 
 
 async def test_a_shop_without_refunds_takes_returns(stage: Stage) -> None:

@@ -480,9 +480,9 @@ def test_codes_of_refunds() -> None:
 
 
 def test_languages_of_a_shop() -> None:
-    """What upstream lists as a language and is no tag is left out."""
-    shown = shown_portal(languages=["nl-NL", "<script>", "", "nl_NL", "nl-NL\n", "toolonglanguage", "de", 7])
-    assert shown.languages == ["nl-NL", "de"]
+    """What upstream lists as a language and is no tag is left out; an underscore counts as a hyphen."""
+    shown = shown_portal(languages=["nl-NL", "<script>", "", "nl_BE", "nl-NL\n", "toolonglanguage", "de", 7])
+    assert shown.languages == ["nl-NL", "nl-BE", "de"]
 
 
 def test_languages_have_no_weight() -> None:

@@ -1,4 +1,4 @@
-"""How answers are read: strictly as JSON, and then leniently: only members that a step needs can fail it.
+"""How answers are read: as JSON, and then leniently: only members that a step needs can fail it.
 
 What cannot be read is taken away and the rest is read again: a member with a default counts as absent, an element of a
 list is left out, and an object goes with a member that it needs. So the fields of `schemas` say it all.
@@ -33,7 +33,7 @@ Path = tuple[str | int, ...]
 
 
 def read(adapter: TypeAdapter[T], body: bytes) -> T:
-    """The model in a body. Raises `BadUpstream` if it is not strictly JSON, or as `fitted` does."""
+    """The model in a body. Raises `BadUpstream` if it is not JSON, or as `fitted` does."""
     return fitted(adapter, document(body))
 
 
@@ -109,20 +109,21 @@ def _unusable(error: ValidationError, dropped: set[str]) -> BadUpstream:
 
 
 def document(body: bytes) -> object:
-    """The JSON in a body, read strictly: UTF-8 without BOM, no NaN, no member twice, bounded depth.
+    """The JSON in a body: bounded, and no member twice.
 
-    Members that are null are left out.
+    Members that are null are left out, and so are NaN and the infinities, which Python's servers may write. A byte
+    order mark is skipped, and bytes that are not UTF-8 are replaced: one odd text costs no whole answer.
     """
     if body.count(b",") > MAX_VALUES:
         raise BadUpstream("an answer of too many values")
     try:
-        return _parsed(body.decode())
+        return _parsed(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
         raise BadUpstream("an answer that is not JSON") from None
 
 
 def _parsed(text: str) -> object:
-    parsed: object = json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant, parse_int=_integer)
+    parsed: object = json.loads(text, object_pairs_hook=_members, parse_constant=_nothing, parse_int=_integer)
     if "\\u" not in text:
         return parsed
     # A string with half a surrogate pair cannot be sent on.
@@ -140,8 +141,8 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) < MAX_DIGITS else math.inf
 
 
-def _no_constant(_name: str) -> None:
-    raise ValueError
+def _nothing(_name: str) -> None:
+    """In place of NaN and the infinities."""
 
 
 def refuses(status: int, body: bytes) -> bool:

@@ -44,8 +44,8 @@ def color(value: str) -> str:
 
 
 def language_tag(value: str) -> str:
-    """A language tag. Raises `ValueError` if it is none."""
-    return _matched(_TAG, value)
+    """A language tag, with `-` for `_`. Raises `ValueError` if it is none."""
+    return _matched(_TAG, value.replace("_", "-"))
 
 
 def _matched(pattern: re.Pattern[str], value: str) -> str:

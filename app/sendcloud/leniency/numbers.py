@@ -40,14 +40,17 @@ def amount(value: object) -> Decimal:
         raise ValueError("no number")  # noqa: TRY004  pydantic collects ValueErrors
     if not abs(stated) < MAX_AMOUNT:
         raise ValueError("no amount of money")
-    return stated.quantize(CENT, ROUND_HALF_UP)
+    # Without the sign of a negative zero.
+    return stated.quantize(CENT, ROUND_HALF_UP) + 0
 
 
-Id = Annotated[int, BeforeValidator(no_boolean), Field(ge=-(2**53), le=2**53)]
+MAX_ID = 2**53
+Integer = Annotated[int, BeforeValidator(no_boolean)]
+Id = Annotated[Integer, Field(ge=-MAX_ID, le=MAX_ID)]
 """The range of integers that every JSON reader can hold."""
-ParcelId = Annotated[int, BeforeValidator(no_boolean), Field(ge=1, le=2**53)]
+ParcelId = Annotated[Integer, Field(ge=1, le=MAX_ID)]
 """Returns are kept by this id, so an uncertain one counts as none: otherwise two shoppers could share a parcel."""
-Count = Annotated[int, BeforeValidator(no_boolean), Field(ge=1, le=1_000_000)]
+Count = Annotated[Integer, Field(ge=1, le=1_000_000)]
 Money = Annotated[Decimal, BeforeValidator(amount)]
 Metres = Annotated[float, BeforeValidator(measure)]
 Kilograms = Annotated[float, BeforeValidator(measure), Field(gt=0, le=100_000)]
