@@ -229,11 +229,11 @@ async def test_a_dead_download_url_is_replaced(bff: Bff, upstream: ScriptedUpstr
 
 @pytest.mark.parametrize("reply", [answer(202), answer(500), answer(404), answer(503)])
 async def test_a_poll_for_a_fresh_url_changes_nothing_else(
-    bff: Bff, upstream: ScriptedUpstream, brand: str, reply: Behaviour
+    fresh_bff: Bff, upstream: ScriptedUpstream, brand: str, reply: Behaviour
 ) -> None:
     """A poll that brings no URL leaves the return ready and its units held."""
     upstream.say(polling=scripted_upstream.label())
-    someone, location = await returning(bff, upstream, brand)
+    someone, location = await returning(fresh_bff, upstream, brand)
     await eventually(shows(someone, location, state="label_ready"), 30)
     upstream.do(polling=always(reply), download=always(answer(404)))
     assert told(await someone.get(f"{location}/label")) == (502, "bad-upstream")
