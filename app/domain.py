@@ -106,7 +106,10 @@ class ShopSettings(RedactedModel):
 
 
 class Address(RedactedModel):
-    """The address that the parcel went to; `country` is an ISO 3166-1 alpha-2 code, `state` the upstream's own."""
+    """The address that the parcel went to.
+
+    `country` is an ISO 3166-1 alpha-2 code, empty where it is not known, and `state` the upstream's own.
+    """
 
     name: str
     company_name: str
@@ -202,7 +205,7 @@ class Order(RedactedModel):
     """An order whose parcel may come back."""
 
     parcel_id: int | None
-    """None for an order that was never shipped through the upstream: no return can be created here."""
+    """None for an order that was never shipped through the upstream."""
     number: str
     tracking_number: str
     carrier: str | None
@@ -223,6 +226,11 @@ class Order(RedactedModel):
     """Metres by store."""
     national_carrier: NationalCarrier | None
     shipping_method_ids: tuple[int, ...]
+
+    @property
+    def returnable_parcel(self) -> int | None:
+        """The id of the parcel; None if no return can be created here: without an id, or from an unknown country."""
+        return self.parcel_id if self.address.country else None
 
     @property
     def units(self) -> "Units":

@@ -28,7 +28,7 @@ def cleaned_code(value: object) -> object:
     """
     if not isinstance(value, str):
         return value
-    return _SPACES.sub(" ", _INVISIBLES.sub("", value).translate(_FULL_WIDTH)).strip(" \t\r\n")
+    return _SPACES.sub(" ", _INVISIBLES.sub("", value).translate(_FULL_WIDTH)).strip(" \t\r\n\u2028\u2029")
 
 
 def cleaned_prose(value: object) -> object:

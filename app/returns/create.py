@@ -74,9 +74,9 @@ class Creation:
         if repeated is not None:
             # Once the content of a return is gone, its first answer is gone with it.
             return repeated.record.first_answer or public(repeated)
-        order = session.order
-        if order.parcel_id is None:
-            raise NotReturnableOnline("no parcel id", location=self.sendcloud.hosted_portal(session.brand))
+        order, parcel_id = session.order, session.order.returnable_parcel
+        if parcel_id is None:
+            raise NotReturnableOnline("no parcel id or country", location=self.sendcloud.hosted_portal(session.brand))
         parcel, checked = await self._check(session, session_id, body)
         if checked.problems:
             raise InvalidRequest("the body does not fit the parcel", errors=checked.problems)
@@ -85,13 +85,13 @@ class Creation:
         async with self.outages.passing(session.brand):
             attempt = await self.attempts.claim(session.parcel_key, key, forms, record, selection)
             point = await self._prepare(session, attempt, body)
-            return await self._post(session, attempt.sending_to(point), checked.request(order.parcel_id, point))
+            return await self._post(session, attempt.sending_to(point), checked.request(parcel_id, point))
 
     async def preview(self, session: Session, session_id: SessionId, body: NewReturn) -> Preview:
         """Everything that would prevent this return, found without creating anything."""
         parcel, checked = await self._check(session, session_id, body)
         problems = checked.problems + checked.units_held(session.order.left(parcel.free))
-        if session.order.parcel_id is None:
+        if session.order.returnable_parcel is None:
             problems.append(FieldProblem("#", "not-returnable-online", "This order cannot be returned here."))
         try:
             await self.fetch_point(session, body.delivery)

@@ -162,7 +162,7 @@ class PortalSettings(RedactedModel):
 class Country(RedactedModel):
     """An ISO 3166-1 alpha-2 code and an English name. Without the code no return can start from there."""
 
-    iso_2: Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z]{2}$")]
+    iso_2: Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z]{2}$")] = ""
     name: Text = ""
 
 
@@ -199,7 +199,7 @@ class Parcel(RedactedModel):
     postal_code: Text = ""
     city: Text = ""
     to_state: Text = ""
-    country: Country
+    country: Country = Country()
     email: Text = ""
     telephone: Text = ""
     tracking_number: Text = ""

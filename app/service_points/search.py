@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 
 from app.domain import ServicePoint, ServicePointQuery
-from app.errors import UpstreamUnauthorized
+from app.errors import BadUpstream, UpstreamUnauthorized
 from app.redis.derived_values import DerivedValues
 from app.redis.shared_cache import Cached, FleetCache
 from app.upstream import Upstream
@@ -70,9 +70,15 @@ class ServicePoints:
         self._parsed: DerivedValues[str, list[ServicePoint]] = DerivedValues(PARSED_SEARCHES)
 
     async def near(self, search: Search, token: str, parcel_key: str) -> Nearby:
-        """The points of these carriers within the radius; a new search uses the parcel's token and its room."""
+        """The points of these carriers within the radius; a new search uses the parcel's token and its room.
+
+        Raises:
+            BadUpstream: the country is not known, and the upstream searches in one country.
+        """
         if not search.carriers:
             return Nearby([], stale=False, asked_at=0.0, now=0.0)
+        if not search.country:
+            raise BadUpstream("no country to search in")
         # A rounded place can be shared and gives no address away; a wider radius keeps every point in the answer.
         centre = Place(*(round(round(degrees / GRID_DEGREES) * GRID_DEGREES, 2) for degrees in search.place))
         reach = next(metres for metres in RADIUS_CLASSES_METRES if metres >= search.radius)

@@ -125,7 +125,7 @@ def drop_off(order: Order, now: float, asked_at: float | None) -> session.DropOf
 def actions(order: Order, left: list[session.Item], language: str = ENGLISH) -> list[returns.Action]:
     """The calls that can be made next, with the reasons for those that cannot."""
     why_not = None
-    if order.parcel_id is None:
+    if order.returnable_parcel is None:
         why_not = "not-returnable-online"
     elif not any(item.remaining for item in left):
         why_not = "nothing-left-to-return"

@@ -109,6 +109,28 @@ async def test_only_what_is_needed_may_fail_a_line(stage: Stage, odd: dict[str, 
     await stage.look_up()
 
 
+@pytest.mark.parametrize("country", [None, {}, "NL", {"iso_2": "NLD", "name": "Netherlands"}, {"iso_2": ""}])
+async def test_an_order_from_an_unknown_country_opens(stage: Stage, country: object) -> None:
+    """Where the country cannot be read the order is shown, and sent on to the shop's hosted portal to come back."""
+    someone = await stage.shopper({"country": country})
+    assert someone.screen["items"][0]["name"] == "Blue shirt M"
+    create = next(each for each in someone.screen["actions"] if each["name"] == "create_return")
+    assert (create["allowed"], create["why_not"]) == (False, "not-returnable-online")
+    refused = await someone.create(someone.body("pickup"))
+    assert told(refused) == (409, "not-returnable-online")
+    assert refused.headers["location"].startswith("https://shop-")
+    assert told(await someone.get("/v1/service-points")) == (502, "bad-upstream")
+
+
+async def test_a_pasted_line_separator_is_no_part_of_a_number(stage: Stage) -> None:
+    """What word processors add at the end of a copied line goes from order number and postal code."""
+    wanted = {"identifier": "A-1001\u2028", "postal_code": "\u20295611 AA", "token_delivery": "body"}
+    await stage.look_up()
+    await stage.http.post(f"/v1/brands/{next(stage.brands)}/sessions", json=wanted)
+    asked = stage.upstream.requests_for("outgoing")[-1].query
+    assert (asked["identifier"], asked["postal_code"]) == (["A-1001"], ["5611 AA"])
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 async def test_a_number_that_is_none_counts_as_null(stage: Stage, number: str) -> None:
     """What a server of Python writes for a number that it does not have is not known, and costs nothing else."""

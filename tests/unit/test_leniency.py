@@ -76,8 +76,6 @@ NEEDED: Mapping[str, frozenset[Path]] = MappingProxyType(
                 ("access_token",),
                 ("data",),
                 ("data", "parcel"),
-                ("data", "parcel", "country"),
-                ("data", "parcel", "country", "iso_2"),
                 ("data", "products"),
             }
         ),

@@ -10,6 +10,8 @@ from app.models.fields import cleaned_code, cleaned_language, cleaned_prose
     [
         (" A-1001", "A-1001"),
         ("A-1001\r\n", "A-1001"),
+        ("A-1001\u2028", "A-1001"),
+        ("\u20295611\u2028AA", "5611\u2028AA"),
         (" 5611 AA ", "5611 AA"),
         ("5611\u00a0AA", "5611 AA"),
         ("\u200e\u202aA-1001\u202c\ufeff", "A-1001"),
