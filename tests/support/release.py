@@ -1,12 +1,13 @@
 """An operator who releases returns with `python -m app.release`."""
 
-import asyncio
 import json
 import os
-import sys
+import tempfile
+from pathlib import Path
 
 from redis.asyncio import Redis
 
+from tests.support.forks import fork
 from tests.support.processes import bff_environment
 from tests.support.sandbox import SandboxProcess
 
@@ -20,19 +21,11 @@ class Operator:
         self._client = client
         self._variables = dict(os.environ) | bff_environment(url, sandbox, **settings)
 
-    async def releases(self, *arguments: str) -> tuple[int | None, str]:
+    async def releases(self, *arguments: str) -> tuple[int, str]:
         """Exit status and output of the command."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "app.release",
-            *arguments,
-            env=self._variables,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
-        return process.returncode, output.decode()
+        with tempfile.NamedTemporaryFile("r") as output:
+            process = await fork(["app.release", *arguments], self._variables, Path(output.name))
+            return await process.wait(), output.read()
 
     async def waits(self, return_id: str, seconds: float) -> None:
         """Has so much time pass for the claim of this return."""

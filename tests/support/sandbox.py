@@ -133,5 +133,5 @@ async def running_sandbox(*, covered: bool = False, **options: float | str | boo
             except httpx.TransportError:
                 return False
 
-        async with running(command, answers, slow_steps, covered=covered) as process:
+        async with running(command, answers, slow_steps, covered=covered, forked=True) as process:
             yield SandboxProcess(process, panel_port, service_points_port, control)
