@@ -100,7 +100,6 @@ async def test_a_cancelled_return_frees_its_units(bff: Bff, operator: Operator) 
 
 
 @pytest.mark.usefixtures("bff")
-@pytest.mark.usefixtures("bff")
 async def test_an_unknown_id_is_said_to_be_unknown(operator: Operator) -> None:
     """An id that no parcel has ends the command with a sentence and a status of 1."""
     assert await operator.releases("rtn_" + "x" * 22) == (1, "release: no parcel has such a return\n")
