@@ -107,6 +107,13 @@ async def test_a_refused_search_ends_no_session(stage: Stage) -> None:
     assert (await someone.get("/v1/session")).status_code == httpx.codes.OK
 
 
+async def test_coordinates_with_a_decimal_comma(stage: Stage) -> None:
+    """Degrees are read with a comma, however many decimals they have; a text of two separators is no place."""
+    there = {1: "51,4", 2: " 51,441000 ", 3: "51.441", 4: "1.051,441", 5: "51,441,000"}
+    stage.upstream.say(service_points=[point(id=each, latitude=written) for each, written in there.items()])
+    assert {each["id"] for each in await found(await stage.shopper())} == {1, 2, 3}
+
+
 async def test_seven_megabytes_of_points(stage: Stage) -> None:
     """A search may be answered with 8 MiB, and not with more."""
     said = json.dumps([point(id=number, name="x" * 500) for number in range(9500)]).encode()

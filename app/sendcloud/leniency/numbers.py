@@ -27,6 +27,11 @@ def measure(value: object) -> object:
     return no_boolean(value)
 
 
+def degrees(value: object) -> object:
+    """The value with a decimal point; degrees have no thousands that a comma could separate."""
+    return value.replace(",", ".") if isinstance(value, str) else no_boolean(value)
+
+
 def amount(value: object) -> Decimal:
     """An amount in cents, from a number or from text with a point or a comma. Raises `ValueError` if it is none."""
     if isinstance(value, str):
@@ -54,5 +59,5 @@ Count = Annotated[Integer, Field(ge=1, le=1_000_000)]
 Money = Annotated[Decimal, BeforeValidator(amount)]
 Metres = Annotated[float, BeforeValidator(measure)]
 Kilograms = Annotated[float, BeforeValidator(measure), Field(gt=0, le=100_000)]
-Latitude = Annotated[float, BeforeValidator(measure), Field(ge=-90, le=90)]
-Longitude = Annotated[float, BeforeValidator(measure), Field(ge=-180, le=180)]
+Latitude = Annotated[float, BeforeValidator(degrees), Field(ge=-90, le=90)]
+Longitude = Annotated[float, BeforeValidator(degrees), Field(ge=-180, le=180)]
