@@ -104,9 +104,10 @@ async def _show(returns: Returns, parcel_key: str, return_id: str | None) -> Non
 
 def _line(return_id: str, claim: Claim, finding: str | None, now: float) -> str:
     lease = datetime.fromtimestamp(claim.lease_until, UTC).isoformat(" ", "seconds")
-    minutes = max(0, int(now - claim.lease_until)) // 60
+    minutes = int(now - claim.lease_until) // 60
+    over = f" ({minutes} minutes ago)" if minutes >= 0 else ""
     told = f", recorded as {finding}" if finding else ""
-    return f"{return_id}  {claim.phase}{told}, lease until {lease} ({minutes} minutes ago)"
+    return f"{return_id}  {claim.phase}{told}, lease until {lease}{over}"
 
 
 if __name__ == "__main__":

@@ -82,6 +82,9 @@ def restart(gateway: Gateway, address: str, pid: int, start: str, patience: floa
 
 
 def _stop(pid: int) -> None:
+    # Killed before, or 0, which systemd names for a service that does not run.
+    if not _exists(pid):
+        return
     process = os.pidfd_open(pid)
     try:
         signal.pidfd_send_signal(process, signal.SIGTERM)
@@ -118,8 +121,8 @@ def _accepts(worker: int) -> bool:
         return False
 
 
-def _exists(worker: int) -> bool:
-    return Path(f"/proc/{worker}").exists()
+def _exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def _wait(holds: Callable[[], bool], seconds: float) -> bool:
@@ -136,7 +139,7 @@ def main() -> None:
     """Reads the command line; one restart at a time, however many are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("address", help="host:port of the replica, as in upstreams.conf")
-    parser.add_argument("--pid", type=int, required=True, help="its process id")
+    parser.add_argument("--pid", type=int, required=True, help="its process id; one that is gone is only started")
     parser.add_argument("--start", required=True, help="the command that starts it again and returns")
     parser.add_argument("--nginx-pid", type=Path, default=Path("/run/nginx.pid"))
     parser.add_argument("--upstreams", type=Path, default=Path("/etc/nginx/bff/site/upstreams.conf"))

@@ -161,7 +161,7 @@ def resolved(
         raise FindingRefused(f"not possible for a claim that is {phase or 'absent'}")
     after, wait = TRANSITIONS[phase, event], claim.lease_until + UNKNOWN_FREED_AFTER - now
     if not answered and after is Phase.FAILED and wait > 0:
-        raise FindingRefused("not within fifteen minutes of the creation", retry_after=ceil(wait))
+        raise FindingRefused("not within fifteen minutes of the end of its lease", retry_after=ceil(wait))
     _put(alive, return_id, claim, after)
     return alive
 

@@ -1,6 +1,7 @@
 """The operator's way out: `python -m app.release` beside a running service."""
 
 import base64
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -51,6 +52,18 @@ async def test_a_found_return_is_accepted(bff: Bff, operator: Operator) -> None:
     assert told(await someone.create()) == (409, "units-claimed")
     status, output = await operator.releases(return_id, "--as", "never-made", "--panel-checked", "--yes")
     assert (status, "not possible" in output) == (1, True)
+
+
+async def test_how_long_a_lease_is_over(bff: Bff, operator: Operator) -> None:
+    """The operator reads when the lease ends, and once it has ended for how many minutes it is over."""
+    _, return_id = await unknown(bff, key())
+    # Back in time, since the command takes seconds to start.
+    await operator.waits(return_id, -QUARTER_OF_AN_HOUR)
+    _, output = await operator.releases(return_id)
+    assert ("lease until" in output, "ago" in output) == (True, False)
+    await operator.waits(return_id, 2 * QUARTER_OF_AN_HOUR + 30)
+    _, output = await operator.releases(return_id)
+    assert re.search(r"\(1[5-9] minutes ago\)", output)
 
 
 @pytest.mark.parametrize("indexed", [True, False])

@@ -40,6 +40,7 @@ CONFIG["data"] = _manifest(BASE, "config")["data"] | CONFIG["data"]
 COMPOSE = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text())
 REPLICA = COMPOSE["services"]["bff-1"]
 GATEWAY = COMPOSE["services"]["gateway"]
+SANDBOX = yaml.safe_load((DEPLOY / "compose/sandbox.yaml").read_text())["services"]["sandbox"]
 POD = DEPLOYMENT["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
 EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "compose/bff.env.example").read_text(), re.MULTILINE))
@@ -48,6 +49,12 @@ EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "compose/bff.env.example").
 def _bytes(text: str) -> int:
     number, unit = re.fullmatch(r"(\d+)(m|Mi|g|Gi)", text).groups()  # type: ignore[union-attr]  # it matches or fails
     return int(number) * 1024 ** (2 if unit.startswith(("m", "M")) else 3)
+
+
+def test_our_image_is_pulled_from_nowhere() -> None:
+    """Every container of the image that is built here is built here: no registry is asked for its name."""
+    assert REPLICA["build"]
+    assert (SANDBOX["image"], SANDBOX["pull_policy"]) == (REPLICA["image"], "never")
 
 
 def test_every_setting_that_is_named_exists() -> None:

@@ -197,7 +197,7 @@ async def test_restarts_cost_nobody_anything(valkey: Valkey, sandbox: SandboxPro
 async def test_a_replica_that_does_not_come_back_stays_out(
     valkey: Valkey, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
-    """If a replica cannot be started again, the recipe fails, and callers never meet it."""
+    """If a replica cannot be started again, the recipe fails and callers never meet it, until it can be started."""
     async with AsyncExitStack() as stack:
         fleet = [await stack.enter_async_context(running_replica(tmp_path, valkey.url, sandbox)) for _ in range(2)]
         gateway = await stack.enter_async_context(running_nginx([each.port for each in fleet]))
@@ -206,6 +206,11 @@ async def test_a_replica_that_does_not_come_back_stays_out(
         assert {(await gateway.http.get("/livez")).status_code for _ in range(20)} == {200}
         servers = (gateway.folder / "site/upstreams.conf").read_text()
         assert servers.count(f"{LOCAL}:{fleet[0].port} max_fails=3") == servers.count(" down;") == 4
+        # As systemd names the process of a service that does not run.
+        fleet[0].pid_file.write_text("0")
+        await _restart(gateway, fleet[0])
+        assert (gateway.folder / "site/upstreams.conf").read_text().count(" down;") == 0
+        assert await fleet[0].answers()
 
 
 async def test_a_gateway_that_does_not_reload(tmp_path: Path) -> None:
