@@ -113,5 +113,10 @@ async def _told(peers: Redis, someone: Shopper, customer: Customer) -> Visitor:
 
 
 def _record_of(settled: dict[str, Any], lookup: dict[str, Any]) -> dict[str, Any]:
-    label = {"download_token": "made-up", "label_expires_at": settled["label"]["expires_at"]}
+    of_label = settled["label"]
+    label = {
+        "download_token": "made-up",
+        "label_expires_at": of_label["expires_at"],
+        "delayed": of_label["delayed"],
+    }
     return settled | label | {"drop_off": lookup["data"]["service_point"]}

@@ -62,6 +62,7 @@ class Point(BaseModel):
     open_upcoming_week: bool
     time_zone: str | None
     opening_hours: list[Hours]
+    unknown_weekdays: list[int]
     open_now: bool | None
     closes_at: datetime | None
     next_open_at: datetime | None
@@ -85,6 +86,7 @@ def enriched(point: UpstreamPoint, *, available: bool) -> Point:
         open_upcoming_week=bool(point.open_upcoming_week),
         time_zone=zone,
         opening_hours=hours,
+        unknown_weekdays=unknown_weekdays(point.formatted_opening_times),
         open_now=open_now,
         closes_at=closes_at,
         next_open_at=next_open_at,
@@ -101,6 +103,12 @@ def intervals(times: dict[str, list[str]]) -> list[Hours]:
         if HOURS.fullmatch(value)
     ]
     return sorted(found, key=lambda each: (each.weekday, each.opens))
+
+
+def unknown_weekdays(times: dict[str, list[str]]) -> list[int]:
+    """The weekdays that are missing, or have hours that cannot be read."""
+    found = (times.get(str(day)) for day in range(7))
+    return [day for day, values in enumerate(found, 1) if values is None or not all(map(HOURS.fullmatch, values))]
 
 
 def opening(hours: list[Hours], zone: ZoneInfo) -> tuple[bool, datetime | None, datetime | None]:

@@ -1,6 +1,7 @@
 // From what the upstream and Redis say to what a front end gets.
 
-import { intervals, opening, zoneOf } from "./hours.js";
+import { dayThere, intervals, opening, unknownWeekdays, zoneOf } from "./hours.js";
+import { whyNotText } from "./texts.js";
 
 export function servicePoint(point, now) {
   const zone = zoneOf(point.country);
@@ -24,6 +25,7 @@ export function servicePoint(point, now) {
     open_upcoming_week: Boolean(point.open_upcoming_week),
     time_zone: zone,
     opening_hours: hours,
+    unknown_weekdays: unknownWeekdays(point.formatted_opening_times),
     ...(zone ? opening(hours, zone, now) : { open_now: null, closes_at: null, next_open_at: null }),
   };
 }
@@ -44,9 +46,9 @@ export function portal({ portal: source, return_locations: stores }, language) {
   };
 }
 
-export function screen(session, settings, returns, now) {
+export function screen(session, settings, returns, now, language) {
   const { data } = session.outgoing;
-  const items = data.products.map((product) => item(product, returns));
+  const items = data.products.map((product) => item(product, returns, language));
   const left = items.some(({ remaining }) => remaining > 0);
   const why = data.parcel.id == null ? "not-returnable-online" : left ? null : "nothing-left-to-return";
   const { parcel } = data;
@@ -71,7 +73,7 @@ export function screen(session, settings, returns, now) {
       phone: masked(parcel.telephone),
     },
     items,
-    options: options(settings, data),
+    options: options(settings, data, now, language),
     drop_off: {
       nearest: data.service_point && servicePoint(data.service_point, now),
       nearest_labelless: data.labelless_service_point && servicePoint(data.labelless_service_point, now),
@@ -79,7 +81,7 @@ export function screen(session, settings, returns, now) {
     },
     returns: returns.map((each) => returned(each, now)),
     actions: [
-      action("create_return", "POST", "/v1/returns", why),
+      action("create_return", "POST", "/v1/returns", why, whyNotText(why, language)),
       action("find_service_points", "GET", "/v1/service-points"),
       action("upload_photos", "POST", "/v1/uploads"),
       action("hand_off", "POST", "/v1/session/handoff"),
@@ -103,22 +105,32 @@ export function returned(record, now) {
     sendcloud_return_id: record.sendcloud_return_id,
     parcels,
     payment_url,
-    label: { state: ready ? "ready" : "pending", href: ready ? href : null, expires_at: record.label_expires_at },
+    label: {
+      state: ready ? "ready" : "pending",
+      href: ready ? href : null,
+      expires_at: record.label_expires_at,
+      delayed: record.delayed,
+    },
     customs_declaration: null,
     drop_off: record.drop_off && servicePoint(record.drop_off, now),
+    store: record.store,
+    refund_type: record.refund_type,
+    fee: record.fee,
     retry_after: ready ? null : 1,
     actions: [action("download_label", "GET", href, ready ? null : "label-not-ready")],
   };
 }
 
-function options(settings, data) {
+function options(settings, data, now, language) {
   const distances = new Map(data.shop_distances.map(({ id, distance }) => [id, distance]));
   const source = settings.portal;
   const national = data.national_carrier;
   return {
     reasons: source.reasons.map(({ id, description }) => ({ id, description })),
     refund_options: refunds(source),
-    delivery_options: source.delivery_options.map((code) => deliveryOption(code, data, settings)),
+    refund_required: source.refund_options.length > 0,
+    delivery_options: source.delivery_options.map((code) => deliveryOption(code, data, settings, language)),
+    pickup: source.delivery_options.includes("pickup") ? pickup(data.parcel.country.iso_2, now) : null,
     stores: settings.return_locations.map((each) => store(each, distances)),
     fee: money(source.return_fee),
     shipping_method_ids: data.shipping_method_ids,
@@ -131,6 +143,12 @@ function options(settings, data) {
   };
 }
 
+function pickup(country, now) {
+  const zone = zoneOf(country) ?? "Etc/GMT+12";
+  return { earliest: dayThere(zone, now), latest: dayThere(zone, now, PICKUP_DAYS) };
+}
+
+const PICKUP_DAYS = 30;
 const NEEDS = { drop_off_point: ["service_point"], drop_off_labelless: [], pickup: [], in_store: ["store"] };
 const ACCEPTS = {
   drop_off_point: ["carrier"],
@@ -139,12 +157,13 @@ const ACCEPTS = {
   in_store: [],
 };
 
-function deliveryOption(code, data, settings) {
+function deliveryOption(code, data, settings, language) {
   let why = null;
   if (code === "in_store") why = settings.return_locations.length ? null : "no-store";
   else if (!data.carriers.length) why = "no-carrier";
   else if (code === "drop_off_labelless" && !data.labelless_service_point) why = "no-carrier";
-  return { code, needs: NEEDS[code], accepts: ACCEPTS[code], possible: why === null, why_not: why };
+  const told = { why_not: why, why_not_text: whyNotText(why, language) };
+  return { code, needs: NEEDS[code], accepts: ACCEPTS[code], possible: why === null, ...told };
 }
 
 function brand({ brand: source, support_url, return_policy_url }) {
@@ -179,19 +198,23 @@ function store(source, distances) {
   };
 }
 
-function item(product, returns) {
+function item(product, returns, language) {
   const held = returns
     .filter(({ state }) => state !== "failed")
     .flatMap(({ items }) => items)
     .filter(({ id }) => id === product.id)
     .reduce((sum, { quantity }) => sum + quantity, 0);
+  const why = product.returnable ? null : "not-returnable";
   return {
     id: product.id,
+    product_id: product.id,
     name: product.name,
     image_url: product.image_url,
     unit_price: money(product.price),
     quantity: product.quantity,
     returnable: product.returnable,
+    why_not: why,
+    why_not_text: whyNotText(why, language),
     remaining: product.returnable ? Math.max(0, product.quantity - held) : 0,
   };
 }
@@ -204,6 +227,6 @@ function money(amount) {
   return amount == null ? null : { amount: Number(amount).toFixed(2), currency: null };
 }
 
-function action(name, method, href, why = null) {
-  return { name, method, href, allowed: why === null, why_not: why };
+function action(name, method, href, why = null, words = null) {
+  return { name, method, href, allowed: why === null, why_not: why, why_not_text: words };
 }

@@ -6,6 +6,7 @@ const HOURS = /^([01]\d|2[0-3]):([0-5]\d) - (([01]\d|2[0-3]):([0-5]\d)|24:00)$/;
 const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const ZONES = { NL: "Europe/Amsterdam", BE: "Europe/Brussels", DE: "Europe/Berlin", FR: "Europe/Paris" };
 const clocks = new Map();
+const calendars = new Map();
 
 export const zoneOf = (country) => ZONES[country] ?? null;
 
@@ -19,6 +20,12 @@ export function intervals(times) {
     }
   }
   return found.sort((a, b) => a.weekday - b.weekday || a.opens.localeCompare(b.opens));
+}
+
+/** The weekdays that are missing, or have hours that cannot be read. */
+export function unknownWeekdays(times) {
+  const isUnknown = (day) => !times?.[day - 1]?.every((value) => HOURS.test(value));
+  return [1, 2, 3, 4, 5, 6, 7].filter(isUnknown);
 }
 
 /** Whether it is open at this moment (milliseconds), and when that changes. */
@@ -40,6 +47,17 @@ export function opening(hours, zone, moment) {
   let closes = first[1];
   for (const [from, to] of stretches) if (from <= closes) closes = Math.max(closes, to);
   return { open_now: true, closes_at: closes < WEEK ? local(start, closes, offset) : null, next_open_at: null };
+}
+
+/** The day that a calendar shows there so many days after this moment. */
+export function dayThere(zone, moment, days = 0) {
+  let calendar = calendars.get(zone);
+  if (!calendar) {
+    calendar = new Intl.DateTimeFormat("sv-SE", { timeZone: zone });
+    calendars.set(zone, calendar);
+  }
+  const [year, month, day] = calendar.format(moment).split("-").map(Number);
+  return new Date(Date.UTC(year, month - 1, day + days)).toISOString().slice(0, 10);
 }
 
 function minutes(time) {

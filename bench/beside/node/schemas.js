@@ -51,18 +51,21 @@ const point = {
   open_upcoming_week: flag,
   time_zone: maybe,
   opening_hours: list(object({ weekday: integer, opens: text, closes: text })),
+  unknown_weekdays: list(integer),
   open_now: { type: ["boolean", "null"] },
   closes_at: maybe,
   next_open_at: maybe,
 };
 export const POINT = object({ ...point, available: flag });
 
-const action = object({ name: text, method: text, href: text, allowed: flag, why_not: maybe });
+const words = or_null(object({ title: text, detail: text }));
+const action = object({ name: text, method: text, href: text, allowed: flag, why_not: maybe, why_not_text: words });
 const money = or_null(object({ amount: text, currency: maybe }));
 const reasons = list(object({ id: integer, description: text }));
 const refunds = list(object({ code: text, label: text, message_required: flag }));
 const place = { street: text, house_number: text, postal_code: text, city: text, country: text };
-const stores = list(object({ id: integer, name: text, ...place, distance: { type: ["integer", "null"] } }));
+const store = object({ id: integer, name: text, ...place, distance: { type: ["integer", "null"] } });
+const stores = list(store);
 const brand = object({
   domain: text,
   name: text,
@@ -97,7 +100,14 @@ export const RETURN = object({
   created_at: text,
   updated_at: text,
   items: list(
-    object({ id: text, name: text, quantity: integer, reason: { type: ["integer", "null"] }, comment: maybe }),
+    object({
+      id: text,
+      name: text,
+      quantity: integer,
+      reason: { type: ["integer", "null"] },
+      comment: maybe,
+      unit_price: money,
+    }),
   ),
   delivery: object({
     option: text,
@@ -109,9 +119,12 @@ export const RETURN = object({
   sendcloud_return_id: { type: ["integer", "null"] },
   parcels: list(object({ id: integer, tracking_number: maybe })),
   payment_url: maybe,
-  label: object({ state: text, href: maybe, expires_at: maybe }),
+  label: object({ state: text, href: maybe, expires_at: maybe, delayed: flag }),
   customs_declaration: maybe,
   drop_off: or_null(object(point)),
+  store: or_null(store),
+  refund_type: maybe,
+  fee: money,
   retry_after: { type: ["integer", "null"] },
   actions: list(action),
 });
@@ -133,20 +146,25 @@ export const SCREEN = object({
   items: list(
     object({
       id: text,
+      product_id: text,
       name: text,
       image_url: maybe,
       unit_price: money,
       quantity: integer,
       returnable: flag,
+      why_not: maybe,
+      why_not_text: words,
       remaining: integer,
     }),
   ),
   options: object({
     reasons,
     refund_options: refunds,
+    refund_required: flag,
     delivery_options: list(
-      object({ code: text, needs: strings, accepts: strings, possible: flag, why_not: maybe }),
+      object({ code: text, needs: strings, accepts: strings, possible: flag, why_not: maybe, why_not_text: words }),
     ),
+    pickup: or_null(object({ earliest: text, latest: text })),
     stores,
     fee: money,
     shipping_method_ids: list(integer),

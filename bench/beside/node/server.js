@@ -7,6 +7,7 @@ import { Pool } from "undici";
 
 import { portal, returned, screen, servicePoint } from "./answers.js";
 import { PORTAL, POINT, RETURN, SCREEN, UPSTREAM_AVAILABILITY, UPSTREAM_POINT } from "./schemas.js";
+import { languageFor } from "./texts.js";
 
 const redis = new Redis(process.env.REDIS_URL, { enableAutoPipelining: true });
 const upstream = new Pool(process.env.UPSTREAM);
@@ -52,10 +53,11 @@ app.get("/v1/service-points/:id", { onRequest, schema: { response: { 200: POINT 
   return { ...servicePoint(point, Date.now()), available };
 });
 
-app.get("/v1/session", { onRequest, schema: { response: { 200: SCREEN } } }, async ({ session }) => {
+app.get("/v1/session", { onRequest, schema: { response: { 200: SCREEN } } }, async ({ session, headers }) => {
   const [settings, ids] = await Promise.all([settingsOf(session.brand), redis.lrange(`returns:${session.parcel}`, 0, -1)]);
   const records = ids.length ? await redis.mget(ids.map((id) => `return:${session.parcel}:${id}`)) : [];
-  return screen(session, settings, records.filter(Boolean).map((each) => JSON.parse(each)), Date.now());
+  const returns = records.filter(Boolean).map((each) => JSON.parse(each));
+  return screen(session, settings, returns, Date.now(), languageFor(headers["accept-language"]));
 });
 
 app.get("/v1/returns/:id", { onRequest, schema: { response: { 200: RETURN } } }, async ({ session, params }) => {
