@@ -46,6 +46,13 @@ async def fork(arguments: Sequence[str], environment: Mapping[str, str], output:
     return ForkedProcess(int(await reader.readline()), reader, writer)
 
 
+async def run(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Exit status and output of `python -m` with these arguments and variables."""
+    with tempfile.NamedTemporaryFile("r") as output:
+        process = await fork(arguments, environment, Path(output.name))
+        return await process.wait(), output.read()
+
+
 async def _connection(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     while True:
         try:

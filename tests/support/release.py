@@ -2,12 +2,10 @@
 
 import json
 import os
-import tempfile
-from pathlib import Path
 
 from redis.asyncio import Redis
 
-from tests.support.forks import fork
+from tests.support.forks import run
 from tests.support.processes import bff_environment
 from tests.support.sandbox import SandboxProcess
 
@@ -23,9 +21,7 @@ class Operator:
 
     async def releases(self, *arguments: str) -> tuple[int, str]:
         """Exit status and output of the command."""
-        with tempfile.NamedTemporaryFile("r") as output:
-            process = await fork(["app.release", *arguments], self._variables, Path(output.name))
-            return await process.wait(), output.read()
+        return await run(["app.release", *arguments], self._variables)
 
     async def waits(self, return_id: str, seconds: float) -> None:
         """Has so much time pass for the claim of this return."""
