@@ -284,7 +284,8 @@ class OutgoingData(RedactedModel):
         BeforeValidator(_first(MAX_LINES)),
         AfterValidator(_present),
     ]
-    carriers: Elements[Carrier] = Field(default_factory=list)
+    carriers: Elements[Carrier] | None = None
+    """None where they are not known."""
     service_point: ServicePoint | None = None
     labelless_service_point: ServicePoint | None = None
     shop_distances: Elements[ShopDistance] = Field(default_factory=list)

@@ -110,7 +110,7 @@ def _order(data: schemas.OutgoingData) -> domain.Order:
         coordinates=parcel.to_coordinates and domain.Coordinates(**dict(parcel.to_coordinates)),
         lines=order_lines(data.products),
         carriers=tuple(
-            domain.Carrier(code=carrier.code, name=carrier.name, logo=carrier.logo.full) for carrier in data.carriers
+            domain.Carrier(code=carrier.code, name=carrier.name, logo=carrier.logo.full) for carrier in _carriers(data)
         ),
         service_point=data.service_point and _point(data.service_point),
         labelless_service_point=data.labelless_service_point and _point(data.labelless_service_point),
@@ -118,6 +118,14 @@ def _order(data: schemas.OutgoingData) -> domain.Order:
         national_carrier=_national_carrier(data),
         shipping_method_ids=tuple(data.shipping_method_ids),
     )
+
+
+def _carriers(data: schemas.OutgoingData) -> Sequence[schemas.Carrier]:
+    """Those that take the parcel back; where the answer names none, the one that brought it, as unknown is not "no"."""
+    if data.carriers is not None:
+        return data.carriers
+    brought_by = data.parcel.carrier.code
+    return [schemas.Carrier(code=brought_by)] if brought_by else []
 
 
 def _address(parcel: schemas.Parcel) -> domain.Address:

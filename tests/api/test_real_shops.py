@@ -109,6 +109,19 @@ async def test_only_what_is_needed_may_fail_a_line(stage: Stage, odd: dict[str, 
     await stage.look_up()
 
 
+@pytest.mark.parametrize(
+    ("carriers", "known"),
+    [(None, ["postnl"]), ({}, ["postnl"]), ("x", ["postnl"]), ([], []), ([{"code": "dhl"}], ["dhl"])],
+)
+async def test_carriers_that_are_not_known_are_not_none(stage: Stage, carriers: object, known: list[str]) -> None:
+    """Where the carriers cannot be read the one that brought the parcel takes it back; an empty list means none."""
+    someone = await stage.shopper(outgoing=scripted_upstream.outgoing({"id": next(stage.parcels)}, carriers=carriers))
+    assert [carrier["code"] for carrier in someone.screen["drop_off"]["carriers"]] == known
+    stage.upstream.say(**{"20000001": samples.point(carrier=known[0] if known else "postnl")})
+    for option in ("pickup", "drop_off_point"):
+        assert (await someone.create(someone.body(option))).status_code == (202 if known else 422)
+
+
 @pytest.mark.parametrize("country", [None, {}, "NL", {"iso_2": "NLD", "name": "Netherlands"}, {"iso_2": ""}])
 async def test_an_order_from_an_unknown_country_opens(stage: Stage, country: object) -> None:
     """Where the country cannot be read the order is shown, and sent on to the shop's hosted portal to come back."""
