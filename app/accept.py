@@ -13,7 +13,7 @@ from app.settings import Settings, SettingsError, load_settings
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Shows the marker of every server; with `--yes` it accepts all of them, and creations go on."""
+    """Shows the marker of every server; with `--yes` it accepts all of them, and creations resume."""
     parser = argparse.ArgumentParser("python -m app.accept", description="Accept a store that lost its memory.")
     parser.add_argument("--yes", action="store_true", help="accept it: what is not in it counts as never made")
     try:

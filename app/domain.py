@@ -270,7 +270,7 @@ class Selection(NamedTuple):
 
 
 class OpenedOrder(RedactedModel):
-    """An order that a shopper proved a right to, and the tokens that open the rest of the API for it."""
+    """An order that a shopper has proved a right to, and the tokens that open the rest of the API for it."""
 
     order: Order
     access_token: str

@@ -82,7 +82,7 @@ if TYPE_CHECKING:
     from app.telemetry.traces import Tracing
 
 MARGIN_SECONDS = 2.0
-"""Beyond its deadline, before a call of another replica counts as dead."""
+"""Seconds past its deadline after which a call of another replica counts as dead."""
 ROUTED = (portal, sessions, handoffs, service_points, returns, documents, uploads, shop_calls, operations)
 
 JOURNEY = (

@@ -28,7 +28,7 @@ GRACE_SECONDS = 50
 
 
 TICKS = 10
-"""Of the server's loop, one each tenth of a second, between two signs of life to the watchdog."""
+"""Ticks of the server's loop, ten a second, between two signs of life to the watchdog."""
 
 
 class Server(uvicorn.Server):
@@ -78,7 +78,7 @@ class Server(uvicorn.Server):
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         faulthandler.cancel_dump_traceback_later()
-        # There is no loop to hear it soon, and by default it would end the process.
+        # Soon no loop will handle the signal, and by default it would end the process.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         await super().shutdown(sockets)
 
@@ -112,7 +112,7 @@ def start_draining(app: FastAPI) -> None:
 
 
 def reload_shops(app: FastAPI) -> None:
-    """Has the file of shops read again, if there is one."""
+    """Makes the shops file be read again, if there is one."""
     services: Services | None = getattr(app.state, "services", None)
     if services:
         services.of(Shops).reload()

@@ -232,7 +232,7 @@ class Settings(BaseSettings):
     service_points_token_in_header: bool = False
     """Keeps the token out of URLs. Sendcloud documents the header; it is untried here."""
     docs: bool = True
-    """Whether /docs and /openapi.json are served."""
+    """Whether `/docs` and `/openapi.json` are served."""
     traces_url: Annotated[str, AfterValidator(_optional_url)] = ""
     """Where spans are sent (OTLP over HTTP, `/v1/traces` included); needs the extra `otel` (docs/adr/0014)."""
 

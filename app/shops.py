@@ -18,7 +18,7 @@ from app.telemetry.logs import log
 from app.telemetry.metrics import SHOPS, SHOPS_FILE_FAULTS
 
 CHECK_SECONDS = 2.0
-"""Between two looks at whether the file has changed."""
+"""Seconds between two checks for a change of the file."""
 
 
 class UnusableShopsFile(Exception):
@@ -45,7 +45,7 @@ class ShopEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     closed: bool = False
-    """No new session begins; what was begun goes on."""
+    """Whether no new session may begin; sessions and returns that exist go on."""
     origins: tuple[Origin, ...] = ()
     partners: dict[PartnerName, Annotated[bytes, BeforeValidator(_digest)]] = {}
     """SHA-256 of each partner's key by the partner's name."""
@@ -79,7 +79,7 @@ class Shop:
     """One shop, with everything decided that the file leaves to the settings."""
 
     name: str
-    """Of its entry in the file; empty for all that have none, which share their limits."""
+    """The name of its entry in the file; empty for all shops without one, which share their limits."""
     is_open: bool
     origins: frozenset[str]
     partners: Mapping[str, bytes]
@@ -153,14 +153,14 @@ class Shops:
             except UnusableShopsFile as error:
                 raise SettingsError("\n".join(f"BFF_SHOPS: {fault}" for fault in error.faults)) from None
         self.origins = _origins(self._shops.values()) | self._rest.origins
-        """Those of all shops."""
+        """The allowed origins of all shops."""
 
     def of(self, brand: str) -> Shop:
         """The shop of this brand; one that is closed where the brand is unknown."""
         return self._shops.get(brand, self._rest)
 
     def reload(self) -> None:
-        """Has the file read now, whether or not it has changed."""
+        """Makes `watch` read the file now, whether or not it has changed."""
         self._changed.set()
 
     async def watch(self) -> None:

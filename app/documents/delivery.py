@@ -43,15 +43,15 @@ from app.telemetry.metrics import KEPT_BYTES
 from app.upstream import Document
 
 DOWNLOADS_AT_ONCE = 8
-"""Downloads into Redis at a time on one replica: they are fast, and each takes some MB of buffers."""
+"""The most downloads into Redis at a time on one replica: they are fast, and each takes some MB of buffers."""
 CHUNKS_READ_AT_ONCE = 16
-"""Chunks that one replica reads from the store at a time; each takes a connection of those that small commands need."""
+"""The most chunks that one replica reads at a time; each takes a connection that small commands need, too."""
 DIRECT_READERS = 8
 DIRECT_READERS_OF_ONE_PARCEL = 2
 DIRECT_SECONDS = 60.0
 """A direct reader holds a connection to the upstream, so there are few, and not for long."""
 BUSY_SECONDS = 2
-ANEW_SECONDS = 1
+RESTART_SECONDS = 1
 """Retry-After for a document whose download was lost with its replica or in a failover of the store."""
 SHORTEST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 0.2
@@ -95,7 +95,7 @@ class Documents:
         self._reading = asyncio.Semaphore(CHUNKS_READ_AT_ONCE)
         self._direct_turns = asyncio.Semaphore(DIRECT_READERS)
         self._direct_places = PerParcelLimit(DIRECT_READERS_OF_ONE_PARCEL)
-        # Thousands may wait for one label, and all of them read it in the same moment.
+        # Thousands may wait for one label, and all of them read it at the same moment.
         self._looks: SingleFlight[Known] = SingleFlight()
         self._chunks: SingleFlight[tuple[Progress, bytes]] = SingleFlight()
 
@@ -135,9 +135,9 @@ class Documents:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _begun_here(self, name: str) -> Progress | None:
-        """What another reader of this replica has just begun; None if there is none.
+        """The download that another reader on this replica has just begun; None if there is none.
 
-        Thousands may wait for one label, and each would try to be the one that begins.
+        Thousands may wait for one label, and without this each of them would try to begin the download.
         """
         while begun := self._beginning.get(name):
             await asyncio.wait({begun})
@@ -147,16 +147,16 @@ class Documents:
 
     @contextlib.contextmanager
     def _as_beginning(self, name: str) -> Iterator[asyncio.Future[Progress]]:
-        """The future that the other readers of this replica wait for; one who gives up leaves it to the next.
+        """The future that the other readers on this replica wait for; a reader that gives up leaves it to the next.
 
-        No single flight, because a document that is not kept is on a connection of the first reader's own.
+        Not a `SingleFlight`, because a document that is not kept comes over the first reader's own connection.
         """
         self._beginning[name] = begun = asyncio.get_running_loop().create_future()
         try:
             yield begun
         except BffError as error:
             begun.set_exception(error)
-            # There may have been no reader who waited for it.
+            # Perhaps no other reader waits for it.
             begun.exception()
             raise
         finally:
@@ -166,7 +166,7 @@ class Documents:
     async def _begun(
         self, download: Download, source: Source, revision: int, held: AsyncExitStack
     ) -> tuple[Progress, Pdf | None]:
-        """Starts the download that all follow, unless another one was faster; a PDF that is not kept is ours alone."""
+        """Starts the download that all follow, unless another was faster; a PDF that is not kept is for this reader."""
         async with AsyncExitStack() as ours:
             turn = await ours.enter_async_context(AsyncExitStack())
             await turn.enter_async_context(self._turn(self._turns))
@@ -194,7 +194,7 @@ class Documents:
         return bool(allowance.granted)
 
     async def _settle_account(self, download: Download, reserved: int) -> None:
-        """Gives reserved bytes back that are not kept."""
+        """Gives back the reserved bytes that are not kept."""
         KEPT_BYTES.inc(download.kept_bytes)
         if download.kept_bytes != reserved:
             with contextlib.suppress(StoreUnavailable):
@@ -272,17 +272,17 @@ class Documents:
     async def _forget(self, name: str, why: str) -> NoReturn:
         """Deletes the progress, so that the next reader downloads the document again."""
         await self._store.delete(progress_key(name))
-        raise StoreUnavailable(why, retry_after=ANEW_SECONDS)
+        raise StoreUnavailable(why, retry_after=RESTART_SECONDS)
 
     async def _current(self, name: str, pump: str | None = None) -> Progress:
-        """The progress of a download that can be followed: of this pump, if one is named, or of any."""
+        """The progress of a download that can be followed: of the download `pump`, if one is named, or of any."""
         now, _, progress = await self._known(name)
         if progress is None or progress.pump != (pump or progress.pump):
-            raise StoreUnavailable("another download took over", retry_after=ANEW_SECONDS)
+            raise StoreUnavailable("another download took over", retry_after=RESTART_SECONDS)
         if progress.phase == "failed":
             raise BadUpstream("the download broke off")
         if not _can_be_followed(progress, now):
-            raise StoreUnavailable("the download is not heard of any more", retry_after=ANEW_SECONDS)
+            raise StoreUnavailable("the download shows no more signs of life", retry_after=RESTART_SECONDS)
         return progress
 
     async def _known(self, name: str) -> Known:

@@ -31,7 +31,7 @@ from app.upstream import Document
 
 MAGIC = b"%PDF-"
 MAGIC_WITHIN_BYTES = 1024
-"""Readers accept a PDF that begins this late, after blanks, a byte order mark or printer codes."""
+"""PDF readers accept a header that begins this late, after blanks, a byte order mark or printer codes."""
 _BEFORE_MAGIC = re.compile(
     rb"(?:\xef\xbb\xbf|[\0\s]|@PJL[^\r\n<%]*\r?\n|\x1b(?:E|[%&(*][-a-z0-9]*[A-Z]))*(?=" + MAGIC + rb")"
 )
@@ -47,7 +47,7 @@ class Pdf:
 
     def __init__(self, length: int | None, head: bytes, rest: AsyncIterator[bytes]) -> None:
         self.length = length
-        """Bytes, where they are known."""
+        """In bytes; None where it is not known."""
         self._head = head
         self._rest = rest
 
@@ -64,7 +64,7 @@ class Pdf:
             head += chunk
         before = _BEFORE_MAGIC.match(head[:most])
         if before is None:
-            raise BadUpstream("the document is no PDF")
+            raise BadUpstream("the document is not a PDF")
         if (document.length or 0) > MAX_BYTES:
             raise BadUpstream("the document is too large")
         length = None if document.length is None else document.length - before.end()
@@ -135,7 +135,7 @@ class Download:
                 await self.end("done")
 
     async def _chunks(self, pdf: Pdf) -> AsyncIterator[bytes]:
-        """The document in chunks of `CHUNK_BYTES` and at most one piece more."""
+        """The document in chunks of at least `CHUNK_BYTES`, which exceed it by one received piece at most."""
         # Joined instead of cut to size, so that a piece that is large enough is not copied.
         pieces, size = list[bytes](), 0
         async for piece in pdf:
@@ -181,7 +181,7 @@ class Download:
         ttl = KEPT_SECONDS if self._is_kept else PASSING_SECONDS
         change = Change(progress_key(self.name), self._revision, self.progress.model_dump_json().encode(), ttl)
         stored = await self.store.commit(secrets.token_urlsafe(9), [change])
-        # A download that was taken for dead stays dead, so that it cannot end that of its successor.
+        # A download that was taken for dead stays dead, so that it cannot end its successor's.
         self._revision += stored
         return stored
 

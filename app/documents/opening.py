@@ -1,4 +1,4 @@
-"""Opening the documents of a return: kept ones, or those at the upstream."""
+"""Opens the documents of a return, from those kept in Redis or from the upstream."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager

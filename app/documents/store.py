@@ -5,13 +5,13 @@ from typing import Literal
 from app.domain import RedactedModel
 
 FORMAT = 2
-"""Of progress and chunks. Keys begin with it: a build of another format does not see them and downloads again."""
+"""Of progress and chunks. Keys begin with it, so a build with another format does not see them and downloads again."""
 MAX_KEPT_BYTES = 4 * 1024 * 1024
 CHUNK_SECONDS = 1.0
-"""To store or read a chunk. Chunks have connections to themselves, so that small commands need not wait for them."""
+"""To store or read a chunk. A chunk shares no round trip, so that small commands do not wait for its bytes."""
 KEPT_SECONDS = 24 * 3600
 PASSING_SECONDS = 600
-"""For a document that is not kept; even a slow reader has it by then."""
+"""How long a document that is not kept stays; even a slow reader has it by then."""
 
 
 class Progress(RedactedModel):
@@ -19,7 +19,7 @@ class Progress(RedactedModel):
 
     pump: str
     alive_until: float
-    """Seconds on the store's clock; a download that is not heard of until then is dead."""
+    """Seconds on the store's clock; a download that has not renewed it by then is dead."""
     phase: Literal["pumping", "done", "failed", "direct"] = "pumping"
     """`direct`: the document is not kept, and every reader gets it from the upstream."""
     chunks: int = 0

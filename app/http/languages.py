@@ -23,7 +23,7 @@ def negotiate_language(wanted: Iterable[str], offered: Sequence[str]) -> str | N
 def accepted_languages(header: str) -> list[str]:
     """The tags of an Accept-Language header, best first; parts that are no tags are left out.
 
-    They end before `*`, which takes any language as gladly as those after it.
+    The list ends before `*`, because that accepts every language no less than the tags after it.
     """
     parts = header.split(",", MAX_LANGUAGES)[:MAX_LANGUAGES]
     found = [match for part in parts if (match := _ACCEPTED.fullmatch(part.strip()))]

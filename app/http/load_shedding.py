@@ -10,7 +10,7 @@ TICK_SECONDS = 0.05
 PASSES = 200
 """Turns of the event loop in which requests are shed after a stall; uvloop accepts one connection in each turn."""
 ASKING_SHARE = 4
-"""One place in so many is for requests that may ask the upstream; the others stay free when it hangs."""
+"""One in this many places is for requests that may ask the upstream; the others stay free when it hangs."""
 REMEMBERED_TICKS = 200
 """Ten seconds, about the interval at which metrics are fetched."""
 

@@ -9,7 +9,7 @@ MAX_HEAD_BYTES = 64 * 1024
 
 
 class PlainHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which here ignores a wish to upgrade, as RFC 9110 section 7.8 allows, and reads the body.
+    """uvicorn's protocol, but a wish to upgrade is ignored, as RFC 9110 section 7.8 allows, and the body is read.
 
     Java's clients ask for `h2c` with each request in clear text. uvicorn would take the bytes after the head for the
     other protocol and lose the body.

@@ -76,7 +76,7 @@ class Keyring:
 
     @property
     def naming(self) -> str:
-        """The same wherever the same key names; tells nothing about it."""
+        """A mark that replicas with the same naming key share; it reveals nothing about the key."""
         return self.name("naming key")
 
     def seal(self, plaintext: bytes, scope: str, context: str) -> bytes:

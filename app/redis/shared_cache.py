@@ -24,7 +24,7 @@ _TIME = struct.Struct(">d")
 
 Fetch = Callable[[], Awaitable[bytes]]
 Parse = Callable[[bytes], object]
-"""Raises ValidationError for what is no such answer: another build may have kept it."""
+"""Raises ValidationError for any other value, which another build may have kept."""
 
 
 class Cached(NamedTuple):

@@ -135,16 +135,16 @@ class Store:
         return cast("bytes | None", await self._run(key, ("GETEX", key, "EX", ttl)))
 
     async def replace(self, key: str, kept: bytes, value: bytes, ttl: int) -> bytes:
-        """Durably replaces `kept` (b"": nothing) by `value`, if it is there; the value under the key afterwards."""
+        """Durably replaces `kept` (b"": nothing) with `value`, if it is there; the value under the key afterwards."""
         return cast("bytes", await self._replace(keys=[key], args=[kept, value, ttl], durable=True))
 
     async def first_on_each(self, names: Iterable[str]) -> list[str]:
-        """Of these names the first that each server keeps."""
+        """For each server, the first of these names that it keeps."""
         with _failures_mapped():
             return list((await self._servers.first_on_each(names)).values())
 
     async def first_beside(self, key: str, names: Iterable[str]) -> str:
-        """Of these names the first that the server of this key keeps."""
+        """The first of these names that the server of this key keeps."""
         with _failures_mapped():
             return await self._servers.first_beside(key, names)
 

@@ -88,7 +88,7 @@ TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyTyp
 
 
 UNKNOWN_FREED_AFTER = 15 * 60
-"""Seconds after the lease. By then no POST of its owner is under way, and the upstream shows every return."""
+"""Seconds after the lease. By then its owner's POST is over, and the upstream shows every return."""
 AFTER_FIRST_BYTE = frozenset({Event.ACCEPTED, Event.REFUSED, Event.LOST})
 FAILED_COUNTED_SECONDS = 24 * 3600
 MAX_FAILED = 50

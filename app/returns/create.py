@@ -41,7 +41,7 @@ from app.upstream import Upstream
 
 RETURN_ID_BYTES = 16
 FetchPoint = Callable[[Session, NewDelivery], Awaitable[ServicePoint | None]]
-"""Fetches the chosen service point as it is now, as `DropOff.fetch` has it."""
+"""Fetches the chosen service point as it is now, like `DropOff.fetch`."""
 WatchLabel = Callable[[str, VersionedReturn], None]
 """Follows the label of a return of the parcel with this key in the background."""
 
@@ -66,7 +66,7 @@ class Creation:
 
         Raises:
             InvalidRequest: `errors` says everything that is wrong with the body.
-            UnitsClaimed, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as `Attempts` has it.
+            UnitsClaimed, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as in `Attempts`.
         """
         # First, because a repetition is answered even if the units, the point or the shop have changed since.
         forms = fingerprints(body)

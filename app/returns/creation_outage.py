@@ -1,4 +1,4 @@
-"""Which creations may leave while their answers get lost: one at a time, of each brand and in the whole fleet."""
+"""Lets creations leave one at a time while their answers get lost, for each brand and across the whole fleet."""
 
 import math
 import secrets
@@ -29,11 +29,11 @@ class Outage(RedactedModel):
 
     @property
     def is_one(self) -> bool:
-        """Whether so many were lost that each further one may lock a shopper's units."""
+        """Whether so many were lost that every further creation risks locking a shopper's units."""
         return self.lost >= LOST_IN_A_ROW
 
     def after_loss(self, now: float, *, alone: bool) -> "Outage":
-        """The same once another creation was lost; only one that was tried `alone` makes the pause longer."""
+        """The outage after one more lost creation; only one that was tried `alone` lengthens the pause."""
         if self.is_one and not alone:
             return self
         pause = min(LONGEST_PAUSE, 2 * self.pause or FIRST_PAUSE) if self.lost + 1 >= LOST_IN_A_ROW else 0.0
@@ -95,7 +95,7 @@ class CreationOutages:
         return now, kept
 
     async def _lost(self, brand: str, *, alone: bool) -> None:
-        # What is not noted only lets another creation through.
+        # A loss that is not noted only lets another creation through.
         with suppress(StoreUnavailable):
             stored = False
             while not stored:
@@ -114,7 +114,7 @@ def _loaded(kept: Versioned) -> Outage:
     try:
         return Outage.model_validate_json(kept.value) if kept.revision else Outage()
     except ValidationError:
-        # Of a build to come; what is not known only lets another creation through.
+        # A later build wrote it; not knowing it only lets another creation through.
         return Outage()
 
 

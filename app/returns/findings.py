@@ -1,4 +1,4 @@
-"""Findings about a return from outside, and the parcel of a return of which the id alone is known."""
+"""Findings about a return from outside, and the parcel of a return of which only the id is known."""
 
 from collections.abc import Mapping
 from enum import StrEnum

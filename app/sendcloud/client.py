@@ -47,7 +47,7 @@ LARGE_BYTES = 64 * 1024
 
 
 class Addresses(NamedTuple):
-    """The bases of both APIs, and the one by which the upstream names its own URLs (empty: the panel's)."""
+    """The base URLs of both APIs, and the base that the upstream's own URLs have (empty: the panel's)."""
 
     panel: str
     service_points: str
@@ -71,10 +71,10 @@ class Sendcloud:
     """The Return Portal and Service Points APIs. Methods raise `UpstreamError` and, where they say so, `NotFound`.
 
     `reads` carries all GETs. `creates` carries the POSTs and must never reuse a connection.
-    With `token_in_header` no URL holds the token of the service points.
-    `guards` has the one of each call. `headers` go with all of them.
+    With `token_in_header`, no URL holds the service points token.
+    `guards` maps each call to its policy. `headers` go with every call.
     The upstream may name its URLs by `public_url` instead of `panel_url`.
-    `addresses` has those of each brand, where they are not the same for all.
+    `addresses` gives the addresses of a brand, where they are not the same for all.
     """
 
     def __init__(  # noqa: PLR0913  three addresses, two ways to send, and what guards each call
@@ -161,9 +161,9 @@ class Sendcloud:
         return self._open(protocol.customs(self._at(brand).panel, brand, path))
 
     async def upload(self, brand: str, access_token: str, pictures: Sequence[Picture]) -> list[str]:
-        """The names of the pictures as files of the upstream (E3), in their order.
+        """The names under which the upstream stores the pictures (E3), in the order of the pictures.
 
-        Files that are lost to us expire there, so an error does no harm.
+        Files whose names we lose expire there, so an error does no harm.
 
         It goes over `creates`, because a POST that meets a closing kept connection cannot be repeated.
         """

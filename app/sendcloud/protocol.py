@@ -1,4 +1,4 @@
-"""The wire rules of both upstream APIs without I/O: requests out, answers in (docs/upstream.md)."""
+"""The protocol of both upstream APIs without I/O: requests out, answers in (docs/upstream.md)."""
 
 import json
 import re
@@ -75,7 +75,7 @@ SERVICE_POINT_CALLS = frozenset(
 
 @dataclass(frozen=True)
 class Request(Generic[T_co]):
-    """One call, ready to be sent, and a reader for each status that is an answer and no refusal."""
+    """One call, ready to be sent, and a reader for each status that is an answer rather than a refusal."""
 
     call: Call
     method: Method

@@ -61,7 +61,7 @@ Elements = Annotated[
 ]
 """The readable ones of the first thousand elements."""
 AllElements = Annotated[list[Annotated[T, WrapValidator(_unless_none)]], AfterValidator(_present)]
-"""The readable elements, without a bound but that of the answer."""
+"""The readable elements, bounded only by the size of the answer."""
 
 
 # E1, portal settings

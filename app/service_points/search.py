@@ -1,4 +1,4 @@
-"""Service points near a place: one search is shared by all places around, distances are from the exact place."""
+"""Service points near a place: places close to each other share a search; distances are from the exact place."""
 
 import asyncio
 import math
@@ -22,7 +22,7 @@ GRID_METRES = 800
 RADIUS_CLASSES_METRES = (1_000, 2_500, 5_000, 10_000, 25_000, 50_000)
 EARTH_METRES = 6_371_000
 KEPT_OF_A_CARRIER = 200
-"""Points kept of one search. An answer has fewer: those nearest to the shopper are not those nearest to the grid."""
+"""More than an answer has, because the points nearest to the grid point are not those nearest to the shopper."""
 LIGHT_KILOGRAMS = 15
 """Lighter parcels share a search, because the upstream's answer does not depend on the weight up to here."""
 PARSED_SEARCHES = 64

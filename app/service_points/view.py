@@ -20,7 +20,7 @@ _NOT_KNOWN = Opening(open_now=None, closes_at=None, next_open_at=None)
 def service_point(point: ServicePoint, now: float, asked_at: float | None) -> service_points.ServicePoint:
     """A service point at this moment (seconds since the epoch), as the upstream described it when it was asked.
 
-    Upstream states the hours of the current week, holidays included, so that in another one nothing is known of them.
+    Upstream states the hours of the current week, holidays included, so the hours of any other week are not known.
     """
     zone = time_zone(point.country, point.latitude, point.longitude)
     week = _week(point, zone, now, asked_at)

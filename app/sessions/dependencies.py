@@ -71,7 +71,7 @@ async def live_session(request: Request) -> Session:
     session_id = await required_session_id(request)
     session = await service_of(request, SessionStore).get(session_id)
     if request.method != "GET" and session_cookie(request) is not None:
-        # Until now any shop's page would do.
+        # The check so far lets any shop's page pass; now the session's shop is known.
         check_origin(request, service_of(request, Shops).of(session.brand).origins)
     exchange = exchange_of(request.scope)
     exchange.session_id, exchange.brand = session_id, session.brand

@@ -103,7 +103,7 @@ class Lookups:
         return await self.sessions.create(session, expires_at - now, "rph"), expires_at
 
     async def redeem(self, token: str, language: str) -> Started:
-        """A session of its own for the device that brings the token of a handoff, and its first screen.
+        """A new session for the device that brings the token of a handoff, and its first screen.
 
         The token is used up last: a device that gets no screen can bring it again.
 

@@ -9,7 +9,7 @@ SCHEMA = 2
 
 
 class Session(RedactedModel):
-    """The order that a shopper proved a right to, and its tokens; written once and never changed."""
+    """The order that a shopper has proved a right to, and its tokens; written once and never changed."""
 
     schema_number: int = SCHEMA
     brand: str

@@ -58,7 +58,7 @@ class ShopCalls:
         """The return after this outcome was recorded, now or by an earlier call.
 
         Raises:
-            InvalidRequest: a return that was never made takes a look into the panel.
+            InvalidRequest: `never-made` is recorded only once the panel has been checked.
             FindingRefused: the return does not allow this outcome, or not yet.
             ReturnNotFound: as for `find`.
         """

@@ -7,5 +7,5 @@ _lines: structlog.BoundLogger = structlog.wrap_logger(None, processors=[lambda _
 
 
 def write_line(line: str) -> None:
-    """Writes a line of JSON as it is: for the line that each request costs."""
+    """Writes a line of JSON as it is, which is cheap enough for the line of each request."""
     _lines.info(line)

@@ -91,12 +91,12 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 GaugeValues = dict[Gauge, Callable[[], float]]
-"""Functions that tell what gauges show."""
+"""The function that gives the value of each gauge."""
 
 
 @contextmanager
 def shown(values: GaugeValues) -> Iterator[None]:
-    """Lets gauges show these values meanwhile; afterwards they are 0, because the service that they tell of is gone."""
+    """Lets gauges show these values within the context; afterwards they are 0, because the service is gone."""
     for gauge, value in values.items():
         gauge.set_function(value)
     try:

@@ -76,7 +76,7 @@ class Tracing:
 
     async def aclose(self) -> None:
         """Sends the remaining spans, as far as `FLUSH_SECONDS` allow."""
-        # The SDK would wait half a minute for a collector that hangs, and its thread must not keep the process.
+        # The SDK would wait half a minute for a collector that hangs; a daemon thread does not keep the process alive.
         flushing = threading.Thread(target=self._provider.shutdown, daemon=True)
         flushing.start()
         await asyncio.to_thread(flushing.join, FLUSH_SECONDS)

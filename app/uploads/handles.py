@@ -17,7 +17,7 @@ def handle(session_id: SessionId, filename: str) -> str:
 
 
 def opened(session_id: SessionId, handles: Iterable[str]) -> dict[str, str]:
-    """The upstream's file names by handle; texts that are no handles of this session are left out."""
+    """The upstream's file names by handle; texts that are not handles of this session are left out."""
     found = {each: _filename(session_id, each) for each in handles}
     return {each: filename for each, filename in found.items() if filename is not None}
 

@@ -36,10 +36,10 @@ MAX_NAME_CHARS = 200
 MAX_HEADER_BYTES = 1000
 """The longest header with parameters, which the standard library parses in quadratic time."""
 RECEIVE_SECONDS = 120.0
-"""For the whole body: the longest that one upload may keep others from the disk."""
+"""Seconds for the whole body: the longest that one upload may keep others from the disk."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 FULL_SECONDS = 30
-"""Until uploads that fill the disk may have ended."""
+"""Retry-After in seconds: by then uploads that fill the disk may have ended."""
 IN_MEMORY_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024
 HEAD_BYTES = 12
@@ -100,7 +100,7 @@ class Form:
         """Takes the next bytes of the form; it writes to the disk, so call it in a thread.
 
         Raises:
-            MalformedRequest, InvalidRequest, TooManyFiles, FileTooLarge, NotAnImage: the form is not to our taste.
+            MalformedRequest, InvalidRequest, TooManyFiles, FileTooLarge, NotAnImage: the form breaks a rule or a limit.
         """
         try:
             self._parser.write(data)

@@ -179,7 +179,7 @@ def _components(found: Json) -> Json:
     schemas = found["schemas"] | _problem_schemas()
     for schema in schemas.values():
         for member in schema.get("properties", {}).values():
-            # It repeats the name, and generators make names of types of it.
+            # The title repeats the name, and generators derive type names from it.
             member.pop("title", None)
     return {
         "schemas": schemas,

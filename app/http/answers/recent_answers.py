@@ -29,7 +29,7 @@ class RecentAnswers:
         self._recent: DerivedValues[Hashable, _Recent] = DerivedValues(ANSWERS)
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[Response]]) -> Response:
-        """The answer of this key, made if there is none or its second is over."""
+        """The answer for this key, made if there is none or its second is over."""
         recent = self._recent.last(key)
         if recent is None or time.monotonic() >= recent.until:
             made = _Recent(await make(), time.monotonic() + self._seconds)

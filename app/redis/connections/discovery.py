@@ -49,7 +49,7 @@ def _standalone(server: Server, address: Address) -> Topology:
 
 
 def _sentinel(server: Server, sentinels: Sequence[Address], service: str) -> Topology:
-    # The user of the URL is known to the data servers; Sentinels are asked without.
+    # The URL's user is one of the data servers; Sentinels are asked without a user.
     asked = [Server(host, port, tls=server.tls) for host, port in sentinels]
 
     async def find(_: Iterable[Address]) -> Map:

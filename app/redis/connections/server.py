@@ -17,14 +17,14 @@ from app.errors import StoreUnavailable
 from app.redis.connections.failures import FOREIGN, misreads_mapped, reason
 
 TIMEOUT_SECONDS = 0.25
-"""For each of: connecting, the handshake, an exchange."""
+"""The limit of each step: connecting, the handshake, an exchange."""
 CONNECTIONS = 32
 WAIT_FOR_CONNECTION_SECONDS = 2.0
 """A burst may wait for connections; only the server itself must answer quickly."""
 READ_BYTES = 256 * 1024
-"""Read at a time, as much as the event loop reads."""
+"""The most bytes of one read, as many as the event loop reads."""
 TOGETHER = 64
-"""Commands of one turn of the event loop that share a connection and a round trip."""
+"""The most commands of one turn of the event loop that share a connection and a round trip."""
 QUIET_SECONDS = 2.0
 """After this long without news, the connection is probed, and must answer in the same time."""
 
@@ -40,7 +40,7 @@ Command = Sequence[Argument]
 Reply = object
 """A reply of the server: bytes, numbers, lists of them, None, or an error."""
 Stated = Any
-"""A reply that is no error; its form is that of the command."""
+"""A reply that is not an error; its form depends on the command."""
 
 
 class Patience:
@@ -178,7 +178,7 @@ class Node:
         Raises:
             StoreUnavailable: the circuit is open.
             RedisError, OSError, ...: one of `FOREIGN`; the circuit is open from now on.
-            TypeError: an argument is none that Redis takes; nothing is sent.
+            TypeError: Redis does not take such an argument; nothing is sent.
         """
         loop = asyncio.get_running_loop()
         self.circuit.check(loop.time())

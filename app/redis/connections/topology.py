@@ -34,7 +34,7 @@ class Map(NamedTuple):
 
 
 Find = Callable[[Iterable[Address]], Awaitable[Map]]
-"""The newest map to be had, given addresses from earlier maps. Raises one of `FOREIGN` if no server answers."""
+"""Finds the newest map, given addresses from earlier ones. Raises one of `FOREIGN` if no server answers."""
 Watch = Callable[["Topology"], Sequence[Coroutine[None, None, None]]]
 """Background work of an open topology."""
 
@@ -104,7 +104,7 @@ class Topology:
         return [self._node(address) for address in dict.fromkeys(each.address for each in ranges)]
 
     async def first_on_each(self, names: Iterable[str]) -> Mapping[Node, str]:
-        """Of these names the first that each server keeps."""
+        """For each server, the first of these names that it keeps."""
         ranges = (self._map or await self._first_map()).ranges
         servers = {each.address for each in ranges}
         found: dict[Node, str] = {}
@@ -117,7 +117,7 @@ class Topology:
         return found
 
     async def first_beside(self, key: str, names: Iterable[str]) -> str:
-        """Of these names the first that the server of this key keeps; any one while its slot is on the move."""
+        """The first of these names that the server of this key keeps; any of them while its slot is being moved."""
         found = await self.first_on_each(names)
         return found.get(await self.node(key_slot(key.encode()))) or next(iter(found.values()))
 

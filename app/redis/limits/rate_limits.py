@@ -60,7 +60,7 @@ class ParcelLimit:
         self._limit = Limit(per_parcel, WINDOW_SECONDS)
 
     async def spend(self, parcel_key: str, calls: int = 1) -> float:
-        """Counts so many calls to the parcel; the moment of that (seconds on the store's clock).
+        """Counts this many calls to the parcel, and returns when (seconds on the store's clock).
 
         Raises:
             TooManyCalls: the parcel has used up its calls; `retry_after` says when there are more.

@@ -35,7 +35,7 @@ class ReturnMethod(NamedTuple):
     needs: tuple[DeliveryMember, ...]
     accepts: tuple[DeliveryMember, ...]
     misses: Callable[[ShopSettings, Order], Missing | None]
-    """Names the code of what shop or order lacks for it; None if nothing."""
+    """The code of what the shop or the order lacks for it; None if nothing."""
     first_mile: FirstMile | None
     has_label: bool = True
     """Whether it has a label that can be downloaded here."""

@@ -31,11 +31,11 @@ class Polls(NamedTuple):
 
     now: float
     failed: Mapping[str, float]
-    """Answered 500, of the whole fleet."""
+    """Polls of the whole fleet that were answered 500."""
     answered: Mapping[str, float]
-    """Answered 200 or 202, of the whole fleet."""
+    """Polls of the whole fleet that were answered 200 or 202."""
     of_brand: Mapping[str, float]
-    """Answered 200 or 202, of one brand."""
+    """Polls of one brand that were answered 200 or 202."""
 
     def show_that_polling_works(self, return_id: str) -> bool:
         """Whether another return of the fleet was answered within the last hour."""
@@ -80,7 +80,7 @@ class Evidence:
         sealed = await self._store.get(_control(brand))
         if sealed is None:
             return None
-        # It only helps to judge polling: the label that is looked at now does not hang on it.
+        # The control only helps to judge polling; the label being polled does not depend on it.
         with suppress(RecordUnreadable), parsing():
             return Control.model_validate_json(self._keyring.unseal(sealed, brand, "control"))
         return None

@@ -52,7 +52,7 @@ class Schedule(NamedTuple):
     """How long a label can be fetched."""
 
     def next_look_at(self, polls: int, now: float, wait: float | None = None) -> float:
-        """The moment of the next poll: later each time, jittered, and not within `wait` seconds."""
+        """The moment of the next poll: after a longer pause each time, jittered, and not within `wait` seconds."""
         pause = self.interval * GROWTH[min(polls, len(GROWTH) - 1)]
         jittered = pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  spreads load, guards nothing
         return now + max(jittered, wait or 0)
@@ -108,7 +108,7 @@ class Polling:
             except UpstreamError as error:
                 if isinstance(error, REFUSED) and _is_forgotten(found):
                     return
-                raise UpstreamUnavailable("the failed return is not told of", retry_after=error.retry_after) from error
+                raise UpstreamUnavailable("no poll of the failed return", retry_after=error.retry_after) from error
             if not isinstance(status, LabelFailed):
                 await self.returns.restore(parcel_key, return_id, partial(self._restored, status), ordered)
 
@@ -129,7 +129,7 @@ class Polling:
         if isinstance(status, LabelFailed):
             await self.evidence.failed(record.id)
             return status
-        # Without this note, failures are only believed later.
+        # Without this note, failures are merely believed later.
         with contextlib.suppress(StoreUnavailable):
             await self.evidence.answered(record.brand, record.id)
             if isinstance(status, LabelReady):
@@ -238,7 +238,7 @@ def _has_expired(found: VersionedReturn) -> bool:
 
 
 def _is_forgotten(failed: VersionedReturn) -> bool:
-    """Whether a poll that is refused tells no more of a failed return: its token is over, or a day has passed."""
+    """Whether a refused poll says nothing new about a failed return: its token has expired, or a day has passed."""
     return _has_expired(failed) or failed.now - failed.record.updated_at >= LOST_AFTER
 
 

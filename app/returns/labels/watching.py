@@ -1,4 +1,4 @@
-"""Label watching: one poll of the upstream serves all who wait, on every replica."""
+"""Label watching: one poll of the upstream serves all waiting callers, on every replica."""
 
 import asyncio
 import contextlib
@@ -118,7 +118,7 @@ class Labels:
 
     @property
     def waiting(self) -> int:
-        """How many waiters they have, including our own background watches."""
+        """How many waiters the watched returns have, including our own background watches."""
         return sum(watch.waiting for watch in self._watches.values())
 
     async def current(self, parcel_key: str, return_id: str) -> VersionedReturn:

@@ -58,7 +58,7 @@ WITHOUT_ANSWER = frozenset({ReturnState.CREATING, ReturnState.OUTCOME_UNKNOWN, R
 
 @dataclass(frozen=True)
 class Attempt:
-    """One request's right to post a return, with everything needed to store it again if the store forgets it."""
+    """One request's right to post a return, with all that restores the return if the store loses it."""
 
     parcel_key: str
     record: ReturnRecord
@@ -97,7 +97,7 @@ class Attempts:
         try:
             found = await self.returns.get(parcel_key, return_id)
         except ReturnNotFound:
-            # Since we read the claims, its owner died before it sent anything, so the key counts as unused.
+            # After we read the claims, the key's owner died without having sent anything, so the key counts as unused.
             return None
         if found.record.state is ReturnState.FAILED and await self.returns.findings(parcel_key, [return_id]):
             raise ReturnReleased("released by the shop", location=location_of(return_id))
@@ -167,7 +167,7 @@ class Attempts:
 
         Raises:
             RecordUnreadable: the return is kept under a key that we do not have; nothing more is tried.
-            StoreUnavailable: the store does not take it now; it is tried on until it does.
+            StoreUnavailable: the store does not take it now; the attempts to store it go on.
         """
         # A task of its own, because a known outcome must be stored even if the caller gives up.
         task = asyncio.create_task(self._until_stored(attempt, event, change))

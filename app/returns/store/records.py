@@ -59,9 +59,9 @@ class ReturnRecord(RedactedModel):
     label_expires_at: float | None = None
     polls: int = 0
     failing_since: float | None = None
-    """Since when every poll is answered 500; None while none is. All moments are seconds on the store's clock."""
+    """Since when every poll has been answered 500; None if none is. All moments are seconds on the store's clock."""
     refused_since: float | None = None
-    """Since when every poll is refused."""
+    """Since when every poll has been refused."""
     delayed: bool = False
     """Whether the shopper is told that the label takes longer than usual."""
     next_poll_at: float | None = None

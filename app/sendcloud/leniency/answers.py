@@ -1,4 +1,4 @@
-"""How answers are read: as JSON, and then leniently: only members that a step needs can fail it.
+"""Reads answers as JSON, and leniently: only a member that a step needs can make it fail.
 
 What cannot be read is taken away and the rest is read again: a member with a default counts as absent, an element of a
 list is left out, and an object goes with a member that it needs. So the fields of `schemas` say it all.
@@ -25,7 +25,7 @@ MAX_SEARCH_BYTES = 8 * MAX_JSON_BYTES
 MAX_DIGITS = 400
 """Longer integers have no use here, and Python refuses those of thousands of digits."""
 MAX_VALUES = 500_000
-"""In an answer, by its commas: the points of the largest city are a fifth of that, and more takes seconds to read."""
+"""Commas of an answer: the points of the largest city have a fifth of that, and more would take seconds to read."""
 _EMPTY_REFUSALS = frozenset({403, 404})
 
 Path = tuple[str | int, ...]
@@ -65,7 +65,7 @@ def fitted(adapter: TypeAdapter[T], answer: object) -> T:
 
 
 def _errors(error: ValidationError) -> list[ErrorDetails]:
-    # Without what is not looked at, which costs more than the rest where thousands of elements are wrong.
+    # Without inputs, contexts and URLs: unused here, they cost more than the rest if thousands of elements are wrong.
     return error.errors(include_url=False, include_input=False, include_context=False)
 
 

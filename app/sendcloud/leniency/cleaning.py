@@ -34,17 +34,17 @@ def web_url(value: str) -> str:
 
 
 def code(value: str) -> str:
-    """A code of the upstream. Raises `ValueError` if it is none."""
+    """A code of the upstream. Raises `ValueError` for any other text."""
     return _matched(_CODE, value)
 
 
 def color(value: str) -> str:
-    """A `#rrggbb` colour. Raises `ValueError` if it is none."""
+    """A `#rrggbb` colour. Raises `ValueError` for any other text."""
     return _matched(_COLOR, value)
 
 
 def language_tag(value: str) -> str:
-    """A language tag, with `-` for `_`. Raises `ValueError` if it is none."""
+    """A language tag, with `-` for `_`. Raises `ValueError` for any other text."""
     return _matched(_TAG, value.replace("_", "-"))
 
 

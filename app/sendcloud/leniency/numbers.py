@@ -33,7 +33,7 @@ def degrees(value: object) -> object:
 
 
 def amount(value: object) -> Decimal:
-    """An amount in cents, from a number or from text with a point or a comma. Raises `ValueError` if it is none."""
+    """An amount with two decimals, from a number or text with a point or a comma. Raises `ValueError` otherwise."""
     if isinstance(value, str):
         written = value.strip()
         if not _AMOUNT.fullmatch(written):

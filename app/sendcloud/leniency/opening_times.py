@@ -6,7 +6,7 @@ from types import MappingProxyType
 from app.sendcloud.leniency import cleaning
 
 UNREADABLE = "?"
-"""Stands for a value that is no text: hours are stated for the day, and they cannot be read."""
+"""Stands for a value that is not text: the day has hours, and they cannot be read."""
 _DAYS = MappingProxyType({name: str(day) for day, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))})
 _NUMBERS = frozenset(_DAYS.values())
 

@@ -1,4 +1,4 @@
-"""Reads tokens, and URLs that the upstream names; takes as little as possible from them, and never a host to call."""
+"""Reads tokens and the upstream's own URLs; takes as little as possible from them, and never a host to call."""
 
 import math
 import re

@@ -7,10 +7,10 @@ from enum import IntEnum
 FAILURES_IN_A_ROW = 5
 WINDOW_SECONDS = 10.0
 LEAST_CALLS = 20
-"""Calls within the window before the share of failures counts."""
+"""How many calls the window needs before the share of failures counts."""
 FAILED_SHARE = 0.5
 FAILURES_OF_ONE_KEY = 2
-"""A call and its second try. Further failures with one key say something about its object, not about the upstream."""
+"""The most failures counted by key: a call and its second try. More of them concern its object, not the upstream."""
 OPEN_SECONDS = 5.0
 PROBE_SECONDS = 1.0
 """Retry-After while the probe is under way."""

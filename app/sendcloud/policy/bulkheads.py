@@ -27,7 +27,7 @@ class Deadlines(NamedTuple):
     poll: float = 5
     service_points: float = 5
     label_gap: float = 5
-    """The longest silence within a document, and before its first byte."""
+    """The longest silence before the first byte of a document and between its bytes."""
     label_total: float = 30
     upload: float = 60
 

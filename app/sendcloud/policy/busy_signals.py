@@ -4,7 +4,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Hashable
 
 SEVERAL_CALLS = 3
-"""So many different calls of a brand that must wait at the same time concern the brand, not one order."""
+"""When this many different calls of a brand must wait at the same time, the brand is meant, not one order."""
 SEVERAL_BRANDS = 2
 REMEMBERED = 1024
 

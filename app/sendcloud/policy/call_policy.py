@@ -26,7 +26,7 @@ RETRY_PAUSE = (0.05, 0.25)
 """Seconds between two tries, from and to."""
 RETRY_SHARE = 0.2
 RETRY_RESERVE = 10.0
-"""One second try for every five calls, saved up to ten: an outage adds a fifth to the calls, not as many again."""
+"""One second try for every five calls, ten saved at most: an outage adds a fifth to the calls, not as many again."""
 OK = 200
 CLIENT_ERRORS = range(400, 500)
 TOO_MANY_REQUESTS = 429
