@@ -50,7 +50,7 @@ async def get_portal(
     accept_language: Annotated[str, Header(description="Languages that the shopper reads (RFC 9110).")] = "",
     if_none_match: Annotated[str, Header(description="The `ETag` of a kept answer.")] = "",
 ) -> Response:
-    """The shop's colours, texts, reasons, refunds and ways back, in a language it speaks."""
+    """The shop's colours, texts, reasons, refunds and return methods, in a language it speaks."""
     await served_brand(brand, service_of(request, Shops), request)
 
     async def made() -> Response:

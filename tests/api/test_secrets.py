@@ -56,7 +56,7 @@ TYPED = [*CONTACT.values(), "piept in het bericht", "piept als bedrag", "piept b
 SENT = {"X-Partner-Key": "partner-kanarie", "User-Agent": "agent-kanarie", "Referer": "https://x.example/?kanarie"}
 WRONG = {"items": "piept in een fout veld", "token_delivery": "piept", "extra": 1}
 POSTAL_CODES = ["5611 AA", "5611AA", "W1A 1AA", "W1A1AA"]
-LEASES = {"p:{<scope>}:r:<id>:lease", "c:{<question>}:lock", "n:{create:<brand>}:probe"}
+LEASES = {"p:{<parcel_key>}:r:<id>:lease", "c:{<question>}:lock", "n:{create:<brand>}:probe"}
 """They are over when the journeys are."""
 IDEMPOTENCY_KEY = "kanarie-sleutel-"
 PNG = b"\x89PNG\r\n\x1a\n kanarie"

@@ -58,7 +58,7 @@ def told(choice: NewReturn, given: Order | None = None, point: ServicePoint | No
     ],
 )
 def test_sound_delivery(delivery: dict[str, object]) -> None:
-    """Every way back that the shop offers passes with what it needs and with what it can use."""
+    """Every return method that the shop offers passes with what it needs and with what it can use."""
     assert found(body(delivery=delivery)) == []
 
 
@@ -184,7 +184,7 @@ def test_no_customs_hint_at_home() -> None:
     ],
 )
 def test_impossible_delivery(option: str, settings: ShopSettings, data: Order) -> None:
-    """A way back that the shop or the parcel cannot take is reported alone: its details do not matter then."""
+    """A return method that the shop or the parcel cannot take is reported alone: its details do not matter then."""
     choice = body(delivery={"option": option, "carrier": "ups", "store": 99})
     assert found(choice, data, settings) == [("#/delivery/option", "not-offered")]
 
@@ -246,7 +246,7 @@ def test_a_pickup_outside_the_window(day: str, sound: bool) -> None:  # noqa: FB
 
 
 def test_order_of_problems() -> None:
-    """Members that a way back has no use for are reported in the order of their names, in every process."""
+    """Members that a return method has no use for are reported in the order of their names, in every process."""
     delivery = {"option": "in_store", "store": 7, "service_point": 1, "pickup_date": "2026-07-07", "carrier": "dhl"}
     problems = checked(body(delivery=delivery)).problems
     assert [problem.pointer for problem in problems] == [
@@ -348,7 +348,7 @@ def test_whole_body() -> None:
     ],
 )
 def test_delivery_as_sent(delivery: dict[str, object], expected: dict[str, object]) -> None:
-    """Each way back has its first mile, and the carrier chosen or else the one of the chosen point."""
+    """Each return method has its first mile, and the carrier chosen or else the one of the chosen point."""
     document = sent(body(delivery=delivery), point_carrier="dhl")
     names = ("service_point", "selected_functionalities", "selected_carrier_code", "pickup_date")
     assert document["delivery_option"] == delivery["option"]

@@ -9,7 +9,7 @@ export interface paths {
         };
         /**
          * Get Portal
-         * @description The shop's colours, texts, reasons, refunds and ways back, in a language it speaks.
+         * @description The shop's colours, texts, reasons, refunds and return methods, in a language it speaks.
          */
         get: operations["getPortal"];
         put?: never;
