@@ -225,6 +225,7 @@ SCENARIOS = {
     "PDFTRUNCATED": Scenario("the label ends before its announced length", polls=READY, label=truncated),
     "PDFCUT": Scenario("the label is chunked and ends cleanly, but is half a document", polls=READY, label=cut),
     "PDFNOLENGTH": Scenario("the label has no length and ends with the connection", polls=READY, label=without_length),
+    "PDF100K": Scenario("the label has 100,000 bytes", polls=READY, label_bytes=100_000),
     "PDF20M": Scenario("the label has 20,000,000 bytes", polls=READY, label_bytes=20_000_000),
     "PDF2M": Scenario("the label has 2,000,000 bytes", polls=READY, label_bytes=2_000_000),
     "PDF30M": Scenario("the label has 30,000,000 bytes", polls=READY, label_bytes=30_000_000),

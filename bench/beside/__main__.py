@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench.beside import downloads, economy, latency, machine, report, start, throughput, waiting
+from bench.beside import downloads, economy, journey, latency, machine, report, start, throughput, waiting
 from bench.beside.results import Goal, Result
 from bench.beside.stage import SHOPPERS, Stage, staged
 
@@ -27,6 +27,7 @@ ON_STAGE: Mapping[str, Callable[[Stage, int], Awaitable[list[Result]]]] = {
     "P7": waiting.waiters,
     "P8": latency.latency,
     "P9": start.starts,
+    "P10": journey.journeys,
 }
 ROWS = [*ALONE, *ON_STAGE]
 PARTS = ("wrk", "nginx", "node", "npm")

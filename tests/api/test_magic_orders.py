@@ -332,7 +332,7 @@ async def test_unusable_look(bff: Bff, sandbox: SandboxProcess, prefix: str) -> 
     assert await sandbox.ledger(kind="download", order=order) == []
 
 
-@magic("prefix", "PDFNOLENGTH", "PDFONCE", "PDF2M", "PDF20M")
+@magic("prefix", "PDFNOLENGTH", "PDFONCE", "PDF100K", "PDF2M", "PDF20M")
 async def test_whole_label(bff: Bff, prefix: str) -> None:
     """Big labels and those of unknown length arrive as the upstream made them, byte for byte."""
     someone, settled = await labelled(bff, prefix)
