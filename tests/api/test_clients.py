@@ -57,12 +57,12 @@ async def test_a_wish_for_h2c_loses_no_body(bff: Bff, framing: str, *, split: bo
     ],
 )
 async def test_a_tunnel_is_refused(bff: Bff, asked: bytes) -> None:
-    """CONNECT is no request of ours and ends the connection."""
+    """A CONNECT request is refused and ends the connection."""
     assert (await _spoken(bff.port, asked)).startswith(b"HTTP/1.1 400 ")
 
 
 async def test_a_head_without_end_is_cut_off(bff: Bff) -> None:
-    """A head that goes on and on is cut off long before it could fill the memory."""
+    """A request head without an end is cut off long before it could fill the memory."""
     _, writer = await asyncio.open_connection(LOCAL, bff.port)
     writer.write(b"GET /livez HTTP/1.1\r\nX-Padding: ")
 

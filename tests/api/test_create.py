@@ -105,7 +105,7 @@ async def test_another_orders_key(bff: Bff) -> None:
 
 
 async def test_everything_wrong_at_once(bff: Bff, sandbox: SandboxProcess) -> None:
-    """All that does not fit the parcel and the shop is told in one answer, and nothing is sent."""
+    """One answer names everything that does not fit the parcel and the shop, and nothing is sent."""
     order = fresh("LABEL")
     someone = await shopper(bff.http, order)
     body = {
@@ -289,6 +289,6 @@ async def test_what_a_confirmation_page_shows(bff: Bff) -> None:
 
 
 async def test_a_return_that_goes_to_no_store_names_none(bff: Bff) -> None:
-    """A parcel that travels has no store."""
+    """A delivery by parcel names no store."""
     someone = await shopper(bff.http, fresh("LABEL"))
     assert (await someone.create()).json()["store"] is None

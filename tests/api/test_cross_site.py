@@ -303,7 +303,7 @@ async def test_refused_preflight(shop: Bff, changes: dict[str, str]) -> None:
 
 
 async def test_options_that_are_no_preflight(shop: Bff) -> None:
-    """OPTIONS without the question of a preflight is a method that the resource has not."""
+    """OPTIONS without the headers of a preflight is refused as a method that the resource does not have."""
     response = await shop.http.options("/v1/returns", headers={"Origin": SHOP})
     assert told(response) == (405, "method-not-allowed")
 
@@ -313,7 +313,7 @@ async def test_options_that_are_no_preflight(shop: Bff) -> None:
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "text/json"],
 )
 async def test_forms_cannot_look_up(shop: Bff, media_type: str) -> None:
-    """What a form of another site can send is not read, even if it is JSON inside."""
+    """A body that a form of another site can send is not read, even if its content is JSON."""
     response = await shop.http.post(
         "/v1/brands/demo/sessions",
         content=b'{"identifier": "LABEL-1", "postal_code": "5611 AA"}',

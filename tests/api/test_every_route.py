@@ -32,7 +32,7 @@ def check_problem(response: httpx.Response, status: int, code: str) -> None:
 
 
 def test_the_list_is_whole() -> None:
-    """Every call that is described is in it, and those that are not."""
+    """The table has every call of the description, and the calls outside it."""
     described = {(method.upper(), path) for path, methods in OURS["paths"].items() for method in methods}
     assert len(ROUTES) == len(set(ROUTES)) >= len(described) + 1
     assert ("GET", "/metrics") in ROUTES

@@ -17,7 +17,7 @@ from tests.support.shopper import Shopper, look_up, prove_that_polling_works, sh
 
 @pytest_asyncio.fixture(scope="module")
 async def quiet() -> AsyncIterator[SandboxProcess]:
-    """An upstream that nobody else asks."""
+    """An upstream of this test's own, which no other test calls."""
     async with running_sandbox() as process:
         yield process
 
@@ -134,7 +134,7 @@ async def test_what_cannot_be_done_is_told_in_the_readers_language(bff: Bff, acc
 
 
 async def test_options_are_those_of_the_parcel(bff: Bff) -> None:
-    """Each way back says what it needs, stores have their distance, and upstream's own hints come along."""
+    """Each return method says what it needs, stores have their distance, and upstream's own hints come along."""
     screen = (await shopper(bff.http, fresh("LABEL"))).screen
     options = screen["options"]
     assert {option["code"]: option["needs"] for option in options["delivery_options"]} == {

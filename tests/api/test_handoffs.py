@@ -124,7 +124,7 @@ async def test_other_pages(shop: Bff, page: str) -> None:
 
 @pytest.mark.parametrize("page", ["javascript:alert(1)", f"{SHOP}/#step", f"{SHOP}/a b", "//shop.example", "/returns"])
 async def test_no_pages(shop: Bff, page: str) -> None:
-    """A page that is no plain web address without a fragment is refused."""
+    """A page that is not a plain web address without a fragment is refused."""
     assert told(await hand_off(await shopper(shop.http, fresh("LABEL")), page)) == (422, "invalid-request")
 
 
@@ -136,7 +136,7 @@ async def test_own_page(shop: Bff) -> None:
 
 
 async def test_other_sites(shop: Bff) -> None:
-    """No page of another site makes a link with the shopper's cookie, nor gives a browser its own session by one."""
+    """A page of another site can neither make a link with the shopper's cookie nor set a session of its own by one."""
     someone = await shopper(shop.http, fresh("LABEL"), delivery="cookie")
     elsewhere = {"Origin": ELSEWHERE, "Sec-Fetch-Site": "cross-site"}
     assert told(await hand_off(someone, **elsewhere)) == (403, "origin-not-allowed")

@@ -262,7 +262,7 @@ def ending(seconds: int) -> str:
 @pytest.mark.parametrize(("token_seconds", "seconds"), [(10**9, 3600), (100_000, 3600), (900, 900)])
 @pytest.mark.parametrize("name", ["access_token", "service_points_token"])
 async def test_a_session_ends_with_its_tokens(stage: Stage, name: str, token_seconds: int, seconds: int) -> None:
-    """What a token says about its end can make a session shorter, and never longer than the settings have it."""
+    """The expiry of a token can make a session shorter, but never longer than the settings allow."""
     stage.upstream.say(outgoing=scripted_upstream.outgoing() | {name: ending(token_seconds)})
     screen = (await stage.look_up()).raise_for_status().json()
     left = datetime.fromisoformat(screen["expires_at"]) - datetime.now(UTC)
@@ -329,7 +329,7 @@ async def _labels(stage: Stage) -> AsyncIterator[AsyncGenerator[tuple[Shopper, s
 
 
 async def test_what_is_no_pdf(stage: Stage, labels: AsyncIterator[tuple[Shopper, str]]) -> None:
-    """What does not begin like a PDF, or is soon known not to be a whole one, is a problem document."""
+    """A document that does not begin like a PDF, or is soon known to be incomplete, becomes a problem document."""
     for name, behaviour in NO_PDF.items():
         someone, path = await anext(labels)
         stage.upstream.do(download=always(behaviour))
@@ -362,7 +362,7 @@ async def test_odd_pdfs_are_delivered(stage: Stage, labels: AsyncIterator[tuple[
 
 
 async def test_what_is_no_whole_pdf(stage: Stage, labels: AsyncIterator[tuple[Shopper, str]]) -> None:
-    """What turns out not to be a whole PDF under way is cut, never ended cleanly; a whole one can be had after that."""
+    """A PDF found incomplete while it is sent is cut off, never ended cleanly; a later request gets a whole one."""
     stage.bff.process.expected.extend(ANSWER_CUT)
     for behaviour in CUT.values():
         someone, path = await anext(labels)

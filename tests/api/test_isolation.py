@@ -173,7 +173,7 @@ def served(routes: list[Any]) -> Iterator[str]:
 
 
 def test_every_route_is_in_the_table() -> None:
-    """No route is without a statement who may have what of it."""
+    """The table states for every route which callers may have what from it."""
     assert sorted(served(api().routes)) == sorted(ROUTES)
 
 
@@ -202,7 +202,7 @@ MALFORMED = ("rtn_", "x", NEVER + "A", NEVER[:-1], NEVER[:-1] + "*", "RTN_" + "A
 @pytest.mark.parametrize("who", ["stranger", "brand"])
 @pytest.mark.parametrize("route", RETURNS)
 async def test_foreign_returns_look_like_none(world: World, route: str, who: str) -> None:
-    """A return of another parcel or brand, one that never was and an id of no form answer alike, byte for byte."""
+    """A return of another parcel or brand, one that never existed and a malformed id ."""
     headers = await world.headers(who) | SAME_ID
     foreign = await world.call(route, headers)
     assert told(foreign) == (404, "return-not-found")
@@ -215,7 +215,7 @@ async def test_foreign_returns_look_like_none(world: World, route: str, who: str
 @pytest.mark.parametrize("return_id", MALFORMED)
 @pytest.mark.parametrize("route", RETURNS)
 async def test_malformed_returns(world: World, route: str, return_id: str) -> None:
-    """An id of no form finds nothing, for its own shopper neither."""
+    """A malformed id finds nothing, not even for its own shopper."""
     response = await world.call(route, await world.headers("own"), return_id)
     assert response.status_code == 404
     assert response.json()["code"] in {"return-not-found", "not-found"}
@@ -223,7 +223,7 @@ async def test_malformed_returns(world: World, route: str, return_id: str) -> No
 
 @pytest.mark.parametrize("route", GUARDED)
 async def test_dead_sessions_look_alike(world: World, route: str) -> None:
-    """Whether a session never was, is over, or was guessed wrongly: the answer is the same, byte for byte."""
+    """A session that never existed, is over or was guessed wrongly gets the same answer, byte for byte."""
     answers = [comparable(await world.call(route, await world.headers(who) | SAME_ID), "") for who in DEAD]
     assert [each for each in answers if each != answers[0]] == []
     assert '"session-expired"' in answers[0][2]

@@ -116,7 +116,7 @@ async def test_a_partner(bff: Bff) -> None:
 
 @pytest.mark.parametrize("key", ["", "guess", hashlib.sha256(KEY.encode()).hexdigest(), KEY.upper()])
 async def test_keys_cannot_be_guessed_fast(bff: Bff, sandbox: SandboxProcess, key: str) -> None:
-    """A wrong key is told so, is no anonymous caller, and counts to its address like a lookup."""
+    """A wrong key is refused, never an anonymous caller, and counts against its address like a lookup."""
     before = await asked(sandbox)
     headers = [("X-Partner-Key", key), ("X-Forwarded-For", "203.0.113.7")]
     answers = [await ask(bff, fresh("LABEL"), headers) for _ in range(3)]
@@ -135,7 +135,7 @@ async def test_what_is_malformed_costs_nothing(bff: Bff) -> None:
 
 @pytest.mark.parametrize(("prefix", "status"), [("NONE", 404), ("LOOKUP500", 502), ("LOOKUP429", 503)])
 async def test_errors_say_what_remains(bff: Bff, prefix: str, status: int) -> None:
-    """Every answer of a counted lookup says where the caller stands, be it an error."""
+    """Every answer to a counted lookup, errors included, states the caller's quota."""
     answer = await ask(bff, fresh(prefix), from_address("203.0.113.7"))
     assert (answer.status_code, remaining(answer)) == (status, '"lookups";r=1')
 
@@ -152,7 +152,7 @@ async def aged(valkey: Valkey, seconds: float) -> None:
     ("prefix", "addresses"), [("LABEL", 100), ("NONE", 100), pytest.param("LABEL", 1000, marks=pytest.mark.system)]
 )
 async def test_a_crowd_of_addresses(bff: Bff, sandbox: SandboxProcess, prefix: str, addresses: int) -> None:
-    """A crowd of addresses that guess at once gets three lookups through, whether there is such an order or not."""
+    """Many addresses that guess at once get three lookups through, whether or not the order exists."""
     order, before = fresh(prefix), await asked(sandbox)
     crowd = [from_address(f"198.18.{n // 250}.{n % 250 + 1}") for n in range(addresses)]
     answers = await asyncio.gather(*(ask(bff, order, headers, WRONG) for headers in crowd))
@@ -200,7 +200,7 @@ async def test_what_does_not_fail_is_not_held_against_the_order(bff: Bff, prefix
 
 
 async def test_a_refusal_counts(bff: Bff) -> None:
-    """What the upstream refuses in words that we do not know counts as failed: it may be a wrong postal code."""
+    """A lookup that the upstream refuses with an unknown code counts as failed: the postal code may be wrong."""
     order = fresh("LOOKUPERRORS")
     answers = [await ask(bff, order, from_address(f"203.0.113.{n}")) for n in range(4)]
     assert [answer.status_code for answer in answers] == [409, 409, 409, 429]
@@ -278,7 +278,7 @@ async def test_a_label_that_is_not_kept_costs_its_parcel(sparing: Bff) -> None:
 
 
 async def test_a_proxy_that_is_not_trusted_shows(valkey: Valkey, sandbox: SandboxProcess) -> None:
-    """A lookup that comes through an untrusted proxy is counted, for all its callers are one."""
+    """A lookup that comes through an untrusted proxy is counted, because all its callers are one."""
     async with running_bff(valkey.url, sandbox) as bff:
         for headers in ({}, {"X-Forwarded-For": "198.51.100.1"}):
             asked = {"identifier": fresh("LABEL"), "postal_code": "5611 AA"}

@@ -91,7 +91,7 @@ async def test_an_answer_that_is_given_again(caller: Caller) -> None:
 
 
 async def test_no_line_tells_of_a_shopper(caller: Caller) -> None:
-    """Neither address nor order, neither session nor return is in any line, and every line is JSON."""
+    """No line holds an address, an order, a session or a return, and every line is JSON."""
     someone, path, statuses = await journey(caller)
     await caller.lines(len(statuses))
     output = whole_lines(caller.bff)
@@ -147,7 +147,7 @@ async def test_probes_are_silent(caller: Caller) -> None:
     ],
 )
 async def test_trace_ids(caller: Caller, parent: list[str], known: bool) -> None:  # noqa: FBT001  a column of the table
-    """The id of a caller's trace is logged if it is one, and stays out of the answer."""
+    """A caller's trace id is logged if it is well-formed, and stays out of the answer."""
     answer = await caller.http.get("/v1/session", headers=[("traceparent", each) for each in parent])
     [line] = await caller.lines(1)
     assert line.get("trace_id") == ("4bf92f3577b34da6" * 2 if known else None)

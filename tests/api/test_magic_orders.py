@@ -98,7 +98,7 @@ async def test_ways_back(bff: Bff, prefix: str, option: str, parcels: int, state
 
 @magic("prefix", "ITEMS")
 async def test_items_are_counted(bff: Bff, prefix: str) -> None:
-    """What returns hold is no longer there to be returned, and what the shop does not take back is refused."""
+    """Units that returns hold cannot be returned again, and items that the shop does not take back are refused."""
     someone = await shopper(bff.http, fresh(prefix))
     assert [item["remaining"] for item in someone.screen["items"]] == [1, 3, 2, 0]
     _, several, _, kept = (item["id"] for item in someone.screen["items"])
@@ -195,7 +195,7 @@ async def test_a_carrier_without_service_points(shop: Bff, prefix: str) -> None:
 
 @magic("prefix", "POINTS403")
 async def test_service_points_that_are_not_activated(bff: Bff, prefix: str) -> None:
-    """A refused search is the search's own problem: the session lives, and a point that is gone is told as such."""
+    """A refused search ends no session, and a point that is gone is reported as gone."""
     someone = await shopper(bff.http, fresh(prefix), brand="guide")
     assert told(await someone.get("/v1/service-points?latitude=51.5&longitude=5.5")) == (502, "upstream-refused")
     assert (await someone.get("/v1/session")).status_code == 200
@@ -211,7 +211,7 @@ async def test_expired_tokens(bff: Bff, valkey: Valkey, prefix: str) -> None:
 
 @magic("prefix", "REFUSE")
 async def test_refused(bff: Bff, prefix: str) -> None:
-    """What the upstream refuses is a failed return, told again to the same key."""
+    """A refusal by the upstream makes a failed return, and the same key gets the same answer again."""
     someone, used = await shopper(bff.http, fresh(prefix)), key()
     first, again = [await someone.create(idempotency_key=used) for _ in range(2)]
     assert told(first) == told(again) == (422, "return-refused")
@@ -230,7 +230,7 @@ async def test_revoked_tokens(bff: Bff, prefix: str) -> None:
 @magic("prefix", "CREATE429")
 @pytest.mark.usefixtures("forgiven")
 async def test_busy_upstream_at_creation(bff: Bff, sandbox: SandboxProcess, prefix: str) -> None:
-    """A creation that the upstream has no time for leaves no trace: the same key tries again after the pause."""
+    """A creation answered 429 leaves no trace: the same key tries again after the pause."""
     order = fresh(prefix)
     someone, used = await shopper(bff.http, order), key()
     tries = [await someone.create(idempotency_key=used) for _ in range(2)]

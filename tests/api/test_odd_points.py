@@ -100,7 +100,7 @@ async def test_a_point_that_is_gone_while_searches_fail(stage: Stage, status: in
 
 
 async def test_a_refused_search_ends_no_session(stage: Stage) -> None:
-    """A search that is refused with 403 is that search's own problem."""
+    """A search refused with 403 ends no session."""
     stage.upstream.do(service_points=always(answer(403)), carriers=always(answer(403)))
     someone = await stage.shopper()
     assert told(await someone.get("/v1/service-points")) == (502, "upstream-refused")
@@ -132,7 +132,7 @@ async def test_seven_megabytes_of_points(stage: Stage) -> None:
     ],
 )
 async def test_hours_that_are_not_known(stage: Stage, query: str, expected: dict[int, bool | None]) -> None:
-    """What cannot be read is not known instead of closed; only points known to be closed are left out by `open_now`."""
+    """Hours that cannot be read are unknown, not closed; `open_now` leaves out only points known to be closed."""
     said = [point(id=each, formatted_opening_times=hours) | FLAGS.get(each, {}) for each, hours in ODD_HOURS.items()]
     stage.upstream.say(service_points=said)
     points = await found(await stage.shopper(), query)

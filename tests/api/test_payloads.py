@@ -54,7 +54,7 @@ async def accepted(someone: Shopper, sandbox: SandboxProcess, body: dict[str, An
 
 @pytest.mark.parametrize(("brand", "option"), OFFERED)
 async def test_every_way_back_of_every_brand(bff: Bff, sandbox: SandboxProcess, brand: str, option: str) -> None:
-    """Each way back that a shop offers is taken with what its first screen says it needs, and nothing else."""
+    """Each return method that a shop offers is accepted with the members that its first screen names as needed."""
     someone = await shopper(bff.http, fresh("LABEL"), brand=brand)
     arrived = await accepted(someone, sandbox, someone.body(option))
     assert arrived == {
@@ -85,7 +85,7 @@ async def test_every_way_back_of_every_brand(bff: Bff, sandbox: SandboxProcess, 
     ],
 )
 async def test_what_a_way_back_accepts(bff: Bff, sandbox: SandboxProcess, delivery: dict[str, Any]) -> None:
-    """Dates, carriers, points and stores that a way back can use are taken as well."""
+    """Dates, carriers, points and stores that a return method can use are accepted as well."""
     someone = await shopper(bff.http, fresh("LABEL"))
     arrived = await accepted(someone, sandbox, someone.body(delivery=delivery))
     assert arrived["delivery_option"] == delivery["option"]
@@ -123,7 +123,7 @@ async def test_export_types(bff: Bff, sandbox: SandboxProcess, export_type: str)
 
 @pytest.mark.parametrize("contact", [CONTACT, *({name: value} for name, value in CONTACT.items())], ids="+".join)
 async def test_contact_corrections(bff: Bff, sandbox: SandboxProcess, contact: dict[str, str]) -> None:
-    """Each part of the address can be corrected, alone or together with all others."""
+    """Each part of the address can be corrected, alone or with all the others."""
     someone = await shopper(bff.http, fresh("LABEL"))
     assert await accepted(someone, sandbox, someone.body("pickup", contact=contact))
 

@@ -26,7 +26,7 @@ async def test_merchants_own_settings_stay_inside(bff: Bff, brand: str) -> None:
 
 
 async def test_portal_is_what_a_front_end_draws(bff: Bff) -> None:
-    """Colours, texts, reasons, refunds, ways back, stores and the fee are there, in types that need no guessing."""
+    """Colours, texts, reasons, refunds, return methods, stores and the fee are there, each in a definite type."""
     portal = (await bff.http.get("/v1/brands/mode-paris/portal")).json()
     assert portal["fee"] == {"amount": "4.95", "currency": None}
     assert portal["languages"] == ["fr-FR", "es-ES"]
@@ -204,7 +204,7 @@ async def test_search(bff: Bff, query: dict[str, Any], expected: list[int]) -> N
     ],
 )
 async def test_search_is_bounded(bff: Bff, sandbox: SandboxProcess, query: dict[str, Any], pointer: str) -> None:
-    """What cannot be searched for is named and never asked upstream."""
+    """A parameter that cannot be searched by is named in the answer, and upstream is not asked."""
     order = fresh("LABEL")
     someone = await shopper(bff.http, order)
     response = await bff.http.get("/v1/service-points", params=query, headers=someone.headers)

@@ -136,7 +136,7 @@ async def test_an_order_from_an_unknown_country_opens(stage: Stage, country: obj
 
 
 async def test_a_pasted_line_separator_is_no_part_of_a_number(stage: Stage) -> None:
-    """What word processors add at the end of a copied line goes from order number and postal code."""
+    """Characters that word processors add at the end of a copied line are removed from order number and postal code."""
     wanted = {"identifier": "A-1001\u2028", "postal_code": "\u20295611 AA", "token_delivery": "body"}
     await stage.look_up()
     await stage.http.post(f"/v1/brands/{next(stage.brands)}/sessions", json=wanted)
@@ -146,7 +146,7 @@ async def test_a_pasted_line_separator_is_no_part_of_a_number(stage: Stage) -> N
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 async def test_a_number_that_is_none_counts_as_null(stage: Stage, number: str) -> None:
-    """What a server of Python writes for a number that it does not have is not known, and costs nothing else."""
+    """`NaN` and the infinities, which Python servers write, count as unknown and cost no other member."""
     order = scripted_upstream.outgoing(
         {"id": next(stage.parcels), "email": 0.125}, products=[samples.product(price=0.125)]
     )
@@ -236,7 +236,7 @@ async def test_a_shop_with_refunds_asks_for_one(stage: Stage) -> None:
 
 @pytest.mark.parametrize("said", [{}, {"delivery_options": None}, {"delivery_options": 7}])
 async def test_settings_that_name_no_way_back(stage: Stage, said: dict[str, object]) -> None:
-    """Where the answer does not say which ways back the shop offers, every one is that the parcel can take."""
+    """Where the answer does not name the shop's return methods, every one that the parcel can take is offered."""
     portal = {name: samples.portal_settings()["portal"][name] for name in ("reasons", "brand")}
     someone = await stage.shopper(return_portal={"portal": portal | said})
     options = {option["code"]: option["possible"] for option in someone.screen["options"]["delivery_options"]}
@@ -263,7 +263,7 @@ async def test_refunds_that_are_off_are_not_offered(stage: Stage) -> None:
 
 @pytest.mark.parametrize("email", ["", "n/a", "-", "sam at example.com", "@", 7])
 async def test_an_email_that_is_none_is_asked_for(stage: Stage, email: object) -> None:
-    """What stands in place of an e-mail counts as none, and preview asks for one."""
+    """A placeholder instead of an e-mail address counts as none, and preview asks for one."""
     someone = await stage.shopper({"email": email})
     assert (await preview(someone, someone.body("pickup")))["missing"] == ["#/contact/email"]
 
@@ -394,7 +394,7 @@ async def test_without_a_token_for_service_points_the_session_lives(stage: Stage
 
 
 async def test_orders_without_a_number_share_nothing(stage: Stage) -> None:
-    """Two orders that the upstream names by nothing are two parcels here: neither uses up what the other may do."""
+    """Two orders without any number upstream are two parcels here, and neither uses up the other's limits."""
     unnamed = {"id": None, "order_number": None, "tracking_number": None}
     screens = []
     for identifier in ("A-1", "A-2"):

@@ -41,7 +41,7 @@ async def unknown(bff: Bff, used: str) -> tuple[Shopper, str]:
 
 
 async def test_a_found_return_is_accepted(bff: Bff, operator: Operator) -> None:
-    """What the operator finds upstream holds its units on, and its key answers with it."""
+    """A return that the operator found upstream keeps holding its units, and its key is answered with it."""
     someone, return_id = await unknown(bff, used := key())
     status, output = await operator.releases(return_id)
     assert (status, "outcome_unknown" in output) == (0, True)
@@ -55,7 +55,7 @@ async def test_a_found_return_is_accepted(bff: Bff, operator: Operator) -> None:
 
 
 async def test_how_long_a_lease_is_over(bff: Bff, operator: Operator) -> None:
-    """The operator reads when the lease ends, and once it has ended for how many minutes it is over."""
+    """The operator reads when the lease ends, or how many minutes ago it ended."""
     _, return_id = await unknown(bff, key())
     # Back in time, since the command takes seconds to start.
     await operator.waits(return_id, -QUARTER_OF_AN_HOUR)

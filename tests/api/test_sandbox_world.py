@@ -135,7 +135,7 @@ async def test_an_approval(bff: Bff, sandbox: SandboxProcess) -> None:
 
 
 async def test_a_return_window_that_is_over(bff: Bff) -> None:
-    """The lookup is told apart from an unknown order, and leads to the hosted portal."""
+    """A refused lookup is told apart from an unknown order and leads to the hosted portal."""
     refused = await look_up(bff.http, fresh("WINDOW"))
     assert told(refused) == (409, "not-returnable-now")
     assert refused.headers["location"].startswith("https://demo.shipping-portal.com/rp/")

@@ -314,7 +314,7 @@ def test_only_the_shopper_learns_the_order(seen: Seen, place: str) -> None:
 
 @pytest.mark.parametrize("place", ["output", "spans", "metrics", "store", "dump"])
 def test_no_tracking_numbers_behind_the_scenes(seen: Seen, place: str) -> None:
-    """The tracking numbers of the way back are for the shopper as well."""
+    """The shopper gets the return's tracking numbers as well."""
     assert found(["3SSBX"], seen.places[place]) == set()
 
 

@@ -95,7 +95,7 @@ async def test_malformed_ids_never_reach_the_store(sandbox: SandboxProcess, coun
 
 @pytest.mark.parametrize("delivery", ["cookie", "body"])
 async def test_unknown_id(shop: Bff, delivery: str) -> None:
-    """A well-formed id of no session is told that it is over."""
+    """A well-formed id without a session is answered as an expired one."""
     unknown = credential(f"rps_{'A' * 22}.{'A' * 43}", delivery)
     assert told(await shop.http.get("/v1/session", headers=unknown)) == (401, "session-expired")
 
@@ -217,7 +217,7 @@ async def test_a_lookup_ignores_an_unusable_cookie(shop: Bff) -> None:
 
 
 async def test_ending_clears_an_unusable_cookie(shop: Bff) -> None:
-    """Ending a session that is none clears its cookie all the same."""
+    """Ending a session that does not exist clears its cookie all the same."""
     response = await shop.http.delete("/v1/session", headers={"Cookie": "__Host-return_session=garbage"})
     assert response.status_code == 204
     assert "Max-Age=0" in response.headers["set-cookie"]

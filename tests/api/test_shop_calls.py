@@ -201,7 +201,7 @@ async def test_a_creation_without_an_answer_is_not_cancelled_at_once(bff: Bff, s
 
 @pytest.mark.parametrize("wrong", [None, PARTNER_KEY, KEYS["guide"]])
 async def test_other_callers_resolve_nothing(bff: Bff, system: ShopSystem, wrong: str | None) -> None:
-    """Partners, other shops and callers without a key change nothing, at their own brand neither."""
+    """Partners, other shops and callers without a key change nothing, not even at their own brand."""
     _, return_id = await created(bff)
     before = (await system.get(return_id)).json()["state"]
     assert told(await ShopSystem(bff.http, wrong).resolve(return_id, "cancelled")) == (403, "partner-key-unknown")

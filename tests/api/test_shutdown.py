@@ -69,7 +69,7 @@ async def _answers_for(bff: Bff, seconds: float) -> None:
 
 
 async def test_it_serves_on_while_others_learn_of_it(valkey: Valkey, sandbox: SandboxProcess) -> None:
-    """On SIGTERM it is not ready at once, and serves on for seconds, each answer closing its connection."""
+    """On SIGTERM a replica is unready at once and serves on for seconds, each answer closing its connection."""
     async with running_bff(valkey.url, sandbox, drain=LONG_DRAIN_SECONDS) as bff:
         order = fresh("LABEL")
         someone = await shopper(bff.http, order)
@@ -103,7 +103,7 @@ async def test_events_say_when_to_come_back(valkey: Valkey, sandbox: SandboxProc
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_who_insists_need_not_wait(valkey: Valkey, sandbox: SandboxProcess, number: signal.Signals) -> None:
-    """Ctrl-C ends it without that while, and so does a second SIGTERM."""
+    """Ctrl-C ends the process without the drain, and so does a second SIGTERM."""
     async with running_bff(valkey.url, sandbox, drain=LONG_DRAIN_SECONDS) as bff:
         await _told_to_stop(bff)
         bff.process.send(number)

@@ -99,13 +99,13 @@ def test_traces_without_the_packages_for_them() -> None:
 
 
 def test_nobody_else_needs_the_packages_for_traces() -> None:
-    """Without a collector the service is made without them."""
+    """Without a collector the service is made without the packages for traces."""
     made = start("-c", WITHOUT_EXTRA + "create_app(load_settings())")
     assert (made.returncode, made.stderr) == (0, "")
 
 
 def test_collections_begin_with_the_first_request() -> None:
-    """Hardly any garbage is collected while the service is made, because all of that stays; from then on it is."""
+    """Garbage collection is nearly off while the service is made, and on from then on."""
     printed = start("-c", COLLECTIONS, BFF_HOST=NOT_OURS).stdout.splitlines()
     # The interpreter may collect before the first line of ours runs; else there are hundreds.
     assert int(printed[0]) < 10
@@ -113,7 +113,7 @@ def test_collections_begin_with_the_first_request() -> None:
 
 
 def test_an_address_of_others() -> None:
-    """Where it cannot listen, the start ends with one line that says so."""
+    """A service that cannot listen ends its start with one line that says so."""
     ended = start(BFF_HOST=NOT_OURS)
     line = rf"return-portal-bff: cannot listen on {re.escape(NOT_OURS)}:\d+: taken, or no address of this machine\n"
     assert (ended.returncode, ended.stdout.count("return-portal-bff: ")) == (1, 0)
@@ -130,7 +130,7 @@ def test_a_port_that_is_taken() -> None:
 
 
 def test_a_malformed_token_of_the_collector() -> None:
-    """What OpenTelemetry's own variables hold is not repeated, however wrong it is."""
+    """The values of OpenTelemetry's own variables are not repeated, however wrong they are."""
     url = "http://127.0.0.1:4318/v1/traces"
     ended = start(BFF_TRACES_URL=url, OTEL_EXPORTER_OTLP_HEADERS="authorization swordfish", BFF_HOST=NOT_OURS)
     assert '"logger": "opentelemetry.' in ended.stdout

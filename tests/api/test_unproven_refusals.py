@@ -108,7 +108,7 @@ async def test_a_refused_token_leaves_units_and_key_free(bff: Bff, upstream: Scr
 
 @pytest.mark.parametrize(("call", "path"), [("service_points", ""), ("20000001", "/20000001")])
 async def test_a_forbidden_call_ends_no_session(bff: Bff, upstream: ScriptedUpstream, call: str, path: str) -> None:
-    """403 to one call is that call's own problem."""
+    """A 403 to one call does not affect the session or other calls."""
     someone = await returning(bff, upstream)
     upstream.do(**{call: always(answer(403, b'{"error":{"code":403,"message":"not activated"}}'))})
     assert told(await someone.get(f"/v1/service-points{path}")) == (502, "upstream-refused")

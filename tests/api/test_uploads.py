@@ -73,7 +73,7 @@ async def test_a_full_disk_is_for_later(valkey: Valkey, sandbox: SandboxProcess)
 
 
 async def test_a_handle_of_another_session(bff: Bff, sandbox: SandboxProcess) -> None:
-    """A handle is of no use in another session, even of the same parcel: nothing is created."""
+    """A handle from another session, even of the same parcel, is refused, and nothing is created."""
     order = fresh("LABEL")
     first, second = [await shopper(bff.http, order) for _ in range(2)]
     [uploaded] = (await upload(first, ("photos", PNG))).json()["uploads"]
@@ -177,7 +177,7 @@ def spools(bff: Bff) -> list[str]:
 
 
 async def test_room_for_so_many(bff: Bff) -> None:
-    """With four uploads under way the fifth is asked to come again; who leaves or ends gives the room back."""
+    """With four uploads under way the fifth is told to come again; an upload that ends or is left frees its room."""
     someone, *others = [await shopper(bff.http, fresh("LABEL")) for _ in range(1 + UPLOADS_AT_ONCE)]
     async with AsyncExitStack() as stack:
         four = [
@@ -300,7 +300,7 @@ async def test_100_mb_in_flat_memory(
 
 
 async def test_a_body_that_grows_over_100_mib(bff: Bff) -> None:
-    """What announces no length is counted: padding before the first part is no way around the limit."""
+    """A body without an announced length is counted, so padding before the first part does not evade the limit."""
     someone = await shopper(bff.http, fresh("LABEL"))
     padding = streamed(b"\r\n" * 32 * 1024 for _ in range(1601))
     async with memory_flat(bff):

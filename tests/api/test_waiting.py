@@ -59,7 +59,7 @@ async def test_events_tell_each_state_once_and_end_with_the_final_one(bff: Bff) 
 
 
 async def test_events_end_with_the_session(bff: Bff, sandbox: SandboxProcess) -> None:
-    """Who has logged out hears nothing more, though the connection was open before."""
+    """A shopper who has logged out hears nothing more, even over a connection that was already open."""
     someone = await shopper(bff.http, order := fresh("PAID"))
     path = (await someone.create()).headers["location"]
     async with someone.events(path) as events:

@@ -65,7 +65,7 @@ def end(coroutine: str) -> None:
 
 
 async def test_calls_of_one_turn_share_a_connection(node: Node, store: Valkey) -> None:
-    """Each caller gets his own replies, and no more connections are made than there are bundles."""
+    """Each caller gets its own replies, and no more connections are made than there are batches."""
     before = (await store.client.info("stats"))["total_connections_received"]
     replies = await asyncio.gather(*asked(node, TOGETHER))
     assert replies == [own(number) for number in range(TOGETHER)]
@@ -94,7 +94,7 @@ async def test_a_bad_argument_fails_its_caller_alone(shared: Store, bad: Callabl
 
 @pytest.mark.parametrize("after", range(8))
 async def test_callers_who_leave_mix_nothing_up(node: Node, after: int) -> None:
-    """Whenever some leave, all others get their own replies, then and the next time."""
+    """Whenever some callers leave, all the others get their own replies, then and the next time."""
     callers = asked(node, 100)
     await turns(after)
     for caller in callers[::3]:
@@ -107,7 +107,7 @@ async def test_callers_who_leave_mix_nothing_up(node: Node, after: int) -> None:
 
 
 async def test_an_error_is_its_callers_alone(node: Node) -> None:
-    """What the server refuses one caller is no other caller's reply."""
+    """A refusal for one caller never becomes another caller's reply."""
     first, bad, last = await asyncio.gather(
         node.run([("ECHO", "first")]), node.run([("NONSENSE",), ("ECHO", "after")]), node.run([("ECHO", "last")])
     )
@@ -160,7 +160,7 @@ async def resting(line: Line) -> None:
 
 
 async def test_who_left_the_line_takes_no_turn_along(shared: Store) -> None:
-    """The turns go to those who come after, in their order, and no more are spent than there are takers."""
+    """Turns go to later calls in their order, and no more turns are spent than calls take."""
     limits = limit(2, 1.2)
     line, served = Line(shared, limits), list[int]()
     await asyncio.gather(*in_line(line, 2))

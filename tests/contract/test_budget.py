@@ -61,7 +61,7 @@ async def test_reads_and_writes_share_the_second_and_not_the_minute(stores: list
 
 
 async def test_who_has_patience_gets_a_turn(stores: list[Store]) -> None:
-    """Those whose turn comes soon wait for it, in the order in which they came."""
+    """Calls whose turn comes soon wait for it, in the order in which they came."""
     one, _ = budgets(stores, burst=3)
     order: list[int] = []
 
@@ -115,7 +115,7 @@ async def test_classes_share_the_minute(stores: list[Store]) -> None:
 
 
 async def test_nobody_calls_without_the_store() -> None:
-    """While it is away there are no turns, and a pause that cannot be noted is no error of its own."""
+    """While the store is away no turns are granted, and a pause that cannot be noted raises no error."""
     store = Store(topology(f"redis://127.0.0.1:{free_port()}/0"))
     (budget,) = budgets([store])
     with pytest.raises(StoreUnavailable):

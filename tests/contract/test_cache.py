@@ -228,7 +228,7 @@ async def test_a_refused_token_is_not_bridged(fleet: Fleet) -> None:
 
 
 async def test_fresh_again(valkey: Valkey) -> None:
-    """Once upstream is back, an answer that was stale is renewed without anybody's help."""
+    """Once upstream is back, a stale answer is renewed without an operator."""
     async with running_fleet(valkey, SHORT_PATIENCE, SHORT_PATIENCE) as fleet:
         await fleet.get(fleet.one)
         fleet.upstream.error = UpstreamUnavailable()

@@ -140,7 +140,7 @@ async def label_of(sendcloud: Sendcloud, order: str) -> LabelReady:
 
 @pytest.mark.parametrize("brand", POSTAL_CODES)
 async def test_every_brand_of_the_sandbox_is_understood(sendcloud: Sendcloud, brand: str) -> None:
-    """Settings and lookup of each, with and without a language."""
+    """The client reads settings and lookups of each brand, with and without a language."""
     settings = await sendcloud.portal_settings(brand, "de-DE")
     assert settings.brand.domain == brand
     assert settings.reasons
@@ -164,7 +164,7 @@ async def test_a_return_goes_all_the_way(sendcloud: Sendcloud) -> None:
 
 
 async def test_service_points_are_found(sendcloud: Sendcloud) -> None:
-    """Search, one point, and whether it takes parcels."""
+    """The client searches for points, reads one, and learns whether it takes parcels."""
     opened = await looked_up(sendcloud, "LABEL-2")
     token, place = opened.service_points_token, opened.order.coordinates
     assert place is not None
@@ -263,7 +263,7 @@ async def test_a_failed_announcement_is_a_value(sendcloud: Sendcloud) -> None:
     ],
 )
 async def test_failing_lookups_are_told_apart(sendcloud: Sendcloud, order: str, error: type[BffError]) -> None:
-    """Every way in which the sandbox refuses or breaks a lookup."""
+    """Every refused or broken lookup of the sandbox becomes the expected error."""
     with pytest.raises(BffError) as caught:
         await looked_up(sendcloud, order)
     assert caught.type is error
@@ -287,7 +287,7 @@ async def test_failing_lookups_are_told_apart(sendcloud: Sendcloud, order: str, 
 async def test_failing_creations_are_told_apart(
     sendcloud: Sendcloud, sandbox: SandboxProcess, order: str, error: type[BffError]
 ) -> None:
-    """Refused or unknown; either way exactly one request arrived."""
+    """A creation that fails is refused or unknown, and either way exactly one request arrived."""
     with pytest.raises(BffError) as caught:
         await create(sendcloud, order)
     assert caught.type is error
@@ -332,7 +332,7 @@ async def test_a_label_without_length_arrives(sendcloud: Sendcloud) -> None:
 async def test_every_form_of_a_new_return_fits_the_description(
     sendcloud: Sendcloud, transport: Recorder, changes: dict[str, object]
 ) -> None:
-    """The body is the documented one, whatever the sandbox answers."""
+    """A creation sends the documented body, whatever the sandbox answers."""
     transport.requests.clear()
     with suppress(UpstreamRejected):
         await create(sendcloud, "LABEL-3", **changes)
@@ -340,7 +340,7 @@ async def test_every_form_of_a_new_return_fits_the_description(
 
 
 async def test_all_requests_fit_the_description(sendcloud: Sendcloud, transport: Recorder) -> None:
-    """A journey over every endpoint, held against openapi/sendcloud.yaml request by request."""
+    """A journey over every endpoint fits openapi/sendcloud.yaml, request by request."""
     transport.requests.clear()
     await test_every_brand_of_the_sandbox_is_understood(sendcloud, "demo")
     await test_a_return_goes_all_the_way(sendcloud)

@@ -93,7 +93,7 @@ def test_the_overlay_asks_for_the_range_of_the_ingress(monkeypatch: pytest.Monke
 
 
 def test_what_is_prepared_suffices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What deploy/compose/prepare makes gives the store and the replicas fitting secrets, which others cannot read."""
+    """deploy/compose/prepare makes matching secrets for the store and the replicas, which others cannot read."""
     shutil.copytree(DEPLOY / "compose", tmp_path / "compose")
     subprocess.run([tmp_path / "compose/prepare"], check=True, timeout=10)
     for name, value in re.findall(r"^(\w+)=(.*)$", (tmp_path / "compose/bff.env").read_text(), re.MULTILINE):
@@ -155,7 +155,7 @@ def test_replicas_are_marked_down_in_every_pool(tmp_path: Path) -> None:
     ],
 )
 def test_nobody_is_killed_before_the_last_answer(allowed: int) -> None:
-    """What stops a replica waits for others to hear of it, for draining, for requests under way and for closing."""
+    """The grace period covers the notice to others, draining, requests under way and closing."""
     forgotten = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert allowed >= forgotten + DRAIN_SECONDS + GRACE_SECONDS + CLOSING_SECONDS
 
@@ -175,7 +175,7 @@ def test_uploads_have_room(temporary: str, memory: str) -> None:
 
 
 def test_replicas_may_do_little() -> None:
-    """No root, no capability, no writable file system, no token of the cluster, no injected variables."""
+    """The pods have no root, capability, writable file system, token of the cluster or injected variables."""
     assert POD["securityContext"]["runAsNonRoot"]
     assert CONTAINER["securityContext"]["readOnlyRootFilesystem"]
     assert CONTAINER["securityContext"]["capabilities"]["drop"] == REPLICA["cap_drop"] == ["ALL"]

@@ -56,7 +56,7 @@ def test_every_state_of_a_return_ends() -> None:
 
 
 def test_every_place_of_an_upstream_fact_exists() -> None:
-    """What docs/upstream.md names in app/sendcloud is there."""
+    """Every name of app/sendcloud in docs/upstream.md exists."""
     named = re.findall(
         r"`(protocol|answers|client|schemas|tokens|translation)\.(\w+)`", Path("docs/upstream.md").read_text()
     )

@@ -192,7 +192,7 @@ async def test_kept_document(fleet: Fleet, size: int, announced: bool) -> None: 
 
 @pytest.mark.parametrize("pieces", [1, 2, 1000])
 async def test_pieces_of_any_size(fleet: Fleet, pieces: int) -> None:
-    """In how many pieces upstream sends does not matter."""
+    """A document arrives whole in however many pieces upstream sends it."""
     document = pdf(200_000)
     assert await fleet.read(fleet.one, whole(document, pieces=pieces)) == document
 
@@ -308,7 +308,7 @@ async def test_store_that_takes_no_more(hasty: Fleet) -> None:
 
 
 async def test_who_leaves_leaves_alone(fleet: Fleet) -> None:
-    """The reader who started the download may leave; it goes on, and who stays gets everything."""
+    """If the reader who started a download leaves, it goes on, and readers who stay get everything."""
     document = pdf(3 * CHUNK_BYTES)
     source = whole(document)
     source.more.clear()
@@ -320,7 +320,7 @@ async def test_who_leaves_leaves_alone(fleet: Fleet) -> None:
 
 
 async def test_slow_upstream(hasty: Fleet) -> None:
-    """An upstream that gives a little now and then is slow and not dead, however long no chunk gets full."""
+    """An upstream that sends a little now and then counts as slow, not dead, however long a chunk takes to fill."""
     document = pdf(4000)
     source = whole(document, pieces=10)
     source.pause = SHORT_SILENCE / 4
@@ -391,7 +391,7 @@ async def test_forged_chunk(fleet: Fleet) -> None:
 
 
 async def test_another_parcel_during_the_download(fleet: Fleet) -> None:
-    """Who is of another parcel gets nothing of a download under way, be he on the same replica."""
+    """A reader of another parcel gets nothing of a download under way, even on the same replica."""
     source = whole(pdf(2 * CHUNK_BYTES), pieces=2)
     with source.held():
         async with fleet.one.open("parcel", fleet.name, source.open):
@@ -439,7 +439,7 @@ async def test_no_document(fleet: Fleet, source: Source, told: type[Exception]) 
 
 
 async def test_failure_is_shared(fleet: Fleet) -> None:
-    """Who follows a download that fails is told so at once, not only after it counts as dead."""
+    """A reader who follows a download that fails is told so at once, not only after it counts as dead."""
     source = Source([pdf(2 * CHUNK_BYTES)], 3 * CHUNK_BYTES, error=BadUpstream())
     source.more.clear()
     calls = [fleet.reading(each, source) for each in (fleet.one, fleet.other)]
@@ -479,7 +479,7 @@ async def test_kept_bytes_are_counted(fleet: Fleet) -> None:
 
 
 async def test_room_of_broken_documents(kept: Valkey) -> None:
-    """A document that breaks, and one whose pump was refused, leave all the room there was."""
+    """A document that breaks off, and one whose download was refused, give back all the room that they took."""
     async with running_fleet(kept, SILENCE, MAX_KEPT_BYTES) as fleet:
         for source in (Source([HEAD + bytes(CHUNK_BYTES)]), Source([pdf(100)], error=BadUpstream())):
             fleet.name = secrets.token_hex(8)
@@ -518,7 +518,7 @@ async def test_large_documents_are_not_stored(fleet: Fleet) -> None:
 
 
 async def test_large_document_that_breaks(fleet: Fleet) -> None:
-    """What comes straight from upstream does not end cleanly either when it breaks."""
+    """A document that comes straight from upstream and breaks off does not end cleanly either."""
     source = Source([pdf(100)], MAX_KEPT_BYTES + 1, error=BadUpstream())
     with pytest.raises(BadUpstream):
         await fleet.read(fleet.one, source)

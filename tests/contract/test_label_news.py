@@ -64,7 +64,7 @@ async def _is_listening(valkey: Valkey) -> bool:
 
 
 async def test_a_failure_is_told_on_every_replica(fleet: Fleet) -> None:
-    """Who waits on one replica hears at once that another one found the label failed."""
+    """A caller who waits on one replica hears at once that another one found the label failed."""
     pending = await fleet.elsewhere.pending(fleet.parcel_key)
     with fleet.here.labels.watching(fleet.parcel_key, pending) as watch:
         unpaid = await fleet.unpaid(pending)
@@ -74,7 +74,7 @@ async def test_a_failure_is_told_on_every_replica(fleet: Fleet) -> None:
 
 
 async def test_missed_news_are_looked_up(fleet: Fleet) -> None:
-    """What changed while a replica was cut off from the news is told as soon as it listens again."""
+    """A change made while a replica was cut off from the news is passed on as soon as it listens again."""
     pending = await fleet.elsewhere.pending(fleet.parcel_key)
     with fleet.here.labels.watching(fleet.parcel_key, pending) as watch:
         unpaid = await fleet.unpaid(pending)

@@ -127,7 +127,7 @@ async def test_callers_are_counted_apart(callers: CallerLimit) -> None:
 
 
 async def test_shops_with_an_entry_are_counted_apart(callers: CallerLimit) -> None:
-    """What an address has used up at one shop of the file is all there at another, and at those without an entry."""
+    """Lookups that an address used up at one shop of the file do not count at another, or at shops without an entry."""
     own = [replace(DEMO, name=name, lookup_limit=1) for name in ("mode", "buch")]
     asked = [await callers.spend(shop, partner=None, address=ADDRESS) for shop in (own[0], own[0], own[1], DEMO)]
     assert [quota.retry_after is None for quota in asked] == [True, False, True, True]

@@ -87,7 +87,7 @@ def test_the_locks_are_sound() -> None:
     ],
 )
 def test_a_fault_in_the_locks_is_seen(tmp_path: Path, file: str, before: str, after: str, fault: str) -> None:
-    """A version lowered, a hash lost, a row missing, an address: each is named."""
+    """A lowered version, a lost hash, a missing row and an address in the locks are each named."""
     for name in ("locks", ".ci"):
         shutil.copytree(name, tmp_path / name)
     for name in ("pyproject.toml", "Makefile", "Dockerfile"):

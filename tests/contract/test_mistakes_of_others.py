@@ -77,7 +77,7 @@ def decoded(call: Call, status: int, document: object) -> object:
 
 
 async def test_a_label_is_watched_without_being_asked_for(bff: Bff, sandbox: SandboxProcess) -> None:
-    """The poller is asked by us, whether or not the front end ever comes back."""
+    """The service polls for the label, whether or not the front end ever comes back."""
     order = fresh("INSTANT")
     await (await shopper(bff.http, order)).create()
 
@@ -143,7 +143,7 @@ async def test_a_pdf_is_not_buffered_whole() -> None:
 
 
 async def test_the_journey_ends_here(bff: Bff) -> None:
-    """A return is made here from the lookup to its document, without another portal."""
+    """A whole return, from lookup to document, needs no other portal."""
     someone = await shopper(bff.http, fresh("INTL"))
     created = await someone.create(someone.body("pickup", customs={"invoice_number": "1"}))
     settled = await someone.settled(created.headers["location"])
@@ -194,7 +194,7 @@ def test_every_item_has_its_own_reason_and_comment() -> None:
 
 
 def test_member_names_are_exactly_the_documented_ones() -> None:
-    """No member of a creation has a name that the description lacks, be it by a blank: it would never be read."""
+    """Every member of a creation has exactly a name of the description; any other would never be read."""
     described = SENDCLOUD["components"]["schemas"]
     known = {name for schema in described.values() for name in _members(schema)}
     items = [SHIRT | {"reason": 22, "comment": "Too long"}]
@@ -221,7 +221,7 @@ def _keys(document: Any) -> set[str]:
 
 @pytest.mark.parametrize("number", ["1234", 1234, "00012"])
 def test_a_product_id_is_a_string(number: object) -> None:
-    """An id is no number to count with: it leaves as a string, with its zeros, however it came."""
+    """A product id leaves as a string with its leading zeros, however it came."""
     data = samples.order(products=[samples.product(id=number)])
     [line] = said(samples.body(items=[SHIRT | {"id": str(number)}]), data).products
     assert json.loads(line.model_dump_json())["product_id"] == str(number)
@@ -237,7 +237,7 @@ def test_a_product_id_is_a_string(number: object) -> None:
     ],
 )
 def test_all_four_ways_back_can_be_chosen(delivery: dict[str, object]) -> None:
-    """Every way back that the upstream knows can be asked for and is sent by its name."""
+    """Every return method that the upstream knows can be asked for and is sent by its name."""
     choice = samples.body(delivery=delivery)
     assert checked(choice, samples.order()).problems == []
     assert sent(choice)["delivery_option"] == delivery["option"]
@@ -351,7 +351,7 @@ def test_any_refusal_is_an_error(call: Call) -> None:
 @pytest.mark.parametrize("end", [fin(), rst, fin(b"HTTP/1.1 200 OK\r\n"), fin(b"220 mail.example\r\n\r\n")])
 @pytest.mark.parametrize("call", [Call.SETTINGS, Call.OUTGOING, Call.SERVICE_POINTS])
 async def test_a_broken_connection_is_an_error(call: Call, end: Behaviour) -> None:
-    """A failing transport is neither an empty answer nor the end of the process: the caller is told."""
+    """A failing transport becomes an error for the caller, not an empty answer or the end of the process."""
     async with raw_server(end) as server, client(server.port) as sendcloud:
         with pytest.raises(UpstreamError):
             await made(sendcloud, call)
@@ -389,7 +389,7 @@ def test_there_is_no_merchant_secret() -> None:
 
 
 async def test_query_values_are_escaped() -> None:
-    """What a shopper types is one value of the query that arrives, never another parameter, path or header."""
+    """A text that a shopper types arrives as one value of the query, never as another parameter, path or header."""
     typed = "A&postal_code=1#x?y=z +%41/../é\\"
     async with raw_server(answer(404)) as server, client(server.port) as sendcloud:
         with pytest.raises(BffError):
@@ -437,7 +437,7 @@ async def test_shoppers_find_their_own_order(bff: Bff, by: str) -> None:
 
 @pytest.mark.parametrize("said", ["[{'id': 1}]", "{'portal': None}", "True", "__import__('os')", "1+1"])
 def test_upstream_data_is_never_evaluated(said: str) -> None:
-    """What looks like the source of a program is no answer, and as a text it stays the text it was."""
+    """Program source is not accepted as an answer, and inside a text it stays unchanged."""
     with pytest.raises(BadUpstream):
         protocol.decode(REQUESTS[Call.SETTINGS], 200, {}, said.encode())
     shop = samples.shop_settings(reasons=[{"id": 1, "description": said}])

@@ -107,5 +107,5 @@ async def test_labels_are_words_of_the_code(bff: Bff) -> None:
 
 
 def test_the_version_is_that_of_the_project() -> None:
-    """What runs tells the version that pyproject.toml has."""
+    """The running service states the version in pyproject.toml."""
     assert f'version = "{__version__}"' in Path("pyproject.toml").read_text()

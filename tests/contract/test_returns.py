@@ -230,7 +230,7 @@ async def test_what_somebody_else_stored_wins(parcel: Parcel) -> None:
 
 
 def test_the_same_state_is_no_news() -> None:
-    """Becoming what it is already changes nothing of a return, not even its revision."""
+    """A return that becomes what it already is does not change, not even its revision."""
     found = VersionedReturn(return_record(), 1, 5.0)
     assert found.became(ReturnState.CREATING, payment_url="https://pay.example") is found.record
     later = found.became(ReturnState.LABEL_PENDING)
@@ -376,7 +376,7 @@ async def test_claims_of_a_later_build(parcel: Parcel, later: bytes) -> None:
 
 
 async def test_a_key_of_a_later_build(parcel: Parcel) -> None:
-    """A key that cannot be read is neither unused nor used for another body."""
+    """A key whose record cannot be read counts as unknown: not as unused, and not as used for another body."""
     found = await parcel.created()
     [name] = await parcel.keys("key:")
     kept = json.loads(await parcel.valkey.client.hget(name, "v") or b"")

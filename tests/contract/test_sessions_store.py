@@ -53,7 +53,7 @@ async def is_over(sessions: SessionStore, session_id: SessionId) -> bool:
 
 
 async def test_a_session_is_found_by_its_id(sessions: SessionStore) -> None:
-    """A created session comes back whole, even by the text of its id."""
+    """A created session is read back whole, also by an id parsed from its text."""
     session_id = await sessions.create(SESSION, 60)
     assert await sessions.get(session_id) == SESSION
     assert await sessions.get(SessionId.parse(session_id.token)) == SESSION
@@ -178,7 +178,7 @@ async def test_store_away() -> None:
 async def test_an_ended_session_leaves_the_memory(
     sessions: SessionStore, end: Callable[[SessionStore, SessionId], Awaitable[object]]
 ) -> None:
-    """What stays parsed of a session goes with the session at the replica that ends it."""
+    """The parsed copy of a session is dropped at the replica that ends the session."""
     session_id = await sessions.create(SESSION, 60)
     parsed = weakref.ref(await sessions.get(session_id))
     assert parsed() is await sessions.get(session_id)

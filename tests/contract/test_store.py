@@ -175,7 +175,7 @@ async def test_news(store: Store, name: str) -> None:
 
 
 async def test_budget(store: Store, name: str) -> None:
-    """What still fits under the limit is spent, what does not fit costs nothing, and an idle budget is forgotten."""
+    """An amount that fits the limit is spent, one that does not costs nothing, and an idle budget is forgotten."""
     answers = [await store.spend(name, amount, Limit(10, 60)) for amount in (6, 5, 4, 1)]
     assert [(each.granted, each.remaining) for each in answers] == [(6, 4), (0, 4), (4, 0), (0, 0)]
     assert 60_000 < await milliseconds_left(store, name) <= 120_000

@@ -103,7 +103,7 @@ def counted(outcome: str) -> float:
 
 
 async def test_a_frozen_server_that_wakes(store: Store, server: Server) -> None:
-    """Full service within a second of the server's return, without a new start."""
+    """Calls are served within a second of the server's return, without a restart of the service."""
     server.send(signal.SIGSTOP)
     await asyncio.gather(*(refusal(store) for _ in range(BURST)))
     server.send(signal.SIGCONT)
@@ -170,7 +170,7 @@ async def test_a_full_disk(store: Store, server: Server) -> None:
 
 
 async def test_a_rotated_password(server: Server) -> None:
-    """A password that is not ours any more is named as such; once it is ours again, calls are served again."""
+    """A wrong password is named as the reason; once it is right again, calls are served again."""
     secret = secrets.token_hex(8)
     await server.client.config_set("requirepass", secret)
     async with aclosing(Store(topology(url_of(server, secret)))) as store:
@@ -210,7 +210,7 @@ async def test_cancelled_calls_keep_nothing(valkey: Valkey) -> None:
 
 
 async def test_listening_survives(store: Store, server: Server) -> None:
-    """Who listens is told when the server dies, and may listen again once it is back."""
+    """A listener is told when the server dies, and may listen again once it is back."""
     news = store.listen()
     assert await anext(news) == ""
     assert store.connections_in_use == 1

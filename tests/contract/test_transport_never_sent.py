@@ -160,7 +160,7 @@ async def test_a_created_return_was_recorded_as_sent_before_its_first_byte() -> 
     ids=["connection refused", "name not found"],
 )
 async def test_no_connection_proves_never_sent(url: str, error: type[UpstreamError]) -> None:
-    """The hook did not run, and the error says that trying again is safe."""
+    """Where the hook did not run, the error says that trying again is safe."""
     hook = Hook()
     async with client(url.format(port=free_port())) as sendcloud:
         with pytest.raises(error):
@@ -232,7 +232,7 @@ async def test_a_transport_that_cannot_tell_never_proves_anything(row: Row) -> N
 
 
 async def test_a_transport_that_cannot_tell_shows_refusal_and_loss_alike() -> None:
-    """The two look the same from outside, which is why such a transport must not post."""
+    """A request lost before and one lost after its arrival look the same to such a transport, so it must not post."""
     async with raw_server(fin()) as server, client(f"http://127.0.0.1:{server.port}", mute=True) as sendcloud:
         with pytest.raises(ReturnOutcomeUnknown) as lost:
             await create(sendcloud, Hook())

@@ -75,7 +75,7 @@ async def download(sendcloud: Sendcloud) -> bytes:
     ids=["silence", "trickling header", "interim answers", "trickling body"],
 )
 async def test_a_late_answer_ends_at_the_deadline(behaviour: Behaviour) -> None:
-    """However the upstream dawdles, the caller hears of it in time."""
+    """However slowly the upstream sends, the caller gets an error in time."""
     async with raw_server(behaviour) as server, client(server.port) as sendcloud:
         start = time.monotonic()
         with pytest.raises(UpstreamTimeout):
@@ -126,7 +126,7 @@ async def test_a_document_tells_its_length_where_it_was_announced(behaviour: Beh
 
 
 async def test_an_abandoned_document_leaves_a_healthy_client() -> None:
-    """Who stops reading frees the place, and the next download works."""
+    """A reader who stops frees the place, and the next download works."""
     body = b"%PDF" + bytes(4 * 1024 * 1024)
     async with raw_server(answer(200, body)) as server, client(server.port) as sendcloud:
         for _ in range(70):
@@ -136,7 +136,7 @@ async def test_an_abandoned_document_leaves_a_healthy_client() -> None:
 
 
 async def test_the_readers_own_errors_pass_through() -> None:
-    """What goes wrong in the body of `async with` is not the upstream's doing."""
+    """An error in the body of `async with` is not blamed on the upstream."""
     async with raw_server(answer(200, b"%PDF")) as server, client(server.port) as sendcloud:
         with pytest.raises(BrokenPipeError):
             async with sendcloud.open_label("my-shop", "a.b.c"):

@@ -44,7 +44,7 @@ async def forgotten(store: Valkey) -> None:
 
 
 async def returning(bff: Bff, upstream: ScriptedUpstream) -> Shopper:
-    """A shopper of a parcel that nobody else has."""
+    """A shopper of a parcel that no other test uses."""
     upstream.say(outgoing=scripted_upstream.outgoing({"id": next(PARCELS)}))
     screen = (await look_up(bff.http, "A-1001")).json()
     return Shopper(bff.http, screen, {"Authorization": f"Bearer {screen['session_token']}"})
@@ -123,7 +123,7 @@ async def test_a_killed_replica_ends_no_pause(store: Valkey, sandbox: SandboxPro
 async def test_an_unreadable_count(
     replicas: list[Bff], upstream: ScriptedUpstream, store: Valkey, value: bytes
 ) -> None:
-    """What no build of ours can read counts as no outage."""
+    """A stored outage that this build cannot read counts as none."""
     await store.client.hset("n:{create:demo}", mapping={"r": 1, "o": "other", "v": value})
     await store.client.expire("n:{create:demo}", 60)
     upstream.say(incoming=scripted_upstream.created())

@@ -89,7 +89,7 @@ def client_that_trusts_it(folder: Path) -> httpx.AsyncClient:
 
 
 async def test_it_starts_and_serves_by_tls(gateway: tuple[Process, str, str], http: httpx.AsyncClient) -> None:
-    """With nothing to write to and one replica away it answers by TLS, logs to its output, asks for TLS for good."""
+    """On a read-only system with one replica away, the gateway answers by TLS, logs to its output and sends HSTS."""
     process, _, url = gateway
     async with http:
         answered = await http.get(f"{url}/v1/session")

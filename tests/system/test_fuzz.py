@@ -13,7 +13,7 @@ EXAMPLES, CHAINS = 15, 3
 
 
 async def test_the_description_is_kept(bff: Bff) -> None:
-    """No answer but those described: status, media type, schema, problem code, and nothing without a session."""
+    """Every answer has a described status, media type, schema and problem code; without a session nothing is given."""
     found = await asyncio.to_thread(fuzzed, str(bff.http.base_url), EXAMPLES, CHAINS)
     assert found.failures == []
     missed = {operation for operation, _ in found.cases} - {

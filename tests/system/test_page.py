@@ -492,7 +492,7 @@ async def test_languages(browser: Browser, url: str, language: str, heading: str
 
 
 async def test_the_services_words_follow_the_language(browser: Browser, url: str) -> None:
-    """What the service says of an item and of a refused lookup is shown in the language that the shopper chose."""
+    """The service's texts about an item and a refused lookup are shown in the language that the shopper chose."""
     async with visiting(browser, url) as visit:
         language = visit.page.get_by_label("Language")
         await visit.look_up("NOBODY-KNOWS-THIS")

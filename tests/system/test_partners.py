@@ -83,7 +83,7 @@ async def test_a_partner_sees_how_it_stands(
 
 @pytest.mark.parametrize(("prefix", "told"), [("NOBODY", "404 parcel-not-found"), ("REFUSE", "422 return-refused")])
 async def test_a_partner_is_told_why(partner: Partner, tmp_path: Path, prefix: str, told: str) -> None:
-    """What repeating cannot help ends the example with status, code and request id."""
+    """A problem that repeating cannot solve ends the example with status, code and request id."""
     code, output, errors = await _run(tmp_path, partner, fresh(prefix))
     assert (code, output) == (1, "")
     assert re.fullmatch(rf"{told} \S+\n", errors)

@@ -116,7 +116,7 @@ async def test_a_repeated_creation(pair: Pair, sandbox: SandboxProcess, prefix: 
 
 
 async def test_a_wait(pair: Pair, sandbox: SandboxProcess) -> None:
-    """Who waits at one build for a return of the other hears of the payment, whichever build watches."""
+    """A caller who waits at one build for a return of the other hears of the payment, whichever build watches."""
     order = fresh("PAID")
     someone = await shopper(pair.first.http, order)
     created = await someone.create()
@@ -158,7 +158,7 @@ async def test_a_rollback(pair: Pair, sandbox: SandboxProcess, prefix: str) -> N
 
 
 async def test_settings_and_points(pair: Pair) -> None:
-    """What one build caches of shops' settings and service points keeps the other from nothing."""
+    """Settings and service points that one build has cached do not stop the other from answering."""
     for each in pair:
         someone = await shopper(each.http, fresh("LABEL"))
         points = await someone.get("/v1/service-points")

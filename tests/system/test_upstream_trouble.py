@@ -200,7 +200,7 @@ async def _hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def test_a_busy_upstream_is_left_alone_by_the_whole_fleet(store: Valkey, sandbox: SandboxProcess) -> None:
-    """What one replica was told for several orders, the other obeys; writes have a quota of their own and go on."""
+    """A pause that one replica was told for several orders binds the other; writes have their own quota and go on."""
     async with service(store, sandbox) as one, service(store, sandbox) as other:
         someone = await shopper(other.http, fresh("STORE"))
         for _ in range(SEVERAL_CALLS):
@@ -273,7 +273,7 @@ async def _insists(ask: Callable[[], Awaitable[httpx.Response]]) -> dict[str, An
 
 
 async def test_an_upstream_out_of_reach(store: Valkey, sandbox: SandboxProcess) -> None:
-    """No such name and no such port are 503; a certificate that proves nothing is 502 and sees no request."""
+    """An unknown host name and a closed port are 503; an invalid certificate is 502, and its server gets no request."""
     async with raw_server(silence, tls=self_signed("localhost")[0]) as impostor:
         expected = {
             "https://no-such-host.invalid": (503, "upstream-unavailable"),

@@ -132,7 +132,7 @@ def test_late_news_change_nothing(result: str) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("+----?"), st.sampled_from([0.0, 0.1, 0.4, 1.0, 6.0])), min_size=40))
 def test_it_follows_its_rules_whatever_happens(calls: list[tuple[str, float]]) -> None:
-    """Against the rules written down naively: who may call, and when it opens and closes."""
+    """The breaker opens, closes and admits calls exactly as a naive model of its rules does."""
     breaker, now = Breaker(), 100.0
     ended: list[tuple[float, bool]] = []
     open_until: float | None = None

@@ -107,7 +107,7 @@ async def test_patience_ends() -> None:
 
 
 async def test_patience_leaves_a_cancellation_alone() -> None:
-    """Who is cancelled from outside meanwhile is cancelled, not late."""
+    """A caller cancelled from outside meanwhile is cancelled, not late."""
 
     async def wait() -> None:
         async with Patience(5):

@@ -145,7 +145,7 @@ def test_owner_rule(phase: Phase, event: Event) -> None:
 
 @pytest.mark.parametrize("event", OWN_EVENTS)
 def test_a_stranger_restores_nothing_that_stands(event: Event) -> None:
-    """Who never held the claim that stands does not put its own in the place of it."""
+    """An attempt that never held the stored claim does not replace it with its own."""
     claims = standing(Phase.INTENT)
     with pytest.raises(ClaimLost):
         advanced(claims, "rtn_1", event, claim(Phase.SENT, owner="somebody else", hat=9), now=0)

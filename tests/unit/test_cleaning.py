@@ -200,7 +200,7 @@ def test_amount(value: object, amount: str) -> None:
     ids=map(str, count()),
 )
 def test_no_amount(value: object) -> None:
-    """What may be read in two ways, or is no number, is no amount."""
+    """A text that can be read in two ways, or is not a number, is not an amount."""
     with pytest.raises(ValueError, match=r"[a-z]"):
         numbers.amount(value)
 

@@ -180,7 +180,7 @@ async def test_a_body_that_does_not_end_in_time_is_late() -> None:
 
 
 async def test_a_failure_to_close_is_one_of_our_errors() -> None:
-    """Nothing of the transport gets through on the way out either."""
+    """No error of the transport gets through when the answer is closed."""
 
     class Stuck(Chunks):
         @override
@@ -301,7 +301,7 @@ async def test_a_full_lane_is_unavailable_and_leaves_the_others_free() -> None:
 
 
 async def test_a_full_lane_never_sends_a_creation() -> None:
-    """Turned away before the transport was touched, the return does not exist."""
+    """A creation turned away before the transport was touched proves that no return exists."""
     crowd = Crowd(500)
     sendcloud = client(crowd)
     async with asyncio.TaskGroup() as tasks:
@@ -364,7 +364,7 @@ async def test_only_what_was_seen_counts(transport: Traced, outcome: type[BffErr
 
 
 async def test_a_cancelled_creation_stays_cancelled() -> None:
-    """Cancellation is no proof of anything and passes as it is."""
+    """A cancellation proves nothing and is passed on unchanged."""
     sending = asyncio.Event()
 
     async def hang(request: httpx.Request) -> httpx.Response:

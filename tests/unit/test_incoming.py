@@ -426,7 +426,7 @@ SENDER = {"name": "from_name", "company_name": "from_company_name", "street": "f
 
 @pytest.mark.parametrize("names", [[], *([name] for name in CONTACT), list(CONTACT)])
 def test_corrected_sender(names: list[str]) -> None:
-    """What the shopper corrects of the sender is sent, everything else stays; the country always does."""
+    """The shopper's corrections of the sender are sent and everything else stays; the country always does."""
     theirs = SENDER | {"phone": "from_telephone"}
     sender = sent(body(contact={name: CONTACT[name] for name in names}))["incoming_parcel"]
     assert sender == sent(body())["incoming_parcel"] | {theirs[name]: CONTACT[name] for name in names}

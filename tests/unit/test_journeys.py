@@ -56,7 +56,7 @@ def test_brands_beyond_the_room_are_counted_together(journeys: JourneySteps) -> 
 
 
 def test_a_busy_brand_takes_the_place_of_a_quiet_one(journeys: JourneySteps) -> None:
-    """A brand twice as busy as the least of the named ones is named in its stead."""
+    """A brand twice as busy as the least busy named one takes its place."""
     for brand in "aaabccc":
         journeys.answered(brand, *LOOKUP)
     assert _counted() == {("a", "lookup_found"): 3, ("c", "lookup_found"): 2, ("other", "lookup_found"): 1}

@@ -302,7 +302,7 @@ async def test_old_news_wakes_nobody(revision: int) -> None:
 
 
 async def test_waiting_for_a_later_revision() -> None:
-    """Who has seen more than is known here waits on until there is more than that."""
+    """A caller who has seen a later revision than is known here waits for one beyond it."""
     watch, news = Watch("parcel", seen(1)), seen(4)
     tasks = await waiting(lambda: watch.tell(seen(2)), lambda: watch.tell(seen(3)), watch=watch, revision=3)
     assert not any(task.done() for task in tasks)

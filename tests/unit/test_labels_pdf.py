@@ -80,7 +80,7 @@ async def test_any_chunks(sizes: list[int]) -> None:
     ],
 )
 async def test_no_pdf(chunks: list[bytes]) -> None:
-    """What does not start like a PDF, and an empty answer, is refused before anything is passed on."""
+    """An answer that is empty or does not start like a PDF is refused before anything is passed on."""
     with pytest.raises(BadUpstream):
         await Pdf.begin(Document(None, arriving(chunks)))
 

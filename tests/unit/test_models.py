@@ -40,7 +40,7 @@ def findings(model: type[BaseModel], wire: object) -> list[tuple[tuple[int | str
 
 @pytest.mark.parametrize(("model", "wire"), SOUND)
 def test_least_request(model: type[BaseModel], wire: dict[str, Any]) -> None:
-    """What a request has to state is little, and all of it is kept."""
+    """A request states few members, and all of them are kept."""
     assert model.model_validate(wire).model_dump(exclude_unset=True) == wire
 
 

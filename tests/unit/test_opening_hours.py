@@ -247,7 +247,7 @@ def test_only_this_week(
     ],
 )
 def test_one_week(zone: str | None, one: str, other: str, same: bool) -> None:  # noqa: FBT001  a column of the table
-    """Weeks begin on Monday by the point's own clock; without a zone they must be one wherever the point may be."""
+    """Weeks begin on Monday by the point's own clock; without a zone the week must be the same for any place."""
     moments = datetime.fromisoformat(one), datetime.fromisoformat(other)
     assert in_one_week(*moments, ZoneInfo(zone) if zone else None) is same
 

@@ -314,7 +314,7 @@ async def test_no_carrier_no_search(bench: Bench) -> None:
 
 
 async def test_a_refused_token_costs_its_own_session_alone(bench: Bench) -> None:
-    """Who shares the search of a session whose token is refused has it made again with a token that is good."""
+    """A caller who shares the search of a session whose token is refused has it made again with a good token."""
     bench.upstream.points = [at(1, 51.4416, 5.4697)]
     bench.upstream.answers.clear()
     tokens = [BAD, GOOD, GOOD, BAD, GOOD]

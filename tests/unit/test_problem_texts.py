@@ -109,7 +109,7 @@ async def test_a_problem_in_the_readers_language() -> None:
 
 
 async def test_a_request_that_is_shed_is_answered_in_its_language() -> None:
-    """What is turned away unread has been understood as far as its language."""
+    """A request that is turned away unread is still answered in its language."""
     async with client(Load(0, 0.25)) as opened:
         answer = await opened.get("/raise_it?name=NoLabel", headers={"accept-language": "fr-CA, en;q=0.5"})
     assert (answer.status_code, answer.headers["content-language"]) == (503, "fr")

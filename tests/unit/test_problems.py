@@ -295,7 +295,7 @@ async def test_a_401_says_how_to_sign_in(client: httpx.AsyncClient, name: str) -
 
 
 async def test_a_finding_is_a_sentence(client: httpx.AsyncClient) -> None:
-    """What the validator found stands in its own words, ended by a full stop."""
+    """The validator's findings appear in its own words, ended by a full stop."""
     problem = (await client.post("/take_body", json={"inners": 1})).json()
     assert problem["errors"] == [
         {"pointer": "#/inners", "code": "list-type", "detail": "Input should be a valid list."}
@@ -311,7 +311,7 @@ async def test_a_problem_is_logged(client: httpx.AsyncClient) -> None:
 
 
 async def test_field_problems_of_the_service(client: httpx.AsyncClient) -> None:
-    """What our own checks find stands in the document as they found it."""
+    """The findings of our own checks appear in the document unchanged."""
     response = await client.get("/raise_group")
     assert response.json()["errors"] == [
         {"pointer": "#/items/0/id", "code": "unknown-item", "detail": "The order has no such item."}
@@ -451,7 +451,7 @@ async def test_values_are_never_quoted(client: httpx.AsyncClient, path: str, bod
     [(404, "not-found"), (405, "method-not-allowed"), (400, "malformed-request"), (418, "internal-error")],
 )
 async def test_errors_of_the_framework(client: httpx.AsyncClient, status: int, code: str) -> None:
-    """What the framework itself refuses is a problem document too, without its text."""
+    """A refusal by the framework itself is a problem document too, without the framework's text."""
     response = await client.get(f"/raise_status?status={status}")
     assert response.json()["code"] == code
     assert set(response.json()) == MEMBERS

@@ -22,7 +22,7 @@ KEY = "0123456789abcdef0123456789abcdef"
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("kind", ["polling", "download"])
 def test_our_own_url_gives_its_token(kind: str, slash: str) -> None:
-    """With or without a slash before the query, both of which were seen in the wild."""
+    """A token is read from a URL with or without a slash before the query; both have been seen."""
     url = f"{PORTAL}/label/{kind}{slash}?token=aaa.b_b-b.ccc"
     assert token_of(url, PANEL, "my-shop", kind) == "aaa.b_b-b.ccc"  # type: ignore[arg-type]  # a plain str here
 
@@ -38,7 +38,7 @@ def accepted(url: str, kind: Literal["polling", "download"]) -> bool:
 
 @pytest.mark.parametrize("kind", ["polling", "download"])
 def test_any_other_url_is_refused(kind: Literal["polling", "download"]) -> None:
-    """Hundreds of ways to lead somewhere else, and none does; the error does not repeat the URL."""
+    """Hundreds of hostile URLs are refused, and no error repeats the URL."""
     assert [url for url in HOSTILE if accepted(naming(kind, url), kind)] == []
 
 

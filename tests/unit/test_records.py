@@ -51,7 +51,7 @@ def test_a_drop_off_point_has_hours_in_its_week_alone(days: int, known: bool) ->
 
 
 def test_a_return_of_the_release_before_has_no_prices() -> None:
-    """What the release before did not store is null, and the rest of the return is shown."""
+    """A member that the release before did not store is null, and the rest of the return is shown."""
     shown = public(VersionedReturn(ReturnRecord.loaded(SAMPLE, clean), 1, 3.0))
     assert (shown.items[0].name, shown.items[0].unit_price) == ("Blue shirt M", None)
     assert (shown.store, shown.refund_type, shown.fee) == (None, None, None)

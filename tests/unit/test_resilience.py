@@ -228,7 +228,7 @@ async def test_second_tries_are_few() -> None:
     ],
 )
 async def test_what_counts_as_failure(call: Asking, said: Said, *, opens: bool) -> None:
-    """Timeouts, resets and 5xx do, those of polls too; refusals and nonsense, as one odd order gets, are answers."""
+    """Timeouts, resets and 5xx, those of polls too, count as failures; refusals and unusable answers do not."""
     stage = Stage(said)
     for _ in range(FAILURES_IN_A_ROW):
         with suppress(BffError):
@@ -240,7 +240,7 @@ async def test_what_counts_as_failure(call: Asking, said: Said, *, opens: bool) 
 @pytest.mark.parametrize("failure", [500, 503, httpx.ReadTimeout("late"), httpx.ReadError("reset")], ids=repr)
 @pytest.mark.parametrize("call", [Stage.outgoing, Stage.create, Stage.upload, Stage.label, Stage.poll, Stage.settings])
 async def test_one_odd_subject_shuts_nobody_out(call: Asking, failure: Said) -> None:
-    """However many calls about it fail at once, second tries included."""
+    """One object never opens the breaker, however many calls about it fail at once, second tries included."""
     stage = Stage(failure)
     stage.subjects = itertools.repeat(1)
     await asyncio.gather(*[call(stage) for _ in range(2 * FAILURES_IN_A_ROW)], return_exceptions=True)
@@ -249,7 +249,7 @@ async def test_one_odd_subject_shuts_nobody_out(call: Asking, failure: Said) -> 
 
 
 async def test_an_open_breaker_answers_at_once_and_for_its_class_alone() -> None:
-    """No call is made, no turn is taken, and the others go on."""
+    """Behind an open breaker no call is made and no turn is taken; other classes go on."""
     stage = Stage(*[500] * FAILURES_IN_A_ROW, 202)
     for _ in range(FAILURES_IN_A_ROW):
         with pytest.raises(BadUpstream):
@@ -285,7 +285,7 @@ async def test_an_open_breaker_keeps_a_creation_from_beginning() -> None:
     ],
 )
 async def test_a_busy_upstream_is_left_alone(headers: dict[str, str], seconds: int) -> None:
-    """What a 429 was about waits as long as it says, a minute at most, and some seconds where it says nothing."""
+    """A call that got a 429 waits as long as it says, a minute at most, and some seconds where it says nothing."""
     stage = Stage(httpx.Response(429, headers=headers))
     for _ in range(2):
         with pytest.raises(UpstreamUnavailable) as caught:

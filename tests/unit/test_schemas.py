@@ -48,7 +48,7 @@ def test_a_new_return_is_sent_with_documented_types() -> None:
 
 @pytest.mark.parametrize(("id_", "line_id"), [(1234, "1234"), ("1234", "1234"), ("00012", "00012"), ("a-1", "a-1")])
 def test_product_ids_are_text(id_: object, line_id: str) -> None:
-    """Whether the upstream sends a string or an integer."""
+    """A product id is text, whether the upstream sends a string or an integer."""
     [line] = samples.order(products=[samples.product(id=id_)]).lines
     assert isinstance(line, OrderLine)
     assert line.id == line_id

@@ -56,7 +56,7 @@ def shops_file(tmp_path: Path) -> Path:
 
 
 def test_an_entry_decides_what_it_says(file: Path) -> None:
-    """What an entry says holds for its shop; what it leaves out is as the settings have it."""
+    """The members of an entry hold for its shop; those that it leaves out are as in the settings."""
     known = shops(shops=str(file), allowed_origins="https://all.example", lookup_limit=3)
     mode, buch, demo = (known.of(brand) for brand in ("mode", "buch", "demo"))
     assert mode.origins == {"https://mode.example", "https://all.example"}

@@ -90,13 +90,13 @@ def test_a_changed_handle(data: st.DataObject) -> None:
     ],
 )
 def test_photos_of_a_return(photos: list[dict[str, str]] | None, problems: list[tuple[str, str]]) -> None:
-    """Each names a file of the session and one of the items that come back; all misfits are told at once."""
+    """Each photo must name a file of the session and an item that comes back; all faults are reported at once."""
     found = CheckedReturn(body(photos=photos), order(), shop_settings(), NOON, FILES).problems
     assert [(problem.pointer, problem.code) for problem in found] == problems
 
 
 def test_photos_go_upstream() -> None:
-    """With the upstream's own file name, the item and the description, which may be empty."""
+    """A photo is sent with the upstream's file name, the item and the description, which may be empty."""
     photos = [PHOTO, PHOTO | {"description": "The hole"}]
     sent = CheckedReturn(body(photos=photos), order(), shop_settings(), NOON, FILES).request(1, None)
     assert [photo.model_dump() for photo in sent.photos] == [

@@ -90,7 +90,7 @@ def test_a_session_tells_no_more_than_it_has_to() -> None:
     [{"name": ""}, {"address": "", "address_divided": None, "house_number": ""}, {"email": ""}, {"telephone": ""}],
 )
 def test_missing_parts_of_the_address(unknown: dict[str, object]) -> None:
-    """What upstream does not know of the shopper is empty, not masked."""
+    """Members of the shopper that upstream does not know are empty, not masked."""
     assert "" in view.ship_from(order(unknown).address).model_dump().values()
 
 
@@ -323,7 +323,7 @@ def test_max_parcels(colli: int | None, expected: int) -> None:
     ],
 )
 def test_members_of_a_delivery_option(option: DeliveryOptionCode, needs: list[str], accepts: list[str]) -> None:
-    """Each way back says which members it needs and which it can use."""
+    """Each return method says which members it needs and which it can use."""
     [shown] = delivery_options(shop_settings(delivery_options=[option]), order())
     assert (shown.needs, shown.accepts) == (needs, accepts)
 
@@ -343,7 +343,7 @@ def test_members_of_a_delivery_option(option: DeliveryOptionCode, needs: list[st
 def test_possible_delivery_option(
     option: DeliveryOptionCode, data: Order, settings: ShopSettings, why_not: str | None
 ) -> None:
-    """Each way back says whether the parcel can take it, and else why not."""
+    """Each return method says whether the parcel can take it, or why not."""
     [shown] = [each for each in delivery_options(settings, data) if each.code == option]
     assert (shown.possible, shown.why_not) == (why_not is None, why_not)
 
@@ -480,7 +480,7 @@ def test_codes_of_refunds() -> None:
 
 
 def test_languages_of_a_shop() -> None:
-    """What upstream lists as a language and is no tag is left out; an underscore counts as a hyphen."""
+    """A listed language that is not a tag is left out; an underscore counts as a hyphen."""
     shown = shown_portal(languages=["nl-NL", "<script>", "", "nl_BE", "nl-NL\n", "toolonglanguage", "de", 7])
     assert shown.languages == ["nl-NL", "nl-BE", "de"]
 
