@@ -202,7 +202,7 @@ MALFORMED = ("rtn_", "x", NEVER + "A", NEVER[:-1], NEVER[:-1] + "*", "RTN_" + "A
 @pytest.mark.parametrize("who", ["stranger", "brand"])
 @pytest.mark.parametrize("route", RETURNS)
 async def test_foreign_returns_look_like_none(world: World, route: str, who: str) -> None:
-    """A return of another parcel or brand, one that never existed and a malformed id ."""
+    """A return of another parcel or brand, one that never existed and a malformed id get identical answers."""
     headers = await world.headers(who) | SAME_ID
     foreign = await world.call(route, headers)
     assert told(foreign) == (404, "return-not-found")
