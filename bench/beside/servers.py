@@ -96,6 +96,12 @@ def node(around: Surroundings) -> AbstractAsyncContextManager[Server]:
     return _on_system_core(peer)
 
 
+def pass_through(around: Surroundings) -> AbstractAsyncContextManager[Server]:
+    """A label passed on in Python, without login and store."""
+    command = [sys.executable, "-m", "bench.beside.pass_through"]
+    return _on_system_core(_peer("pass-through", command, UPSTREAM=f"{around.stub}/api/v2"))
+
+
 def nginx(around: Surroundings) -> AbstractAsyncContextManager[Server]:
     """Nginx that passes one call on: the floor."""
     return _on_system_core(_nginx(around.stub))

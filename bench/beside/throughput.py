@@ -29,7 +29,7 @@ async def proxied(stage: Stage, rounds: int) -> list[Result]:
     ours, theirs, floor = found
     ratio = _ratio(ours, theirs)
     return [
-        _result("P3", "service point, 32 in flight, vs FastAPI + httpx", ours, theirs, at_least(ratio, 6, 15)),
+        _result("P3", "service point, 32 in flight, vs FastAPI + httpx", ours, theirs, at_least(ratio, 6, 12)),
         _result("P3", "the same vs nginx passing one of the two calls on (the floor)", ours, floor, []),
     ]
 
@@ -38,7 +38,9 @@ async def proxied_beside_node(stage: Stage, rounds: int) -> list[Result]:
     """P4: the same beside Node, with a prompt upstream and with a late one."""
     servers = [stage.ours, stage.node]
     ours, theirs = await _measured(stage, servers, _point, IN_FLIGHT, rounds)
-    prompt = _result("P4", "service point, 32 in flight, vs Node", ours, theirs, at_least(_ratio(ours, theirs), 0.5, 1))
+    prompt = _result(
+        "P4", "service point, 32 in flight, vs Node", ours, theirs, at_least(_ratio(ours, theirs), 0.5, 0.9)
+    )
     await stage.upstream_late(LATE_MS)
     ours, theirs = await _measured(stage, servers, _point, MANY, rounds)
     await stage.upstream_late(0)
