@@ -263,7 +263,7 @@ def _parts(settings: Settings, store: Store, keyring: Keyring, sendcloud: Upstre
         attempts=attempts,
         documents=Documents(store, keyring, total_bytes=settings.kept_labels, idle_timeout=idle_timeout),
         labels=Labels(store, kept, Polling(store, kept, sendcloud, evidence, schedule)),
-        cache=FleetCache(store, patience=settings.lookup_deadline + MARGIN_SECONDS),
+        cache=FleetCache(store, max_wait=settings.lookup_deadline + MARGIN_SECONDS),
     )
 
 

@@ -63,9 +63,9 @@ class _Kept:
 class FleetCache:
     """Answers by key in Redis. Keys and values hold nothing personal."""
 
-    def __init__(self, store: Store, *, patience: float) -> None:
+    def __init__(self, store: Store, *, max_wait: float) -> None:
         self._store = store
-        self._patience = patience
+        self._max_wait = max_wait
         self._flights: SingleFlight[Cached] = SingleFlight()
         self._renewing: set[asyncio.Task[None]] = set()
 
@@ -90,13 +90,13 @@ class FleetCache:
         await asyncio.gather(*self._renewing, return_exceptions=True)
 
     async def _get(self, key: str, fetch: Fetch, freshness: float, parcel_key: str | None, parse: Parse) -> Cached:
-        deadline = asyncio.get_running_loop().time() + self._patience
+        deadline = asyncio.get_running_loop().time() + self._max_wait
         while asyncio.get_running_loop().time() < deadline:
             kept = await self._kept(key, parse)
             if kept.younger_than(freshness / 2):
                 return kept.served(stale=False)
             owner = secrets.token_urlsafe(9)
-            if await self._store.acquire(_lock(key), owner, self._patience):
+            if await self._store.acquire(_lock(key), owner, self._max_wait):
                 seen, kept = kept, await self._kept(key, parse)
                 if kept.revision != seen.revision:
                     # Another replica renewed it between our read and our lock.

@@ -96,7 +96,7 @@ class Fleet:
 async def running_fleet(valkey: Valkey, patience: float, other_patience: float) -> AsyncIterator[Fleet]:
     """Two replicas that wait so long for each other; upstream is open again at the end."""
     store = Store(topology(valkey.url))
-    fleet = Fleet(store, FleetCache(store, patience=patience), FleetCache(store, patience=other_patience))
+    fleet = Fleet(store, FleetCache(store, max_wait=patience), FleetCache(store, max_wait=other_patience))
     try:
         yield fleet
     finally:
@@ -129,7 +129,7 @@ async def test_renewed_between_look_and_lock(valkey: Valkey) -> None:
         running_fleet(valkey, PATIENCE, PATIENCE) as fleet,
         aclosing(Store(topology(f"redis://{LOCAL}:{far.port}/0"))) as store,
     ):
-        distant = FleetCache(store, patience=PATIENCE)
+        distant = FleetCache(store, max_wait=PATIENCE)
         # Now the server knows the scripts, and the connection is open.
         await distant.get(f"{fleet.key}-warm", fleet.upstream.fetch, FRESH)
         scripts = await run_scripts(valkey)
@@ -351,7 +351,7 @@ async def test_no_store_no_call() -> None:
     """Without the store upstream is not asked, because the calls could not be counted."""
     store, upstream = Store(topology(f"redis://127.0.0.1:{free_port()}/0")), Upstream()
     with pytest.raises(StoreUnavailable):
-        await FleetCache(store, patience=PATIENCE).get("key", upstream.fetch, FRESH)
+        await FleetCache(store, max_wait=PATIENCE).get("key", upstream.fetch, FRESH)
     assert upstream.asked == 0
     await store.aclose()
 

@@ -14,9 +14,9 @@ class Unlimited:
         self.turns: list[Method] = []
         self.pauses: list[tuple[str, float]] = []
 
-    async def turn(self, call_class: str, method: Method, patience: float) -> None:  # noqa: ARG002  all classes alike
+    async def turn(self, call_class: str, method: Method, max_wait: float) -> None:  # noqa: ARG002  all classes alike
         """It is always your turn."""
-        assert patience > 0
+        assert max_wait > 0
         self.turns.append(method)
 
     async def pause(self, call_class: str, seconds: float) -> None:

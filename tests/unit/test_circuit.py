@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from app.errors import StoreUnavailable
-from app.redis.connections.server import PROBE_SECONDS, Circuit, Patience
+from app.redis.connections.server import PROBE_SECONDS, Circuit, LoopTimeout
 
 NOW = 1000.0
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -78,7 +78,7 @@ async def read_during(stall: float) -> bytes:
         loop.add_reader(trigger, stand_still)
         other_end.send(b"now")
         try:
-            async with Patience(0.2):
+            async with LoopTimeout(0.2):
                 return await reader.read(1)
         finally:
             writer.close()
@@ -97,20 +97,20 @@ async def test_a_stall_of_ours_is_no_silence_of_theirs(loop_factory: LoopFactory
     assert await asyncio.to_thread(run) == b"x"
 
 
-async def test_patience_ends() -> None:
+async def test_a_timeout_ends() -> None:
     """Without an answer it ends after its seconds, not before and not much later."""
     started = time.monotonic()
     with pytest.raises(TimeoutError):
-        async with Patience(0.1):
+        async with LoopTimeout(0.1):
             await asyncio.Event().wait()
     assert 0.09 < time.monotonic() - started < 0.5
 
 
-async def test_patience_leaves_a_cancellation_alone() -> None:
+async def test_a_timeout_leaves_a_cancellation_alone() -> None:
     """A caller cancelled from outside meanwhile is cancelled, not late."""
 
     async def wait() -> None:
-        async with Patience(5):
+        async with LoopTimeout(5):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())

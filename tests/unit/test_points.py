@@ -102,7 +102,7 @@ async def bench_on_shared_valkey(valkey: Valkey) -> AsyncIterator[Bench]:
         creates=HttpxTransport(transport),
         guards=unlimited(),
     )
-    one, other = FleetCache(store, patience=5), FleetCache(store, patience=5)
+    one, other = FleetCache(store, max_wait=5), FleetCache(store, max_wait=5)
     points = (ServicePoints(one, sendcloud, FRESH_SECONDS), ServicePoints(other, sendcloud, FRESH_SECONDS))
     yield Bench(upstream, points, (one, other))
     upstream.answers.set()

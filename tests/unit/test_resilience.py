@@ -312,7 +312,7 @@ class Closed(Unlimited):
         self._error = error
 
     @override
-    async def turn(self, call_class: str, method: Method, patience: float) -> None:
+    async def turn(self, call_class: str, method: Method, max_wait: float) -> None:
         raise self._error
 
 

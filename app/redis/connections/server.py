@@ -43,7 +43,7 @@ Stated = Any
 """A reply that is not an error; its form depends on the command."""
 
 
-class Patience:
+class LoopTimeout:
     """Raises TimeoutError after so many seconds in which the event loop ran; a stall of the loop hardly counts.
 
     A loop that comes back from a stall runs its timers before it reads its sockets: a plain timeout would give up on
@@ -122,7 +122,7 @@ class Server(NamedTuple):
             "username": self.username,
             "password": self.password,
             "db": self.db,
-            # Timeouts are ours (see `Patience`), and so are repetitions.
+            # Timeouts are ours (see `LoopTimeout`), and so are repetitions.
             "socket_timeout": None,
             "socket_connect_timeout": None,
             "retry": Retry(NoBackoff(), 0),
@@ -134,7 +134,7 @@ class Server(NamedTuple):
             "driver_info": None,
             "decode_responses": False,
             "socket_read_size": READ_BYTES,
-            # `greeted` says hello, so that connecting and greeting each have their time.
+            # `handshake` greets the server, so that connecting and the handshake each have their time.
             "redis_connect_func": _say_nothing,
         }
         if self.host.startswith("/"):
@@ -224,7 +224,7 @@ class Node:
             self.circuit.check(loop.time())
             self.circuit.asked(loop.time())
             try:
-                replies = await _said(connection, packed, count, seconds)
+                replies = await _exchanged_with_retry(connection, packed, count, seconds)
             except FOREIGN as error:
                 self.circuit.missed(reason(error), loop.time())
                 raise
@@ -237,8 +237,8 @@ class Node:
         self._listening.add(connection)
         self.in_use += 1
         try:
-            await greeted(connection)
-            async for news in heard(connection, channel):
+            await handshake(connection)
+            async for news in subscribe(connection, channel):
                 yield news
         finally:
             self.in_use -= 1
@@ -259,7 +259,7 @@ class Node:
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[AnyConnection]:
         try:
-            async with Patience(WAIT_FOR_CONNECTION_SECONDS):
+            async with LoopTimeout(WAIT_FOR_CONNECTION_SECONDS):
                 await self._turns.acquire()
         except TimeoutError as error:
             raise StoreUnavailable("no connection is free", retry_after=RETRY_AFTER_SECONDS) from error
@@ -300,7 +300,7 @@ async def ask(server: Server, commands: Sequence[Command]) -> list[Reply]:
     """
     connection = server.connection()
     try:
-        await greeted(connection)
+        await handshake(connection)
         replies = await _exchanged(connection, _packed(commands), len(commands), TIMEOUT_SECONDS)
     finally:
         await connection.disconnect(nowait=True)
@@ -310,20 +310,20 @@ async def ask(server: Server, commands: Sequence[Command]) -> list[Reply]:
     return replies
 
 
-async def greeted(connection: AnyConnection) -> None:
+async def handshake(connection: AnyConnection) -> None:
     """Returns once the connection is open and authenticated."""
     try:
         with misreads_mapped():
-            async with Patience(TIMEOUT_SECONDS):
+            async with LoopTimeout(TIMEOUT_SECONDS):
                 await connection.connect()  # type: ignore[no-untyped-call]  # the library's
-            async with Patience(TIMEOUT_SECONDS):
+            async with LoopTimeout(TIMEOUT_SECONDS):
                 await connection.on_connect()
     except BaseException:
         await connection.disconnect(nowait=True)
         raise
 
 
-async def heard(connection: AnyConnection, channel: str) -> AsyncGenerator[bytes]:
+async def subscribe(connection: AnyConnection, channel: str) -> AsyncGenerator[bytes]:
     """The messages published on the channel, over an open connection; b"" says that listening begins.
 
     Raises:
@@ -346,7 +346,7 @@ async def heard(connection: AnyConnection, channel: str) -> AsyncGenerator[bytes
             yield message[2] if message[0] == b"message" else b""
 
 
-async def _said(connection: AnyConnection, packed: bytes, count: int, seconds: float) -> list[Reply]:
+async def _exchanged_with_retry(connection: AnyConnection, packed: bytes, count: int, seconds: float) -> list[Reply]:
     reused = connection.is_connected
     try:
         if reused:
@@ -357,14 +357,14 @@ async def _said(connection: AnyConnection, packed: bytes, count: int, seconds: f
         # The idle connection was closed, as by a restart, which says nothing about the server. Every command of ours
         # can be sent twice.
         pass
-    await greeted(connection)
+    await handshake(connection)
     return await _exchanged(connection, packed, count, seconds)
 
 
 async def _exchanged(connection: AnyConnection, packed: bytes, count: int, seconds: float) -> list[Reply]:
     # On any interruption the library closes the connection, so that no caller gets a late reply of another.
     with misreads_mapped():
-        async with Patience(seconds):
+        async with LoopTimeout(seconds):
             await connection.send_packed_command(packed)
             return [await _reply(connection) for _ in range(count)]
 

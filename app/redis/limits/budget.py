@@ -37,8 +37,8 @@ class Budget:
         }
         self._lines: dict[str, Line] = {}
 
-    async def turn(self, call_class: str, method: Method, patience: float) -> None:
-        """Returns when a call of this class may be made, within `patience` seconds.
+    async def turn(self, call_class: str, method: Method, max_wait: float) -> None:
+        """Returns when a call of this class may be made, within `max_wait` seconds.
 
         Raises:
             UpstreamUnavailable: its turn would come later than that.
@@ -48,7 +48,7 @@ class Budget:
         started = now()
         outcome = "unknown"
         try:
-            await self._line(call_class, method).turn(started + patience)
+            await self._line(call_class, method).turn(started + max_wait)
             outcome = "granted"
         except UpstreamUnavailable:
             outcome = "refused"

@@ -36,8 +36,8 @@ FAULTS = range(500, 600)
 class Quota(Protocol):
     """How often the upstream may be called; reads and writes have quotas of their own."""
 
-    async def turn(self, call_class: str, method: Method, patience: float) -> None:
-        """Returns when a call of this class may be made, within `patience` seconds.
+    async def turn(self, call_class: str, method: Method, max_wait: float) -> None:
+        """Returns when a call of this class may be made, within `max_wait` seconds.
 
         Raises:
             UpstreamUnavailable: its turn would come later than that; nothing was used up.
