@@ -1,11 +1,13 @@
 """The composition root of the service."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+import certifi
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
@@ -13,6 +15,10 @@ from app import __version__
 from app.documents import routes as documents
 from app.documents.delivery import Documents
 from app.documents.opening import ReturnDocuments
+from app.events import routes as events
+from app.events.delivery import Delivery
+from app.events.endpoint import Poster
+from app.events.outbox import Outbox
 from app.http import operations
 from app.http.answers.openapi import ABOUT, TAGS, Described
 from app.http.answers.problems import handle_errors, problem_response
@@ -83,7 +89,7 @@ if TYPE_CHECKING:
 
 MARGIN_SECONDS = 2.0
 """Seconds past its deadline after which a call of another replica counts as dead."""
-ROUTED = (portal, sessions, handoffs, service_points, returns, documents, uploads, shop_calls, operations)
+ROUTED = (portal, sessions, handoffs, service_points, returns, documents, uploads, shop_calls, events, operations)
 
 JOURNEY = (
     "/v1/brands/{brand}/portal",
@@ -103,6 +109,8 @@ JOURNEY = (
     "/v1/shops/{brand}/returns/{return_id}",
     "/v1/shops/{brand}/returns/{return_id}/units",
     "/v1/shops/{brand}/returns/{return_id}/resolve",
+    "/v1/shops/{brand}/dead-events",
+    "/v1/shops/{brand}/dead-events/resend",
 )
 """The order in which a front end calls them, and then its shop; the description lists them in this order."""
 
@@ -200,6 +208,8 @@ class Parts(NamedTuple):
 
     store: Store
     sendcloud: Upstream
+    outbox: Outbox
+    delivery: Delivery
     attempts: Attempts
     documents: Documents
     labels: Labels
@@ -214,11 +224,12 @@ async def running_services(
     keyring = Keyring.of(settings)
     store = Store(topology(settings.redis_url.get_secret_value()))
     guarded = guards(_deadlines(settings), _budget(settings, store), UpstreamCalls())
-    parts = _parts(settings, store, keyring, connect_upstream(settings, guarded))
+    parts = _parts(settings, shops, store, keyring, connect_upstream(settings, guarded))
     async with AsyncExitStack() as closing:
         for part in parts:
             closing.push_async_callback(part.aclose)
         await closing.enter_async_context(_meanwhile(parts.labels.listen()))
+        await closing.enter_async_context(_meanwhile(parts.delivery.run()))
         await closing.enter_async_context(_meanwhile(load.watch()))
         await closing.enter_async_context(_meanwhile(shops.watch()))
         BUILD.info({"version": __version__})
@@ -248,11 +259,13 @@ def sendcloud(shops: Shops, settings: Settings, guarded: Mapping[Call, CallPolic
     )
 
 
-def _parts(settings: Settings, store: Store, keyring: Keyring, sendcloud: Upstream) -> Parts:
+def _parts(settings: Settings, shops: Shops, store: Store, keyring: Keyring, sendcloud: Upstream) -> Parts:
+    outbox = Outbox(store, keyring, shops)
+    poster = Poster(ssl.create_default_context(cafile=certifi.where()))
     layout = ParcelLayout(
         keyring, settings.return_ttl, settings.claim_ttl, settings.create_lease, service_point_of_schema_1
     )
-    attempts = Attempts(store, layout)
+    attempts = Attempts(store, layout, outbox)
     kept = attempts.returns
     idle_timeout = settings.poll_deadline + MARGIN_SECONDS
     schedule = Schedule(settings.poll_interval, idle_timeout, settings.label_budget, settings.return_ttl)
@@ -260,6 +273,8 @@ def _parts(settings: Settings, store: Store, keyring: Keyring, sendcloud: Upstre
     return Parts(
         store=store,
         sendcloud=sendcloud,
+        outbox=outbox,
+        delivery=Delivery(shops, outbox, keyring, poster),
         attempts=attempts,
         documents=Documents(store, keyring, total_bytes=settings.kept_labels, idle_timeout=idle_timeout),
         labels=Labels(store, kept, Polling(store, kept, sendcloud, evidence, schedule)),
@@ -268,7 +283,7 @@ def _parts(settings: Settings, store: Store, keyring: Keyring, sendcloud: Upstre
 
 
 def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, parts: Parts) -> Services:
-    store, sendcloud, attempts, documents, labels, cache = parts
+    store, sendcloud, outbox, _, attempts, documents, labels, cache = parts
     kept = attempts.returns
     portals = PortalCache(cache, store, sendcloud, settings.portal_freshness, lambda brand: shops.of(brand).currency)
     points, point_views = ServicePoints(cache, sendcloud, settings.points_freshness), ServicePointViews()
@@ -299,6 +314,7 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
         ReturnDocuments(sendcloud, polling, documents, parcels),
         uploads.UploadServices(sendcloud, parcels),
         ShopCalls(store, kept),
+        outbox.queue,
         callers,
         PerParcelLimit(settings.parcel_waits),
     )

@@ -1,6 +1,8 @@
 """The shops that are served: the list in the settings, and a file that is read again when it changes."""
 
 import asyncio
+import base64
+import binascii
 import contextlib
 import re
 import stat
@@ -10,7 +12,16 @@ from pathlib import Path
 from typing import Annotated
 
 import tomli
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from app.settings import DIGEST_OF_NOTHING, BrandName, Origin, Settings, SettingsError, UpstreamUrl
@@ -36,7 +47,41 @@ def _digest(value: object) -> bytes:
     return digest
 
 
+_LEAST_SECRET, _LARGEST_SECRET = 24, 64
+"""Bytes of a signing secret (Standard Webhooks)."""
+
 PartnerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+def _signing_secret(value: SecretStr) -> SecretStr:
+    prefix, _, key = value.get_secret_value().partition("_")
+    try:
+        size = len(base64.b64decode(key, validate=True))
+    except binascii.Error:
+        size = 0
+    if prefix != "whsec" or not _LEAST_SECRET <= size <= _LARGEST_SECRET:
+        raise ValueError("a secret is whsec_ and 24 to 64 random bytes in base64")
+    return value
+
+
+class EventsEntry(BaseModel):
+    """Where a shop takes its events, and what they are signed with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: UpstreamUrl
+    secrets: Annotated[
+        tuple[Annotated[SecretStr, AfterValidator(_signing_secret)], ...], Field(min_length=1, max_length=2)
+    ]
+    """The present secret and, while it is replaced, the next one; each signs every event."""
+    private: bool = False
+    """Whether the address may be one of a private network, or of this machine."""
+
+    @model_validator(mode="after")
+    def _is_encrypted(self) -> "EventsEntry":
+        if not self.private and not self.url.startswith("https://"):
+            raise ValueError("events go to an https URL")
+        return self
 
 
 class ShopEntry(BaseModel):
@@ -58,6 +103,7 @@ class ShopEntry(BaseModel):
     upstream_url: UpstreamUrl | None = None
     upstream_public_url: UpstreamUrl | None = None
     service_points_url: UpstreamUrl | None = None
+    events: EventsEntry | None = None
 
     @model_validator(mode="after")
     def _keys_differ(self) -> "ShopEntry":
@@ -90,6 +136,8 @@ class Shop:
     upstream_url: str
     upstream_public_url: str
     service_points_url: str
+    events: EventsEntry | None
+    """None for a shop that is told nothing."""
 
 
 def read_shops(path: Path) -> Mapping[str, ShopEntry]:
@@ -143,9 +191,11 @@ class Shops:
             upstream_url=settings.upstream_url,
             upstream_public_url=settings.upstream_public_url,
             service_points_url=settings.service_points_url,
+            events=None,
         )
         self._listed = {brand: replace(self._rest, is_open=True) for brand in settings.brands}
         self._shops: Mapping[str, Shop] = self._listed
+        self._told: Mapping[str, EventsEntry] = {}
         self._read_at = _stamp(self._path)
         if self._path:
             try:
@@ -158,6 +208,11 @@ class Shops:
     def of(self, brand: str) -> Shop:
         """The shop of this brand; one that is closed where the brand is unknown."""
         return self._shops.get(brand, self._rest)
+
+    @property
+    def told(self) -> Mapping[str, EventsEntry]:
+        """Where the shops that are told of their returns take events, by brand; shops that are closed too."""
+        return self._told
 
     def reload(self) -> None:
         """Makes `watch` read the file now, whether or not it has changed."""
@@ -191,6 +246,7 @@ class Shops:
         gone = {brand: replace(shop, is_open=False) for brand, shop in self._shops.items() if shop.name}
         named = {brand: self._decided(brand, entry) for brand, entry in entries.items()}
         self._shops = gone | self._listed | named
+        self._told = {brand: shop.events for brand, shop in self._shops.items() if shop.events}
         self.origins = _origins(self._shops.values()) | self._rest.origins
         SHOPS.set(sum(shop.is_open for shop in self._shops.values()))
 
@@ -208,6 +264,7 @@ class Shops:
             upstream_url=entry.upstream_url or rest.upstream_url,
             upstream_public_url=entry.upstream_public_url or ("" if entry.upstream_url else rest.upstream_public_url),
             service_points_url=entry.service_points_url or rest.service_points_url,
+            events=entry.events,
         )
 
 

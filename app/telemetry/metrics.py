@@ -87,6 +87,13 @@ SHOPS_FILE_FAULTS = Gauge(
     "bff_shops_file_faults", "Faults of the shops file as it was read last; the one before stands.", registry=REGISTRY
 )
 OPENING_HOURS_DROPPED = Counter("bff_opening_hours_dropped", "Opening hours that could not be read.", registry=REGISTRY)
+EVENTS = Counter("bff_events", "Tries to deliver events to shops.", ["brand", "outcome"], registry=REGISTRY)
+EVENT_SECONDS = Histogram(
+    "bff_event_seconds",
+    "From the change of a return to the delivery of the event.",
+    buckets=(0.5, 1, 2, 5, 30, 300, 3600, 8 * 3600, 72 * 3600),
+    registry=REGISTRY,
+)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 

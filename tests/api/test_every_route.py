@@ -20,7 +20,8 @@ ROUTES = [
     if isinstance(route, APIRoute)
     for method in sorted(route.methods or ())
 ]
-POSTS = [path for method, path in ROUTES if method == "POST"]
+POSTS = [path for method, path in ROUTES if method == "POST" and not path.endswith("/resend")]
+"""Calls that take a body."""
 
 
 def check_problem(response: httpx.Response, status: int, code: str) -> None:

@@ -68,6 +68,8 @@ ROUTES = {
     "GET /v1/shops/{brand}/returns/{return_id}": SHOPS_OWN,
     "GET /v1/shops/{brand}/returns/{return_id}/units": SHOPS_OWN,
     "POST /v1/shops/{brand}/returns/{return_id}/resolve": SHOPS_OWN,
+    "GET /v1/shops/{brand}/dead-events": SHOPS_OWN,
+    "POST /v1/shops/{brand}/dead-events/resend": SHOPS_OWN,
 }
 """A route that is not in this table fails the first test."""
 RETURNS = [route for route, row in ROUTES.items() if row is OF_A_RETURN]

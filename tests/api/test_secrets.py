@@ -34,6 +34,7 @@ from tests.support.processes import (
     running_bff,
     running_valkey,
 )
+from tests.support.receiver import shops_entry
 from tests.support.release import Operator
 from tests.support.retention import families, family_of
 from tests.support.sandbox import SandboxProcess, customer_of
@@ -58,6 +59,10 @@ WRONG = {"items": "piept in een fout veld", "token_delivery": "piept", "extra": 
 POSTAL_CODES = ["5611 AA", "5611AA", "W1A 1AA", "W1A1AA"]
 LEASES = {"p:{<parcel_key>}:r:<id>:lease", "c:{<question>}:lock", "n:{create:<brand>}:probe"}
 """They are over when the journeys are."""
+NO_ENDPOINT = "http://127.0.0.1:9/events"
+"""Where no server takes the shop's events, so that they wait."""
+OF_DEAD_EVENTS = {"e:{events}:dead:<brand>", "e:{events}:off:<brand>"}
+"""They need an endpoint that answers 410, and hold ids alone."""
 IDEMPOTENCY_KEY = "kanarie-sleutel-"
 PNG = b"\x89PNG\r\n\x1a\n kanarie"
 
@@ -155,6 +160,8 @@ async def journey(bff: Bff, sandbox: SandboxProcess, order: str, delivery: str) 
     # Half of the returns stay as they are, to be searched for.
     if delivery == "cookie":
         await bff.http.post(f"{of_the_shop}/resolve", json={"outcome": "cancelled"})
+    await bff.http.get("/v1/shops/demo/dead-events")
+    await bff.http.post("/v1/shops/demo/dead-events/resend")
     hands = [await bff.http.post("/v1/session/handoff", json={}, headers=someone.headers) for _ in range(2)]
     handed = hands[-1].json()
     await bff.http.post("/v1/handoffs", json={"token": handed["token"], "token_delivery": delivery})
@@ -204,7 +211,7 @@ async def everything_seen(sandbox: SandboxProcess, tmp_path_factory: pytest.Temp
         hashlib.sha256(SENT["X-Partner-Key"].encode()).hexdigest(),
         tmp_path_factory.mktemp("shops") / "file",
     )
-    shops.write_text(f'[shops.demo]\nshop_keys = {{ aviary = "{digest}" }}')
+    shops.write_text(f'[shops.demo]\nshop_keys = {{ aviary = "{digest}" }}\n' + shops_entry("demo", NO_ENDPOINT))
     seen, talkative = Seen(), {"module": "tests.support.talkative", "poll_interval": 0.1, "shops": shops}
     talkative["partners"] = f"aviary:{digest}"
     async with (
@@ -287,7 +294,7 @@ def test_every_call_was_made(seen: Seen) -> None:
 def test_every_documented_kind_of_key_was_searched(seen: Seen) -> None:
     """Each row of the table in docs/security.md but for leases is a key that these journeys left."""
     kinds = {family.form for key in seen.store if (family := family_of(key))}
-    assert kinds | LEASES == {family.form for family in families()}
+    assert kinds | LEASES | OF_DEAD_EVENTS == {family.form for family in families()}
 
 
 @pytest.mark.parametrize("place", EVERYWHERE)

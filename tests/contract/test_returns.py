@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from app.domain import Selection, Units
 from app.errors import ClaimLost, FindingRefused, ReturnInProgress, ReturnNotFound, StoreUnavailable, UnitsClaimed
+from app.events.outbox import Outbox
 from app.models.returns import ReturnItem, ReturnState
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring, RecordUnreadable
@@ -27,6 +28,7 @@ from tests.support.processes import Valkey, eventually, running_valkey
 from tests.support.proxy import running_proxy
 from tests.support.release import QUARTER_OF_AN_HOUR, let_pass
 from tests.support.samples import forms, return_record
+from tests.support.shops import shops
 
 RETURN_TTL, CLAIM_TTL, LEASE = 600, 1200, 60.0
 
@@ -142,6 +144,7 @@ def attempts_on(store: Store, lease: float = LEASE) -> Attempts:
     return Attempts(
         store,
         ParcelLayout(KEYRING, return_ttl=RETURN_TTL, claim_ttl=CLAIM_TTL, lease=lease, clean=clean),
+        Outbox(store, KEYRING, shops()),
     )
 
 
@@ -168,7 +171,11 @@ async def test_a_claim_ends_by_itself(parcel: Parcel) -> None:
     store = Store(topology(parcel.valkey.url))
     brief = replace(
         parcel,
-        attempts=Attempts(store, ParcelLayout(KEYRING, return_ttl=1, claim_ttl=1, lease=0.5, clean=clean)),
+        attempts=Attempts(
+            store,
+            ParcelLayout(KEYRING, return_ttl=1, claim_ttl=1, lease=0.5, clean=clean),
+            Outbox(store, KEYRING, shops()),
+        ),
     )
     first = await brief.claimed()
     await brief.attempts.first_byte(first)

@@ -24,6 +24,7 @@ from app.errors import (
     ReturnRefused,
     UnitsClaimed,
 )
+from app.events.outbox import Outbox
 from app.models.returns import Return, ReturnItem, ReturnState
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
@@ -36,6 +37,7 @@ from app.returns.view import public
 from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
 from tests.support.processes import Valkey, eventually
 from tests.support.samples import forms, return_record
+from tests.support.shops import shops
 
 T = TypeVar("T")
 
@@ -138,6 +140,7 @@ class Bench:
         return Attempts(
             self.store,
             ParcelLayout(self._keyring, return_ttl=600, claim_ttl=600, lease=lease, clean=clean),
+            Outbox(self.store, self._keyring, shops()),
         )
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:

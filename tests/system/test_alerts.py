@@ -63,6 +63,7 @@ EPISODES = {
     "BudgetUsedUp": {'bff_upstream_turn_seconds_count{method="GET", outcome="refused"}': "0+1x30"},
     "PollingOutage": {'bff_announcement_failures_total{verdict="doubted"}': "0+1x30"},
     "ShopsFileRefused": {'bff_shops_file_faults{instance="one"}': "1x30"},
+    "EventsGivenUp": {'bff_events_total{brand="demo", outcome="given_up"}': "0 0 0 0 0 0 0 0 1x30"},
     "ReturnConflicts": {'bff_return_conflicts_total{by="restored"}': "0 0 0 0 0 0 0 0 1x30"},
     "StoreNotOurs": {'bff_store_markers_wrong_total{instance="one", finding="doubted"}': "0+6x30"},
     "PollerUrlsForeign": {"bff_poller_urls_foreign_total": "0+1x30"},

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from app.domain import Selection, Units
 from app.errors import UpstreamUnavailable
+from app.events.outbox import Outbox
 from app.models.returns import ReturnState
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
@@ -33,6 +34,7 @@ from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.processes import Valkey, eventually
 from tests.support.samples import forms, return_record
+from tests.support.shops import shops
 from tests.support.unlimited import unlimited
 
 INTERVAL = 0.02
@@ -99,7 +101,7 @@ def desk_on(store: Store, interval: float) -> Desk:
     )
     keyring = Keyring([b"k" * 32])
     layout = ParcelLayout(keyring, return_ttl=600, claim_ttl=600, lease=600, clean=clean)
-    attempts = Attempts(store, layout)
+    attempts = Attempts(store, layout, Outbox(store, keyring, shops()))
     returns = attempts.returns
     polling = Polling(store, returns, sendcloud, Evidence(store, keyring, 600), Schedule(interval, 5, 5, 600))
     return Desk(Labels(store, returns, polling), attempts, returns, upstream)

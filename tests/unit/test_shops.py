@@ -205,3 +205,30 @@ async def test_reload_reads_a_file_that_looks_the_same(file: Path) -> None:
     os.utime(file, (0, 0))
     known.reload()
     await watched(known, lambda: known.of("mode").currency == "SEK")
+
+
+GOOD_SECRET = "whsec_" + "c2VjcmV0IHNlY3JldCBzZWNyZXQg" * 2
+TABLES = [
+    (f'url = "https://a.example/e"\nsecrets = ["{GOOD_SECRET}"]', ""),
+    (f'url = "http://127.0.0.1:1/e"\nsecrets = ["{GOOD_SECRET}"]\nprivate = true', ""),
+    (f'url = "http://127.0.0.1:1/e"\nsecrets = ["{GOOD_SECRET}"]', "events go to an https URL"),
+    (f'url = "http://a.example/e"\nsecrets = ["{GOOD_SECRET}"]\nprivate = true', "plain http is allowed on loopback"),
+    ('url = "https://a.example/e"\nsecrets = ["whsec_c2hvcnQ="]', "24 to 64 random bytes"),
+    ('url = "https://a.example/e"\nsecrets = ["another secret"]', "24 to 64 random bytes"),
+    ('url = "https://a.example/e"\nsecrets = []', "at least 1 item"),
+    (f'url = "https://a.example/e"\nsecrets = {[GOOD_SECRET] * 3}', "at most 2 items"),
+    ('url = "https://a.example/e"', "Field required"),
+]
+
+
+@pytest.mark.parametrize(("table", "fault"), TABLES)
+def test_what_an_events_table_needs(file: Path, table: str, fault: str) -> None:
+    """Events need an https URL and one or two secrets of enough bytes; no fault quotes a secret, nor does an entry."""
+    write(file, f"[shops.demo.events]\n{table}")
+    if not fault:
+        assert shops(shops=str(file)).told.keys() == {"demo"}
+        assert GOOD_SECRET not in repr(shops(shops=str(file)).of("demo"))
+        return
+    with pytest.raises(SettingsError, match=fault) as caught:
+        shops(shops=str(file))
+    assert "another secret" not in str(caught.value)

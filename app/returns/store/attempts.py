@@ -17,6 +17,7 @@ from app.errors import (
     ReturnReleased,
     StoreUnavailable,
 )
+from app.events.outbox import Outbox
 from app.models.returns import ReturnState
 from app.redis.encryption import RecordUnreadable
 from app.redis.store import Store, Versioned
@@ -77,8 +78,8 @@ class Attempt:
 class Attempts:
     """The attempts of all parcels; at most one of them may post for the same units or with the same key."""
 
-    def __init__(self, store: Store, layout: ParcelLayout) -> None:
-        self.returns = Returns(store, layout)
+    def __init__(self, store: Store, layout: ParcelLayout, outbox: Outbox) -> None:
+        self.returns = Returns(store, layout, outbox)
         self._store = store
         self._layout = layout
         self._settling: set[asyncio.Task[VersionedReturn | None]] = set()

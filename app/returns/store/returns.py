@@ -11,6 +11,8 @@ from pydantic import TypeAdapter
 
 from app.domain import Units
 from app.errors import ReturnNotFound, StoreUnavailable, UnitsClaimed
+from app.events.event import EventType
+from app.events.outbox import Outbox, ParcelEvents
 from app.models.returns import ReturnState
 from app.redis.derived_values import DerivedValues
 from app.redis.encryption import Keyring, parsing
@@ -27,6 +29,7 @@ from app.returns.claims import (
     shown,
     units_held,
 )
+from app.returns.store.news import news
 from app.returns.store.records import CleanPoint, KeyRecord, ReturnRecord, VersionedReturn
 from app.telemetry.logs import log
 from app.telemetry.metrics import CONFLICTS
@@ -248,6 +251,8 @@ class Step(NamedTuple):
     """Whether the change must outlive its server."""
     beside: Sequence[Change] = ()
     """Further changes in the parcel's slot, made in the same commit."""
+    found_out: EventType | None = None
+    """The event of a finding, where one made the change."""
 
 
 class ParcelReturns(NamedTuple):
@@ -261,9 +266,10 @@ class ParcelReturns(NamedTuple):
 class Returns:
     """Returns by parcel; a session of another parcel finds none of them."""
 
-    def __init__(self, store: Store, layout: ParcelLayout) -> None:
+    def __init__(self, store: Store, layout: ParcelLayout, outbox: Outbox) -> None:
         self._store = store
         self._layout = layout
+        self._outbox = outbox
 
     async def get(self, parcel_key: str, return_id: str) -> VersionedReturn:
         """The return as stored; if its creating request died, it becomes unknown, or is deleted if nothing was sent.
@@ -320,7 +326,8 @@ class Returns:
         operation = secrets.token_urlsafe(12)
         after = replace(found, record=record)
         changes = self._layout.record_changes(parcel_key, after, seen=record.revision > found.record.revision)
-        if await self._store.commit(operation, changes, record.id):
+        events = ParcelEvents(parcel_key, news(found.record, record))
+        if await self._outbox.commit(events, operation, changes, record.id):
             return replace(after, version=found.version + 1)
         return await self.get(parcel_key, record.id)
 
@@ -349,7 +356,9 @@ class Returns:
     ) -> VersionedReturn | None:
         """The return after a finding was recorded, which is kept as long as the claim."""
         note = Change(released_key(parcel_key, return_id), ANY, finding.encode(), self._layout.whole_life)
-        return await self.change(parcel_key, return_id, Step(claims, record, durable=True, beside=[note]))
+        event = EventType.CANCELLED if finding == "cancelled" else EventType.SETTLED
+        step = Step(claims, record, durable=True, beside=[note], found_out=event)
+        return await self.change(parcel_key, return_id, step)
 
     async def claims(self, parcel_key: str) -> tuple[float, Mapping[str, Claim]]:
         """The store's clock and the claims of a parcel."""
@@ -387,7 +396,9 @@ class Returns:
                 stays = return_id in after or lasting_location(before, return_id) is not None
                 found, changed = self._changed(parcel_key, VersionedReturn(record, version, now), step, stays=stays)
                 changes += changed
-            if await self._store.commit(operation, changes, return_id, durable=step.durable):
+            events = news(record, found.record, step.found_out) if record and found else []
+            told = ParcelEvents(parcel_key, events)
+            if await self._outbox.commit(told, operation, changes, return_id, durable=step.durable):
                 return found if return_id in after else None
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 

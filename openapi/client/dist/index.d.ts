@@ -210,6 +210,12 @@ export declare class ReturnPortal implements Record<Name, (...input: never[]) =>
         refund_type: string | null;
         fee: components["schemas"]["Money"] | null;
     }>;
+    getDeadEvents: (brand: string, options?: Options) => Promise<{
+        events: components["schemas"]["DeadEvent"][];
+    }>;
+    resendDeadEvents: (brand: string, options?: Options) => Promise<{
+        count: number;
+    }>;
     getLiveness: (options?: Options) => Promise<{
         status?: "ok";
     }>;

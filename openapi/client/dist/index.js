@@ -44,6 +44,8 @@ export class ReturnPortal {
     getShopReturn = (brand, id, options) => this.#json("getShopReturn", { path: { brand, return_id: id }, ...options });
     getParcelUnits = (brand, id, options) => this.#json("getParcelUnits", { path: { brand, return_id: id }, ...options });
     resolveReturn = (brand, id, json, options) => this.#json("resolveReturn", { path: { brand, return_id: id }, json, ...options });
+    getDeadEvents = (brand, options) => this.#json("getDeadEvents", { path: { brand }, ...options });
+    resendDeadEvents = (brand, options) => this.#json("resendDeadEvents", { path: { brand }, ...options });
     getLiveness = (options) => this.#json("getLiveness", { ...options });
     getReadiness = (options) => this.#json("getReadiness", { ...options });
     getProblem = (code, options) => this.#json("getProblem", { path: { code }, ...options });

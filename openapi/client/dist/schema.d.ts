@@ -343,6 +343,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/shops/{brand}/dead-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Dead Events
+         * @description Events of the shop that its endpoint did not take for three days, or because it was switched off by a 410.
+         */
+        get: operations["getDeadEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/shops/{brand}/dead-events/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resend Dead Events
+         * @description Sends all of them again, and ends the switch of a 410; each gets one try before it is given up again.
+         */
+        post: operations["resendDeadEvents"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/livez": {
         parameters: {
             query?: never;
@@ -433,6 +473,25 @@ export interface components {
             name: string;
             /** @description The address of a picture. */
             logo: string | null;
+        };
+        /** @description An event that the shop's endpoint did not take. */
+        DeadEvent: {
+            /** @description The `webhook-id` of the event. */
+            id: string;
+            /** @description The `id` of the return that it tells of. */
+            return_id: string;
+            /** @description What happened, such as `return.created`. */
+            type: string;
+            /**
+             * Format: date-time
+             * @description When it was given up; it is kept for seven days from then on.
+             */
+            given_up_at: string;
+        };
+        /** @description Events that were given up. */
+        DeadEvents: {
+            /** @description The oldest 100 of them, the oldest first. */
+            events: components["schemas"]["DeadEvent"][];
         };
         /** @description How the parcel travels back, as far as the shopper has chosen. */
         DeliveryDraft: {
@@ -981,6 +1040,11 @@ export interface components {
             label: string;
             /** @description Whether a return with this refund needs `refund.message`. */
             message_required: boolean;
+        };
+        /** @description Events that are sent again. */
+        ResentEvents: {
+            /** @description How many there are. */
+            count: number;
         };
         /** @description The outcome of a return, as the shop found it in the shipping service's panel. */
         Resolution: {
@@ -1884,6 +1948,54 @@ export interface operations {
             };
         };
     };
+    getDeadEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The domain that names the shop. */
+                brand: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadEvents"];
+                };
+            };
+        };
+    };
+    resendDeadEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The domain that names the shop. */
+                brand: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResentEvents"];
+                };
+            };
+        };
+    };
     getLiveness: {
         parameters: {
             query?: never;
@@ -1972,6 +2084,8 @@ export declare const CALLS: {
     readonly getShopReturn: readonly ["GET", "/v1/shops/{brand}/returns/{return_id}"];
     readonly getParcelUnits: readonly ["GET", "/v1/shops/{brand}/returns/{return_id}/units"];
     readonly resolveReturn: readonly ["POST", "/v1/shops/{brand}/returns/{return_id}/resolve"];
+    readonly getDeadEvents: readonly ["GET", "/v1/shops/{brand}/dead-events"];
+    readonly resendDeadEvents: readonly ["POST", "/v1/shops/{brand}/dead-events/resend"];
     readonly getLiveness: readonly ["GET", "/livez"];
     readonly getReadiness: readonly ["GET", "/readyz"];
     readonly getProblem: readonly ["GET", "/problems/{code}"];

@@ -18,6 +18,8 @@ export const CALLS = {
     getShopReturn: ["GET", "/v1/shops/{brand}/returns/{return_id}"],
     getParcelUnits: ["GET", "/v1/shops/{brand}/returns/{return_id}/units"],
     resolveReturn: ["POST", "/v1/shops/{brand}/returns/{return_id}/resolve"],
+    getDeadEvents: ["GET", "/v1/shops/{brand}/dead-events"],
+    resendDeadEvents: ["POST", "/v1/shops/{brand}/dead-events/resend"],
     getLiveness: ["GET", "/livez"],
     getReadiness: ["GET", "/readyz"],
     getProblem: ["GET", "/problems/{code}"],

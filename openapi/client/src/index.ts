@@ -117,6 +117,9 @@ export class ReturnPortal implements Record<Name, (...input: never[]) => unknown
     this.#json("getParcelUnits", { path: { brand, return_id: id }, ...options });
   resolveReturn = (brand: string, id: string, json: Body<"resolveReturn">, options?: Options) =>
     this.#json("resolveReturn", { path: { brand, return_id: id }, json, ...options });
+  getDeadEvents = (brand: string, options?: Options) => this.#json("getDeadEvents", { path: { brand }, ...options });
+  resendDeadEvents = (brand: string, options?: Options) =>
+    this.#json("resendDeadEvents", { path: { brand }, ...options });
 
   getLiveness = (options?: Options) => this.#json("getLiveness", { ...options });
   getReadiness = (options?: Options) => this.#json("getReadiness", { ...options });

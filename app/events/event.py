@@ -1,0 +1,78 @@
+"""An event, in the words that the shop receives."""
+
+import json
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+from app.domain import RedactedModel
+
+
+class EventType(StrEnum):
+    """What happened to a return."""
+
+    CREATED = "return.created"
+    AWAITING_PAYMENT = "return.awaiting_payment"
+    LABEL_READY = "return.label_ready"
+    FAILED = "return.failed"
+    OUTCOME_UNKNOWN = "return.outcome_unknown"
+    SETTLED = "return.settled"
+    CANCELLED = "return.cancelled"
+
+
+class EventItem(RedactedModel):
+    """Units of one item, as the shopper chose them; neither its name nor the shopper's comment."""
+
+    id: str
+    quantity: int
+    reason: str | None
+
+
+class EventData(RedactedModel):
+    """The return as the event left it: nothing personal."""
+
+    return_id: str
+    brand: str
+    state: str
+    revision: int
+    sendcloud_return_id: int | None
+    items: list[EventItem]
+
+
+class Event(NamedTuple):
+    """Something that happened to a return."""
+
+    type: EventType
+    at: float
+    """Seconds since the epoch on the store's clock."""
+    data: EventData
+
+    @property
+    def id(self) -> str:
+        """Names the event: the same in every commit that tries to store it, and in every delivery."""
+        return f"{self.data.return_id}:{self.data.revision}:{self.type.removeprefix('return.')}"
+
+    def body(self) -> str:
+        """The event as JSON, the same in every delivery."""
+        moment = datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        content = {"type": self.type, "timestamp": moment, "data": self.data.model_dump(mode="json")}
+        return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+
+
+def return_id_of(event_id: str) -> str:
+    """The id of the return that this event tells of."""
+    return event_id.partition(":")[0]
+
+
+def type_of(event_id: str) -> str:
+    """The type of this event."""
+    return f"return.{event_id.rpartition(':')[2]}"
+
+
+class Letter(RedactedModel):
+    """An event as it waits in the store."""
+
+    format: Literal[1] = 1
+    at: float
+    """When it happened: seconds since the epoch on the store's clock."""
+    body: str

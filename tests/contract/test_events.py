@@ -1,0 +1,347 @@
+"""Events on a real Valkey, delivered to real endpoints."""
+
+import asyncio
+import secrets
+import ssl
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from app.events.delivery import AT_ONCE, GIVEN_UP_SECONDS, Delivery
+from app.events.endpoint import Poster
+from app.events.event import Event, EventData, EventType
+from app.events.outbox import Outbox, ParcelEvents
+from app.events.queue import Name
+from app.redis.connections.discovery import topology
+from app.redis.encryption import Keyring
+from app.redis.store import Change, Store
+from app.shops import Shops
+from tests.support.processes import Valkey, eventually
+from tests.support.receiver import SECRETS, Post, Receiver, running_receiver, shops_entry
+from tests.support.shops import shops
+
+KEYRING = Keyring([b"k" * 32])
+
+
+@dataclass
+class World:
+    """Two shops with an endpoint each, in a store that other tests use too."""
+
+    store: Store
+    valkey: Valkey
+    receiver: Receiver
+    other: Receiver
+    folder: Path
+    brand: str = field(default_factory=lambda: "a" + secrets.token_hex(6))
+    other_brand: str = field(default_factory=lambda: "b" + secrets.token_hex(6))
+    parcel_key: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def shops(self, *, url: str = "", private: bool = True) -> Shops:
+        """The shops as their file has them."""
+        file = self.folder / "shops.toml"
+        entries = [
+            shops_entry(self.brand, url or self.receiver.url, private=private),
+            shops_entry(self.other_brand, self.other.url),
+        ]
+        file.write_text("".join(entries))
+        return shops(shops=str(file))
+
+    def outbox(self) -> Outbox:
+        """The outbox of a replica that delivers nothing."""
+        return Outbox(self.store, KEYRING, self.shops())
+
+    async def written(self, outbox: Outbox, brand: str = "", age: float = 0) -> Name:
+        """The name of a letter about an event that happened so long ago."""
+        event = event_of(brand or self.brand, await self.store.now() - age)
+        change = Change(f"p:{{{self.parcel_key}}}:claim", -1, b"{}", 60)
+        assert await outbox.commit(ParcelEvents(self.parcel_key, [event]), secrets.token_hex(4), [change], "")
+        return Name(self.parcel_key, event.id)
+
+    async def due_at(self, name: Name, kind: str = "due") -> float | None:
+        """When this letter is due, or was given up (seconds since the epoch); None if it is neither."""
+        at = await self.valkey.client.zscore(f"e:{{events}}:{kind}:{self.brand}", f"{self.parcel_key}/{name.event_id}")
+        return None if at is None else float(at) / 1000
+
+    async def is_kept(self, name: Name) -> bool:
+        """Whether the store has the letter."""
+        return bool(await self.valkey.client.exists(f"p:{{{self.parcel_key}}}:event:{name.event_id}"))
+
+    async def until(self, receiver: Receiver, names: Sequence[Name], seconds: float = 10) -> None:
+        """Waits until the endpoint has these events."""
+
+        async def has_them() -> bool:
+            return {name.event_id for name in names} <= set(receiver.ids)
+
+        await eventually(has_them, seconds)
+
+    async def until_dead(self, name: Name) -> None:
+        """Waits until the letter is given up."""
+
+        async def is_dead() -> bool:
+            return await self.due_at(name, "dead") is not None and await self.due_at(name) is None
+
+        await eventually(is_dead, 10)
+
+
+def event_of(brand: str, at: float) -> Event:
+    """An event about a return that no other test knows."""
+    data = EventData(
+        return_id="rtn_" + secrets.token_urlsafe(16),
+        brand=brand,
+        state="label_ready",
+        revision=3,
+        sendcloud_return_id=7,
+        items=[],
+    )
+    return Event(EventType.LABEL_READY, at, data)
+
+
+@asynccontextmanager
+async def delivering(world: World, outbox: Outbox, shops: Shops | None = None) -> AsyncIterator[None]:
+    """A replica that delivers."""
+    delivery = Delivery(shops or world.shops(), outbox, KEYRING, Poster(ssl.create_default_context()))
+    task = asyncio.create_task(delivery.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await delivery.aclose()
+        await outbox.aclose()
+
+
+@pytest_asyncio.fixture
+async def world(valkey: Valkey, tmp_path: Path) -> AsyncIterator[World]:
+    """Two shops and their endpoints."""
+    async with AsyncExitStack() as stack:
+        one, other = [await stack.enter_async_context(running_receiver()) for _ in range(2)]
+        store = Store(topology(valkey.url))
+        stack.push_async_callback(store.aclose)
+        yield World(store, valkey, one, other, tmp_path)
+
+
+async def test_an_event_arrives_signed_by_both_secrets(world: World) -> None:
+    """A public verifier accepts the event with the present secret and with the next; it holds what happened."""
+    outbox = world.outbox()
+    async with delivering(world, outbox):
+        name = await world.written(outbox)
+        await world.until(world.receiver, [name])
+    [post] = world.receiver.posts
+    event = post.verified(SECRETS[0])
+    assert event == post.verified(SECRETS[1])
+    assert event["type"] == "return.label_ready"
+    assert event["data"].items() >= {"brand": world.brand, "state": "label_ready", "items": []}.items()
+    assert not await world.is_kept(name)
+    assert await world.due_at(name) is None
+
+
+async def test_an_event_that_is_refused_comes_again(world: World) -> None:
+    """After an answer 500 the letter waits about five seconds, and the same event comes again."""
+    statuses = iter([500, 204])
+
+    async def answer(_: Post) -> int:
+        return next(statuses)
+
+    world.receiver.answer = answer
+    outbox = world.outbox()
+    async with delivering(world, outbox):
+        name = await world.written(outbox)
+        await world.until(world.receiver, [name])
+        now = await world.store.now()
+
+        async def waits() -> bool:
+            at = await world.due_at(name)
+            return at is not None and at < now + 10
+
+        await eventually(waits, 5)
+        assert (await world.due_at(name) or 0) > now + 3
+        await outbox.queue.postpone(world.brand, name, 0)
+
+        async def came_again() -> bool:
+            return len(world.receiver.posts) > 1
+
+        await eventually(came_again, 5)
+    first, second = world.receiver.posts
+    assert (first.event_id, first.body) == (second.event_id, second.body)
+
+
+async def test_an_old_event_is_given_up(world: World) -> None:
+    """A letter about an event of three days ago is tried once more, and then kept for the shop to ask for."""
+
+    async def answer(_: Post) -> int:
+        return 503
+
+    world.receiver.answer = answer
+    outbox = world.outbox()
+    async with delivering(world, outbox):
+        name = await world.written(outbox, age=GIVEN_UP_SECONDS)
+        await world.until_dead(name)
+    assert len(world.receiver.posts) == 1
+    assert await world.is_kept(name)
+
+
+async def test_an_endpoint_that_is_gone_is_switched_off(world: World) -> None:
+    """After a 410 nothing is posted any more, until the shop asks for the dead letters; those then arrive."""
+
+    async def gone(_: Post) -> int:
+        return 410
+
+    world.receiver.answer = gone
+    outbox = world.outbox()
+    async with delivering(world, outbox):
+        first = await world.written(outbox)
+        await world.until_dead(first)
+        second = await world.written(outbox)
+        await world.until_dead(second)
+        assert world.receiver.ids == [first.event_id]
+        world.receiver.answer = Receiver().answer
+        assert await outbox.queue.revive(world.brand) == 2
+        await world.until(world.receiver, [first, second])
+
+
+async def test_a_new_address_is_not_switched_off(world: World) -> None:
+    """A 410 switches off the one address that answered it."""
+
+    async def gone(_: Post) -> int:
+        return 410
+
+    world.receiver.answer = gone
+    outbox = world.outbox()
+    async with delivering(world, outbox):
+        await world.until_dead(await world.written(outbox))
+    outbox = world.outbox()
+    async with delivering(world, outbox, world.shops(url=world.receiver.url + "/new")):
+        name = await world.written(outbox)
+        await world.until(world.receiver, [name])
+
+
+async def test_redirects_are_not_followed(world: World) -> None:
+    """A redirect counts as a failure; nothing is asked where it leads."""
+
+    async def elsewhere(_: Post) -> int:
+        return 307
+
+    world.receiver.answer = elsewhere
+    outbox = world.outbox()
+    async with delivering(world, outbox):
+        name = await world.written(outbox, age=GIVEN_UP_SECONDS)
+        await world.until_dead(name)
+    assert world.receiver.ids == [name.event_id]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+async def test_private_addresses_are_refused(world: World, host: str) -> None:
+    """No connection is made to a private address unless the entry allows it, whether named or written out."""
+    connections = 0
+
+    async def count(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.close()
+
+    async with await asyncio.start_server(count, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        public = world.shops(url=f"https://{host}:{port}", private=False)
+        outbox = Outbox(world.store, KEYRING, public)
+        async with delivering(world, outbox, public):
+            await world.until_dead(await world.written(outbox, age=GIVEN_UP_SECONDS))
+        assert connections == 0
+        allowed = world.shops(url=f"https://{host}:{port}", private=True)
+        outbox = Outbox(world.store, KEYRING, allowed)
+        async with delivering(world, outbox, allowed):
+            await world.until_dead(await world.written(outbox, age=GIVEN_UP_SECONDS))
+    assert connections == 1
+
+
+async def test_a_slow_endpoint_slows_no_other(world: World) -> None:
+    """While one endpoint answers nothing, the events of another shop arrive."""
+    others_have_theirs = asyncio.Event()
+
+    async def hang(_: Post) -> int:
+        await others_have_theirs.wait()
+        return 204
+
+    world.receiver.answer = hang
+    outbox = world.outbox()
+    for _ in range(3 * AT_ONCE):
+        await world.written(outbox)
+    async with delivering(world, outbox):
+
+        async def is_busy() -> bool:
+            return len(world.receiver.posts) == AT_ONCE
+
+        await eventually(is_busy, 5)
+        started = time.monotonic()
+        names = [await world.written(outbox, world.other_brand) for _ in range(20)]
+        await world.until(world.other, names, 4)
+        # Before the first of the slow posts has ended.
+        assert time.monotonic() - started < 4
+        assert len(world.receiver.posts) == AT_ONCE
+        others_have_theirs.set()
+
+
+async def test_each_letter_is_tried_by_one_replica(world: World) -> None:
+    """Two replicas that deliver at the same time post each event once."""
+    outbox = world.outbox()
+    names = [await world.written(outbox) for _ in range(60)]
+    async with delivering(world, outbox), delivering(world, world.outbox()):
+        await world.until(world.receiver, names)
+    assert sorted(world.receiver.ids) == sorted(name.event_id for name in names)
+
+
+async def test_a_letter_of_a_commit_that_was_not_made_is_forgotten(world: World) -> None:
+    """A process that dies between queue and commit leaves a place in the queue, which goes when its time has come."""
+    outbox = world.outbox()
+    event = event_of(world.brand, 0)
+    name = Name(world.parcel_key, event.id)
+    refused = Change(f"p:{{{world.parcel_key}}}:claim", 9, b"{}", 60)
+    assert not await outbox.commit(ParcelEvents(world.parcel_key, [event]), "operation", [refused], "")
+    now = await world.store.now()
+    assert (await world.due_at(name) or 0) > now + 30
+    assert not await world.is_kept(name)
+    await outbox.queue.postpone(world.brand, name, 0)
+    async with delivering(world, outbox):
+
+        async def is_forgotten() -> bool:
+            return await world.due_at(name) is None
+
+        await eventually(is_forgotten, 5)
+    assert world.receiver.posts == []
+
+
+async def test_a_letter_of_a_process_that_died_arrives(world: World) -> None:
+    """A process that dies right after the commit leaves a letter that is in the queue already."""
+    outbox = world.outbox()
+    name = await world.written(outbox)
+    # The process had no time to make it due.
+    await outbox.aclose()
+    await outbox.queue.add(world.brand, name, 0.5)
+    async with delivering(world, world.outbox()):
+        await world.until(world.receiver, [name])
+
+
+async def test_a_taken_letter_is_due_again(world: World) -> None:
+    """A letter that a replica took is due again within half a minute, whatever becomes of the replica."""
+    outbox = world.outbox()
+    name = await world.written(outbox)
+    await outbox.aclose()
+    [taken] = await outbox.queue.take({world.brand: 5})
+    assert taken.name == name
+    assert await outbox.queue.take({world.brand: 5}) == []
+    assert await world.due_at(name) == pytest.approx(taken.now + 30, abs=0.01)
+
+
+async def test_other_shops_get_no_letters(world: World) -> None:
+    """Nothing at all is written for a shop that takes no events."""
+    before = set(await world.valkey.client.keys("e:*"))
+    event = event_of("demo", 0)
+    change = Change(f"p:{{{world.parcel_key}}}:claim", -1, b"{}", 60)
+    assert await world.outbox().commit(ParcelEvents(world.parcel_key, [event]), "operation", [change], "")
+    assert not await world.is_kept(Name(world.parcel_key, event.id))
+    assert b"e:{events}:due:demo" not in set(await world.valkey.client.keys("e:*")) - before
