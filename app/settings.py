@@ -295,7 +295,7 @@ class Settings(BaseSettings):
     upstream_writes: Annotated[int, Field(ge=1)] = 80
     """POSTs a minute likewise; the upstream accepts 100."""
     upstream_burst: Annotated[int, Field(ge=1)] = 12
-    """Calls of both kinds a second; the upstream accepts 15."""
+    """Calls of both kinds a second; the upstream documents 15, for POSTs."""
 
     def shown(self) -> dict[str, object]:
         """The settings for the log: without secrets, partners by name, and of the store its topology alone."""

@@ -83,7 +83,7 @@ def _place(call: Call, brand: Brand) -> tuple[float, float]:
         longitude = float(call.query("longitude") or customer["longitude"])
     except ValueError:
         latitude = longitude = math.nan
-    # Written so that it refuses nan too, which is a number to Python and no place to anybody.
+    # In this form the comparison also refuses NaN, which Python takes for a number.
     if not (abs(latitude) <= MAX_LATITUDE and abs(longitude) <= MAX_LONGITUDE):
         raise Refused(400, "invalid", 'latitude, longitude: "A valid number is required."')
     return latitude, longitude

@@ -134,7 +134,7 @@ class Server(NamedTuple):
             "driver_info": None,
             "decode_responses": False,
             "socket_read_size": READ_BYTES,
-            # `handshake` greets the server, so that connecting and the handshake each have their time.
+            # `handshake` runs on its own, so that connecting and the handshake each have their time.
             "redis_connect_func": _say_nothing,
         }
         if self.host.startswith("/"):
