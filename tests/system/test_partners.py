@@ -1,4 +1,4 @@
-"""The programs in docs/partners.md, run as they stand there."""
+"""The key's program in docs/partners.md and the package in openapi/partner, run as they stand there."""
 
 import asyncio
 import re
@@ -16,6 +16,8 @@ from tests.support.processes import LOCAL, Valkey, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
 
 pytestmark = pytest.mark.system
+
+EXAMPLE = Path("openapi/partner/return_portal_partner.py").resolve()
 
 
 def _program(name: str) -> str:
@@ -48,7 +50,7 @@ async def known_partner(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterato
 async def _run(folder: Path, partner: Partner, order: str) -> tuple[int | None, str, str]:
     """Exit status, output and errors of the example."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _program("example"), order, "5611 AA"),
+        *(sys.executable, str(EXAMPLE), order, "5611 AA"),
         cwd=folder,
         env={"RETURNS_PARTNER_KEY": partner.key, "RETURNS_URL": partner.url},
         stdout=subprocess.PIPE,
