@@ -197,6 +197,14 @@ async def test_a_bad_file_changes_nothing(file: Path, harm: Callable[[Path], Non
     assert faults() == 0
 
 
+async def test_a_shop_that_is_taken_out_loses_the_keys_of_its_systems(file: Path) -> None:
+    """The keys of a shop's systems are good only while its entry stands in the file."""
+    known = shops(shops=str(file))
+    assert known.of("mode").shop_keys
+    write(file, "[shops.buch]")
+    await watched(known, lambda: not known.of("mode").shop_keys)
+
+
 async def test_reload_reads_a_file_that_looks_the_same(file: Path) -> None:
     """On demand the file is read although time, size and name are those of the one before."""
     os.utime(file, (0, 0))
