@@ -20,7 +20,7 @@ from app.events.delivery import Delivery
 from app.events.endpoint import Poster
 from app.events.outbox import Outbox
 from app.http import operations
-from app.http.answers.openapi import ABOUT, TAGS, Described
+from app.http.answers.openapi import ABOUT, JOURNEY, TAGS, Described
 from app.http.answers.problems import handle_errors, problem_response
 from app.http.answers.recent_answers import RecentAnswers
 from app.http.callers.cors import Cors
@@ -58,7 +58,7 @@ from app.service_points.view import ServicePointViews
 from app.services import Services
 from app.sessions import handoff_routes as handoffs
 from app.sessions import routes as sessions
-from app.sessions.dependencies import end_session, ending_session_id, live_session
+from app.sessions.dependencies import calling_shop, end_session, ending_session_id, live_session
 from app.sessions.lookup import Lookups
 from app.sessions.store import SessionStore
 from app.settings import Settings, SettingsError
@@ -90,30 +90,6 @@ if TYPE_CHECKING:
 MARGIN_SECONDS = 2.0
 """Seconds past its deadline after which a call of another replica counts as dead."""
 ROUTED = (portal, sessions, handoffs, service_points, returns, documents, uploads, shop_calls, events, operations)
-
-JOURNEY = (
-    "/v1/brands/{brand}/portal",
-    "/v1/brands/{brand}/sessions",
-    "/v1/session",
-    "/v1/session/handoff",
-    "/v1/handoffs",
-    "/v1/service-points",
-    "/v1/service-points/{service_point_id}",
-    "/v1/uploads",
-    "/v1/returns/preview",
-    "/v1/returns",
-    "/v1/returns/{return_id}",
-    "/v1/returns/{return_id}/events",
-    "/v1/returns/{return_id}/label",
-    "/v1/returns/{return_id}/customs-declaration",
-    "/v1/shops/{brand}/returns/{return_id}",
-    "/v1/shops/{brand}/returns/{return_id}/units",
-    "/v1/shops/{brand}/returns/{return_id}/resolve",
-    "/v1/shops/{brand}/dead-events",
-    "/v1/shops/{brand}/dead-events/resend",
-)
-"""The order in which a front end calls them, and then its shop; the description lists them in this order."""
-
 
 ConnectUpstream = Callable[[Settings, Mapping[Call, CallPolicy]], Upstream]
 """Connects an upstream; each of its calls may be guarded by the policy of its kind."""
@@ -193,7 +169,7 @@ def api() -> FastAPI:
     )
     app.journey = JOURNEY
     app.session_dependencies = {live_session, ending_session_id}
-    app.shop_dependencies = {shop_calls.calling_shop}
+    app.shop_dependencies = {calling_shop}
     hot = (sessions.hot, returns.hot, service_points.hot, portal.hot, documents.hot)
     # The most frequent routes first, because paths are compared in order; and without routers around them, which
     # would be asked in every request.
@@ -265,7 +241,7 @@ def _parts(settings: Settings, shops: Shops, store: Store, keyring: Keyring, sen
     layout = ParcelLayout(
         keyring, settings.return_ttl, settings.claim_ttl, settings.create_lease, service_point_of_schema_1
     )
-    attempts = Attempts(store, layout, outbox)
+    attempts = Attempts(store, layout, outbox.commit)
     kept = attempts.returns
     idle_timeout = settings.poll_deadline + MARGIN_SECONDS
     schedule = Schedule(settings.poll_interval, idle_timeout, settings.label_budget, settings.return_ttl)

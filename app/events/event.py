@@ -1,6 +1,7 @@
 """An event, in the words that the shop receives."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -57,6 +58,13 @@ class Event(NamedTuple):
         moment = datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         content = {"type": self.type, "timestamp": moment, "data": self.data.model_dump(mode="json")}
         return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+
+
+class ParcelEvents(NamedTuple):
+    """Events about returns of one parcel."""
+
+    parcel_key: str
+    events: Sequence[Event]
 
 
 def return_id_of(event_id: str) -> str:

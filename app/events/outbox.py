@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import NamedTuple
 
 from app.errors import StoreUnavailable
-from app.events.event import Event, Letter
+from app.events.event import Event, Letter, ParcelEvents
 from app.events.queue import LETTER_KEPT_SECONDS, Name, Queue
 from app.redis.encryption import Keyring, parsing
 from app.redis.store import ANY, Change, Store
@@ -16,13 +15,6 @@ COMMIT_SECONDS = 60.0
 """Much longer than a commit takes: a letter that is not there so long after it was queued was never written."""
 RETRY_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
-
-
-class ParcelEvents(NamedTuple):
-    """Events about returns of one parcel."""
-
-    parcel_key: str
-    events: Sequence[Event]
 
 
 class Outbox:

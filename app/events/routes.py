@@ -12,7 +12,7 @@ from app.http.exchange import exchange_of
 from app.models.events import DeadEvent, DeadEvents, ResentEvents
 from app.models.fields import utc_datetime
 from app.services import service
-from app.shop_calls.routes import CallingShopDep
+from app.sessions.dependencies import CallingShopDep
 from app.telemetry.logs import log
 
 router = APIRouter(tags=["shop"])

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Path, Request
 
 from app.errors import (
     PartnerKeyUnknown,
@@ -23,7 +23,7 @@ from app.http.exchange import exchange_of
 from app.http.problem_types.texts import language_for
 from app.redis.encryption import Keyring
 from app.redis.limits.rate_limits import CallerLimit
-from app.services import service_of
+from app.services import ShopsDep, service_of
 from app.sessions.session import Session
 from app.sessions.store import SessionStore
 from app.settings import Settings
@@ -143,19 +143,31 @@ async def count_lookup(request: Request, shop: Shop, partner_key: str | None) ->
         raise PartnerKeyUnknown
 
 
-async def check_shop_key(request: Request, shop: Shop, key: str | None) -> None:
-    """Returns if the key is that of a system of the shop, which the log line of the request then names.
+async def calling_shop(
+    brand: Annotated[str, Path(max_length=63, description="The domain that names the shop.", examples=["demo"])],
+    request: Request,
+    shops: ShopsDep,
+    x_partner_key: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> str:
+    """The brand of the path, one of whose systems makes this call; the log line of the request names that system.
+
+    A shop that is closed keeps its calls.
 
     Raises:
         PartnerKeyUnknown: it counts as a lookup of the address, so that keys cannot be guessed fast.
         TooManyLookups: the address has used up its lookups.
     """
-    caller = None if key is None else partner_of(key, shop.shop_keys)
+    shop = shops.of(brand)
+    caller = None if x_partner_key is None else partner_of(x_partner_key, shop.shop_keys)
     if caller is None:
         await _spend_lookup(request, shop, None)
         raise PartnerKeyUnknown
     exchange = exchange_of(request.scope)
     exchange.brand, exchange.partner = shop.name, caller
+    return brand
+
+
+CallingShopDep = Annotated[str, Depends(calling_shop)]
 
 
 async def _spend_lookup(request: Request, shop: Shop, partner: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Request
+from fastapi import APIRouter, Depends, Request
 
 from app.errors import FindingRefused, PartnerKeyUnknown, ReturnNotFound, StoreUnavailable, TooManyLookups
 from app.http.answers.openapi import JSON_BODY, body_examples, responses
@@ -11,8 +11,8 @@ from app.http.exchange import exchange_of
 from app.models.examples import RESOLUTIONS
 from app.models.returns import ReturnId
 from app.models.shop_calls import ParcelUnits, Resolution, ShopReturn
-from app.services import ShopsDep, service
-from app.sessions.dependencies import check_shop_key
+from app.services import service
+from app.sessions.dependencies import CallingShopDep
 from app.shop_calls.calls import ShopCalls
 from app.shop_calls.view import shop_return
 
@@ -22,22 +22,6 @@ OF_A_RETURN = (PartnerKeyUnknown, TooManyLookups, ReturnNotFound, StoreUnavailab
 """The problems that any of these calls may answer."""
 
 
-async def calling_shop(
-    brand: Annotated[str, Path(max_length=63, description="The domain that names the shop.", examples=["demo"])],
-    request: Request,
-    shops: ShopsDep,
-    x_partner_key: Annotated[str | None, Header(include_in_schema=False)] = None,
-) -> str:
-    """The brand of the path, one of whose systems makes this call. A shop that is closed keeps its calls.
-
-    Raises:
-        PartnerKeyUnknown: no system of this shop has the key.
-    """
-    await check_shop_key(request, shops.of(brand), x_partner_key)
-    return brand
-
-
-CallingShopDep = Annotated[str, Depends(calling_shop)]
 ShopCallsDep = Annotated[ShopCalls, Depends(service(ShopCalls))]
 
 

@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from app.events.delivery import AT_ONCE, GIVEN_UP_SECONDS, Delivery
 from app.events.endpoint import Poster
-from app.events.event import Event, EventData, EventType
-from app.events.outbox import Outbox, ParcelEvents
+from app.events.event import Event, EventData, EventType, ParcelEvents
+from app.events.outbox import Outbox
 from app.events.queue import Name
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring

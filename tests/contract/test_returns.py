@@ -144,7 +144,7 @@ def attempts_on(store: Store, lease: float = LEASE) -> Attempts:
     return Attempts(
         store,
         ParcelLayout(KEYRING, return_ttl=RETURN_TTL, claim_ttl=CLAIM_TTL, lease=lease, clean=clean),
-        Outbox(store, KEYRING, shops()),
+        Outbox(store, KEYRING, shops()).commit,
     )
 
 
@@ -174,7 +174,7 @@ async def test_a_claim_ends_by_itself(parcel: Parcel) -> None:
         attempts=Attempts(
             store,
             ParcelLayout(KEYRING, return_ttl=1, claim_ttl=1, lease=0.5, clean=clean),
-            Outbox(store, KEYRING, shops()),
+            Outbox(store, KEYRING, shops()).commit,
         ),
     )
     first = await brief.claimed()

@@ -140,7 +140,7 @@ class Bench:
         return Attempts(
             self.store,
             ParcelLayout(self._keyring, return_ttl=600, claim_ttl=600, lease=lease, clean=clean),
-            Outbox(self.store, self._keyring, shops()),
+            Outbox(self.store, self._keyring, shops()).commit,
         )
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:

@@ -1,13 +1,14 @@
 """Events without a store: which change makes which, when they are tried, and where they may go."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.events.delivery import LONGEST_PAUSE_SECONDS, pause
 from app.events.endpoint import is_public
-from app.events.event import EventType
+from app.events.event import Event, EventType
 from app.models.returns import ReturnItem, ReturnState
-from app.returns.store.news import news
-from app.returns.store.records import VersionedReturn
+from app.returns.store.records import ReturnRecord, VersionedReturn, news
 from tests.support.samples import return_record
 
 CREATING, UNKNOWN, PENDING = ReturnState.CREATING, ReturnState.OUTCOME_UNKNOWN, ReturnState.LABEL_PENDING
@@ -36,15 +37,21 @@ READY, LOST, FAILED = ReturnState.LABEL_READY, ReturnState.LABEL_LOST, ReturnSta
 def test_what_a_change_tells(before: ReturnState, after: ReturnState, types: list[str]) -> None:
     """A shop is told when a return is made, needs payment, has its label, fails or becomes unknown; of nothing else."""
     record = return_record(state=before)
-    told = news(record, VersionedReturn(record, 1, 5).became(after))
+    told = changed(record, after)
     assert [each.type for each in told] == [f"return.{name}" for name in types]
+
+
+def changed(record: ReturnRecord, state: ReturnState, found_out: EventType | None = None) -> list[Event]:
+    """The events of a change to this state."""
+    found = VersionedReturn(record, 1, 5)
+    return news(found, replace(found, record=found.became(state)), found_out)
 
 
 @pytest.mark.parametrize("found_out", [EventType.SETTLED, EventType.CANCELLED])
 def test_a_finding_is_an_event_of_its_own(found_out: EventType) -> None:
     """A change that a finding made is told as the finding."""
     record = return_record(state=UNKNOWN)
-    [event] = news(record, VersionedReturn(record, 1, 5).became(FAILED), found_out)
+    [event] = changed(record, FAILED, found_out)
     assert event.type is found_out
 
 
@@ -52,7 +59,7 @@ def test_an_event_holds_nothing_personal() -> None:
     """An event has ids, state, units and reasons; neither a name of an item nor the shopper's comment."""
     item = ReturnItem(id="i1", name="Secret shirt", quantity=2, reason="3", comment="Call Sam")
     record = return_record(state=CREATING, items=[item])
-    [event] = news(record, VersionedReturn(record, 1, 5).became(PENDING))
+    [event] = changed(record, PENDING)
     assert '"items":[{"id":"i1","quantity":2,"reason":"3"}]' in event.body()
     assert '"timestamp":"1970-01-01T00:00:05.000Z"' in event.body()
     assert "Secret" not in event.body()

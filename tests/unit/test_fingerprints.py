@@ -6,7 +6,7 @@ import pytest
 
 from app.models.requests import NewReturn, NewReturnItem
 from app.returns.checks.fingerprints import CURRENT, FIRST, fingerprints
-from app.returns.store.records import KeyRecord
+from app.returns.store.keys import KeyRecord
 from tests.support.samples import body
 
 POINT = {"option": "drop_off_point", "service_point": 20000001}

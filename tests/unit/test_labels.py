@@ -101,7 +101,7 @@ def desk_on(store: Store, interval: float) -> Desk:
     )
     keyring = Keyring([b"k" * 32])
     layout = ParcelLayout(keyring, return_ttl=600, claim_ttl=600, lease=600, clean=clean)
-    attempts = Attempts(store, layout, Outbox(store, keyring, shops()))
+    attempts = Attempts(store, layout, Outbox(store, keyring, shops()).commit)
     returns = attempts.returns
     polling = Polling(store, returns, sendcloud, Evidence(store, keyring, 600), Schedule(interval, 5, 5, 600))
     return Desk(Labels(store, returns, polling), attempts, returns, upstream)

@@ -44,6 +44,28 @@ TAGS: Mapping[str, str] = MappingProxyType(
         "operations": "For those who run the service, and what problem codes mean.",
     }
 )
+JOURNEY = (
+    "/v1/brands/{brand}/portal",
+    "/v1/brands/{brand}/sessions",
+    "/v1/session",
+    "/v1/session/handoff",
+    "/v1/handoffs",
+    "/v1/service-points",
+    "/v1/service-points/{service_point_id}",
+    "/v1/uploads",
+    "/v1/returns/preview",
+    "/v1/returns",
+    "/v1/returns/{return_id}",
+    "/v1/returns/{return_id}/events",
+    "/v1/returns/{return_id}/label",
+    "/v1/returns/{return_id}/customs-declaration",
+    "/v1/shops/{brand}/returns/{return_id}",
+    "/v1/shops/{brand}/returns/{return_id}/units",
+    "/v1/shops/{brand}/returns/{return_id}/resolve",
+    "/v1/shops/{brand}/dead-events",
+    "/v1/shops/{brand}/dead-events/resend",
+)
+"""The order in which a front end calls them, and then its shop; the description lists them in this order."""
 PDF: Json = {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}
 """The content of an answer that is a document."""
 _HEADERS: Mapping[str, str] = MappingProxyType(

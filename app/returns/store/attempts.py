@@ -17,7 +17,6 @@ from app.errors import (
     ReturnReleased,
     StoreUnavailable,
 )
-from app.events.outbox import Outbox
 from app.models.returns import ReturnState
 from app.redis.encryption import RecordUnreadable
 from app.redis.store import Store, Versioned
@@ -34,9 +33,11 @@ from app.returns.claims import (
     location_of,
     remembered,
 )
-from app.returns.store.records import KeyRecord, ReturnRecord, VersionedReturn
+from app.returns.store.keys import KeyRecord
+from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import (
     RACES,
+    Commit,
     ParcelLayout,
     RecordChange,
     Returns,
@@ -78,8 +79,8 @@ class Attempt:
 class Attempts:
     """The attempts of all parcels; at most one of them may post for the same units or with the same key."""
 
-    def __init__(self, store: Store, layout: ParcelLayout, outbox: Outbox) -> None:
-        self.returns = Returns(store, layout, outbox)
+    def __init__(self, store: Store, layout: ParcelLayout, commit: Commit) -> None:
+        self.returns = Returns(store, layout, commit)
         self._store = store
         self._layout = layout
         self._settling: set[asyncio.Task[VersionedReturn | None]] = set()

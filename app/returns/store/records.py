@@ -1,17 +1,34 @@
-"""Returns and idempotency keys as Redis keeps them, and a return as it was read."""
+"""Returns as Redis keeps them, a return as it was read, and the news of a change that its shop is told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from types import MappingProxyType
+from typing import Self
 
 from app.domain import RedactedModel, ServicePoint
+from app.events.event import Event, EventData, EventItem, EventType
 from app.models.returns import Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
 from app.models.shop import Money, Store
-from app.returns.checks.fingerprints import CURRENT, FIRST, Fingerprints
 
 _NEW_STATES = frozenset({ReturnState.ACCEPTED, ReturnState.LABEL_LOST})
 """States that the release before this one cannot read."""
-
+_CREATED_AS = frozenset(
+    {
+        ReturnState.LABEL_PENDING,
+        ReturnState.AWAITING_PAYMENT,
+        ReturnState.NO_LABEL_NEEDED,
+        ReturnState.ACCEPTED,
+    }
+)
+_NOT_CREATED = frozenset({ReturnState.CREATING, ReturnState.OUTCOME_UNKNOWN, ReturnState.FAILED})
+_REACHED: Mapping[ReturnState, EventType] = MappingProxyType(
+    {
+        ReturnState.AWAITING_PAYMENT: EventType.AWAITING_PAYMENT,
+        ReturnState.LABEL_READY: EventType.LABEL_READY,
+        ReturnState.FAILED: EventType.FAILED,
+        ReturnState.OUTCOME_UNKNOWN: EventType.OUTCOME_UNKNOWN,
+    }
+)
 
 SCHEMA = 2
 """The schema that records are written in. Earlier releases wrote 1; they read 2, too, and write it back as 1."""
@@ -115,29 +132,6 @@ def _older(state: ReturnState) -> ReturnState:
     return ReturnState.LABEL_PENDING if state in _NEW_STATES else state
 
 
-class KeyRecord(RedactedModel):
-    """The use of an idempotency key: its return, and the fingerprints of its body."""
-
-    format: Literal[1] = 1
-    fingerprint: str
-    """The fingerprint of the body in the first form."""
-    versioned: tuple[int, str] | None = None
-    """The version of a later form and the fingerprint in it; the release before ignores it."""
-    return_id: str
-
-    @classmethod
-    def of(cls, fingerprints: Fingerprints, return_id: str) -> Self:
-        """The record of a key that this return was made with."""
-        return cls(fingerprint=fingerprints[FIRST], versioned=(CURRENT, fingerprints[CURRENT]), return_id=return_id)
-
-    def is_of(self, fingerprints: Fingerprints) -> bool:
-        """Whether the key came with this body; if the stored form is unknown here, the first form decides."""
-        version, kept = self.versioned or (FIRST, self.fingerprint)
-        if version not in fingerprints:
-            version, kept = FIRST, self.fingerprint
-        return kept == fingerprints[version]
-
-
 @dataclass(frozen=True)
 class VersionedReturn:
     """A return as read: its version, to be compared when it is changed, and the store's clock then (seconds)."""
@@ -164,3 +158,29 @@ class VersionedReturn:
         if self.record.state is ReturnState.CREATING:
             return 1
         return None if self.due_in is None else max(1, round(self.due_in))
+
+
+def news(before: VersionedReturn, after: VersionedReturn | None, found_out: EventType | None = None) -> list[Event]:
+    """The events of a change; a finding (`found_out`) is an event of its own, a return that is gone is none."""
+    if after is None or after.record.state is before.record.state:
+        return []
+    return [_event(each, after.record) for each in ([found_out] if found_out else _types(before, after))]
+
+
+def _types(before: VersionedReturn, after: VersionedReturn) -> list[EventType]:
+    state = after.record.state
+    is_created = before.record.state in _NOT_CREATED and state in _CREATED_AS
+    reached = [_REACHED[state]] if state in _REACHED else []
+    return [EventType.CREATED, *reached] if is_created else reached
+
+
+def _event(kind: EventType, record: ReturnRecord) -> Event:
+    data = EventData(
+        return_id=record.id,
+        brand=record.brand,
+        state=record.state,
+        revision=record.revision,
+        sendcloud_return_id=record.sendcloud_return_id,
+        items=[EventItem(id=item.id, quantity=item.quantity, reason=item.reason) for item in record.items],
+    )
+    return Event(kind, record.updated_at, data)

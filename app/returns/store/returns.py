@@ -5,14 +5,13 @@ import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pydantic import TypeAdapter
 
 from app.domain import Units
 from app.errors import ReturnNotFound, StoreUnavailable, UnitsClaimed
-from app.events.event import EventType
-from app.events.outbox import Outbox, ParcelEvents
+from app.events.event import EventType, ParcelEvents
 from app.models.returns import ReturnState
 from app.redis.derived_values import DerivedValues
 from app.redis.encryption import Keyring, parsing
@@ -29,8 +28,8 @@ from app.returns.claims import (
     shown,
     units_held,
 )
-from app.returns.store.news import news
-from app.returns.store.records import CleanPoint, KeyRecord, ReturnRecord, VersionedReturn
+from app.returns.store.keys import KeyRecord
+from app.returns.store.records import CleanPoint, ReturnRecord, VersionedReturn, news
 from app.telemetry.logs import log
 from app.telemetry.metrics import CONFLICTS
 
@@ -255,6 +254,15 @@ class Step(NamedTuple):
     """The event of a finding, where one made the change."""
 
 
+class Commit(Protocol):
+    """Commits changes of a parcel's returns together with what is told about them, as `Outbox.commit` does."""
+
+    async def __call__(
+        self, events: ParcelEvents, operation: str, changes: Sequence[Change], news: str, *, durable: bool = False
+    ) -> bool:
+        """Whether all changes were made; none were if a record changed meanwhile."""
+
+
 class ParcelReturns(NamedTuple):
     """The returns of a parcel, oldest first; the units that they leave free; the store's clock (seconds)."""
 
@@ -266,10 +274,10 @@ class ParcelReturns(NamedTuple):
 class Returns:
     """Returns by parcel; a session of another parcel finds none of them."""
 
-    def __init__(self, store: Store, layout: ParcelLayout, outbox: Outbox) -> None:
+    def __init__(self, store: Store, layout: ParcelLayout, commit: Commit) -> None:
         self._store = store
         self._layout = layout
-        self._outbox = outbox
+        self._commit = commit
 
     async def get(self, parcel_key: str, return_id: str) -> VersionedReturn:
         """The return as stored; if its creating request died, it becomes unknown, or is deleted if nothing was sent.
@@ -326,8 +334,8 @@ class Returns:
         operation = secrets.token_urlsafe(12)
         after = replace(found, record=record)
         changes = self._layout.record_changes(parcel_key, after, seen=record.revision > found.record.revision)
-        events = ParcelEvents(parcel_key, news(found.record, record))
-        if await self._outbox.commit(events, operation, changes, record.id):
+        events = ParcelEvents(parcel_key, news(found, after))
+        if await self._commit(events, operation, changes, record.id):
             return replace(after, version=found.version + 1)
         return await self.get(parcel_key, record.id)
 
@@ -392,13 +400,14 @@ class Returns:
             if not version:
                 record = step.forgotten or record
             found, changes = None, [self._layout.claims_change(parcel_key, claims, after, now), *step.beside]
+            events = ParcelEvents(parcel_key, [])
             if record:
                 stays = return_id in after or lasting_location(before, return_id) is not None
-                found, changed = self._changed(parcel_key, VersionedReturn(record, version, now), step, stays=stays)
+                known = VersionedReturn(record, version, now)
+                found, changed = self._changed(parcel_key, known, step, stays=stays)
                 changes += changed
-            events = news(record, found.record, step.found_out) if record and found else []
-            told = ParcelEvents(parcel_key, events)
-            if await self._outbox.commit(told, operation, changes, return_id, durable=step.durable):
+                events = ParcelEvents(parcel_key, news(known, found, step.found_out))
+            if await self._commit(events, operation, changes, return_id, durable=step.durable):
                 return found if return_id in after else None
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 

@@ -1,0 +1,29 @@
+"""Idempotency keys as Redis keeps them."""
+
+from typing import Literal, Self
+
+from app.domain import RedactedModel
+from app.returns.checks.fingerprints import CURRENT, FIRST, Fingerprints
+
+
+class KeyRecord(RedactedModel):
+    """The use of an idempotency key: its return, and the fingerprints of its body."""
+
+    format: Literal[1] = 1
+    fingerprint: str
+    """The fingerprint of the body in the first form."""
+    versioned: tuple[int, str] | None = None
+    """The version of a later form and the fingerprint in it; the release before ignores it."""
+    return_id: str
+
+    @classmethod
+    def of(cls, fingerprints: Fingerprints, return_id: str) -> Self:
+        """The record of a key that this return was made with."""
+        return cls(fingerprint=fingerprints[FIRST], versioned=(CURRENT, fingerprints[CURRENT]), return_id=return_id)
+
+    def is_of(self, fingerprints: Fingerprints) -> bool:
+        """Whether the key came with this body; if the stored form is unknown here, the first form decides."""
+        version, kept = self.versioned or (FIRST, self.fingerprint)
+        if version not in fingerprints:
+            version, kept = FIRST, self.fingerprint
+        return kept == fingerprints[version]
