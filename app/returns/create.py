@@ -8,7 +8,6 @@ from functools import partial
 from app.domain import AcceptedReturn, ReturnRequest, ServicePoint
 from app.errors import (
     BffError,
-    ClaimLost,
     FieldProblem,
     InvalidRequest,
     NotReturnableOnline,
@@ -156,14 +155,12 @@ class Creation:
             FOREIGN_POLLERS.inc()
         found = await self.attempts.settle(attempt, Event.ACCEPTED, partial(self._created, created))
         if found is None or found.record.first_answer is None:
-            raise ClaimLost("the return vanished from the store")
+            raise ReturnOutcomeUnknown("the return vanished from the store", location=location)
         self.watch(session.parcel_key, found)
         return found.record.first_answer
 
     def _created(self, created: AcceptedReturn, found: VersionedReturn) -> ReturnRecord:
         """The record once the upstream took the return; it is polled unless no label can come through us."""
-        if found.record.first_answer:  # it is stored already, and only the store's answer got lost
-            return found.record
         state = _accepted_state(created, RETURN_METHODS[found.record.delivery.option])
         polled = created.poller_token is not None and state is not ReturnState.NO_LABEL_NEEDED
         record = found.became(

@@ -10,7 +10,15 @@ import pytest
 import pytest_asyncio
 
 from app.domain import Selection, Units
-from app.errors import ClaimLost, FindingRefused, ReturnInProgress, ReturnNotFound, StoreUnavailable, UnitsClaimed
+from app.errors import (
+    ClaimLost,
+    FindingRefused,
+    ReturnInProgress,
+    ReturnNotFound,
+    ReturnOutcomeUnknown,
+    StoreUnavailable,
+    UnitsClaimed,
+)
 from app.events.outbox import Outbox
 from app.models.returns import ReturnItem, ReturnState
 from app.redis.connections.discovery import topology
@@ -449,6 +457,30 @@ async def test_a_late_acceptance_wins(parcel: Parcel) -> None:
     assert found.record.state is ReturnState.LABEL_PENDING
     assert (await parcel.returns.of_parcel(parcel.parcel_key, ORDERED)).free.lines["shirt"] == 0
     assert REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) == before + 1
+
+
+async def test_a_repeated_acceptance_takes_no_cancellation_back(parcel: Parcel) -> None:
+    """An owner that missed the store's answer stores its acceptance again, and units freed meanwhile stay free."""
+    attempt = await parcel.posted()
+    await parcel.attempts.settle(attempt, Event.ACCEPTED, accepted)
+    await parcel.finds(attempt, Finding.CANCELLED)
+    before = REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) or 0
+    found = await parcel.attempts.settle(attempt, Event.ACCEPTED, accepted)
+    assert found is not None
+    assert found.record.state is ReturnState.FAILED
+    assert (await parcel.returns.of_parcel(parcel.parcel_key, ORDERED)).free == ORDERED
+    assert (REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) or 0) == before
+
+
+@pytest.mark.parametrize("event", [Event.LOST, Event.REFUSED])
+async def test_an_outcome_that_a_finding_overtook(parcel: Parcel, event: Event) -> None:
+    """An owner whose return was found meanwhile says that the outcome is unknown and where it stands, nothing else."""
+    attempt = await parcel.unanswered()
+    await parcel.finds(attempt, Finding.ACCEPTED)
+    with pytest.raises(ReturnOutcomeUnknown) as caught:
+        await parcel.attempts.settle(attempt, event, accepted)
+    assert caught.value.location == f"/v1/returns/{attempt.return_id}"
+    assert (await parcel.returns.get(parcel.parcel_key, attempt.return_id)).record.state is ReturnState.ACCEPTED
 
 
 @pytest.mark.parametrize("finding", list(Finding))

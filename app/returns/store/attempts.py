@@ -168,6 +168,8 @@ class Attempts:
         """The return after its outcome was stored; None if it was never created.
 
         Raises:
+            ClaimLost: nothing was sent, and another request may post by now.
+            ReturnOutcomeUnknown: something was sent, and a finding that was recorded meanwhile stands.
             RecordUnreadable: the return is kept under a key that we do not have; nothing more is tried.
             StoreUnavailable: the store does not take it now; the attempts to store it go on.
         """
@@ -218,8 +220,15 @@ class Attempts:
             forgotten=attempt.record if event in AFTER_FIRST_BYTE else None,
             # A server that takes over after a failover must not contradict an outcome that was told.
             durable=True,
+            # Without this, a cancellation since then would be taken back.
+            is_over=lambda record: event is Event.ACCEPTED and record.first_answer is not None,
         )
-        found = await self.returns.change(attempt.parcel_key, attempt.return_id, step)
+        try:
+            found = await self.returns.change(attempt.parcel_key, attempt.return_id, step)
+        except ClaimLost as error:
+            if event in AFTER_FIRST_BYTE:
+                raise ReturnOutcomeUnknown(str(error), location=location_of(attempt.return_id)) from error
+            raise
         if was_released:
             CONFLICTS.labels("accepted").inc()
             log.error("a return was accepted after its release", return_id=attempt.return_id)

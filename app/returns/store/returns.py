@@ -252,6 +252,8 @@ class Step(NamedTuple):
     """Further changes in the parcel's slot, made in the same commit."""
     found_out: EventType | None = None
     """The event of a finding, where one made the change."""
+    is_over: Callable[[ReturnRecord], bool] = lambda _: False
+    """Whether the change was made before and only the store's answer got lost, so that nothing is left to do."""
 
 
 class Commit(Protocol):
@@ -394,11 +396,11 @@ class Returns:
         """
         operation = secrets.token_urlsafe(12)
         for _ in range(RACES):
-            now, claims, version, record = await self._stored(parcel_key, return_id)
+            now, claims, version, record = await self._stored(parcel_key, return_id, step.forgotten)
+            if record and step.is_over(record):
+                return VersionedReturn(record, version, now)
             before = self._layout.unended(loaded_claims(claims), now)
             after = step.claims(before, now)
-            if not version:
-                record = step.forgotten or record
             found, changes = None, [self._layout.claims_change(parcel_key, claims, after, now), *step.beside]
             events = ParcelEvents(parcel_key, [])
             if record:
@@ -421,13 +423,18 @@ class Returns:
         is_unsent = found.record.state is ReturnState.CREATING
         return None, without_record(parcel_key, found.record.id) if is_unsent else []
 
-    async def _stored(self, parcel_key: str, return_id: str) -> tuple[float, Versioned, int, ReturnRecord | None]:
-        """The store's clock, the claims, and the return with its version, or its summary once the content is gone."""
+    async def _stored(
+        self, parcel_key: str, return_id: str, forgotten: ReturnRecord | None = None
+    ) -> tuple[float, Versioned, int, ReturnRecord | None]:
+        """The store's clock, the claims, and the return with its version, or without its content once that is gone.
+
+        A return that the store lost is `forgotten`, if that is known, and else its summary.
+        """
         names = record_key(parcel_key, return_id), summary_key(parcel_key, return_id)
         now, (claims, kept, summary) = await self._store.read(claims_key(parcel_key), *names)
         stored = kept if kept.revision else summary
         record = self._layout.record(parcel_key, return_id, stored) if stored.revision else None
-        return now, claims, kept.revision, record
+        return now, claims, kept.revision, record if kept.revision else forgotten or record
 
 
 def _is_orphan(record: ReturnRecord, claim: Claim | None) -> bool:
