@@ -187,6 +187,7 @@ async def _check(doomed: Doomed, sandbox: SandboxProcess, order: str, someone: S
     assert len(posts) == 1 if answer.status_code == httpx.codes.ACCEPTED else len(posts) <= 1
     assert answer.status_code == httpx.codes.ACCEPTED or answer.json()["code"] == "return-outcome-unknown"
     assert await _is_listed(someone, doomed, answer.headers["location"])
-    rival = await _at(someone, doomed.replicas[0]).create()
+    # Where several creations got no answer in time, all others have to wait first.
+    rival = await _until_answered(doomed, someone, key())
     assert (rival.status_code, rival.json()["code"]) == (409, "units-claimed")
     assert len(await sandbox.ledger(kind="incoming", order=order)) == len(posts)

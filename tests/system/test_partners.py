@@ -39,11 +39,11 @@ class Partner(NamedTuple):
 
 
 @pytest_asyncio.fixture(scope="module", name="partner")
-async def known_partner(valkey: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Partner]:
+async def known_partner(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Partner]:
     """A partner whose hash the service knows; addresses without a key get one lookup."""
     key, digest = _new_key()
     settings = {"partners": f"acme:{digest}", "lookup_limit": 1, "poll_interval": 0.1}
-    async with running_bff(valkey.url, sandbox, **settings) as bff:
+    async with running_bff(store.url, sandbox, **settings) as bff:
         yield Partner(key, f"http://{LOCAL}:{bff.port}")
 
 
