@@ -239,6 +239,14 @@ def _context(return_id: str) -> str:
     return f"return|{return_id}|{SCHEMA}"
 
 
+def _as_they_are(claims: Mapping[str, Claim], _now: float) -> dict[str, Claim]:
+    return dict(claims)
+
+
+def _as_it_is(found: VersionedReturn) -> ReturnRecord:
+    return found.record
+
+
 class Step(NamedTuple):
     """A change of a parcel's claims and of one of its returns, made together."""
 
@@ -253,7 +261,7 @@ class Step(NamedTuple):
     found_out: EventType | None = None
     """The event of a finding, where one made the change."""
     is_over: Callable[[ReturnRecord], bool] = lambda _: False
-    """Whether the change was made before and only the store's answer got lost, so that nothing is left to do."""
+    """Whether the change was made before, so that the same is only stored once more, until it is acknowledged."""
 
 
 class Commit(Protocol):
@@ -398,7 +406,7 @@ class Returns:
         for _ in range(RACES):
             now, claims, version, record = await self._stored(parcel_key, return_id, step.forgotten)
             if record and step.is_over(record):
-                return VersionedReturn(record, version, now)
+                step = step._replace(claims=_as_they_are, record=_as_it_is)
             before = self._layout.unended(loaded_claims(claims), now)
             after = step.claims(before, now)
             found, changes = None, [self._layout.claims_change(parcel_key, claims, after, now), *step.beside]
