@@ -243,7 +243,11 @@ class Shops:
             log.info("shops file taken", shops=len(entries))
 
     def _take(self, entries: Mapping[str, ShopEntry]) -> None:
-        gone = {brand: replace(shop, is_open=False, shop_keys={}) for brand, shop in self._shops.items() if shop.name}
+        gone = {
+            brand: replace(shop, is_open=False, shop_keys={}, events=None)
+            for brand, shop in self._shops.items()
+            if shop.name
+        }
         named = {brand: self._decided(brand, entry) for brand, entry in entries.items()}
         self._shops = gone | self._listed | named
         self._told = {brand: shop.events for brand, shop in self._shops.items() if shop.events}

@@ -79,7 +79,10 @@ class Delivery:
             self._outbox.written.set()
 
     async def _deliver(self, taken: Taken, letter: Letter) -> None:
-        endpoint = self._shops.told[taken.brand]
+        endpoint = self._shops.told.get(taken.brand)
+        if endpoint is None:
+            # The shop's table went a moment ago.
+            return
         if taken.switched_off == self._name(endpoint):
             await self._bury(taken, "switched_off")
             return

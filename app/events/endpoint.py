@@ -15,6 +15,8 @@ from app.shops import EventsEntry
 
 POST_SECONDS = 5.0
 """For a whole delivery, from the look-up of the name to the head of the answer."""
+DNS_SECONDS = 10
+"""How long an address is known. All posts to one name share a look-up, so that a dead name server holds one thread."""
 NOT_ANSWERED = 0
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 """Leads to IPv4 addresses of any kind (RFC 6052)."""
@@ -84,7 +86,9 @@ def _any_socket(where: AddrInfoType) -> socket.socket:
 
 def _session(tls: ssl.SSLContext, sockets: "aiohttp.SocketFactoryType") -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=tls, limit=0, force_close=True, use_dns_cache=False, socket_factory=sockets),
+        connector=aiohttp.TCPConnector(
+            ssl=tls, limit=0, force_close=True, ttl_dns_cache=DNS_SECONDS, socket_factory=sockets
+        ),
         timeout=aiohttp.ClientTimeout(total=POST_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,

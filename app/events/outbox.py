@@ -81,10 +81,11 @@ class Outbox:
 
     async def _announce(self, parcel_key: str, event: Event) -> None:
         try:
-            await self.queue.add(event.data.brand, Name(parcel_key, event.id), COMMIT_SECONDS)
+            await self.queue.add(event.data.brand, Name(parcel_key, event.id), COMMIT_SECONDS, durable=False)
         except StoreUnavailable as error:
-            # In a Cluster another server has the queue. It must not hold up the outcome of a return: the letter is
-            # queued after the commit, and lost only if this process dies before that server is back.
+            # In a Cluster another server has the queue. It must not hold up the outcome of a return, which is why this
+            # write waits for no replica: the letter is queued durably after the commit, and lost only if this process
+            # dies before that server is back.
             log.warning("event not queued", error=type(error).__name__)
 
     async def _until_due(self, parcel_key: str, events: Sequence[Event]) -> None:

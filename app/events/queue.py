@@ -7,6 +7,8 @@ from app.redis.store import Store
 
 LETTER_KEPT_SECONDS = 7 * 86400
 """A letter is kept so long after its event, and so long again once it is given up."""
+REVIVED_AT_ONCE = 1000
+"""The store answers nothing else meanwhile."""
 LEASE_SECONDS = 30.0
 """A letter that was taken is due again after this, unless its replica has told what became of it."""
 
@@ -48,13 +50,14 @@ redis.call('PEXPIRE', KEYS[2], ARGV[2])
 redis.call('ZREM', KEYS[1], ARGV[1])
 """
 )
-# KEYS: queue, dead letters, switch. ARGV: lifetime in ms.
+# KEYS: queue, dead letters, switch. ARGV: lifetime in ms, how many at most.
 _REVIVE = (
     _NOW
     + """
-local dead = redis.call('ZRANGE', KEYS[2], 0, -1)
+local dead = redis.call('ZRANGE', KEYS[2], 0, ARGV[2] - 1)
 for _, letter in ipairs(dead) do redis.call('ZADD', KEYS[1], now, letter) end
-redis.call('DEL', KEYS[2], KEYS[3])
+if #dead > 0 then redis.call('ZREMRANGEBYRANK', KEYS[2], 0, #dead - 1) end
+redis.call('DEL', KEYS[3])
 if #dead > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return #dead
 """
@@ -94,9 +97,9 @@ class Queue:
         self._drop = store.script(_DROP)
         self._dead = store.script(_DEAD)
 
-    async def add(self, brand: str, name: Name, seconds: float) -> None:
-        """Makes a letter due in so many seconds, whether or not it is there; durable."""
-        await self._due_in([_due(brand)], [_member(name), _ms(seconds), _LIFETIME, 0], durable=True)
+    async def add(self, brand: str, name: Name, seconds: float, *, durable: bool = True) -> None:
+        """Makes a letter due in so many seconds, whether or not it is there."""
+        await self._due_in([_due(brand)], [_member(name), _ms(seconds), _LIFETIME, 0], durable=durable)
 
     async def postpone(self, brand: str, name: Name, seconds: float) -> None:
         """Makes a letter that still waits due in so many seconds."""
@@ -126,8 +129,8 @@ class Queue:
         return [(_name(letter), float(at_ms) / 1000) for letter, at_ms in zip(flat[::2], flat[1::2], strict=True)]
 
     async def revive(self, brand: str) -> int:
-        """Makes every dead letter of the brand due now, and its endpoint good again; how many letters there were."""
-        return int(await self._revive([_due(brand), _dead(brand), _switch(brand)], [_LIFETIME]))
+        """Makes the oldest dead letters due now, `REVIVED_AT_ONCE` at most, and the endpoint good again; how many."""
+        return int(await self._revive([_due(brand), _dead(brand), _switch(brand)], [_LIFETIME, REVIVED_AT_ONCE]))
 
     async def switch_off(self, brand: str, endpoint: str) -> None:
         """Notes that the endpoint of this name takes no events any more."""

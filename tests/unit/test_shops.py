@@ -240,3 +240,12 @@ def test_what_an_events_table_needs(file: Path, table: str, fault: str) -> None:
     with pytest.raises(SettingsError, match=fault) as caught:
         shops(shops=str(file))
     assert "another secret" not in str(caught.value)
+
+
+async def test_a_shop_that_is_taken_out_is_told_nothing_more(file: Path) -> None:
+    """A shop gets events only while its entry stands in the file, whether or not replicas were restarted since."""
+    write(file, f'[shops.mode.events]\nurl = "https://a.example/e"\nsecrets = ["{GOOD_SECRET}"]')
+    known = shops(shops=str(file))
+    assert "mode" in known.told
+    write(file, "[shops.buch]")
+    await watched(known, lambda: not known.told)

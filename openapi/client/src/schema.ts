@@ -375,7 +375,7 @@ export interface paths {
         put?: never;
         /**
          * Resend Dead Events
-         * @description Sends all of them again, and ends the switch of a 410; each gets one try before it is given up again.
+         * @description Sends the oldest 1,000 again, and ends the switch of a 410; each gets one try before it is given up again.
          */
         post: operations["resendDeadEvents"];
         delete?: never;
