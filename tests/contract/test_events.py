@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import ssl
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +126,15 @@ async def world(valkey: Valkey, tmp_path: Path) -> AsyncIterator[World]:
         yield World(store, valkey, one, other, tmp_path)
 
 
+def always(status: int) -> Callable[[Post], Awaitable[int]]:
+    """An endpoint that gives this answer to every post."""
+
+    async def answer(_: Post) -> int:
+        return status
+
+    return answer
+
+
 async def test_an_event_arrives_signed_by_both_secrets(world: World) -> None:
     """A public verifier accepts the event with the present secret and with the next; it holds what happened."""
     outbox = world.outbox()
@@ -173,11 +182,7 @@ async def test_an_event_that_is_refused_comes_again(world: World) -> None:
 
 async def test_an_old_event_is_given_up(world: World) -> None:
     """A letter about an event of three days ago is tried once more, and then kept for the shop to ask for."""
-
-    async def answer(_: Post) -> int:
-        return 503
-
-    world.receiver.answer = answer
+    world.receiver.answer = always(503)
     outbox = world.outbox()
     async with delivering(world, outbox):
         name = await world.written(outbox, age=GIVEN_UP_SECONDS)
@@ -188,11 +193,7 @@ async def test_an_old_event_is_given_up(world: World) -> None:
 
 async def test_an_endpoint_that_is_gone_is_switched_off(world: World) -> None:
     """After a 410 nothing is posted any more, until the shop asks for the dead letters; those then arrive."""
-
-    async def gone(_: Post) -> int:
-        return 410
-
-    world.receiver.answer = gone
+    world.receiver.answer = always(410)
     outbox = world.outbox()
     async with delivering(world, outbox):
         first = await world.written(outbox)
@@ -207,11 +208,7 @@ async def test_an_endpoint_that_is_gone_is_switched_off(world: World) -> None:
 
 async def test_a_new_address_is_not_switched_off(world: World) -> None:
     """A 410 switches off the one address that answered it."""
-
-    async def gone(_: Post) -> int:
-        return 410
-
-    world.receiver.answer = gone
+    world.receiver.answer = always(410)
     outbox = world.outbox()
     async with delivering(world, outbox):
         await world.until_dead(await world.written(outbox))
@@ -223,11 +220,7 @@ async def test_a_new_address_is_not_switched_off(world: World) -> None:
 
 async def test_redirects_are_not_followed(world: World) -> None:
     """A redirect counts as a failure; nothing is asked where it leads."""
-
-    async def elsewhere(_: Post) -> int:
-        return 307
-
-    world.receiver.answer = elsewhere
+    world.receiver.answer = always(307)
     outbox = world.outbox()
     async with delivering(world, outbox):
         name = await world.written(outbox, age=GIVEN_UP_SECONDS)
