@@ -6,7 +6,7 @@ import binascii
 import contextlib
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -105,12 +105,6 @@ class ShopEntry(BaseModel):
     service_points_url: UpstreamUrl | None = None
     events: EventsEntry | None = None
 
-    @model_validator(mode="after")
-    def _keys_differ(self) -> "ShopEntry":
-        if len({*self.partners.values(), *self.shop_keys.values()}) < len(self.partners) + len(self.shop_keys):
-            raise ValueError("every partner and every system of the shop has a key of its own")
-        return self
-
 
 class ShopsFile(BaseModel):
     """`shops.toml`: one table `[shops.<brand>]` for each."""
@@ -140,12 +134,19 @@ class Shop:
     """None for a shop that is told nothing."""
 
 
-def read_shops(path: Path) -> Mapping[str, ShopEntry]:
-    """The entries of the file by brand.
+def read_shops(path: Path, partners: Mapping[str, bytes]) -> Mapping[str, ShopEntry]:
+    """The entries of the file by brand, none with a key of another entry or of these partners of all shops.
 
     Raises:
         UnusableShopsFile: with every fault that it has.
     """
+    entries = _parsed(path)
+    if faults := _shared_keys(entries, partners):
+        raise UnusableShopsFile(faults)
+    return entries
+
+
+def _parsed(path: Path) -> Mapping[str, ShopEntry]:
     try:
         # Opening a pipe would wait for its writer.
         if not stat.S_ISREG(path.stat().st_mode):
@@ -161,6 +162,23 @@ def read_shops(path: Path) -> Mapping[str, ShopEntry]:
     except ValidationError as error:
         raise UnusableShopsFile([_line(each) for each in error.errors(include_url=False)]) from None
     raise UnusableShopsFile([fault])
+
+
+def _shared_keys(entries: Mapping[str, ShopEntry], partners: Mapping[str, bytes]) -> list[str]:
+    """A fault for each place of the file whose key is that of another place."""
+    owners, faults = dict.fromkeys(partners.values(), "BFF_PARTNERS"), []
+    for place, key in _places(entries):
+        first = owners.setdefault(key, place)
+        if first != place:
+            faults.append(f"{place}: {first} has this key")
+    return faults
+
+
+def _places(entries: Mapping[str, ShopEntry]) -> Iterator[tuple[str, bytes]]:
+    """Each place of the file that has a key, and the key."""
+    for brand, entry in entries.items():
+        for table, keys in (("partners", entry.partners), ("shop_keys", entry.shop_keys)):
+            yield from ((f"shops.{brand}.{table}.{name}", key) for name, key in keys.items())
 
 
 def _line(fault: ErrorDetails) -> str:
@@ -199,7 +217,7 @@ class Shops:
         self._read_at = _stamp(self._path)
         if self._path:
             try:
-                self._take(read_shops(self._path))
+                self._take(read_shops(self._path, self._rest.partners))
             except UnusableShopsFile as error:
                 raise SettingsError("\n".join(f"BFF_SHOPS: {fault}" for fault in error.faults)) from None
         self.origins = _origins(self._shops.values()) | self._rest.origins
@@ -232,7 +250,7 @@ class Shops:
 
     async def _read(self, path: Path) -> None:
         try:
-            entries = await asyncio.to_thread(read_shops, path)
+            entries = await asyncio.to_thread(read_shops, path, self._rest.partners)
         except UnusableShopsFile as error:
             SHOPS_FILE_FAULTS.set(len(error.faults))
             for fault in error.faults:

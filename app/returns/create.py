@@ -28,7 +28,7 @@ from app.returns.checks.fingerprints import fingerprints
 from app.returns.checks.return_methods import RETURN_METHODS, ReturnMethod
 from app.returns.claims import Event, location_of
 from app.returns.creation_outage import CreationOutages
-from app.returns.labels.polling import MAX_PARCELS, Polling
+from app.returns.labels.polling import MAX_PARCELS, Polling, Schedule
 from app.returns.store.attempts import Attempt, Attempts
 from app.returns.store.records import SCHEMA, ReturnRecord, VersionedReturn
 from app.returns.store.returns import ParcelReturns, Returns
@@ -153,28 +153,32 @@ class Creation:
             raise
         if created.poller_is_foreign:
             FOREIGN_POLLERS.inc()
-        found = await self.attempts.settle(attempt, Event.ACCEPTED, partial(self._created, created))
+        found = await self.attempts.settle(
+            attempt, Event.ACCEPTED, partial(created_record, self.polling.schedule, created)
+        )
         if found is None or found.record.first_answer is None:
             raise ReturnOutcomeUnknown("the return vanished from the store", location=location)
         self.watch(session.parcel_key, found)
         return found.record.first_answer
 
-    def _created(self, created: AcceptedReturn, found: VersionedReturn) -> ReturnRecord:
-        """The record once the upstream took the return; it is polled unless no label can come through us."""
-        state = _accepted_state(created, RETURN_METHODS[found.record.delivery.option])
-        polled = created.poller_token is not None and state is not ReturnState.NO_LABEL_NEEDED
-        record = found.became(
-            state,
-            sendcloud_return_id=created.return_id,
-            parcels=tuple(
-                ReturnParcel(id=parcel, tracking_number=None) for parcel in created.incoming_parcels[:MAX_PARCELS]
-            ),
-            payment_url=created.payment_url,
-            poller_token=created.poller_token,
-            poller_expires_at=created.poller_expires_at,
-            next_poll_at=self.polling.schedule.next_look_at(0, found.now) if polled else None,
-        )
-        return record.model_copy(update={"first_answer": public(VersionedReturn(record, found.version + 1, found.now))})
+
+def created_record(schedule: Schedule, created: AcceptedReturn, found: VersionedReturn) -> ReturnRecord:
+    """The record once the upstream took the return; it is polled unless no label can come through us."""
+    state = _accepted_state(created, RETURN_METHODS[found.record.delivery.option])
+    polled = created.poller_token is not None and state is not ReturnState.NO_LABEL_NEEDED
+    # News even in its present state: a return that the shop found before has got its number only now.
+    record = found.changed(
+        state=state,
+        sendcloud_return_id=created.return_id,
+        parcels=tuple(
+            ReturnParcel(id=parcel, tracking_number=None) for parcel in created.incoming_parcels[:MAX_PARCELS]
+        ),
+        payment_url=created.payment_url,
+        poller_token=created.poller_token,
+        poller_expires_at=created.poller_expires_at,
+        next_poll_at=schedule.next_look_at(0, found.now) if polled else None,
+    )
+    return record.model_copy(update={"first_answer": public(VersionedReturn(record, found.version + 1, found.now))})
 
 
 def _new_record(brand: str, body: NewReturn, checked: CheckedReturn) -> ReturnRecord:

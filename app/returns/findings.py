@@ -49,7 +49,7 @@ async def indexed_parcel_key(store: Store, return_id: str) -> str | None:
 
 
 async def record_finding(returns: Returns, parcel_key: str, return_id: str, finding: Finding, *, by: str) -> None:
-    """Records the finding with the transitions of its claim, once; no creation that is under way loses its units.
+    """Records the finding durably with the transitions of its claim, once; a creation under way loses no units.
 
     `by` says in the log who found it: words of ours.
 
@@ -67,13 +67,16 @@ async def record_finding(returns: Returns, parcel_key: str, return_id: str, find
     def found_out(found: VersionedReturn) -> ReturnRecord:
         return found.became(state, next_poll_at=None, poller_token=None, download_token=None)
 
+    repeated = False
     try:
         await returns.release(parcel_key, return_id, finding, settled, found_out)
     except FindingRefused:
         if not await _is_recorded(returns, parcel_key, return_id, finding):
             raise
-    else:
-        log.warning("return released", return_id=return_id, finding=finding, by=by)
+        # The answer to the first call may have got lost, before its line was written or a replica had the finding.
+        await returns.confirm(parcel_key, return_id)
+        repeated = True
+    log.warning("return released", return_id=return_id, finding=finding, by=by, repeated=repeated)
 
 
 async def _is_recorded(returns: Returns, parcel_key: str, return_id: str, finding: Finding) -> bool:

@@ -125,7 +125,7 @@ async def test_keys_cannot_be_guessed_fast(bff: Bff) -> None:
     """A wrong key counts as a lookup of its address, and the right one is not counted."""
     guesses = [await ShopSystem(bff.http, "guessed", GUESSED).get(NEVER) for _ in range(3)]
     assert [each.status_code for each in guesses] == [403, 403, 429]
-    assert told(await ShopSystem(bff.http, KEYS["demo"], GUESSED).get(NEVER)) == (404, "return-not-found")
+    assert told(await ShopSystem(bff.http, KEYS[GUESSED], GUESSED).get(NEVER)) == (404, "return-not-found")
 
 
 async def test_a_shops_key_is_no_partners_key(bff: Bff) -> None:
@@ -158,8 +158,10 @@ async def test_a_shop_accepts_a_return_that_it_found(bff: Bff, system: ShopSyste
     assert answers[0].json() == answers[1].json()
     assert (await someone.create(idempotency_key=used)).json()["state"] == "accepted"
     assert told(await someone.create()) == (409, "units-claimed")
-    [line] = await logged(bff, event="return released", return_id=return_id)
-    assert (line["finding"], line["by"]) == ("accepted", "demo:warehouse")
+    lines = await logged(bff, event="return released", return_id=return_id)
+    assert [(each["finding"], each["by"], each["repeated"]) for each in lines] == [
+        ("accepted", "demo:warehouse", repeated) for repeated in (False, True)
+    ]
 
 
 async def test_a_shop_frees_units_that_were_never_returned(bff: Bff, system: ShopSystem, store: Valkey) -> None:

@@ -5,11 +5,12 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 import pytest_asyncio
 
-from app.domain import Selection, Units
+from app.domain import AcceptedReturn, Selection, Units
 from app.errors import (
     ClaimLost,
     FindingRefused,
@@ -24,17 +25,20 @@ from app.models.returns import ReturnItem, ReturnState
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring, RecordUnreadable
 from app.redis.store import Store
-from app.returns.claims import Event
+from app.returns.claims import AFTER_FIRST_BYTE, Event
+from app.returns.create import created_record
 from app.returns.findings import Finding, record_finding
+from app.returns.labels.polling import Schedule
 from app.returns.store.attempts import SETTLE_SECONDS, Attempt, Attempts
 from app.returns.store.records import ReturnRecord, VersionedReturn
-from app.returns.store.returns import ParcelLayout, RecordChange, Returns
+from app.returns.store.returns import ParcelLayout, RecordChange, Returns, index_key
 from app.returns.view import public
 from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
 from app.telemetry.metrics import REGISTRY
 from tests.support.processes import Valkey, eventually, running_valkey
 from tests.support.proxy import running_proxy
 from tests.support.release import QUARTER_OF_AN_HOUR, let_pass
+from tests.support.replica import Replicated
 from tests.support.samples import forms, return_record
 from tests.support.shops import shops
 
@@ -49,6 +53,7 @@ def counted(**units: int) -> Units:
 ORDERED = counted(shirt=1)
 SHIRT = Selection(ORDERED, ORDERED)
 KEYRING = Keyring([b"k" * 32])
+SCHEDULE = Schedule(interval=1, lease=5, budget=5, label_ttl=600)
 PAUSE_MS = 800
 """Longer than the store waits for an answer."""
 PROXY_SECONDS = 0.06
@@ -292,6 +297,41 @@ async def test_a_store_that_forgot_is_told_again(
     assert (found.record.state, found.record.items) == (state, attempt.record.items)
 
 
+@pytest.mark.parametrize("event", AFTER_FIRST_BYTE)
+async def test_a_restored_return_is_found_by_its_id(parcel: Parcel, event: Event) -> None:
+    """A return that is restored after the store lost everything is found by its id alone, as it was before."""
+    attempt = await parcel.posted()
+    await parcel.valkey.client.delete(*await parcel.keys(), index_key(attempt.return_id))
+    await parcel.attempts.settle(attempt, event, accepted)
+    assert await parcel.valkey.client.get(index_key(attempt.return_id)) == parcel.parcel_key.encode()
+
+
+@pytest_asyncio.fixture(name="servers")
+async def server_with_a_replica(valkey: Valkey) -> AsyncIterator[Replicated]:
+    """The shared server, seen as one with a replica."""
+    servers = Replicated(valkey.client.connection_pool.connection_kwargs["port"])
+    yield servers
+    await servers.aclose()
+
+
+async def test_a_replica_knows_the_parcel_of_a_return(parcel: Parcel, servers: Replicated) -> None:
+    """Before anything is sent, a replica has the entry by which the return is found by its id."""
+    attempt = await replace(parcel, attempts=attempts_on(Store(servers))).claimed()
+    assert servers.awaited == [index_key(attempt.return_id), f"p:{{{parcel.parcel_key}}}:claim"]
+
+
+@pytest.mark.parametrize("finding", list(Finding))
+async def test_a_repeated_finding_waits_for_a_replica(
+    parcel: Parcel, servers: Replicated, finding: Finding, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A finding is told only once a replica has it and its line is written, also by a call that finds it recorded."""
+    attempt = await parcel.released(finding)
+    capsys.readouterr()
+    await replace(parcel, attempts=attempts_on(Store(servers))).finds(attempt, finding)
+    assert servers.awaited == [f"p:{{{parcel.parcel_key}}}:claim"]
+    assert f"return_id={attempt.return_id}" in capsys.readouterr().out
+
+
 async def test_restored_units_and_answer(parcel: Parcel) -> None:
     """A restored return holds its units again, and its key gives its answer."""
     attempt = await parcel.posted()
@@ -457,6 +497,18 @@ async def test_a_late_acceptance_wins(parcel: Parcel) -> None:
     assert found.record.state is ReturnState.LABEL_PENDING
     assert (await parcel.returns.of_parcel(parcel.parcel_key, ORDERED)).free.lines["shirt"] == 0
     assert REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) == before + 1
+
+
+async def test_a_late_acceptance_brings_its_number(parcel: Parcel) -> None:
+    """An acceptance without a label brings the upstream's numbers, also to a return that the shop found before it."""
+    attempt = await parcel.released(Finding.ACCEPTED)
+    created = AcceptedReturn(return_id=4711, incoming_parcels=(12,), poller_token=None, payment_url=None)
+    found = await parcel.attempts.settle(attempt, Event.ACCEPTED, partial(created_record, SCHEDULE, created))
+    assert found is not None
+    assert (found.record.state, found.record.sendcloud_return_id) == (ReturnState.ACCEPTED, 4711)
+    assert [each.id for each in found.record.parcels] == [12]
+    assert found.record.first_answer is not None
+    assert found.record.first_answer.sendcloud_return_id == 4711
 
 
 async def test_a_repeated_acceptance_takes_no_cancellation_back(parcel: Parcel) -> None:

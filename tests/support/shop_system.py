@@ -6,9 +6,9 @@ from pathlib import Path
 
 import httpx
 
-KEYS = {"demo": "the key of demo's warehouse", "guide": "the key of guide's warehouse"}
 GUESSED = "shop-with-a-guessed-key"
-"""A brand at which an address has two lookups a minute; its system has the key of the system of `demo`."""
+"""A brand at which an address has two lookups a minute."""
+KEYS = {brand: f"the key of {brand}'s warehouse" for brand in ("demo", "guide", GUESSED)}
 PARTNER_KEY = "the key of a partner"
 
 
@@ -18,14 +18,13 @@ def digest(text: str) -> str:
 
 
 def write_shops(path: Path) -> Path:
-    """Writes a file of shops, each with one system of its own, the same partner and few lookups for strangers."""
-    partners = f'partners = {{ acme = "{digest(PARTNER_KEY)}" }}'
+    """Writes a file of shops, each with one system of its own, and `demo` with a partner."""
+    more = {"demo": f'partners = {{ acme = "{digest(PARTNER_KEY)}" }}', GUESSED: "lookup_limit = 2"}
     path.write_text(
         "".join(
-            f'[shops.{brand}]\nshop_keys = {{ warehouse = "{digest(key)}" }}\n{partners}\n'
+            f'[shops.{brand}]\nshop_keys = {{ warehouse = "{digest(key)}" }}\n{more.get(brand, "")}\n'
             for brand, key in KEYS.items()
         )
-        + f'[shops.{GUESSED}]\nlookup_limit = 2\nshop_keys = {{ warehouse = "{digest(KEYS["demo"])}" }}\n'
     )
     return path
 

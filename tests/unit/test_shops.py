@@ -17,7 +17,7 @@ from app.telemetry.metrics import REGISTRY
 from tests.support.processes import eventually
 from tests.support.shops import shops
 
-HASH, OTHER_HASH = (hashlib.sha256(each).hexdigest() for each in (b"key", b"other key"))
+HASH, OTHER_HASH, HASH_OF_ALL = (hashlib.sha256(each).hexdigest() for each in (b"key", b"other key", b"key of all"))
 WHOLE = f"""
 [shops.mode]
 origins = ["https://mode.example"]
@@ -36,8 +36,18 @@ FAULTS = {
     '[shops.Mode]\ncurrency = "EUR"': "shops.Mode: a brand is its domain label: lower-case letters, digits and inner",
     '[shops.mode]\norigins = ["https://secret.example/"]': "shops.mode.origins.0: an origin is scheme://host[:port]",
     '[shops.mode.partners]\nacme = "secret"': "shops.mode.partners.acme: a partner's value is the sha256 of its key",
-    f'[shops.mode.partners]\na = "{HASH}"\nb = "{HASH}"': "shops.mode: every partner and every system",
-    f'[shops.mode]\npartners = {{a = "{HASH}"}}\nshop_keys = {{a = "{HASH}"}}': "shops.mode: every partner and",
+    f'[shops.mode.partners]\na = "{HASH}"\nb = "{HASH}"': "shops.mode.partners.b: shops.mode.partners.a has this key",
+    f'[shops.mode]\npartners = {{a = "{HASH}"}}\nshop_keys = {{a = "{HASH}"}}': (
+        "shops.mode.shop_keys.a: shops.mode.partners.a has this key"
+    ),
+    f'[shops.a.partners]\nx = "{HASH}"\n[shops.b.partners]\nx = "{HASH}"': (
+        "shops.b.partners.x: shops.a.partners.x has this key"
+    ),
+    f'[shops.a.shop_keys]\nx = "{HASH}"\n[shops.b.shop_keys]\ny = "{HASH}"': (
+        "shops.b.shop_keys.y: shops.a.shop_keys.x has this key"
+    ),
+    f'[shops.a.partners]\nx = "{HASH_OF_ALL}"': "shops.a.partners.x: BFF_PARTNERS has this key",
+    f'[shops.a.shop_keys]\nx = "{HASH_OF_ALL}"': "shops.a.shop_keys.x: BFF_PARTNERS has this key",
     "[shops.mode]\nlookup_limit = 0": "shops.mode.lookup_limit: Input should be greater than or equal to 1",
     '[shops.mode]\ncurrency = "secret"': "shops.mode.currency: String should match pattern",
     '[shops.mode]\nupstream_url = "http://secret.example"': "shops.mode.upstream_url: plain http is allowed",
@@ -74,7 +84,7 @@ def test_a_fault_is_one_line_without_values(tmp_path: Path, text: str, line: str
     """Each fault stops the start with a line that names its place and repeats no value."""
     (path := tmp_path / "shops.toml").write_text(text)
     with pytest.raises(SettingsError) as caught:
-        shops(shops=str(path))
+        shops(shops=str(path), partners=f"everywhere:{HASH_OF_ALL}")
     [said] = str(caught.value).splitlines()
     assert said.startswith(f"BFF_SHOPS: {line}")
     assert "secret" not in said
@@ -84,7 +94,7 @@ def test_every_fault_is_named(tmp_path: Path) -> None:
     """A file with three faults gets three lines, and one that is not there gets one."""
     (path := tmp_path / "shops.toml").write_text("[shops.a]\nx = 1\n[shops.b]\nlookup_limit = -1\ncurrency = 5")
     with pytest.raises(UnusableShopsFile) as caught:
-        read_shops(path)
+        read_shops(path, {})
     assert [fault.partition(":")[0] for fault in caught.value.faults] == [
         "shops.a.x",
         "shops.b.lookup_limit",
@@ -97,7 +107,7 @@ def test_every_fault_is_named(tmp_path: Path) -> None:
 def test_a_file_as_editors_write_it(file: Path) -> None:
     """A byte order mark before the text and CRLF at the ends of lines change nothing."""
     file.write_bytes(b"\xef\xbb\xbf" + WHOLE.replace("\n", "\r\n").encode())
-    assert set(read_shops(file)) == {"mode", "buch"}
+    assert set(read_shops(file, {})) == {"mode", "buch"}
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
@@ -180,7 +190,12 @@ def become_a_pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-HARMS = [lambda path: write(path, "[shops.Mode]\n[shops.buch]\nx = 1"), os.remove, become_a_pipe]
+HARMS = [
+    lambda path: write(path, "[shops.Mode]\n[shops.buch]\nx = 1"),
+    lambda path: write(path, WHOLE + f'partners = {{ acme = "{HASH}" }}'),
+    os.remove,
+    become_a_pipe,
+]
 
 
 @pytest.mark.parametrize("harm", HARMS)

@@ -44,7 +44,6 @@ from app.returns.store.returns import (
     Step,
     claims_key,
     first_seen_key,
-    index_key,
     loaded_first_seen,
     loaded_use,
 )
@@ -120,8 +119,8 @@ class Attempts:
         layout, owner = self._layout, secrets.token_urlsafe(12)
         units, limits = layout.named(parcel_key, selection.wanted), layout.named(parcel_key, selection.ordered)
         names = claims_key(parcel_key), layout.used_key(parcel_key, key), first_seen_key(parcel_key)
-        # Before the claim, so that an operator can find it.
-        await self._store.put(index_key(record.id), parcel_key.encode(), layout.whole_life)
+        # Before the claim, so that an operator and the shop can find it.
+        await self.returns.index(parcel_key, record.id)
         for _ in range(RACES):
             now, (claims, used, seen) = await self._store.read(*names)
             standing, first_seen = layout.standing(claims, now), loaded_first_seen(seen)

@@ -142,9 +142,11 @@ class VersionedReturn:
 
     def became(self, state: ReturnState, **news: object) -> ReturnRecord:
         """The record in another state, which makes a new revision; in its present state it stays as it is."""
-        if state is self.record.state:
-            return self.record
-        seen = {"state": state, "revision": self.record.revision + 1, "updated_at": self.now}
+        return self.record if state is self.record.state else self.changed(state=state, **news)
+
+    def changed(self, **news: object) -> ReturnRecord:
+        """The record with this news, which makes a new revision."""
+        seen = {"revision": self.record.revision + 1, "updated_at": self.now}
         return self.record.model_copy(update=seen | news)
 
     @property

@@ -369,6 +369,14 @@ class Returns:
         _, kept = await self._store.read(*(released_key(parcel_key, return_id) for return_id in return_ids))
         return {name: each.value.decode() for name, each in zip(return_ids, kept, strict=True) if each.revision}
 
+    async def index(self, parcel_key: str, return_id: str) -> None:
+        """Notes durably which parcel the return is of, so that it is found by its id alone."""
+        await self._store.put(index_key(return_id), parcel_key.encode(), self._layout.whole_life, durable=True)
+
+    async def confirm(self, parcel_key: str, return_id: str) -> None:
+        """Stores the return as it is once more, until a replica has it."""
+        await self.change(parcel_key, return_id, Step(_as_they_are, _as_it_is, durable=True))
+
     async def release(
         self, parcel_key: str, return_id: str, finding: str, claims: ClaimsChange, record: RecordChange
     ) -> VersionedReturn | None:
@@ -405,6 +413,9 @@ class Returns:
         operation = secrets.token_urlsafe(12)
         for _ in range(RACES):
             now, claims, version, record = await self._stored(parcel_key, return_id, step.forgotten)
+            if step.forgotten and not version:
+                # A store that lost the return may have lost its entry in the index with it.
+                await self.index(parcel_key, return_id)
             if record and step.is_over(record):
                 step = step._replace(claims=_as_they_are, record=_as_it_is)
             before = self._layout.unended(loaded_claims(claims), now)
