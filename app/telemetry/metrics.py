@@ -88,12 +88,32 @@ SHOPS_FILE_FAULTS = Gauge(
 )
 OPENING_HOURS_DROPPED = Counter("bff_opening_hours_dropped", "Opening hours that could not be read.", registry=REGISTRY)
 EVENTS = Counter("bff_events", "Tries to deliver events to shops.", ["brand", "outcome"], registry=REGISTRY)
+EVENTS_ALERTED = ("given_up", "switched_off")
+"""Outcomes that an alert counts; each shop that is told shows them from the beginning."""
 EVENT_SECONDS = Histogram(
     "bff_event_seconds",
     "From the change of a return to the delivery of the event.",
     buckets=(0.5, 1, 2, 5, 30, 300, 3600, 8 * 3600, 72 * 3600),
     registry=REGISTRY,
 )
+
+
+def _begin(metric: Counter | Histogram, *series: tuple[str, ...]) -> None:
+    """Shows these series at 0, because an alert on `increase` does not see the value that a series begins with."""
+    for labels in series:
+        metric.labels(*labels)
+
+
+_begin(REQUESTS, ("/v1/returns", "POST", "504"))
+_begin(PROBLEMS, ("session-expired",))
+_begin(LABELS_SETTLED, ("ready",), ("failed",))
+_begin(LOOKUPS_REFUSED, ("order",))
+_begin(CALLS, *((lane, "busy") for lane in ("lookup", "document", "service_points", "upload", "create", "poll")))
+_begin(TURNS, ("GET", "refused"), ("POST", "refused"))
+_begin(SHED, ("bound",), ("asking",), ("lag",))
+_begin(ANNOUNCEMENT_FAILURES, ("doubted",))
+_begin(CONFLICTS, ("restored",), ("accepted",))
+_begin(MARKERS, ("another_key",), ("doubted",))
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 

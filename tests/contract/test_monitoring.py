@@ -10,7 +10,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import __version__
-from app.telemetry.metrics import REGISTRY
+from app.sendcloud.policy.bulkheads import Deadlines, bulkheads
+from app.telemetry.metrics import CALLS, REGISTRY
 from tests.support.descriptions import OURS
 from tests.support.processes import BRANDS, Bff, fresh
 from tests.support.shopper import shopper
@@ -31,7 +32,17 @@ SERIES = {
 }
 """Names that can be asked for, each with its metric."""
 LABELS = {"route", "method", "status", "lane", "outcome", "limit", "reason", "member", "le"}
-LABELS |= {"code", "brand", "step", "version"}
+LABELS |= {"code", "brand", "step", "version", "by", "finding", "verdict"}
+COUNTED = [
+    (name, dict(re.findall(r'(\w+)="([^"]+)"', matchers)))
+    for rule in RULES
+    for name, matchers in re.findall(r"(bff_\w+_(?:total|count))\{([^}]*)\}", rule["expr"])
+    if "~" not in matchers and name != "bff_journey_steps_total"
+]
+COUNTED += [("bff_return_conflicts_total", {"by": by}) for by in ("accepted", "restored")]
+COUNTED += [("bff_store_markers_wrong_total", {"finding": finding}) for finding in ("another_key", "doubted")]
+COUNTED += [("bff_shed_total", {"reason": reason}) for reason in ("bound", "asking", "lag")]
+"""Series of which alerts take the increase."""
 TEMPLATES = {*OURS["paths"], "/openapi.json", "/metrics", "/docs", "/docs/files", "/rp/", "unknown"}
 
 
@@ -85,6 +96,21 @@ def test_alerts_help(rule: dict[str, Any]) -> None:
     file, _, anchor = rule["annotations"]["runbook"].partition("#")
     headings = re.findall(r"^#+ (.+)$", Path(file).read_text("utf-8"), re.MULTILINE)
     assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
+
+
+def test_calls_turned_away_are_shown_for_every_class() -> None:
+    """Each class of upstream calls shows from the beginning how many the upstream turned away."""
+    [metric] = CALLS.collect()
+    busy = {each.labels["lane"] for each in metric.samples if each.labels["outcome"] == "busy"}
+    assert busy == {bulkhead.name for bulkhead in bulkheads(Deadlines()).values()}
+
+
+@pytest.mark.parametrize(("name", "labels"), COUNTED)
+async def test_what_alerts_count_is_shown_from_the_beginning(bff: Bff, name: str, labels: dict[str, str]) -> None:
+    """A series that an alert takes the increase of is there before its first count, which the alert would miss."""
+    families = list(text_string_to_metric_families((await bff.http.get("/metrics")).text))
+    samples = [sample for family in families for sample in family.samples]
+    assert any(each.name == name and labels.items() <= each.labels.items() for each in samples)
 
 
 async def test_labels_are_words_of_the_code(bff: Bff) -> None:
