@@ -72,7 +72,7 @@ class Delivery:
                 if letter:
                     await self._deliver(taken, letter)
                 else:
-                    await self._outbox.queue.drop(taken.brand, taken.name)
+                    await self._outbox.queue.drop(taken)
         finally:
             self._posting[taken.brand] -= 1
             # There may be more letters than there was room.
@@ -90,7 +90,7 @@ class Delivery:
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             EVENTS.labels(taken.brand, "delivered").inc()
             EVENT_SECONDS.observe(max(0, taken.now - letter.at))
-            await self._outbox.delivered(taken.brand, taken.name)
+            await self._outbox.delivered(taken)
         elif status == HTTPStatus.GONE:
             await self._outbox.queue.switch_off(taken.brand, self._name(endpoint))
             await self._bury(taken, "switched_off")
@@ -99,12 +99,12 @@ class Delivery:
         else:
             EVENTS.labels(taken.brand, "failed").inc()
             log.info("event not delivered", event_id=taken.name.event_id, brand=taken.brand, status=status)
-            await self._outbox.queue.postpone(taken.brand, taken.name, pause(taken.now - letter.at))
+            await self._outbox.queue.postpone(taken, pause(taken.now - letter.at))
 
     async def _bury(self, taken: Taken, outcome: str) -> None:
         EVENTS.labels(taken.brand, outcome).inc()
         log.error("event given up", event_id=taken.name.event_id, brand=taken.brand, outcome=outcome)
-        await self._outbox.bury(taken.brand, taken.name)
+        await self._outbox.bury(taken)
 
     def _name(self, endpoint: EventsEntry) -> str:
         return self._keyring.name("endpoint", endpoint.url)

@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Sequence
 
 from app.errors import StoreUnavailable
 from app.events.event import Event, Letter, ParcelEvents
-from app.events.queue import LETTER_KEPT_SECONDS, Name, Queue
+from app.events.queue import LETTER_KEPT_SECONDS, Name, Queue, Taken
 from app.redis.encryption import Keyring, parsing
 from app.redis.store import ANY, Change, Store
 from app.shops import Shops
@@ -56,15 +56,15 @@ class Outbox:
         with parsing():
             return Letter.model_validate_json(self._keyring.unseal(kept.value, name.parcel_key, _context(name)))
 
-    async def delivered(self, brand: str, name: Name) -> None:
+    async def delivered(self, taken: Taken) -> None:
         """Deletes a letter, and then its place in the queue."""
-        await self._store.delete(_letter_key(name))
-        await self.queue.drop(brand, name)
+        await self._store.delete(_letter_key(taken.name))
+        await self.queue.drop(taken)
 
-    async def bury(self, brand: str, name: Name) -> None:
+    async def bury(self, taken: Taken) -> None:
         """Gives a letter up, and keeps it for the shop."""
-        await self._store.prolong([_letter_key(name)], LETTER_KEPT_SECONDS)
-        await self.queue.bury(brand, name)
+        await self._store.prolong([_letter_key(taken.name)], LETTER_KEPT_SECONDS)
+        await self.queue.bury(taken)
 
     async def aclose(self) -> None:
         """Waits a few seconds for letters that are not due yet; the rest become due within a minute."""

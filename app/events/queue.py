@@ -17,13 +17,25 @@ _NOW = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
-# ARGV: letter, milliseconds from now on, lifetime in ms, 1 to move only a letter that is there.
+# ARGV: letter, milliseconds from now on, lifetime in ms.
 _DUE_IN = (
     _NOW
     + """
-if ARGV[4] == '1' then redis.call('ZADD', KEYS[1], 'XX', now + ARGV[2], ARGV[1])
-else redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1]) end
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
+"""
+)
+# ARGV: letter, end of the lease. A letter that was queued or taken again since then is left to the others.
+_IF_STILL_TAKEN = """
+if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1])) ~= tonumber(ARGV[2]) then return end
+"""
+# ARGV: as above, milliseconds from now on, lifetime in ms.
+_POSTPONE = (
+    _IF_STILL_TAKEN
+    + _NOW
+    + """
+redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
 """
 )
 # KEYS: queue and switch of each brand. ARGV: lease in ms, then for each brand how many letters it may get.
@@ -40,13 +52,14 @@ end
 return answer
 """
 )
-# KEYS: queue, dead letters. ARGV: letter, lifetime in ms.
+# KEYS: queue, dead letters. ARGV: as above, lifetime in ms.
 _BURY = (
-    _NOW
+    _IF_STILL_TAKEN
+    + _NOW
     + """
 redis.call('ZADD', KEYS[2], now, ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[2])
-redis.call('PEXPIRE', KEYS[2], ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[3])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
 redis.call('ZREM', KEYS[1], ARGV[1])
 """
 )
@@ -64,7 +77,7 @@ return #dead
 )
 # KEYS: dead letters. ARGV: how many.
 _DEAD = "return redis.call('ZRANGE', KEYS[1], 0, ARGV[1] - 1, 'WITHSCORES')"
-_DROP = "redis.call('ZREM', KEYS[1], ARGV[1])"
+_DROP = _IF_STILL_TAKEN + "redis.call('ZREM', KEYS[1], ARGV[1])"
 
 
 class Name(NamedTuple):
@@ -83,6 +96,8 @@ class Taken(NamedTuple):
     """The name of the endpoint that was switched off; empty if none was."""
     now: float
     """Seconds since the epoch on the store's clock."""
+    lease_until_ms: int
+    """Milliseconds since then."""
 
 
 class Queue:
@@ -92,6 +107,7 @@ class Queue:
         self._store = store
         self._due_in = store.script(_DUE_IN)
         self._take = store.script(_TAKE)
+        self._postpone = store.script(_POSTPONE)
         self._bury = store.script(_BURY)
         self._revive = store.script(_REVIVE)
         self._drop = store.script(_DROP)
@@ -99,29 +115,29 @@ class Queue:
 
     async def add(self, brand: str, name: Name, seconds: float, *, durable: bool = True) -> None:
         """Makes a letter due in so many seconds, whether or not it is there."""
-        await self._due_in([_due(brand)], [_member(name), _ms(seconds), _LIFETIME, 0], durable=durable)
+        await self._due_in([_due(brand)], [_member(name), _ms(seconds), _LIFETIME], durable=durable)
 
-    async def postpone(self, brand: str, name: Name, seconds: float) -> None:
-        """Makes a letter that still waits due in so many seconds."""
-        await self._due_in([_due(brand)], [_member(name), _ms(seconds), _LIFETIME, 1])
+    async def postpone(self, taken: Taken, seconds: float) -> None:
+        """Makes the letter due in so many seconds, if it is still taken."""
+        await self._postpone([_due(taken.brand)], [*_still(taken), _ms(seconds), _LIFETIME])
 
     async def take(self, room: Mapping[str, int]) -> Sequence[Taken]:
         """For each brand at most so many of the letters that are due, oldest first; no other replica gets them."""
         keys = [key for brand in room for key in (_due(brand), _switch(brand))]
         now_ms, *found = await self._take(keys, [_ms(LEASE_SECONDS), *room.values()])
         return [
-            Taken(brand, _name(letter), off.decode(), now_ms / 1000)
+            Taken(brand, _name(letter), off.decode(), now_ms / 1000, now_ms + _ms(LEASE_SECONDS))
             for brand, off, letters in zip(room, found[::2], found[1::2], strict=True)
             for letter in letters
         ]
 
-    async def drop(self, brand: str, name: Name) -> None:
-        """Forgets a letter that was delivered, or never written."""
-        await self._drop([_due(brand)], [_member(name)])
+    async def drop(self, taken: Taken) -> None:
+        """Forgets a letter that was delivered or never written, if it is still taken."""
+        await self._drop([_due(taken.brand)], _still(taken))
 
-    async def bury(self, brand: str, name: Name) -> None:
-        """Gives a letter up."""
-        await self._bury([_due(brand), _dead(brand)], [_member(name), _LIFETIME])
+    async def bury(self, taken: Taken) -> None:
+        """Gives the letter up, if it is still taken."""
+        await self._bury([_due(taken.brand), _dead(taken.brand)], [*_still(taken), _LIFETIME])
 
     async def dead(self, brand: str, count: int) -> Sequence[tuple[Name, float]]:
         """So many dead letters of the brand, the oldest first, each with the moment it was given up (seconds)."""
@@ -142,6 +158,10 @@ _LIFETIME = LETTER_KEPT_SECONDS * 1000
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def _still(taken: Taken) -> list[str | int]:
+    return [_member(taken.name), taken.lease_until_ms]
 
 
 def _member(name: Name) -> str:

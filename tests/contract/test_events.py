@@ -170,7 +170,7 @@ async def test_an_event_that_is_refused_comes_again(world: World) -> None:
 
         await eventually(waits, 5)
         assert (await world.due_at(name) or 0) > now + 3
-        await outbox.queue.postpone(world.brand, name, 0)
+        await outbox.queue.add(world.brand, name, 0)
 
         async def came_again() -> bool:
             return len(world.receiver.posts) > 1
@@ -298,7 +298,7 @@ async def test_a_letter_of_a_commit_that_was_not_made_is_forgotten(world: World)
     now = await world.store.now()
     assert (await world.due_at(name) or 0) > now + 30
     assert not await world.is_kept(name)
-    await outbox.queue.postpone(world.brand, name, 0)
+    await outbox.queue.add(world.brand, name, 0)
     async with delivering(world, outbox):
 
         async def is_forgotten() -> bool:
@@ -328,6 +328,24 @@ async def test_a_taken_letter_is_due_again(world: World) -> None:
     assert taken.name == name
     assert await outbox.queue.take({world.brand: 5}) == []
     assert await world.due_at(name) == pytest.approx(taken.now + 30, abs=0.01)
+
+
+@pytest.mark.parametrize("told", ["dropped", "buried", "postponed"])
+async def test_a_letter_that_was_queued_again_is_left_alone(world: World, told: str) -> None:
+    """What a replica tells of a letter counts for nothing once the letter was queued again, as after its lease."""
+    outbox = world.outbox()
+    name = await world.written(outbox)
+    await outbox.aclose()
+    [taken] = await outbox.queue.take({world.brand: 5})
+    await outbox.queue.add(world.brand, name, 60)
+    due_at = await world.due_at(name)
+    await {
+        "dropped": lambda: outbox.queue.drop(taken),
+        "buried": lambda: outbox.queue.bury(taken),
+        "postponed": lambda: outbox.queue.postpone(taken, 1),
+    }[told]()
+    assert await world.due_at(name) == due_at
+    assert await world.due_at(name, "dead") is None
 
 
 async def test_other_shops_get_no_letters(world: World) -> None:
