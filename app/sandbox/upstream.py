@@ -179,7 +179,11 @@ def _listener(port: int) -> socket.socket:
     # The protocol is named because asyncio turns Nagle's algorithm off only where it is: else answers take 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 

@@ -2,39 +2,49 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import re
 import signal
-import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.processes import LOCAL, STOP_SECONDS, Valkey, bff_environment, eventually, free_port, fresh
+from tests.support.forks import fork
+from tests.support.processes import LOCAL, STOP_SECONDS, Handle, Valkey, bff_environment, eventually, free_port, fresh
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import look_up
 
-PIPE_BYTES = 64 * 1024
-LINES = 400
-"""Of a request at least 200 bytes each: more than a pipe holds."""
+PIPE_BYTES = 4096
+LINES = 60
+"""Of a request at least 200 bytes each: more than the pipe holds."""
+NOWHERE = Path(os.devnull)
+Start = Callable[[Mapping[str, str]], Awaitable[Handle]]
+"""Starts a service with these variables."""
+
+
+def _into(output: Path) -> Start:
+    """Starts a service whose standard output is this file."""
+    return lambda variables: fork(["app"], variables, output, NOWHERE)
+
+
+async def _without_output(variables: Mapping[str, str]) -> Handle:
+    """Starts a service whose standard output is closed, which only an interpreter of its own notices."""
+    command = ["/bin/sh", "-c", 'exec "$0" -m app >&-', sys.executable]
+    return await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL, env=variables)
 
 
 @contextlib.asynccontextmanager
-async def _logging_to(
-    stdout: int | None, store: Valkey, sandbox: SandboxProcess
-) -> AsyncIterator[tuple[httpx.AsyncClient, subprocess.Popen[bytes]]]:
-    """A service whose standard output is this descriptor, or closed; its standard error goes nowhere."""
+async def _serving(
+    start: Start, store: Valkey, sandbox: SandboxProcess
+) -> AsyncIterator[tuple[httpx.AsyncClient, Handle]]:
+    """A service that was started so; it is gone afterwards."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("BFF_", "COVERAGE_"))}
     port = free_port()
-    variables = environment | bff_environment(store.url, sandbox, port=port)
-    process = subprocess.Popen(  # noqa: ASYNC220  nothing else runs yet
-        ["/bin/sh", "-c", f'exec "$0" -m app{"" if stdout else " >&-"}', sys.executable],
-        stdout=stdout,
-        stderr=subprocess.DEVNULL,
-        env=variables,
-    )
+    process = await start(environment | bff_environment(store.url, sandbox, port=port))
     async with httpx.AsyncClient(base_url=f"http://{LOCAL}:{port}", trust_env=False, timeout=10) as http:
 
         async def is_live() -> bool:
@@ -46,13 +56,21 @@ async def _logging_to(
             await eventually(is_live, 30)
             yield http, process
         finally:
-            process.kill()
-            process.wait()
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
 
 
-async def _dropped(http: httpx.AsyncClient) -> float:
-    metrics = (await http.get("/metrics")).text
-    return float(re.findall(r"^bff_log_lines_dropped_total (\S+)$", metrics, re.MULTILINE)[0])
+@contextlib.contextmanager
+def _reading(pipe: Path) -> Iterator[None]:
+    """There is a small pipe of this name, which is open for reading, and nobody reads from it."""
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        yield
+    finally:
+        os.close(reader)
 
 
 async def _serves(http: httpx.AsyncClient) -> None:
@@ -63,35 +81,41 @@ async def _serves(http: httpx.AsyncClient) -> None:
     assert [(await http.get(path)).status_code for path in ("/livez", "/readyz")] == [200, 200]
 
 
-async def test_nobody_reads_the_log(valkey: Valkey, sandbox: SandboxProcess) -> None:
+async def _counts_lost_lines(http: httpx.AsyncClient) -> None:
+    """Fails unless the service comes to count the lines of these requests as lost."""
+
+    async def are_counted() -> bool:
+        metrics = (await http.get("/metrics")).text
+        [dropped] = re.findall(r"^bff_log_lines_dropped_total (\S+)$", metrics, re.MULTILINE)
+        return float(dropped) >= LINES
+
+    await eventually(are_counted, 10)
+
+
+async def test_nobody_reads_the_log(valkey: Valkey, sandbox: SandboxProcess, tmp_path: Path) -> None:
     """With a full pipe as standard output every request is answered, and SIGTERM ends the process."""
-    reader, writer = os.pipe()
-    try:
-        async with _logging_to(writer, valkey, sandbox) as (http, process):
+    pipe = tmp_path / "pipe"
+    with _reading(pipe):
+        async with _serving(_into(pipe), valkey, sandbox) as (http, process):
             await _serves(http)
-            process.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(process.wait, STOP_SECONDS) in {0, -signal.SIGTERM}
-    finally:
-        os.close(reader)
-        os.close(writer)
+            os.kill(process.pid, signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), STOP_SECONDS) in {0, -signal.SIGTERM}
 
 
-@pytest.mark.parametrize("reason", ["full disk", "closed pipe", "closed"])
-async def test_the_log_cannot_be_written(valkey: Valkey, sandbox: SandboxProcess, reason: str) -> None:
+async def test_the_reader_of_the_log_is_gone(valkey: Valkey, sandbox: SandboxProcess, tmp_path: Path) -> None:
+    """With a pipe that nobody reads any more every request is answered, and the lost lines are counted."""
+    pipe = tmp_path / "pipe"
+    with contextlib.ExitStack() as reader:
+        reader.enter_context(_reading(pipe))
+        async with _serving(_into(pipe), valkey, sandbox) as (http, _):
+            reader.close()
+            await _serves(http)
+            await _counts_lost_lines(http)
+
+
+@pytest.mark.parametrize("start", [_into(Path("/dev/full")), _without_output], ids=["full disk", "closed"])
+async def test_the_log_cannot_be_written(valkey: Valkey, sandbox: SandboxProcess, start: Start) -> None:
     """With a standard output that takes nothing every request is answered, and the lost lines are counted."""
-    with contextlib.ExitStack() as opened:
-        stdout = None
-        if reason == "full disk":
-            stdout = os.open("/dev/full", os.O_WRONLY)
-            opened.callback(os.close, stdout)
-        if reason == "closed pipe":
-            reader, stdout = os.pipe()
-            os.close(reader)
-            opened.callback(os.close, stdout)
-        async with _logging_to(stdout, valkey, sandbox) as (http, _):
-            await _serves(http)
-
-            async def are_counted() -> bool:
-                return await _dropped(http) >= LINES
-
-            await eventually(are_counted, 10)
+    async with _serving(start, valkey, sandbox) as (http, _):
+        await _serves(http)
+        await _counts_lost_lines(http)

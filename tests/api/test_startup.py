@@ -56,10 +56,10 @@ def environment(**changes: str | None) -> dict[str, str]:
     return inherited | STRICT | {name: value for name, value in wanted.items() if value is not None}
 
 
-def start(*command: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
-    """`python -m app`, or this, with sound settings but for these."""
+def interpreted(program: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    """How this program ended in an interpreter of its own, with sound settings but for these."""
     return subprocess.run(
-        [sys.executable, *(command or ("-m", "app"))],
+        [sys.executable, "-c", program],
         env=environment(**changes),
         capture_output=True,
         text=True,
@@ -84,54 +84,55 @@ def start(*command: str, **changes: str | None) -> subprocess.CompletedProcess[s
 )
 async def test_unsafe_settings_stop_the_start(name: str, value: str | None) -> None:
     """A setting that is missing, wrong or unknown ends the start with one line that names it and repeats no secret."""
-    status, output = await run(["app"], environment(**{name: value}))
-    assert status == 1
-    [line] = output.splitlines()
+    refused = await run(["app"], environment(**{name: value}))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    [line] = refused.stderr.splitlines()
     assert line.startswith(f"return-portal-bff: {name}")
     assert not any(secret in line for secret in ("swordfish", SECRET_KEY, SHORT_KEY))
 
 
 def test_traces_without_the_packages_for_them() -> None:
     """If traces are configured and their packages are missing, the start fails with one line that says so."""
-    refused = start("-c", WITHOUT_EXTRA + "main()", BFF_TRACES_URL="http://127.0.0.1:4318/v1/traces")
+    refused = interpreted(WITHOUT_EXTRA + "main()", BFF_TRACES_URL="http://127.0.0.1:4318/v1/traces")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "return-portal-bff: BFF_TRACES_URL: needs the packages of locks/otel.txt\n"
 
 
 def test_nobody_else_needs_the_packages_for_traces() -> None:
     """Without a collector the service is made without the packages for traces."""
-    made = start("-c", WITHOUT_EXTRA + "create_app(load_settings())")
+    made = interpreted(WITHOUT_EXTRA + "create_app(load_settings())")
     assert (made.returncode, made.stderr) == (0, "")
 
 
 def test_collections_begin_with_the_first_request() -> None:
     """Garbage collection is nearly off while the service is made, and on from then on."""
-    printed = start("-c", COLLECTIONS, BFF_HOST=NOT_OURS).stdout.splitlines()
+    printed = interpreted(COLLECTIONS, BFF_HOST=NOT_OURS).stdout.splitlines()
     # The interpreter may collect before the first line of ours runs; else there are hundreds.
     assert int(printed[0]) < 10
     assert printed[-1] == "enabled"
 
 
-def test_an_address_of_others() -> None:
+async def test_an_address_of_others() -> None:
     """A service that cannot listen ends its start with one line that says so."""
-    ended = start(BFF_HOST=NOT_OURS)
+    ended = await run(["app"], environment(BFF_HOST=NOT_OURS))
     line = rf"return-portal-bff: cannot listen on {re.escape(NOT_OURS)}:\d+: taken, or no address of this machine\n"
     assert (ended.returncode, ended.stdout.count("return-portal-bff: ")) == (1, 0)
     assert re.fullmatch(line, ended.stderr)
 
 
-def test_a_port_that_is_taken() -> None:
+async def test_a_port_that_is_taken() -> None:
     """Where another process listens, the start ends with one line that names address and port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ended = start(BFF_PORT=str(port))
+        ended = await run(["app"], environment(BFF_PORT=str(port)))
     line = f"return-portal-bff: cannot listen on 127.0.0.1:{port}: taken, or no address of this machine\n"
     assert (ended.returncode, ended.stderr) == (1, line)
 
 
-def test_a_malformed_token_of_the_collector() -> None:
+async def test_a_malformed_token_of_the_collector() -> None:
     """The values of OpenTelemetry's own variables are not repeated, however wrong they are."""
-    url = "http://127.0.0.1:4318/v1/traces"
-    ended = start(BFF_TRACES_URL=url, OTEL_EXPORTER_OTLP_HEADERS="authorization swordfish", BFF_HOST=NOT_OURS)
+    collector = {"BFF_TRACES_URL": "http://127.0.0.1:4318/v1/traces"}
+    collector["OTEL_EXPORTER_OTLP_HEADERS"] = "authorization swordfish"
+    ended = await run(["app"], environment(BFF_HOST=NOT_OURS, **collector))
     assert '"logger": "opentelemetry.' in ended.stdout
     assert "swordfish" not in ended.stdout + ended.stderr

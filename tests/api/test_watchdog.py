@@ -1,9 +1,11 @@
 """A process whose event loop stands still ends by itself; one that is only told to stop is left its time."""
 
 import asyncio
+import os
 import signal
-import sys
+from pathlib import Path
 
+from tests.support.forks import fork
 from tests.support.processes import LOCAL, Valkey, bff_environment, eventually, free_port
 from tests.support.sandbox import SandboxProcess
 
@@ -17,20 +19,19 @@ async def _listens(port: int) -> bool:
     return True
 
 
-async def test_a_blocked_loop_ends_the_process(valkey: Valkey, sandbox: SandboxProcess) -> None:
+async def test_a_blocked_loop_ends_the_process(valkey: Valkey, sandbox: SandboxProcess, tmp_path: Path) -> None:
     """Blocked by code that keeps the interpreter lock, the process says where it stands and ends with status 1."""
-    port = free_port()
-    variables = bff_environment(valkey.url, sandbox, port=port, watchdog=2)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.blocking", env=variables, stderr=asyncio.subprocess.PIPE
-    )
+    variables = bff_environment(valkey.url, sandbox, port=(port := free_port()), watchdog=2)
+    errors = tmp_path / "errors"
+    errors.touch()
+    process = await fork(["tests.support.blocking"], variables, Path(os.devnull), errors)
     try:
         await eventually(lambda: _listens(port), 30)
-        process.send_signal(signal.SIGUSR1)
-        _, said = await asyncio.wait_for(process.communicate(), 20)
+        os.kill(process.pid, signal.SIGUSR1)
+        assert await asyncio.wait_for(process.wait(), 20) == 1
     finally:
         if process.returncode is None:
             process.kill()
-    assert process.returncode == 1
-    assert b"most recent call first" in said
-    assert b"aaa" not in said
+    said = errors.read_text()
+    assert "most recent call first" in said
+    assert "aaa" not in said

@@ -1,7 +1,7 @@
 """The sandbox fails on purpose: each fault as a plain HTTP client sees it, and what it leaves behind."""
 
 import asyncio
-import sys
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from tests.support.forks import run
 from tests.support.processes import eventually
 from tests.support.sandbox import SandboxProcess, customer_of, running_sandbox
 
@@ -220,9 +221,6 @@ async def test_stops_quickly_with_hanging_connections() -> None:
 
 async def test_taken_port(sandbox: SandboxProcess) -> None:
     """A taken port ends the start with one clear line."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "app.sandbox.upstream", f"--port={sandbox.panel_port}"), stderr=asyncio.subprocess.PIPE
-    )
-    _, complaint = await process.communicate()
-    assert process.returncode == 1
-    assert complaint.decode().count("\n") == 1
+    ended = await run(["app.sandbox.upstream", f"--port={sandbox.panel_port}"], os.environ)
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1

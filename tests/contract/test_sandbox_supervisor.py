@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from tests.support.forks import run
+
 DEADLINE = 20.0
 """Seconds."""
 
@@ -81,9 +83,6 @@ async def test_taken_port_is_one_clear_line() -> None:
     """`make run` on a taken port starts nothing and says what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app.sandbox", f"--port={port}"), stderr=asyncio.subprocess.PIPE
-        )
-        _, complaint = await process.communicate()
-    assert process.returncode == 1
-    assert complaint.decode() == f"Port {port} is taken: choose another one, as in make run PORT=8080.\n"
+        ended = await run(["app.sandbox", f"--port={port}"], os.environ)
+    assert ended.returncode == 1
+    assert ended.stderr == f"Port {port} is taken: choose another one, as in make run PORT=8080.\n"

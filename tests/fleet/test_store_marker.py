@@ -2,8 +2,6 @@
 
 import base64
 import secrets
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from os import environ
 
@@ -11,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.fleet.conftest import SETTINGS
+from tests.support.forks import run
 from tests.support.processes import SECRET_KEY, STRICT, Bff, Valkey, bff_environment, fresh, running_bff, running_valkey
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import shopper, told
@@ -31,18 +30,12 @@ async def is_ready(replica: Bff) -> bool:
     return (await replica.http.get("/readyz")).is_success
 
 
-def accept(store: Valkey, sandbox: SandboxProcess, *options: str) -> str:
+async def accept(store: Valkey, sandbox: SandboxProcess, *options: str) -> str:
     """What the command says that accepts a store."""
     inherited = {name: value for name, value in environ.items() if not name.startswith("BFF_")}
-    answer = subprocess.run(
-        [sys.executable, "-m", "app.accept", *options],
-        env=inherited | STRICT | bff_environment(store.url, sandbox),
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=True,
-    )
-    return answer.stdout
+    ended = await run(["app.accept", *options], inherited | STRICT | bff_environment(store.url, sandbox))
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
 async def test_another_naming_key(own: Valkey, sandbox: SandboxProcess) -> None:
@@ -89,8 +82,8 @@ async def test_a_store_that_was_emptied(own: Valkey, sandbox: SandboxProcess) ->
         async with running_bff(own.url, sandbox, **SETTINGS) as newcomer:
             elsewhere = await shopper(newcomer.http, order)
             assert told(await elsewhere.create()) == (503, "temporarily-unavailable")
-            assert accept(own, sandbox) == "m:{0}: doubted: creations are paused\n"
-            assert accept(own, sandbox, "--yes") == "m:{0}: known\n"
+            assert await accept(own, sandbox) == "m:{0}: doubted: creations are paused\n"
+            assert await accept(own, sandbox, "--yes") == "m:{0}: known\n"
             assert (await someone.create()).status_code == 202
             assert told(await elsewhere.create()) == (409, "units-claimed")
     assert len(await sandbox.ledger(kind="incoming", order=order)) == 1

@@ -38,19 +38,25 @@ class ForkedProcess:
         return self.returncode
 
 
-async def fork(arguments: Sequence[str], environment: Mapping[str, str], output: Path) -> ForkedProcess:
-    """`python -m` with these arguments and variables, printing into this file, without the time for its imports."""
+async def fork(
+    arguments: Sequence[str], environment: Mapping[str, str], output: Path, errors: Path | None = None
+) -> ForkedProcess:
+    """`python -m` with these arguments and variables, without the time for its imports; it ends with this process.
+
+    It prints into the file `output`, and its errors into the same one or into `errors`.
+    """
     reader, writer = await asyncio.wait_for(_connection(_template()), TEMPLATE_SECONDS)
-    wanted = {"arguments": list(arguments), "environment": dict(environment), "output": str(output)}
+    files = [str(output), str(errors or output)]
+    wanted = {"arguments": list(arguments), "environment": dict(environment), "files": files}
     writer.write(json.dumps(wanted).encode() + b"\n")
     return ForkedProcess(int(await reader.readline()), reader, writer)
 
 
-async def run(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
-    """Exit status and output of `python -m` with these arguments and variables."""
-    with tempfile.NamedTemporaryFile("r") as output:
-        process = await fork(arguments, environment, Path(output.name))
-        return await process.wait(), output.read()
+async def run(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """How `python -m` with these arguments and variables ended, and what it printed."""
+    with tempfile.NamedTemporaryFile("r") as output, tempfile.NamedTemporaryFile("r") as errors:
+        process = await fork(arguments, environment, Path(output.name), Path(errors.name))
+        return subprocess.CompletedProcess(arguments, await process.wait(), output.read(), errors.read())
 
 
 async def _connection(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -63,16 +69,16 @@ async def _connection(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
 
 @cache
 def _template() -> str:
-    """The socket of a template that ends with this process."""
+    """The socket of a template that ends with this process, however this one ends."""
     folder = tempfile.TemporaryDirectory(prefix="bff-test-")
     path = str(Path(folder.name, "template"))
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BFF_", "COVERAGE_"))}
     command = [sys.executable, "-m", "tests.support.template", path]
-    process = subprocess.Popen(command, env=inherited | {"PYTHONWARNINGS": "error"})
+    process = subprocess.Popen(command, env=inherited | {"PYTHONWARNINGS": "error"}, stdin=subprocess.PIPE)
 
     def end() -> None:
         process.kill()
-        process.wait()
+        process.communicate()
         folder.cleanup()
 
     atexit.register(end)

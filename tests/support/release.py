@@ -21,7 +21,8 @@ class Operator:
 
     async def releases(self, *arguments: str) -> tuple[int, str]:
         """Exit status and output of the command."""
-        return await run(["app.release", *arguments], self._variables)
+        ended = await run(["app.release", *arguments], self._variables)
+        return ended.returncode, ended.stdout + ended.stderr
 
     async def waits(self, return_id: str, seconds: float) -> None:
         """Has so much time pass for the claim of this return."""
