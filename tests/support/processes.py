@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import itertools
+import json
 import os
 import random
 import secrets
@@ -185,6 +186,11 @@ class Valkey:
     async def forget_lost_creations(self, *brands: str) -> None:
         """From now on creations of these brands, or of `demo`, leave although the last ones were lost."""
         await self.client.delete(*[f"n:{{create:{brand}}}" for brand in brands or ("demo",)])
+
+    async def end_pause_of_creations(self, brand: str) -> None:
+        """Has so much time pass that creations of this brand, the last of which were lost, may leave again."""
+        outage = json.loads(await self.client.hget(key := f"n:{{create:{brand}}}", "v") or b"")
+        await self.client.hset(key, "v", json.dumps(outage | {"until": outage["until"] - outage["pause"]}))
 
 
 @asynccontextmanager
