@@ -149,7 +149,7 @@ def _page(value: str) -> str:
     return value
 
 
-def _upstream_url(value: str) -> str:
+def _http_url(value: str) -> str:
     match = _HTTP_URL.fullmatch(value)
     try:
         _ANY_HTTP_URL.validate_python(value)
@@ -159,7 +159,7 @@ def _upstream_url(value: str) -> str:
         raise ValueError("an absolute http(s) URL without user, query and fragment")
     if match["scheme"] == "http" and not _is_loopback(match["host"].strip("[]")):
         raise ValueError("plain http is allowed on loopback only")
-    return value.rstrip("/")
+    return value
 
 
 def _optional_url(value: str) -> str:
@@ -184,7 +184,9 @@ def _proxy(value: str) -> str:
 
 BrandName = Annotated[str, AfterValidator(_brand)]
 Origin = Annotated[str, AfterValidator(_origin)]
-UpstreamUrl = Annotated[str, AfterValidator(_upstream_url)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+"""The URL as it was written."""
+UpstreamUrl = Annotated[HttpUrl, AfterValidator(lambda value: value.rstrip("/"))]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
 Seconds = Annotated[float, Field(gt=0, le=600)]
 Lifetime = Annotated[int, Field(ge=1, le=366 * 86400)]

@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from app.settings import DIGEST_OF_NOTHING, BrandName, Origin, Settings, SettingsError, UpstreamUrl
+from app.settings import DIGEST_OF_NOTHING, BrandName, HttpUrl, Origin, Settings, SettingsError, UpstreamUrl
 from app.telemetry.logs import log
 from app.telemetry.metrics import EVENTS, EVENTS_ALERTED, SHOPS, SHOPS_FILE_FAULTS
 
@@ -69,7 +69,7 @@ class EventsEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: UpstreamUrl
+    url: HttpUrl
     secrets: Annotated[
         tuple[Annotated[SecretStr, AfterValidator(_signing_secret)], ...], Field(min_length=1, max_length=2)
     ]

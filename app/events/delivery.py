@@ -3,25 +3,33 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 
 from app.errors import StoreUnavailable
-from app.events.endpoint import Poster
+from app.events.endpoint import Answer, Poster
 from app.events.event import Letter
 from app.events.outbox import Outbox
 from app.events.queue import Taken
-from app.redis.encryption import Keyring
+from app.redis.encryption import Keyring, RecordUnreadable
 from app.shops import EventsEntry, Shops
 from app.telemetry.logs import log
 from app.telemetry.metrics import EVENT_SECONDS, EVENTS
 
 AT_ONCE = 8
-"""Posts of one shop under way on a replica, so that a slow endpoint slows no other one."""
+"""Posts of one shop under way on a replica; one while its endpoint fails."""
+WELL_AT_ONCE, FAILING_AT_ONCE = 128, 32
+"""Posts of all shops under way on a replica. Endpoints that fail have places of their own, so that they slow no other
+one, however many they are."""
 LOOK_SECONDS = 0.5
-"""Between two looks at the queue, unless there is reason for one at once."""
+"""Between two looks at some of the shops; a shop of which this replica has news is looked at at once."""
+LOOKED_AT = 200
+"""Shops in such a look: with thousands of them, the store has to do other things, too."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 8 * 3600.0
 JITTER = 0.2
+UNREADABLE_PAUSE_SECONDS = 3600.0
+"""Until a letter that none of our keys opens is tried again: the key may come back."""
 GIVEN_UP_SECONDS = 3 * 86400.0
 """How old an event is when its letter is given up."""
 
@@ -36,29 +44,45 @@ class Delivery:
         self._poster = poster
         self._posting: Counter[str] = Counter()
         """Posts under way, by brand."""
+        self._failing: set[str] = set()
+        """Brands whose endpoint did not take the last post of this replica."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Looks at the queue until cancelled."""
+        clock = asyncio.get_running_loop().time
+        round_at = clock()
         while True:
-            self._outbox.written.clear()
+            brands = await self._outbox.news(round_at)
+            if clock() >= round_at:
+                round_at = clock() + LOOK_SECONDS
+                brands |= self._some()
             try:
-                await self._look()
+                await self._look(brands & self._shops.told.keys())
             except StoreUnavailable as error:
                 log.warning("no events taken", error=type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._outbox.written.wait()
 
     async def aclose(self) -> None:
         """Finishes the posts that are under way."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._poster.aclose()
 
-    async def _look(self) -> None:
-        room = {brand: AT_ONCE - self._posting[brand] for brand in self._shops.told}
-        room = {brand: count for brand, count in room.items() if count}
-        for taken in await self._outbox.queue.take(room) if room else ():
+    def _some(self) -> set[str]:
+        """As many told shops as one look is for, by chance, so that each has its turn."""
+        told = list(self._shops.told)
+        return set(random.sample(told, min(LOOKED_AT, len(told))))
+
+    async def _look(self, brands: Collection[str]) -> None:
+        """Takes letters of these brands, apart for those whose endpoint fails."""
+        well = {brand: AT_ONCE - self._posting[brand] for brand in brands if brand not in self._failing}
+        failing = {brand: 1 - self._posting[brand] for brand in brands if brand in self._failing}
+        posting_to_failing = sum(count for brand, count in self._posting.items() if brand in self._failing)
+        await self._take(well, WELL_AT_ONCE - (self._posting.total() - posting_to_failing))
+        await self._take(failing, FAILING_AT_ONCE - posting_to_failing)
+
+    async def _take(self, room: Mapping[str, int], at_most: int) -> None:
+        room = {brand: count for brand, count in room.items() if count > 0}
+        for taken in await self._outbox.queue.take(room, at_most) if room and at_most > 0 else ():
             self._posting[taken.brand] += 1
             task = asyncio.create_task(self._handle(taken))
             self._tasks.add(task)
@@ -68,38 +92,54 @@ class Delivery:
         try:
             # A letter of which the store cannot tell now is due again when its lease ends.
             with suppress(StoreUnavailable):
-                letter = await self._outbox.read(taken.name)
-                if letter:
-                    await self._deliver(taken, letter)
-                else:
-                    await self._outbox.queue.drop(taken)
+                await self._read_and_deliver(taken)
         finally:
-            self._posting[taken.brand] -= 1
+            self._posting -= Counter([taken.brand])
             # There may be more letters than there was room.
-            self._outbox.written.set()
+            self._outbox.written.put_nowait(taken.brand)
 
-    async def _deliver(self, taken: Taken, letter: Letter) -> None:
-        endpoint = self._shops.told.get(taken.brand)
-        if endpoint is None:
-            # The shop's table went a moment ago.
+    async def _read_and_deliver(self, taken: Taken) -> None:
+        try:
+            letter = await self._outbox.read(taken.name)
+        except RecordUnreadable:
+            EVENTS.labels(taken.brand, "unreadable").inc()
+            log.error("event unreadable", event_id=taken.name.event_id, brand=taken.brand)
+            await self._outbox.queue.postpone(taken, UNREADABLE_PAUSE_SECONDS)
             return
+        if letter is None:
+            await self._outbox.queue.drop(taken)
+            return
+        endpoint = self._shops.told.get(taken.brand)
+        # The shop's table may have gone a moment ago.
+        if endpoint:
+            await self._deliver(taken, letter, endpoint)
+
+    async def _deliver(self, taken: Taken, letter: Letter, endpoint: EventsEntry) -> None:
         if taken.switched_off == self._name(endpoint):
             await self._bury(taken, "switched_off")
             return
-        status = await self._poster.post(endpoint, taken.name.event_id, letter.body)
-        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        clock = asyncio.get_running_loop().time
+        age, started = taken.now - letter.at, clock()
+        answer = await self._poster.post(endpoint, taken.name.event_id, letter.body)
+        if answer.failure is None:
+            self._failing.discard(taken.brand)
             EVENTS.labels(taken.brand, "delivered").inc()
-            EVENT_SECONDS.observe(max(0, taken.now - letter.at))
+            EVENT_SECONDS.observe(max(0, age + clock() - started))
             await self._outbox.delivered(taken)
-        elif status == HTTPStatus.GONE:
+            return
+        self._failing.add(taken.brand)
+        if answer.status == HTTPStatus.GONE:
             await self._outbox.queue.switch_off(taken.brand, self._name(endpoint))
             await self._bury(taken, "switched_off")
-        elif taken.now - letter.at >= GIVEN_UP_SECONDS:
+        elif age >= GIVEN_UP_SECONDS:
             await self._bury(taken, "given_up")
         else:
-            EVENTS.labels(taken.brand, "failed").inc()
-            log.info("event not delivered", event_id=taken.name.event_id, brand=taken.brand, status=status)
-            await self._outbox.queue.postpone(taken, pause(taken.now - letter.at))
+            await self._postpone(taken, answer, age)
+
+    async def _postpone(self, taken: Taken, answer: Answer, age: float) -> None:
+        EVENTS.labels(taken.brand, answer.failure).inc()
+        log.info("event not delivered", event_id=taken.name.event_id, brand=taken.brand, **answer._asdict())
+        await self._outbox.queue.postpone(taken, pause(age))
 
     async def _bury(self, taken: Taken, outcome: str) -> None:
         EVENTS.labels(taken.brand, outcome).inc()

@@ -5,6 +5,9 @@ import socket
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import NamedTuple
 
 import aiohttp
 from aiohappyeyeballs import AddrInfoType
@@ -17,9 +20,37 @@ POST_SECONDS = 5.0
 """For a whole delivery, from the look-up of the name to the head of the answer."""
 DNS_SECONDS = 10
 """How long an address is known. All posts to one name share a look-up, so that a dead name server holds one thread."""
-NOT_ANSWERED = 0
-_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-"""Leads to IPv4 addresses of any kind (RFC 6052)."""
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""The one part of IPv6 whose addresses are those of the internet so far."""
+_SPECIAL = [ipaddress.IPv6Network(each) for each in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
+"""Within it: protocols (Teredo, for one, leads to any IPv4 address), documentation, 6to4, documentation."""
+
+
+_TAKEN = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
+
+
+class Failure(StrEnum):
+    """Why an endpoint did not take a post."""
+
+    STATUS = "status"
+    """It answered, and not with 2xx."""
+    TIMEOUT = "timeout"
+    NAME = "name"
+    """Its name cannot be looked up."""
+    ADDRESS = "address"
+    """Its name leads to an address that is not allowed."""
+    TLS = "tls"
+    CONNECTION = "connection"
+    """It was refused, or ended before the answer."""
+
+
+class Answer(NamedTuple):
+    """How an endpoint answered a post."""
+
+    status: int
+    """0 if it did not answer."""
+    failure: Failure | None
+    """None if it took the event."""
 
 
 class Poster:
@@ -29,8 +60,8 @@ class Poster:
         self._public = _session(tls, _public_socket)
         self._private = _session(tls, _any_socket)
 
-    async def post(self, endpoint: EventsEntry, event_id: str, body: str) -> int:
-        """The status of the answer; `NOT_ANSWERED` if there was none within `POST_SECONDS`."""
+    async def post(self, endpoint: EventsEntry, event_id: str, body: str) -> Answer:
+        """Whether the endpoint took the event within `POST_SECONDS`."""
         session = self._private if endpoint.private else self._public
         secrets = [each.get_secret_value() for each in endpoint.secrets]
         try:
@@ -42,9 +73,9 @@ class Poster:
             ) as response:
                 # Closed, because the body is not read.
                 response.close()
-                return response.status
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
-            return NOT_ANSWERED
+                return Answer(response.status, None if response.status in _TAKEN else Failure.STATUS)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            return Answer(0, _failure(error))
 
     async def aclose(self) -> None:
         """Closes every connection."""
@@ -67,16 +98,31 @@ def is_public(address: str) -> bool:
     """Whether the address is one of the internet: not private, loopback, link-local, multicast, or a way to those."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        if ip.sixtofour or ip.teredo or ip in _TRANSLATED:
-            return False
-        ip = ip.ipv4_mapped or ip
+        if ip.ipv4_mapped is None:
+            return ip in _UNICAST and not any(ip in each for each in _SPECIAL)
+        ip = ip.ipv4_mapped
     return ip.is_global and not ip.is_multicast
+
+
+class _AddressRefused(OSError):
+    pass
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Failure.NAME
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        return Failure.TLS
+    if isinstance(error, TimeoutError):
+        return Failure.TIMEOUT
+    is_refused = isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, _AddressRefused)
+    return Failure.ADDRESS if is_refused else Failure.CONNECTION
 
 
 def _public_socket(where: AddrInfoType) -> socket.socket:
     # Called for the very address that the connection is then made to.
     if not is_public(str(where[4][0])):
-        raise OSError("not a public address")
+        raise _AddressRefused("not a public address")
     return _any_socket(where)
 
 

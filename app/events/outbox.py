@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 
 from app.errors import StoreUnavailable
 from app.events.event import Event, Letter, ParcelEvents
@@ -22,8 +23,8 @@ class Outbox:
 
     def __init__(self, store: Store, keyring: Keyring, shops: Shops) -> None:
         self.queue = Queue(store)
-        self.written = asyncio.Event()
-        """Set when this replica has written a letter."""
+        self.written: asyncio.Queue[str] = asyncio.Queue()
+        """Brands of which this replica has written letters."""
         self._store = store
         self._keyring = keyring
         self._shops = shops
@@ -43,6 +44,19 @@ class Outbox:
         if is_done and told:
             self._start(self._until_due(parcel_key, told))
         return is_done
+
+    async def news(self, until: float) -> set[str]:
+        """Brands of which this replica has written letters since the last call; none if that moment comes first.
+
+        `until` is on the event loop's clock.
+        """
+        brands = set[str]()
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                brands.add(await self.written.get())
+        while not self.written.empty():
+            brands.add(self.written.get_nowait())
+        return brands
 
     async def read(self, name: Name) -> Letter | None:
         """The letter; None if it was delivered or never written.
@@ -91,7 +105,7 @@ class Outbox:
     async def _until_due(self, parcel_key: str, events: Sequence[Event]) -> None:
         for each in events:
             await self._make_due(each.data.brand, Name(parcel_key, each.id))
-        self.written.set()
+            self.written.put_nowait(each.data.brand)
 
     async def _make_due(self, brand: str, name: Name) -> None:
         while True:

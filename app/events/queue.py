@@ -38,13 +38,15 @@ redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 """
 )
-# KEYS: queue and switch of each brand. ARGV: lease in ms, then for each brand how many letters it may get.
+# KEYS: queue and switch of each brand. ARGV: lease in ms, how many letters in all, and how many of each brand.
 _TAKE = (
     _NOW
     + """
-local answer = {now}
+local answer, left = {now}, tonumber(ARGV[2])
 for i = 1, #KEYS, 2 do
-  local due = redis.call('ZRANGEBYSCORE', KEYS[i], '-inf', now, 'LIMIT', 0, ARGV[1 + (i + 1) / 2])
+  local room = math.min(left, ARGV[2 + (i + 1) / 2])
+  local due = redis.call('ZRANGEBYSCORE', KEYS[i], '-inf', now, 'LIMIT', 0, room)
+  left = left - #due
   for _, letter in ipairs(due) do redis.call('ZADD', KEYS[i], now + ARGV[1], letter) end
   answer[#answer + 1] = #due > 0 and redis.call('GET', KEYS[i + 1]) or ''
   answer[#answer + 1] = due
@@ -121,10 +123,13 @@ class Queue:
         """Makes the letter due in so many seconds, if it is still taken."""
         await self._postpone([_due(taken.brand)], [*_still(taken), _ms(seconds), _LIFETIME])
 
-    async def take(self, room: Mapping[str, int]) -> Sequence[Taken]:
-        """For each brand at most so many of the letters that are due, oldest first; no other replica gets them."""
+    async def take(self, room: Mapping[str, int], at_most: int) -> Sequence[Taken]:
+        """For each brand so many of the letters that are due, oldest first, and no more in all than `at_most`.
+
+        No other replica gets them for `LEASE_SECONDS`.
+        """
         keys = [key for brand in room for key in (_due(brand), _switch(brand))]
-        now_ms, *found = await self._take(keys, [_ms(LEASE_SECONDS), *room.values()])
+        now_ms, *found = await self._take(keys, [_ms(LEASE_SECONDS), at_most, *room.values()])
         return [
             Taken(brand, _name(letter), off.decode(), now_ms / 1000, now_ms + _ms(LEASE_SECONDS))
             for brand, off, letters in zip(room, found[::2], found[1::2], strict=True)

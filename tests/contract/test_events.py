@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
-from app.events.delivery import AT_ONCE, GIVEN_UP_SECONDS, Delivery
+from app.events.delivery import AT_ONCE, GIVEN_UP_SECONDS, UNREADABLE_PAUSE_SECONDS, Delivery
 from app.events.endpoint import Poster
 from app.events.event import Event, EventData, EventType, ParcelEvents
 from app.events.outbox import Outbox
@@ -20,7 +21,8 @@ from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
 from app.redis.store import Change, Store
 from app.shops import Shops
-from tests.support.processes import Valkey, eventually
+from app.telemetry.metrics import REGISTRY
+from tests.support.processes import Valkey, eventually, free_port
 from tests.support.receiver import SECRETS, Post, Receiver, running_receiver, shops_entry
 from tests.support.shops import shops
 
@@ -77,6 +79,15 @@ class World:
             return {name.event_id for name in names} <= set(receiver.ids)
 
         await eventually(has_them, seconds)
+
+    async def until_counted(self, outcome: str) -> None:
+        """Waits until a try for the first shop ended like this."""
+        labels = {"brand": self.brand, "outcome": outcome}
+
+        async def is_counted() -> bool:
+            return bool(REGISTRY.get_sample_value("bff_events_total", labels))
+
+        await eventually(is_counted, 10)
 
     async def until_dead(self, name: Name) -> None:
         """Waits until the letter is given up."""
@@ -276,6 +287,90 @@ async def test_a_slow_endpoint_slows_no_other(world: World) -> None:
         others_have_theirs.set()
 
 
+async def test_a_failing_endpoint_gets_one_post_at_a_time(world: World) -> None:
+    """An endpoint that did not take the last event is tried with one of those that wait, until it takes one."""
+    statuses = iter([500])
+    others_have_theirs = asyncio.Event()
+
+    async def answer(_: Post) -> int:
+        with suppress(StopIteration):
+            return next(statuses)
+        await others_have_theirs.wait()
+        return 204
+
+    world.receiver.answer = answer
+    outbox = world.outbox()
+    async with delivering(world, outbox):
+        first = await world.written(outbox)
+        await world.until(world.receiver, [first])
+        await world.until_counted("status")
+        names = [await world.written(outbox) for _ in range(5)]
+        await world.until(world.other, [await world.written(outbox, world.other_brand)])
+        assert len(world.receiver.posts) == 2
+        others_have_theirs.set()
+        await world.until(world.receiver, names)
+
+
+async def test_no_more_letters_are_taken_than_there_are_places(world: World) -> None:
+    """A replica takes so many letters of one shop, and so many of all."""
+    outbox = world.outbox()
+    for brand in (world.brand, world.other_brand):
+        for _ in range(5):
+            await world.written(outbox, brand)
+    await outbox.aclose()
+    room = {world.brand: 4, world.other_brand: 4}
+    assert [len(await outbox.queue.take(room, at_most)) for at_most in (6, 6, 0)] == [6, 4, 0]
+
+
+async def test_an_unreadable_letter_is_kept_and_named(world: World) -> None:
+    """A letter that none of the keys opens is named in the log, counted, and tried again in an hour."""
+    written = Outbox(world.store, Keyring([b"o" * 32]), world.shops())
+    name = await world.written(written)
+    outbox = world.outbox()
+    with capture_logs() as lines:
+        async with delivering(world, outbox):
+            await world.until_counted("unreadable")
+    assert {"event": "event unreadable", "log_level": "error", "event_id": name.event_id, "brand": world.brand} in lines
+    assert await world.due_at(name) == pytest.approx(await world.store.now() + UNREADABLE_PAUSE_SECONDS, abs=30)
+    assert await world.is_kept(name)
+
+
+async def test_the_time_of_a_delivery_includes_the_post(world: World) -> None:
+    """The measured time of a delivery ends with the answer of the endpoint."""
+
+    async def slow(_: Post) -> int:
+        await asyncio.sleep(0.3)
+        return 204
+
+    world.receiver.answer = slow
+    before = REGISTRY.get_sample_value("bff_event_seconds_sum") or 0
+    outbox = world.outbox()
+    async with delivering(world, outbox):
+        await world.until(world.receiver, [await world.written(outbox)])
+    assert (REGISTRY.get_sample_value("bff_event_seconds_sum") or 0) - before > 0.3
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://nowhere.invalid/events", "name"),
+        ("https://localhost:{port}/events", "address"),
+        ("http://127.0.0.1:{closed}/events", "connection"),
+        ("https://127.0.0.1:{port}/events", "tls"),
+        ("http://127.0.0.1:{port}/events", "status"),
+    ],
+)
+async def test_why_an_event_was_not_taken(world: World, url: str, expected: str) -> None:
+    """A post that an endpoint did not take says why, in one of few words."""
+    world.receiver.answer = always(500)
+    url = url.format(port=world.receiver.port, closed=free_port())
+    endpoint = world.shops(url=url, private=expected != "address").told[world.brand]
+    poster = Poster(ssl.create_default_context())
+    answer = await poster.post(endpoint, "rtn_a:2:created", "{}")
+    await poster.aclose()
+    assert answer.failure == expected
+
+
 async def test_each_letter_is_tried_by_one_replica(world: World) -> None:
     """Two replicas that deliver at the same time post each event once."""
     outbox = world.outbox()
@@ -321,9 +416,9 @@ async def test_a_taken_letter_is_due_again(world: World) -> None:
     outbox = world.outbox()
     name = await world.written(outbox)
     await outbox.aclose()
-    [taken] = await outbox.queue.take({world.brand: 5})
+    [taken] = await outbox.queue.take({world.brand: 5}, 5)
     assert taken.name == name
-    assert await outbox.queue.take({world.brand: 5}) == []
+    assert await outbox.queue.take({world.brand: 5}, 5) == []
     assert await world.due_at(name) == pytest.approx(taken.now + 30, abs=0.01)
 
 
@@ -333,7 +428,7 @@ async def test_a_letter_that_was_queued_again_is_left_alone(world: World, told: 
     outbox = world.outbox()
     name = await world.written(outbox)
     await outbox.aclose()
-    [taken] = await outbox.queue.take({world.brand: 5})
+    [taken] = await outbox.queue.take({world.brand: 5}, 5)
     await outbox.queue.add(world.brand, name, 60)
     due_at = await world.due_at(name)
     await {

@@ -26,6 +26,7 @@ READY, LOST, FAILED = ReturnState.LABEL_READY, ReturnState.LABEL_LOST, ReturnSta
         (CREATING, UNKNOWN, ["outcome_unknown"]),
         (UNKNOWN, PENDING, ["created"]),
         (FAILED, PENDING, ["created"]),
+        (FAILED, READY, ["created", "label_ready"]),
         (PENDING, READY, ["label_ready"]),
         (ReturnState.AWAITING_PAYMENT, READY, ["label_ready"]),
         (PENDING, FAILED, ["failed"]),
@@ -96,6 +97,14 @@ def test_pauses_grow(age: float, expected: float) -> None:
         ("::ffff:10.0.0.1", False),
         ("64:ff9b::a00:1", False),
         ("2002:a00:1::", False),
+        ("2001:db8::1", False),
+        ("3fff::1", False),
+        ("2001:0:5ef5:79fd::1", False),
+        ("64:ff9b:1::a00:1", False),
+        ("::a00:1", False),
+        ("5f00::1", False),
+        ("4000::1", False),
+        ("::ffff:93.184.215.14", True),
     ],
 )
 def test_where_events_may_go(address: str, *, public: bool) -> None:

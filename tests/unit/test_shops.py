@@ -274,3 +274,9 @@ def test_a_shop_that_is_told_has_its_series_from_the_beginning(file: Path) -> No
     shops(shops=str(file))
     for outcome in EVENTS_ALERTED:
         assert REGISTRY.get_sample_value("bff_events_total", {"brand": brand, "outcome": outcome}) == 0
+
+
+def test_events_go_to_the_very_url_of_the_entry(file: Path) -> None:
+    """The URL of an endpoint is used as it was written, with the slash at its end."""
+    write(file, f'[shops.demo.events]\nurl = "https://a.example/events/"\nsecrets = ["{GOOD_SECRET}"]')
+    assert shops(shops=str(file)).told["demo"].url == "https://a.example/events/"

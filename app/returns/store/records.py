@@ -16,6 +16,7 @@ _CREATED_AS = frozenset(
     {
         ReturnState.LABEL_PENDING,
         ReturnState.AWAITING_PAYMENT,
+        ReturnState.LABEL_READY,
         ReturnState.NO_LABEL_NEEDED,
         ReturnState.ACCEPTED,
     }
