@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from app import __version__
+from app.background import meanwhile
 from app.documents import routes as documents
 from app.documents.delivery import Documents
 from app.documents.opening import ReturnDocuments
@@ -204,16 +205,16 @@ async def running_services(
     async with AsyncExitStack() as closing:
         for part in parts:
             closing.push_async_callback(part.aclose)
-        await closing.enter_async_context(_meanwhile(parts.labels.listen()))
-        await closing.enter_async_context(_meanwhile(parts.delivery.run()))
-        await closing.enter_async_context(_meanwhile(load.watch()))
-        await closing.enter_async_context(_meanwhile(shops.watch()))
+        await closing.enter_async_context(meanwhile(parts.labels.listen))
+        await closing.enter_async_context(meanwhile(parts.delivery.run))
+        await closing.enter_async_context(meanwhile(load.watch))
+        await closing.enter_async_context(meanwhile(shops.watch))
         BUILD.info({"version": __version__})
         closing.enter_context(shown(_gauges(parts.labels, store, load, guarded.values())))
         services = _services(settings, shops, load, keyring, parts)
         # Before the first request: readiness has to know whether the store knows our names.
         await services.of(Markers).look()
-        await closing.enter_async_context(_meanwhile(services.of(Markers).watch()))
+        await closing.enter_async_context(meanwhile(services.of(Markers).watch))
         yield services
 
 
@@ -294,16 +295,6 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
         callers,
         PerParcelLimit(settings.parcel_waits),
     )
-
-
-@asynccontextmanager
-async def _meanwhile(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def _gauges(labels: Labels, store: Store, load: Load, guarded: Iterable[CallPolicy]) -> GaugeValues:

@@ -1,6 +1,5 @@
 """ASGI middleware: each request's way to its handler, and a problem document for every error."""
 
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -15,7 +14,7 @@ from app.http.exchange import KEY, MAX_BODY_BYTES, Exchange, exchange_of
 from app.http.hot_route import HotRoute
 from app.http.load_shedding import Load
 from app.http.request_log import PROBES, RequestLog
-from app.telemetry.logs import log
+from app.telemetry.logs import log, origin
 from app.telemetry.metrics import SHED
 from app.telemetry.request_cost import COST, BeginSpan
 
@@ -145,7 +144,7 @@ def _report(exchange: Exchange, error: Exception) -> None:
     # Neither the text nor the traceback of an unforeseen error: either may quote personal data.
     cause = error.__cause__ or error
     tell = log.info if isinstance(error, BffError) else log.error
-    place = {} if isinstance(error, BffError) else {"at": _place(cause)}
+    place = {} if isinstance(error, BffError) else {"at": origin(cause)}
     tell(
         "failed",
         error=type(cause).__name__,
@@ -153,9 +152,3 @@ def _report(exchange: Exchange, error: Exception) -> None:
         request_id=exchange.request_id,
         **place,
     )
-
-
-def _place(error: BaseException) -> str:
-    """The module and line of ours that an error came from, never its text."""
-    frames = [(frame.f_globals.get("__name__", ""), line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    return next((f"{name}:{line}" for name, line in reversed(frames) if name.startswith("app.")), "unknown")

@@ -1,4 +1,4 @@
-"""The verifiers of docs/events.md, run as they stand there, and the public one of npm."""
+"""The verifiers of docs/events.md, run as they stand there, and the public one of npm. Needs Debian's php-cli."""
 
 import asyncio
 import json
@@ -54,14 +54,16 @@ async def _verified(command: list[str], folder: Path, headers: dict[str, str], b
     return output.decode().strip() if process.returncode == 0 else ""
 
 
-@pytest.mark.parametrize("verifier", ["python", "node", "npm"])
+@pytest.mark.parametrize("verifier", ["python", "node", "npm", "php"])
 async def test_public_verifiers(verifier: str, modules: Path) -> None:
     """Each verifier accepts the event with either secret, and refuses another body, another secret and an old one."""
     (modules / "verify.cjs").write_text(_program("verify-node"))
+    (modules / "verify.php").write_text(_program("verify-php"))
     command = {
         "python": [sys.executable, "-c", _program("verify-python")],
         "node": ["node", "verify.cjs"],
         "npm": ["node", "-e", PUBLIC],
+        "php": ["php", "verify.php"],
     }[verifier]
     headers = signed(SECRETS, "rtn_a:2:created", datetime.now(UTC), BODY)
     old = signed(SECRETS, "rtn_a:2:created", datetime(2020, 1, 1, tzinfo=UTC), BODY)
