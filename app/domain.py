@@ -245,7 +245,7 @@ class Order(RedactedModel):
         products: Counter[str] = Counter()
         for line in self.lines:
             products[line.product_id] += wanted.get(line.id, 0)
-        return Selection(Units(wanted, +products), self.units)
+        return Selection(Units(wanted, +products), self.units, self.number)
 
     def left(self, free: "Units") -> dict[str, int]:
         """The units by line that can still come back, of those that are free by line and by product."""
@@ -267,6 +267,8 @@ class Selection(NamedTuple):
 
     wanted: Units
     ordered: Units
+    order_number: str = ""
+    """Empty for an order without one."""
 
 
 class OpenedOrder(RedactedModel):

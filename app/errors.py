@@ -41,6 +41,7 @@ BffError
 │   ├── ServicePointUnavailable     gone, or of another carrier
 │   ├── ReturnInProgress            the first request with this key still runs
 │   ├── ReturnReleased              the shop released the return of this key
+│   ├── ReturnStillOpen             its content is needed until its state is final
 │   ├── FindingRefused              the claim of the return does not allow this finding, or not yet
 │   └── UnitsClaimed                another return holds these units
 ├── ClaimLost                       this request was taken for dead before it sent anything
@@ -261,6 +262,10 @@ class ReturnInProgress(Conflict):
 
 class ReturnReleased(Conflict):
     """The shop released the units of the return that this idempotency key made; the key is used up."""
+
+
+class ReturnStillOpen(Conflict):
+    """The content of the return is needed until its state is final; nothing was erased."""
 
 
 class FindingRefused(Conflict):

@@ -271,6 +271,7 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
     markers = Markers(store, keyring.naming, 2 * settings.claim_ttl)
     outages = CreationOutages(store, sendcloud, 2 * settings.create_lease)
     watch, polling = labels.watch_in_background, labels.polling
+    return_documents = ReturnDocuments(sendcloud, polling, documents, parcels)
     drop_off = DropOff(sendcloud, points, parcels)
     creation = Creation(sendcloud, portals, drop_off.fetch, kept, attempts, polling, watch, parcels, markers, outages)
     return Services(
@@ -288,9 +289,9 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
         labels,
         lookups,
         creation,
-        ReturnDocuments(sendcloud, polling, documents, parcels),
+        return_documents,
         uploads.UploadServices(sendcloud, parcels),
-        ShopCalls(store, kept),
+        ShopCalls(kept, return_documents),
         outbox.queue,
         callers,
         PerParcelLimit(settings.parcel_waits),

@@ -14,8 +14,9 @@ from app.main import running_services, sendcloud
 from app.redis.marker import Markers
 from app.redis.store import Store
 from app.returns.claims import Claim
-from app.returns.findings import Finding, indexed_parcel_key, record_finding
-from app.returns.store.returns import RETURN_ID, Returns
+from app.returns.findings import Finding, record_finding
+from app.returns.store.index import RETURN_ID, Index
+from app.returns.store.returns import Returns
 from app.services import Services
 from app.sessions.lookup import Lookups, parcel_key_of
 from app.settings import SettingsError, load_settings
@@ -78,14 +79,14 @@ async def _parcel_key(services: Services, wanted: argparse.Namespace) -> str:
     if not wanted.return_id:
         opened = await services.of(Lookups).sendcloud.open_order(wanted.brand, wanted.order, wanted.postal_code)
         return parcel_key_of(services.of(Lookups).keyring, wanted.brand, opened.order, wanted.order)
-    return await _parcel_key_of_return(services.of(Store), wanted.return_id)
+    return await _parcel_key_of_return(services.of(Store), services.of(Lookups).returns.index, wanted.return_id)
 
 
-async def _parcel_key_of_return(store: Store, return_id: str) -> str:
+async def _parcel_key_of_return(store: Store, index: Index, return_id: str) -> str:
     """The key of the parcel of this return, from before the index too: that takes a look at every key of the store."""
     if not RETURN_ID.fullmatch(return_id):
         raise LookupError("a return id looks like rtn_ and 22 more characters")
-    if indexed := await indexed_parcel_key(store, return_id):
+    if indexed := await index.parcel_of(return_id):
         return indexed
     async for name in store.names(f"p:{{*}}:r:{return_id}"):
         return name.partition("{")[2].partition("}")[0]

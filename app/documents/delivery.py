@@ -128,6 +128,16 @@ class Documents:
                 own = await held.enter_async_context(_opened(source))
             yield Delivery(own.length, aiter(own), DIRECT_SECONDS)
 
+    async def erase(self, name: str) -> None:
+        """Deletes what is kept of the document."""
+        progress = (await self._known(name)).progress
+        if progress is None:
+            return
+        for number in range(progress.chunks):
+            await self._store.delete(chunk_key(name, progress.pump, number), durable=True)
+        # Last, because it leads a repetition to the chunks.
+        await self._store.delete(progress_key(name), durable=True)
+
     async def aclose(self) -> None:
         """Waits for the downloads under way; their deadlines are short."""
         await self._looks.aclose()

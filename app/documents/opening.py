@@ -65,8 +65,13 @@ class ReturnDocuments:
         source = partial(
             self._counted, session, partial(self.sendcloud.open_customs, session.brand, found.record.customs_path)
         )
-        async with self.documents.open(session.parcel_key, found.record.id + "-customs", source) as delivery:
+        async with self.documents.open(session.parcel_key, _customs(found.record.id), source) as delivery:
             yield delivery
+
+    async def erase(self, return_id: str) -> None:
+        """Deletes what is kept of the documents of a return."""
+        for name in (return_id, _customs(return_id)):
+            await self.documents.erase(name)
 
     @asynccontextmanager
     async def _counted(self, session: Session, source: Source) -> AsyncIterator[Document]:
@@ -74,3 +79,8 @@ class ReturnDocuments:
         await self.parcel_limit.spend(session.parcel_key)
         async with source() as document:
             yield document
+
+
+def _customs(return_id: str) -> str:
+    """The name of a customs declaration."""
+    return f"{return_id}-customs"

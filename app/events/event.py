@@ -19,6 +19,7 @@ class EventType(StrEnum):
     OUTCOME_UNKNOWN = "return.outcome_unknown"
     SETTLED = "return.settled"
     CANCELLED = "return.cancelled"
+    ERASED = "return.erased"
 
 
 class EventItem(RedactedModel):

@@ -81,3 +81,6 @@ RESOLUTIONS: Mapping[str, Json] = MappingProxyType(
         "cancelled": _example("The return was cancelled in the panel", {"outcome": "cancelled"}),
     }
 )
+ORDERS_OF_SHOPS: Mapping[str, Json] = MappingProxyType(
+    {"by number": _example("An order by its number", {"order_number": "LABEL-0001"})}
+)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.models.fields import Answer, Id, Request, open_to_more
+from app.models.fields import Answer, Code, Id, Request, Visible, open_to_more
 from app.models.returns import ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
 from app.models.shop import Money
 
@@ -46,6 +46,29 @@ class ShopReturn(Answer):
     """The `code` of the refund that was chosen; null where none was, or where it is not known."""
     fee: Money | None
     """The price of the return as the shop stated it then; null where it is not known."""
+
+
+class OrderOfShop(Request):
+    """An order of the shop."""
+
+    order_number: Annotated[str, Field(min_length=1, max_length=100, pattern=Visible, examples=["LABEL-0001"]), Code]
+    """The shop's number of the order."""
+
+
+class ShopReturns(Answer):
+    """The returns of an order."""
+
+    returns: list[ShopReturn]
+    """The oldest first."""
+
+
+class ErasedOrder(Answer):
+    """What was erased of an order."""
+
+    erased: list[str]
+    """The `id` of each return of which nothing personal is left."""
+    still_open: list[str]
+    """The `id` of each return whose state is not final, and of which nothing was erased."""
 
 
 class Holder(Answer):

@@ -162,9 +162,14 @@ class Store:
         """Makes existing keys of one hash slot live `ttl` seconds from now on."""
         await self._prolong(keys=keys, args=[ttl])
 
-    async def keep_newest(self, key: str, value: str, size: int, ttl: float) -> list[str]:
+    async def keep_newest(self, key: str, value: str, size: int, ttl: float, *, durable: bool = False) -> list[str]:
         """Adds the value to a list of the newest `size`; the values that fall out. It lives at least `ttl` seconds."""
-        reply = await self._keep_newest(keys=[key], args=[value, size, int(ttl * 1000)])
+        reply = await self._keep_newest(keys=[key], args=[value, size, int(ttl * 1000)], durable=durable)
+        return [each.decode() for each in cast("list[bytes]", reply)]
+
+    async def newest(self, key: str) -> list[str]:
+        """The values that `keep_newest` keeps, the newest first."""
+        reply = await self._run(key, ("LRANGE", key, 0, -1))
         return [each.decode() for each in cast("list[bytes]", reply)]
 
     async def acquire(self, key: str, owner: str, ttl: float) -> bool:

@@ -1,4 +1,4 @@
-"""Findings about a return from outside, and the parcel of a return of which only the id is known."""
+"""Findings about a return from outside."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 from app.errors import FindingRefused
 from app.models.returns import ReturnState
-from app.redis.store import Store
 from app.returns.claims import Claim, Event, Phase, resolved
 from app.returns.store.records import ReturnRecord, VersionedReturn
-from app.returns.store.returns import RETURN_ID, Returns, index_key
+from app.returns.store.returns import Returns
 from app.telemetry.logs import log
 
 
@@ -34,18 +33,6 @@ _MEANINGS: Mapping[Finding, _Meaning] = MappingProxyType(
         Finding.CANCELLED: _Meaning(Event.CANCELLED, ReturnState.FAILED),
     }
 )
-
-
-async def indexed_parcel_key(store: Store, return_id: str) -> str | None:
-    """The key of the parcel that this return belongs to; None if the index has no such return.
-
-    Raises:
-        StoreUnavailable: the store cannot tell.
-    """
-    if not RETURN_ID.fullmatch(return_id):
-        return None
-    indexed = await store.get(index_key(return_id))
-    return indexed.decode() if indexed else None
 
 
 async def record_finding(returns: Returns, parcel_key: str, return_id: str, finding: Finding, *, by: str) -> None:
@@ -74,7 +61,7 @@ async def record_finding(returns: Returns, parcel_key: str, return_id: str, find
         if not await _is_recorded(returns, parcel_key, return_id, finding):
             raise
         # The answer to the first call may have got lost, before its line was written or a replica had the finding.
-        await returns.confirm(parcel_key, return_id)
+        await returns.rewrite(parcel_key, return_id, lambda found: found.record)
         repeated = True
     log.warning("return released", return_id=return_id, finding=finding, by=by, repeated=repeated)
 

@@ -1,15 +1,19 @@
 """The work behind a shop's own calls."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from app.errors import FieldProblem, InvalidRequest, ReturnNotFound
+from app.documents.opening import ReturnDocuments
+from app.errors import FieldProblem, InvalidRequest, ReturnNotFound, ReturnStillOpen
 from app.models.shop_calls import ParcelUnits, Resolution
-from app.redis.store import Store
-from app.returns.findings import Finding, indexed_parcel_key, record_finding
+from app.returns.erasure import erase
+from app.returns.findings import Finding, record_finding
 from app.returns.store.records import VersionedReturn
 from app.returns.store.returns import Returns
 from app.shop_calls.view import holder
+from app.telemetry.logs import log
 
 _PANEL_NOT_CHECKED = FieldProblem("#/panel_checked", "panel-not-checked", "Look into the panel first, then say true.")
 
@@ -23,10 +27,10 @@ class ShopsReturn(NamedTuple):
 
 @dataclass(frozen=True)
 class ShopCalls:
-    """The returns of a shop, found by their ids alone; those of another shop do not exist for it."""
+    """The returns of a shop, found by their ids or by orders; those of another shop do not exist for it."""
 
-    store: Store
     returns: Returns
+    documents: ReturnDocuments
 
     async def find(self, brand: str, return_id: str) -> ShopsReturn:
         """The return as stored.
@@ -34,13 +38,23 @@ class ShopCalls:
         Raises:
             ReturnNotFound: this shop has no such return, or it is no longer kept.
         """
-        parcel_key = await indexed_parcel_key(self.store, return_id)
+        parcel_key = await self.returns.index.parcel_of(return_id)
         if parcel_key is None:
             raise ReturnNotFound("not in the index")
         found = await self.returns.get(parcel_key, return_id)
         if found.record.brand != brand:
             raise ReturnNotFound("a return of another shop")
         return ShopsReturn(parcel_key, found)
+
+    async def of_order(self, brand: str, order_number: str) -> list[ShopsReturn]:
+        """The returns of all parcels of this order, the oldest first; those whose claim has ended are not found."""
+        found = []
+        for parcel_key in await self.returns.index.parcels_of(brand, order_number):
+            _, claims = await self.returns.claims(parcel_key)
+            for return_id in claims:
+                with suppress(ReturnNotFound):
+                    found.append(ShopsReturn(parcel_key, await self.returns.get(parcel_key, return_id)))
+        return sorted(found, key=lambda each: each.found.record.created_at)
 
     async def units(self, brand: str, return_id: str) -> ParcelUnits:
         """Which returns hold units of the parcel that this return belongs to.
@@ -68,3 +82,30 @@ class ShopCalls:
         parcel_key, _ = await self.find(brand, return_id)
         await record_finding(self.returns, parcel_key, return_id, finding, by=by)
         return await self.returns.get(parcel_key, return_id)
+
+    async def erase(self, brand: str, return_id: str, *, by: str) -> VersionedReturn:
+        """The return without anything personal, now or by an earlier call.
+
+        Raises:
+            ReturnStillOpen: its state is not final.
+            ReturnNotFound: as for `find`.
+        """
+        parcel_key, _ = await self.find(brand, return_id)
+        return await self._erased(parcel_key, brand, return_id, by)
+
+    async def erase_order(self, brand: str, order_number: str, *, by: str) -> Mapping[str, bool]:
+        """The returns of this order by id, and whether each was erased; one that is still open was not."""
+        erased = {}
+        for parcel_key, found in await self.of_order(brand, order_number):
+            erased[found.record.id] = False
+            with suppress(ReturnStillOpen):
+                await self._erased(parcel_key, brand, found.record.id, by)
+                erased[found.record.id] = True
+        return erased
+
+    async def _erased(self, parcel_key: str, brand: str, return_id: str, by: str) -> VersionedReturn:
+        found = await erase(self.returns, parcel_key, return_id)
+        await self.documents.erase(return_id)
+        await self.documents.polling.evidence.forget(brand, return_id)
+        log.warning("return erased", return_id=return_id, by=by)
+        return found

@@ -210,3 +210,67 @@ async def test_other_callers_resolve_nothing(bff: Bff, system: ShopSystem, wrong
     other = ShopSystem(bff.http, KEYS["guide"], "guide")
     assert told(await other.resolve(return_id, "cancelled")) == (404, "return-not-found")
     assert (await system.get(return_id)).json()["state"] in {before, "label_ready"}
+
+
+async def test_what_is_left_of_an_erased_return(bff: Bff, system: ShopSystem, store: Valkey) -> None:
+    """An erased return says how it stands and no more, however often it is erased; its units and its key stay used."""
+    someone = await shopper(bff.http, fresh("INSTANT"))
+    path = (await someone.create(body := someone.body(message="Call Sam"), used := key())).headers["location"]
+    settled = await someone.settled(path)
+    assert (await someone.get(f"{path}/label")).status_code == 200
+    answers = [await system.erase(settled["id"]) for _ in range(2)]
+    assert [(each.status_code, each.json()["state"], each.json()["items"]) for each in answers] == [
+        (200, "label_ready", [])
+    ] * 2
+    assert answers[0].json() == answers[1].json()
+    seen = (await someone.get(path)).json()
+    assert (seen["items"], seen["drop_off"], seen["parcels"], seen["label"]["state"]) == ([], None, [], "unavailable")
+    assert seen["sendcloud_return_id"] == settled["sendcloud_return_id"]
+    assert told(await someone.get(f"{path}/label")) == (409, "no-label")
+    assert not await store.client.keys(f"l:*{settled['id']}*")
+    assert told(await someone.create(body)) == (409, "units-claimed")
+    assert (await someone.create(body, used)).json()["id"] == settled["id"]
+    lines = await logged(bff, event="return erased", return_id=settled["id"])
+    assert {each["by"] for each in lines} == {"demo:warehouse"}
+
+
+@pytest.mark.parametrize(("prefix", "state"), [("CREATE500", "outcome_unknown"), ("PAID", "awaiting_payment")])
+async def test_an_open_return_is_not_erased(bff: Bff, system: ShopSystem, prefix: str, state: str) -> None:
+    """The content of a return is needed until its state is final; an outcome that the shop records makes it so."""
+    someone = await shopper(bff.http, order := fresh(prefix))
+    path = (await someone.create()).headers["location"]
+    return_id = path.rpartition("/")[2]
+    assert told(await system.erase(return_id)) == (409, "return-still-open")
+    assert (await system.of_order(order, "erase")).json() == {"erased": [], "still_open": [return_id]}
+    seen = (await someone.get(path)).json()
+    assert (seen["state"], bool(seen["items"])) == (state, True)
+    outcome = "accepted" if state == "outcome_unknown" else "cancelled"
+    assert (await system.resolve(return_id, outcome)).status_code == 200
+    assert (await system.of_order(order, "erase")).json() == {"erased": [return_id], "still_open": []}
+    assert (await someone.get(path)).json()["items"] == []
+
+
+async def test_the_returns_of_an_order(bff: Bff, system: ShopSystem) -> None:
+    """The returns of an order are found by its number as the shop writes it; another number has none."""
+    someone = await shopper(bff.http, order := fresh("ITEMS"))
+    assert (await system.of_order(order, "search")).json() == {"returns": []}
+    (item,) = someone.body()["items"]
+    chosen = [item | {"id": each["id"]} for each in someone.screen["items"] if each["returnable"]]
+    made = [(await someone.create(someone.body(items=[each]))).json()["id"] for each in chosen[:2]]
+    for written in (order, f" {order.lower()} "):
+        found = (await system.of_order(written, "search")).json()["returns"]
+        assert [(each["id"], len(each["items"])) for each in found] == [(return_id, 1) for return_id in made]
+
+
+async def test_an_order_of_another_shop_is_unknown(bff: Bff, system: ShopSystem) -> None:
+    """Neither partners nor other shops find or erase anything by order number or by id."""
+    someone = await shopper(bff.http, order := fresh("INSTANT"))
+    path = (await someone.create()).headers["location"]
+    await someone.settled(path)
+    partner, other = ShopSystem(bff.http, PARTNER_KEY), ShopSystem(bff.http, KEYS["guide"], "guide")
+    for call in ("search", "erase"):
+        assert told(await partner.of_order(order, call)) == (403, "partner-key-unknown")
+        assert not any((await other.of_order(order, call)).json().values())
+    assert told(await partner.erase(path.rpartition("/")[2])) == (403, "partner-key-unknown")
+    assert told(await other.erase(path.rpartition("/")[2])) == (404, "return-not-found")
+    assert len((await system.of_order(order, "search")).json()["returns"][0]["items"]) == 1

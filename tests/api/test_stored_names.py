@@ -29,6 +29,7 @@ KEY = "my-first-return-1"
         (("key", "scope", KEY), "Tvdvj_raIcX00NWcI-Zxdg"),
         (("body", "scope", "ab" * 32), "lM0rWIP4YGwMyivF9VH0ZA"),
         (("order", "demo", "label-0001"), "pI5LzZgAvlg0I1-IZDnh_Q"),
+        (("order of returns", "demo", "label-0001"), "x3kEJePLGIXBRYh_i0cTjw"),
         (("caller", "192.0.2.1"), "13FN_URLKrojCM30ncN_jA"),
     ],
 )

@@ -17,6 +17,7 @@ from app.errors import (
     ReturnInProgress,
     ReturnNotFound,
     ReturnOutcomeUnknown,
+    ReturnStillOpen,
     StoreUnavailable,
     UnitsClaimed,
 )
@@ -27,11 +28,13 @@ from app.redis.encryption import Keyring, RecordUnreadable
 from app.redis.store import Store
 from app.returns.claims import AFTER_FIRST_BYTE, Event
 from app.returns.create import created_record
+from app.returns.erasure import erase
 from app.returns.findings import Finding, record_finding
 from app.returns.labels.polling import Schedule
 from app.returns.store.attempts import SETTLE_SECONDS, Attempt, Attempts
+from app.returns.store.index import index_key
 from app.returns.store.records import ReturnRecord, VersionedReturn
-from app.returns.store.returns import ParcelLayout, RecordChange, Returns, index_key
+from app.returns.store.returns import ParcelLayout, RecordChange, Returns
 from app.returns.view import public
 from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
 from app.telemetry.metrics import REGISTRY
@@ -51,8 +54,9 @@ def counted(**units: int) -> Units:
 
 
 ORDERED = counted(shirt=1)
-SHIRT = Selection(ORDERED, ORDERED)
+SHIRT = Selection(ORDERED, ORDERED, "#1001")
 KEYRING = Keyring([b"k" * 32])
+ORDER_KEY = f"o:{{{KEYRING.name('order of returns', 'my-shop', '#1001')}}}"
 SCHEDULE = Schedule(interval=1, lease=5, budget=5, label_ttl=600)
 PAUSE_MS = 800
 """Longer than the store waits for an answer."""
@@ -298,12 +302,13 @@ async def test_a_store_that_forgot_is_told_again(
 
 
 @pytest.mark.parametrize("event", AFTER_FIRST_BYTE)
-async def test_a_restored_return_is_found_by_its_id(parcel: Parcel, event: Event) -> None:
-    """A return that is restored after the store lost everything is found by its id alone, as it was before."""
+async def test_a_restored_return_is_found(parcel: Parcel, event: Event) -> None:
+    """A return that is restored after the store lost everything is found by its id and its order, as it was before."""
     attempt = await parcel.posted()
-    await parcel.valkey.client.delete(*await parcel.keys(), index_key(attempt.return_id))
+    await parcel.valkey.client.delete(*await parcel.keys(), index_key(attempt.return_id), ORDER_KEY)
     await parcel.attempts.settle(attempt, event, accepted)
-    assert await parcel.valkey.client.get(index_key(attempt.return_id)) == parcel.parcel_key.encode()
+    assert await parcel.returns.index.parcel_of(attempt.return_id) == parcel.parcel_key
+    assert parcel.parcel_key in await parcel.returns.index.parcels_of(attempt.record.brand, "#1001")
 
 
 @pytest_asyncio.fixture(name="servers")
@@ -315,9 +320,11 @@ async def server_with_a_replica(valkey: Valkey) -> AsyncIterator[Replicated]:
 
 
 async def test_a_replica_knows_the_parcel_of_a_return(parcel: Parcel, servers: Replicated) -> None:
-    """Before anything is sent, a replica has the entry by which the return is found by its id."""
+    """Before anything is sent, a replica has the entries by which the return is found by its id and its order."""
     attempt = await replace(parcel, attempts=attempts_on(Store(servers))).claimed()
-    assert servers.awaited == [index_key(attempt.return_id), f"p:{{{parcel.parcel_key}}}:claim"]
+    *entries, claim = servers.awaited
+    assert set(entries) == {index_key(attempt.return_id), ORDER_KEY}
+    assert claim == f"p:{{{parcel.parcel_key}}}:claim"
 
 
 @pytest.mark.parametrize("finding", list(Finding))
@@ -475,6 +482,42 @@ async def test_nothing_of_a_return_is_readable_in_the_store(parcel: Parcel) -> N
     assert "done" in kept
     for secret in ("poller", "shirt", "Shirt", "swordfish"):
         assert secret not in kept
+
+
+async def test_what_is_kept_of_an_erased_return(parcel: Parcel) -> None:
+    """Nothing that any of our keys opens names what the return was about; a late acceptance brings none of it back."""
+    attempt = await parcel.released(Finding.NEVER_MADE)
+    erased = await erase(parcel.returns, parcel.parcel_key, attempt.return_id)
+    assert erased.record == erased.record.erased()
+    await parcel.attempts.settle(attempt, Event.ACCEPTED, accepted)
+    for kind in ("r", "summary"):
+        name = f"p:{{{parcel.parcel_key}}}:{kind}:{attempt.return_id}"
+        sealed = await parcel.valkey.client.hget(name, "v")
+        assert isinstance(sealed, bytes)
+        content = KEYRING.unseal(sealed, parcel.parcel_key, f"return|{attempt.return_id}|1")
+        assert b"hirt" not in content
+
+
+async def test_a_failed_return_can_be_found_alive_after_its_erasure(parcel: Parcel) -> None:
+    """An erased return whose announcement failed keeps the token by which it is polled before its units go again."""
+    found = await parcel.created()
+    await parcel.returns.announcement_failed(parcel.parcel_key, found.record.id)
+    erased = await erase(parcel.returns, parcel.parcel_key, found.record.id)
+    assert (erased.record.announcement_failed, erased.record.items) == (True, [])
+    again = await erase(parcel.returns, parcel.parcel_key, found.record.id)
+    assert again.record == erased.record
+
+
+async def test_a_return_under_way_is_not_erased(parcel: Parcel) -> None:
+    """A return that is being created or waits for its label keeps its content."""
+    attempt = await parcel.posted()
+    with pytest.raises(ReturnStillOpen):
+        await erase(parcel.returns, parcel.parcel_key, attempt.return_id)
+    found = await parcel.attempts.settle(attempt, Event.ACCEPTED, accepted)
+    with pytest.raises(ReturnStillOpen):
+        await erase(parcel.returns, parcel.parcel_key, attempt.return_id)
+    assert found is not None
+    assert (await parcel.returns.get(parcel.parcel_key, attempt.return_id)).record == found.record
 
 
 async def test_another_parcel_cannot_open_a_return(parcel: Parcel) -> None:

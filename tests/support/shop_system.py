@@ -46,6 +46,16 @@ class ShopSystem:
         path, body = f"/v1/shops/{self.brand}/returns/{return_id}/resolve", {"outcome": outcome, **more}
         return await self.http.post(path, json=body, headers=self.headers)
 
+    async def erase(self, return_id: str) -> httpx.Response:
+        """The answer to the erasure of this return."""
+        path = f"/v1/shops/{self.brand}/returns/{return_id}/erase"
+        return await self.http.post(path, headers=self.headers)
+
+    async def of_order(self, order_number: str, call: str) -> httpx.Response:
+        """The answer to this call about an order: `search` or `erase`."""
+        path, body = f"/v1/shops/{self.brand}/returns/{call}", {"order_number": order_number}
+        return await self.http.post(path, json=body, headers=self.headers)
+
     @property
     def headers(self) -> dict[str, str]:
         """The header with the key, if it has one."""

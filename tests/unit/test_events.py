@@ -56,6 +56,14 @@ def test_a_finding_is_an_event_of_its_own(found_out: EventType) -> None:
     assert event.type is found_out
 
 
+def test_an_erasure_is_told_once() -> None:
+    """An erasure is an event although the state stays; one that changed nothing is none."""
+    found = VersionedReturn(return_record(state=READY), 1, 5)
+    [event] = news(found, replace(found, record=found.changed()), EventType.ERASED)
+    assert event.type == "return.erased"
+    assert not news(found, replace(found, version=2), EventType.ERASED)
+
+
 def test_an_event_holds_nothing_personal() -> None:
     """An event has ids, state, units and reasons; neither a name of an item nor the shopper's comment."""
     item = ReturnItem(id="i1", name="Secret shirt", quantity=2, reason="3", comment="Call Sam")

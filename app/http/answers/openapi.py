@@ -62,6 +62,9 @@ JOURNEY = (
     "/v1/shops/{brand}/returns/{return_id}",
     "/v1/shops/{brand}/returns/{return_id}/units",
     "/v1/shops/{brand}/returns/{return_id}/resolve",
+    "/v1/shops/{brand}/returns/{return_id}/erase",
+    "/v1/shops/{brand}/returns/search",
+    "/v1/shops/{brand}/returns/erase",
     "/v1/shops/{brand}/dead-events",
     "/v1/shops/{brand}/dead-events/resend",
 )

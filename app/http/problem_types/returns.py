@@ -87,6 +87,16 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "within 15 minutes of a creation whose outcome is unknown.",
             front_end="Read the return and the holders of its units. What a page of a shopper does never leads here.",
         ),
+        errors.ReturnStillOpen: ProblemType(
+            "return-still-open",
+            HTTPStatus.CONFLICT,
+            "The return is still open",
+            "Nothing was erased. Erase it once its state is final; a recorded outcome makes it so.",
+            when="A system of the shop erases a return that is being created, whose outcome is unknown, or that waits "
+            "for its label or for a payment.",
+            front_end="Wait for the label, or cancel the return in the panel and record that. What a page of a shopper "
+            "does never leads here.",
+        ),
         errors.UnitsClaimed: ProblemType(
             "units-claimed",
             HTTPStatus.CONFLICT,

@@ -85,6 +85,12 @@ class Evidence:
             return Control.model_validate_json(self._keyring.unseal(sealed, brand, "control"))
         return None
 
+    async def forget(self, brand: str, return_id: str) -> None:
+        """Makes this return the control of its brand no more."""
+        control = await self.control(brand)
+        if control and control.return_id == return_id:
+            await self._store.delete(_control(brand), durable=True)
+
     async def keep_control(self, brand: str, control: Control) -> None:
         """Makes this return the control of its brand."""
         sealed = self._keyring.seal(control.model_dump_json().encode(), brand, "control")

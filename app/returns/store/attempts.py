@@ -38,6 +38,7 @@ from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import (
     RACES,
     Commit,
+    Forgotten,
     ParcelLayout,
     RecordChange,
     Returns,
@@ -64,6 +65,7 @@ class Attempt:
     parcel_key: str
     record: ReturnRecord
     claim: Claim
+    order_number: str
 
     @property
     def return_id(self) -> str:
@@ -120,7 +122,7 @@ class Attempts:
         units, limits = layout.named(parcel_key, selection.wanted), layout.named(parcel_key, selection.ordered)
         names = claims_key(parcel_key), layout.used_key(parcel_key, key), first_seen_key(parcel_key)
         # Before the claim, so that an operator and the shop can find it.
-        await self.returns.index(parcel_key, record.id)
+        await self.returns.index.add(parcel_key, record, selection.order_number)
         for _ in range(RACES):
             now, (claims, used, seen) = await self._store.read(*names)
             standing, first_seen = layout.standing(claims, now), loaded_first_seen(seen)
@@ -139,7 +141,7 @@ class Attempts:
                 *layout.record_changes(parcel_key, VersionedReturn(begun, 0, now)),
             ]
             if await self._store.commit(owner, changes, durable=True):
-                return Attempt(parcel_key, begun, claim)
+                return Attempt(parcel_key, begun, claim, selection.order_number)
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
     async def first_byte(self, attempt: Attempt) -> None:
@@ -216,7 +218,7 @@ class Attempts:
         step = Step(
             advance,
             change,
-            forgotten=attempt.record if event in AFTER_FIRST_BYTE else None,
+            forgotten=Forgotten(attempt.record, attempt.order_number) if event in AFTER_FIRST_BYTE else None,
             # A server that takes over after a failover must not contradict an outcome that was told.
             durable=True,
             # Without this, a cancellation since then would be taken back.

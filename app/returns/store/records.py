@@ -101,6 +101,11 @@ class ReturnRecord(RedactedModel):
             sendcloud_return_id=self.sendcloud_return_id,
         )
 
+    def erased(self) -> Self:
+        """The record without anything personal; a failed return keeps what shows whether it is alive after all."""
+        kept = {"poller_token", "poller_expires_at"} if self.announcement_failed else set()
+        return self.summary().model_copy(update=self.model_dump(include=kept))
+
     @property
     def announcement_failed(self) -> bool:
         """Whether the upstream took the return and said later that its announcement failed."""
@@ -164,14 +169,16 @@ class VersionedReturn:
 
 
 def news(before: VersionedReturn, after: VersionedReturn | None, found_out: EventType | None = None) -> list[Event]:
-    """The events of a change; a finding (`found_out`) is an event of its own, a return that is gone is none."""
-    if after is None or after.record.state is before.record.state:
+    """The events of a change; one that was found out or made from outside is an event of its own (`found_out`)."""
+    if after is None or after.record.revision == before.record.revision:
         return []
     return [_event(each, after.record) for each in ([found_out] if found_out else _types(before, after))]
 
 
 def _types(before: VersionedReturn, after: VersionedReturn) -> list[EventType]:
     state = after.record.state
+    if state is before.record.state:
+        return []
     is_created = before.record.state in _NOT_CREATED and state in _CREATED_AS
     reached = [_REACHED[state]] if state in _REACHED else []
     return [EventType.CREATED, *reached] if is_created else reached

@@ -1,6 +1,5 @@
 """The returns of a parcel in Redis: sealed records, and claims that change only by compare-and-set."""
 
-import re
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -28,12 +27,12 @@ from app.returns.claims import (
     shown,
     units_held,
 )
+from app.returns.store.index import RETURN_ID, Index
 from app.returns.store.keys import KeyRecord
 from app.returns.store.records import CleanPoint, ReturnRecord, VersionedReturn, news
 from app.telemetry.logs import log
 from app.telemetry.metrics import CONFLICTS
 
-RETURN_ID = re.compile(r"rtn_[A-Za-z0-9_-]{22}")
 RACES = 50
 """How often a lost compare-and-set of a parcel's claims is repeated."""
 SCHEMA = 1
@@ -74,6 +73,10 @@ class ParcelLayout:
     def claim_life(self, age: int) -> int:
         """The remaining seconds of the whole life of a return that was created `age` seconds ago, at least one."""
         return max(1, self._claim_ttl + ceil(2 * self.lease) - age)
+
+    def index(self, store: Store) -> Index:
+        """The indexes of returns, whose entries live as long as a claim."""
+        return Index(store, self._keyring, self.whole_life)
 
     # Claims
 
@@ -205,11 +208,6 @@ def without_record(parcel_key: str, return_id: str) -> list[Change]:
     return [Change(key(parcel_key, return_id), ANY, None, 1) for key in (record_key, summary_key)]
 
 
-def index_key(return_id: str) -> str:
-    """The key under which the parcel of a return is stored."""
-    return f"i:{{{return_id}}}"
-
-
 def claims_key(parcel_key: str) -> str:
     """The key of a parcel's claims."""
     return f"p:{{{parcel_key}}}:claim"
@@ -247,19 +245,26 @@ def _as_it_is(found: VersionedReturn) -> ReturnRecord:
     return found.record
 
 
+class Forgotten(NamedTuple):
+    """A return that the store may have lost, and the number of its order, as the creating request knows them."""
+
+    record: ReturnRecord
+    order_number: str
+
+
 class Step(NamedTuple):
     """A change of a parcel's claims and of one of its returns, made together."""
 
     claims: ClaimsChange
     record: RecordChange
-    forgotten: ReturnRecord | None = None
-    """Stands in for the record if the store has none."""
+    forgotten: Forgotten | None = None
+    """Stands in for the return if the store has none."""
     durable: bool = False
     """Whether the change must outlive its server."""
     beside: Sequence[Change] = ()
     """Further changes in the parcel's slot, made in the same commit."""
     found_out: EventType | None = None
-    """The event of a finding, where one made the change."""
+    """The event of a change that the state of the return does not tell."""
     is_over: Callable[[ReturnRecord], bool] = lambda _: False
     """Whether the change was made before, so that the same is only stored once more, until it is acknowledged."""
 
@@ -285,6 +290,7 @@ class Returns:
     """Returns by parcel; a session of another parcel finds none of them."""
 
     def __init__(self, store: Store, layout: ParcelLayout, commit: Commit) -> None:
+        self.index = layout.index(store)
         self._store = store
         self._layout = layout
         self._commit = commit
@@ -369,13 +375,11 @@ class Returns:
         _, kept = await self._store.read(*(released_key(parcel_key, return_id) for return_id in return_ids))
         return {name: each.value.decode() for name, each in zip(return_ids, kept, strict=True) if each.revision}
 
-    async def index(self, parcel_key: str, return_id: str) -> None:
-        """Notes durably which parcel the return is of, so that it is found by its id alone."""
-        await self._store.put(index_key(return_id), parcel_key.encode(), self._layout.whole_life, durable=True)
-
-    async def confirm(self, parcel_key: str, return_id: str) -> None:
-        """Stores the return as it is once more, until a replica has it."""
-        await self.change(parcel_key, return_id, Step(_as_they_are, _as_it_is, durable=True))
+    async def rewrite(
+        self, parcel_key: str, return_id: str, change: RecordChange, event: EventType | None = None
+    ) -> VersionedReturn | None:
+        """The return after a change that leaves all claims as they are, stored until a replica has it."""
+        return await self.change(parcel_key, return_id, Step(_as_they_are, change, durable=True, found_out=event))
 
     async def release(
         self, parcel_key: str, return_id: str, finding: str, claims: ClaimsChange, record: RecordChange
@@ -415,7 +419,7 @@ class Returns:
             now, claims, version, record = await self._stored(parcel_key, return_id, step.forgotten)
             if step.forgotten and not version:
                 # A store that lost the return may have lost its entry in the index with it.
-                await self.index(parcel_key, return_id)
+                await self.index.add(parcel_key, *step.forgotten)
             if record and step.is_over(record):
                 step = step._replace(claims=_as_they_are, record=_as_it_is)
             before = self._layout.unended(loaded_claims(claims), now)
@@ -443,7 +447,7 @@ class Returns:
         return None, without_record(parcel_key, found.record.id) if is_unsent else []
 
     async def _stored(
-        self, parcel_key: str, return_id: str, forgotten: ReturnRecord | None = None
+        self, parcel_key: str, return_id: str, forgotten: Forgotten | None = None
     ) -> tuple[float, Versioned, int, ReturnRecord | None]:
         """The store's clock, the claims, and the return with its version, or without its content once that is gone.
 
@@ -453,7 +457,7 @@ class Returns:
         now, (claims, kept, summary) = await self._store.read(claims_key(parcel_key), *names)
         stored = kept if kept.revision else summary
         record = self._layout.record(parcel_key, return_id, stored) if stored.revision else None
-        return now, claims, kept.revision, record if kept.revision else forgotten or record
+        return now, claims, kept.revision, record if kept.revision or not forgotten else forgotten.record
 
 
 def _is_orphan(record: ReturnRecord, claim: Claim | None) -> bool:

@@ -210,6 +210,26 @@ export declare class ReturnPortal implements Record<Name, (...input: never[]) =>
         refund_type: string | null;
         fee: components["schemas"]["Money"] | null;
     }>;
+    eraseReturn: (brand: string, id: string, options?: Options) => Promise<{
+        id: string;
+        state: components["schemas"]["ReturnState"];
+        revision: number;
+        created_at: string;
+        updated_at: string;
+        items: components["schemas"]["ReturnItem"][];
+        delivery: components["schemas"]["ReturnDelivery"];
+        sendcloud_return_id: number | null;
+        parcels: components["schemas"]["ReturnParcel"][];
+        refund_type: string | null;
+        fee: components["schemas"]["Money"] | null;
+    }>;
+    findReturnsOfOrder: (brand: string, json: Body<"findReturnsOfOrder">, options?: Options) => Promise<{
+        returns: components["schemas"]["ShopReturn"][];
+    }>;
+    eraseReturnsOfOrder: (brand: string, json: Body<"eraseReturnsOfOrder">, options?: Options) => Promise<{
+        erased: string[];
+        still_open: string[];
+    }>;
     getDeadEvents: (brand: string, options?: Options) => Promise<{
         events: components["schemas"]["DeadEvent"][];
     }>;

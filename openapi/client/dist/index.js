@@ -44,6 +44,9 @@ export class ReturnPortal {
     getShopReturn = (brand, id, options) => this.#json("getShopReturn", { path: { brand, return_id: id }, ...options });
     getParcelUnits = (brand, id, options) => this.#json("getParcelUnits", { path: { brand, return_id: id }, ...options });
     resolveReturn = (brand, id, json, options) => this.#json("resolveReturn", { path: { brand, return_id: id }, json, ...options });
+    eraseReturn = (brand, id, options) => this.#json("eraseReturn", { path: { brand, return_id: id }, ...options });
+    findReturnsOfOrder = (brand, json, options) => this.#json("findReturnsOfOrder", { path: { brand }, json, ...options });
+    eraseReturnsOfOrder = (brand, json, options) => this.#json("eraseReturnsOfOrder", { path: { brand }, json, ...options });
     getDeadEvents = (brand, options) => this.#json("getDeadEvents", { path: { brand }, ...options });
     resendDeadEvents = (brand, options) => this.#json("resendDeadEvents", { path: { brand }, ...options });
     getLiveness = (options) => this.#json("getLiveness", { ...options });

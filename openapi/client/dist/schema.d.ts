@@ -343,6 +343,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/shops/{brand}/returns/{return_id}/erase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase Return
+         * @description Deletes everything personal of a return whose state is final; repeating the call changes nothing.
+         */
+        post: operations["eraseReturn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/shops/{brand}/returns/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Find Returns Of Order
+         * @description The returns of an order by its number; a number with no returns has an empty list.
+         */
+        post: operations["findReturnsOfOrder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/shops/{brand}/returns/erase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase Returns Of Order
+         * @description Deletes everything personal of each return of an order whose state is final, and names the others.
+         */
+        post: operations["eraseReturnsOfOrder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/shops/{brand}/dead-events": {
         parameters: {
             query?: never;
@@ -562,6 +622,13 @@ export interface components {
             service_point: number;
             /** @description The carrier of that point; its own where this is left out. */
             carrier?: string | null;
+        };
+        /** @description What was erased of an order. */
+        ErasedOrder: {
+            /** @description The `id` of each return of which nothing personal is left. */
+            erased: string[];
+            /** @description The `id` of each return whose state is not final, and of which nothing was erased. */
+            still_open: string[];
         };
         /** @description A point as it is now, and whether it takes parcels. */
         FreshServicePoint: {
@@ -883,6 +950,14 @@ export interface components {
              * @example 17:30
              */
             closes: string;
+        };
+        /** @description An order of the shop. */
+        OrderOfShop: {
+            /**
+             * @description The shop's number of the order.
+             * @example LABEL-0001
+             */
+            order_number: string;
         };
         /** @description The parcel that went out. */
         Parcel: {
@@ -1327,6 +1402,11 @@ export interface components {
             /** @description The price of the return as the shop stated it then; null where it is not known. */
             fee: components["schemas"]["Money"] | null;
         };
+        /** @description The returns of an order. */
+        ShopReturns: {
+            /** @description The oldest first. */
+            returns: components["schemas"]["ShopReturn"][];
+        };
         /** @description A shop that takes returns over the counter. */
         Store: {
             /**
@@ -1381,7 +1461,7 @@ export interface components {
             /** @description The path that was called. */
             instance: string;
             /** @description Stable code of the problem. More codes may come. */
-            code: "bad-upstream" | "body-too-large" | "body-too-slow" | "brand-not-found" | "claim-lost" | "customs-declaration-not-found" | "file-too-large" | "finding-refused" | "handoff-not-found" | "headers-too-large" | "idempotency-key-invalid" | "idempotency-key-reused" | "internal-error" | "invalid-request" | "label-not-ready" | "malformed-request" | "method-not-allowed" | "no-label" | "not-an-image" | "not-found" | "not-returnable-now" | "not-returnable-online" | "origin-not-allowed" | "overloaded" | "parcel-not-found" | "partner-key-unknown" | "return-in-progress" | "return-not-found" | "return-outcome-unknown" | "return-refused" | "return-released" | "service-point-not-found" | "service-point-unavailable" | "session-expired" | "session-required" | "shutting-down" | "temporarily-unavailable" | "too-many-calls" | "too-many-failed-lookups" | "too-many-files" | "too-many-handoffs" | "too-many-lookups" | "two-credentials" | "units-claimed" | "unsupported-media-type" | "upload-too-slow" | "uploads-busy" | "upstream-refused" | "upstream-timeout" | "upstream-unavailable" | (string & {});
+            code: "bad-upstream" | "body-too-large" | "body-too-slow" | "brand-not-found" | "claim-lost" | "customs-declaration-not-found" | "file-too-large" | "finding-refused" | "handoff-not-found" | "headers-too-large" | "idempotency-key-invalid" | "idempotency-key-reused" | "internal-error" | "invalid-request" | "label-not-ready" | "malformed-request" | "method-not-allowed" | "no-label" | "not-an-image" | "not-found" | "not-returnable-now" | "not-returnable-online" | "origin-not-allowed" | "overloaded" | "parcel-not-found" | "partner-key-unknown" | "return-in-progress" | "return-not-found" | "return-outcome-unknown" | "return-refused" | "return-released" | "return-still-open" | "service-point-not-found" | "service-point-unavailable" | "session-expired" | "session-required" | "shutting-down" | "temporarily-unavailable" | "too-many-calls" | "too-many-failed-lookups" | "too-many-files" | "too-many-handoffs" | "too-many-lookups" | "two-credentials" | "units-claimed" | "unsupported-media-type" | "upload-too-slow" | "uploads-busy" | "upstream-refused" | "upstream-timeout" | "upstream-unavailable" | (string & {});
             /** @description Whether the same request can succeed later. */
             retryable: boolean;
             /** @description To quote when you report it. */
@@ -1948,6 +2028,88 @@ export interface operations {
             };
         };
     };
+    eraseReturn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the return. */
+                return_id: string;
+                /** @description The domain that names the shop. */
+                brand: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShopReturn"];
+                };
+            };
+        };
+    };
+    findReturnsOfOrder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The domain that names the shop. */
+                brand: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderOfShop"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShopReturns"];
+                };
+            };
+        };
+    };
+    eraseReturnsOfOrder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The domain that names the shop. */
+                brand: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderOfShop"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasedOrder"];
+                };
+            };
+        };
+    };
     getDeadEvents: {
         parameters: {
             query?: never;
@@ -2084,6 +2246,9 @@ export declare const CALLS: {
     readonly getShopReturn: readonly ["GET", "/v1/shops/{brand}/returns/{return_id}"];
     readonly getParcelUnits: readonly ["GET", "/v1/shops/{brand}/returns/{return_id}/units"];
     readonly resolveReturn: readonly ["POST", "/v1/shops/{brand}/returns/{return_id}/resolve"];
+    readonly eraseReturn: readonly ["POST", "/v1/shops/{brand}/returns/{return_id}/erase"];
+    readonly findReturnsOfOrder: readonly ["POST", "/v1/shops/{brand}/returns/search"];
+    readonly eraseReturnsOfOrder: readonly ["POST", "/v1/shops/{brand}/returns/erase"];
     readonly getDeadEvents: readonly ["GET", "/v1/shops/{brand}/dead-events"];
     readonly resendDeadEvents: readonly ["POST", "/v1/shops/{brand}/dead-events/resend"];
     readonly getLiveness: readonly ["GET", "/livez"];
@@ -2091,4 +2256,4 @@ export declare const CALLS: {
     readonly getProblem: readonly ["GET", "/problems/{code}"];
 };
 /** What a problem's `code` can be today; later versions may add to it. */
-export type ProblemCode = "bad-upstream" | "body-too-large" | "body-too-slow" | "brand-not-found" | "claim-lost" | "customs-declaration-not-found" | "file-too-large" | "finding-refused" | "handoff-not-found" | "headers-too-large" | "idempotency-key-invalid" | "idempotency-key-reused" | "internal-error" | "invalid-request" | "label-not-ready" | "malformed-request" | "method-not-allowed" | "no-label" | "not-an-image" | "not-found" | "not-returnable-now" | "not-returnable-online" | "origin-not-allowed" | "overloaded" | "parcel-not-found" | "partner-key-unknown" | "return-in-progress" | "return-not-found" | "return-outcome-unknown" | "return-refused" | "return-released" | "service-point-not-found" | "service-point-unavailable" | "session-expired" | "session-required" | "shutting-down" | "temporarily-unavailable" | "too-many-calls" | "too-many-failed-lookups" | "too-many-files" | "too-many-handoffs" | "too-many-lookups" | "two-credentials" | "units-claimed" | "unsupported-media-type" | "upload-too-slow" | "uploads-busy" | "upstream-refused" | "upstream-timeout" | "upstream-unavailable";
+export type ProblemCode = "bad-upstream" | "body-too-large" | "body-too-slow" | "brand-not-found" | "claim-lost" | "customs-declaration-not-found" | "file-too-large" | "finding-refused" | "handoff-not-found" | "headers-too-large" | "idempotency-key-invalid" | "idempotency-key-reused" | "internal-error" | "invalid-request" | "label-not-ready" | "malformed-request" | "method-not-allowed" | "no-label" | "not-an-image" | "not-found" | "not-returnable-now" | "not-returnable-online" | "origin-not-allowed" | "overloaded" | "parcel-not-found" | "partner-key-unknown" | "return-in-progress" | "return-not-found" | "return-outcome-unknown" | "return-refused" | "return-released" | "return-still-open" | "service-point-not-found" | "service-point-unavailable" | "session-expired" | "session-required" | "shutting-down" | "temporarily-unavailable" | "too-many-calls" | "too-many-failed-lookups" | "too-many-files" | "too-many-handoffs" | "too-many-lookups" | "two-credentials" | "units-claimed" | "unsupported-media-type" | "upload-too-slow" | "uploads-busy" | "upstream-refused" | "upstream-timeout" | "upstream-unavailable";

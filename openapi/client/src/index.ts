@@ -117,6 +117,12 @@ export class ReturnPortal implements Record<Name, (...input: never[]) => unknown
     this.#json("getParcelUnits", { path: { brand, return_id: id }, ...options });
   resolveReturn = (brand: string, id: string, json: Body<"resolveReturn">, options?: Options) =>
     this.#json("resolveReturn", { path: { brand, return_id: id }, json, ...options });
+  eraseReturn = (brand: string, id: string, options?: Options) =>
+    this.#json("eraseReturn", { path: { brand, return_id: id }, ...options });
+  findReturnsOfOrder = (brand: string, json: Body<"findReturnsOfOrder">, options?: Options) =>
+    this.#json("findReturnsOfOrder", { path: { brand }, json, ...options });
+  eraseReturnsOfOrder = (brand: string, json: Body<"eraseReturnsOfOrder">, options?: Options) =>
+    this.#json("eraseReturnsOfOrder", { path: { brand }, json, ...options });
   getDeadEvents = (brand: string, options?: Options) => this.#json("getDeadEvents", { path: { brand }, ...options });
   resendDeadEvents = (brand: string, options?: Options) =>
     this.#json("resendDeadEvents", { path: { brand }, ...options });
