@@ -1,11 +1,11 @@
-"""HTTP/1.1 for clients that ask to upgrade to another protocol."""
+"""HTTP/1.1 for clients that ask to upgrade to another protocol, and without trailers."""
 
 import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of an incomplete head, twice what `RequestLimits` allows; the parser itself has no bound."""
+"""Of a head or trailers that do not end, twice what `Exchange` allows; the parser itself has no bound."""
 
 
 class PlainHttpProtocol(HttpToolsProtocol):
@@ -13,17 +13,20 @@ class PlainHttpProtocol(HttpToolsProtocol):
 
     Java's clients ask for `h2c` with each request in clear text. uvicorn would take the bytes after the head for the
     other protocol and lose the body.
+
+    Trailers are ignored as well (RFC 9110, section 6.5.1). uvicorn would add them to the headers, those of the proxy
+    in front included.
     """
 
-    _head_bytes: int | None = None
-    """Bytes received of an incomplete head, from its second piece on; None between requests."""
+    _is_in_head = False
+    _without_end = 0
+    """Bytes received since a head began or ended, or a part of a body came."""
 
     @override
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
+        self._without_end += len(data)
         try:
-            if self._head_bytes is not None:
-                self._count_head(len(data))
             while data:
                 data = self._fed(data)
         except httptools.HttpParserError:
@@ -32,23 +35,28 @@ class PlainHttpProtocol(HttpToolsProtocol):
     @override
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = 0
+        self._is_in_head, self._without_end = True, 0
+
+    @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_in_head:
+            super().on_header(name, value)
 
     @override
     def on_headers_complete(self) -> None:
-        self._head_bytes = None
+        self._is_in_head, self._without_end = False, 0
         if not self.parser.should_upgrade():
             super().on_headers_complete()
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._without_end = 0
 
     @override
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
             super().on_message_complete()
-
-    def _count_head(self, received: int) -> None:
-        self._head_bytes = (self._head_bytes or 0) + received
-        if self._head_bytes > MAX_HEAD_BYTES:
-            raise httptools.HttpParserError("a head without end")
 
     def _fed(self, data: bytes) -> bytes:
         """Feeds the parser; the bytes to feed next, in place of a request that wants to upgrade."""
@@ -62,4 +70,6 @@ class PlainHttpProtocol(HttpToolsProtocol):
             fields = [b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade"]
             self.parser = httptools.HttpRequestParser(self)
             return b"".join([method, b" ", self.url, b" HTTP/", version, b"\r\n", *fields, b"\r\n", data[rest:]])
+        if self._without_end > MAX_HEAD_BYTES:
+            raise httptools.HttpParserError("a head or trailers without end")
         return b""

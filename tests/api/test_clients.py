@@ -13,6 +13,10 @@ H2C = (
     b"POST /v1/brands/demo/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
 )
+CHUNKED = (
+    b"POST /v1/session/handoff HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
 AGAIN = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
@@ -61,19 +65,38 @@ async def test_a_tunnel_is_refused(bff: Bff, asked: bytes) -> None:
     assert (await _spoken(bff.port, asked)).startswith(b"HTTP/1.1 400 ")
 
 
-async def test_a_head_without_end_is_cut_off(bff: Bff) -> None:
-    """A request head without an end is cut off long before it could fill the memory."""
+@pytest.mark.parametrize("head", [b"GET /livez HTTP/1.1\r\n", CHUNKED + b"0\r\n"], ids=["head", "trailers"])
+@pytest.mark.parametrize("padding", [b"x" * 64 * 1024, b"X-Padding: x\r\n" * 4096], ids=["one field", "many fields"])
+async def test_fields_without_end_are_cut_off(bff: Bff, head: bytes, padding: bytes) -> None:
+    """A head and trailers without an end are cut off long before they could fill the memory."""
     _, writer = await asyncio.open_connection(LOCAL, bff.port)
-    writer.write(b"GET /livez HTTP/1.1\r\nX-Padding: ")
+    writer.write(head + b"X-Padding: ")
 
     async def send_64_mib() -> None:
         for _ in range(1024):
-            writer.write(b"x" * 64 * 1024)
+            writer.write(padding)
             await writer.drain()
 
     with pytest.raises(ConnectionError):
         await send_64_mib()
     writer.close()
+
+
+@pytest.mark.parametrize("field", ["Authorization: Bearer {}", "Cookie: __Host-return_session={}"])
+async def test_trailers_are_no_headers(bff: Bff, field: str) -> None:
+    """A session id in the trailers of a request opens nothing: a proxy in front has not seen it with the headers."""
+    trailers = field.format(await new_token(bff.http)).encode()
+    said = await _spoken(bff.port, CHUNKED + b"2\r\n{}\r\n0\r\n" + trailers + b"\r\n\r\n" + AGAIN)
+    assert said.startswith(b"HTTP/1.1 401 "), said
+    assert said.count(b"HTTP/1.1 200 ") == 1, said
+
+
+async def test_the_end_of_a_head_may_come_with_a_body(bff: Bff) -> None:
+    """A head whose second piece brings the largest body is read, and the body after it."""
+    head = CHUNKED.replace(b"Transfer-Encoding: chunked", b"Content-Length: 65536") + b"[" * 65536
+    said = await _spoken(bff.port, head[:40], head[40:] + AGAIN)
+    assert b'"code":"malformed-request"' in said, said
+    assert said.count(b"HTTP/1.1 200 ") == 1, said
 
 
 async def test_head_of_what_monitors_and_mail_programs_ask_for(bff: Bff) -> None:
