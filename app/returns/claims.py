@@ -122,9 +122,7 @@ def announcement_failed(claims: Mapping[str, Claim], return_id: str, *, now: flo
     alive = expire_leases(claims, now)
     claim = alive.get(return_id)
     if claim and (claim.phase, Event.ANNOUNCEMENT_FAILED) in TRANSITIONS:
-        # It counts as a failed return for a day from now on.
-        renewed = claim.model_copy(update={"lease_until": now})
-        _put(alive, return_id, renewed, TRANSITIONS[claim.phase, Event.ANNOUNCEMENT_FAILED])
+        _put(alive, return_id, claim, TRANSITIONS[claim.phase, Event.ANNOUNCEMENT_FAILED])
     return alive
 
 

@@ -174,6 +174,15 @@ async def test_lifetimes(parcel: Parcel) -> None:
     assert kept[2:] == [pytest.approx(CLAIM_TTL + 2 * LEASE, abs=5)] * 2
 
 
+async def test_a_return_that_is_alive_after_all_holds_its_units_no_longer(parcel: Parcel) -> None:
+    """A claim ends when it would have ended, with its key and its return, if a late failure was taken back."""
+    return_id, passed = (await parcel.created()).record.id, CLAIM_TTL / 2
+    await let_pass(parcel.valkey.client, return_id, passed)
+    await parcel.returns.announcement_failed(parcel.parcel_key, return_id)
+    await parcel.returns.restore(parcel.parcel_key, return_id, lambda found: found.record, ORDERED)
+    assert await parcel.seconds_left("claim") == pytest.approx(CLAIM_TTL + LEASE - passed, abs=5)
+
+
 @pytest.mark.parametrize(("age", "left"), [(0, RETURN_TTL), (200, 400), (599, 1), (5000, 1)])
 async def test_looks_do_not_prolong_a_return(parcel: Parcel, age: float, left: int) -> None:
     """A return is kept from the last change the shopper could see on, however often its label is looked at."""

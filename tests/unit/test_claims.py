@@ -186,13 +186,6 @@ def test_failed_announcement(phase: Phase) -> None:
     assert claims == standing(phase)
 
 
-def test_a_late_failure_counts_from_its_own_moment() -> None:
-    """A label that fails days after its creation counts among the failed returns for a day from then."""
-    late = 10 * FAILED_COUNTED_SECONDS
-    after = announcement_failed(standing(Phase.DONE), "rtn_1", now=late)
-    assert after["rtn_1"].lease_until == late
-
-
 @pytest.mark.parametrize("phase", [Phase.INTENT, Phase.SENT, Phase.OUTCOME_UNKNOWN])
 def test_only_a_created_return_can_fail_to_be_announced(phase: Phase) -> None:
     """News about a label changes nothing for a claim whose return is not known to exist."""
