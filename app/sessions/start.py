@@ -6,11 +6,13 @@ from types import MappingProxyType
 from fastapi import Request
 from starlette.responses import Response
 
+from app.errors import StoreUnavailable
 from app.http.callers.credentials import COOKIE, check_origin, session_cookie
 from app.http.callers.session_id import SessionId
 from app.models.requests import SessionStart
 from app.sessions.store import SessionStore
 from app.sessions.view import Started
+from app.telemetry.logs import log
 
 BY_LANGUAGE: Mapping[str, str] = MappingProxyType({"Vary": "Accept-Language"})
 """The headers of a first screen."""
@@ -31,10 +33,18 @@ async def session_started(
 ) -> Response:
     """The first screen of a new session, which replaces the old one; its id comes in cookie or body, as wanted."""
     if old:
-        await sessions.delete(old)
+        await _end(old, sessions)
     if not wanted.in_cookie:
         answer = started.screen.answer.model_copy(update={"session_token": started.id.token})
         return Response(answer.model_dump_json(), 201, BY_LANGUAGE, media_type="application/json")
     response = Response(started.screen.body, 201, BY_LANGUAGE, media_type="application/json")
     response.set_cookie(COOKIE, started.id.token, path="/", secure=True, httponly=True, samesite="strict")
     return response
+
+
+async def _end(old: SessionId, sessions: SessionStore) -> None:
+    try:
+        await sessions.delete(old)
+    except StoreUnavailable as error:
+        # The new session stands, and a handoff is used up by now; the old one soon ends by itself.
+        log.warning("replaced session not ended", error=type(error).__name__)

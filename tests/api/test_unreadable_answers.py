@@ -8,7 +8,7 @@ import pytest
 from app.http.callers.session_id import SessionId
 from app.redis.encryption import seal
 from tests.support.processes import Bff, Valkey, fresh
-from tests.support.shopper import shopper, told
+from tests.support.shopper import POSTAL_CODES, shopper, told
 
 AGE = struct.pack(">d", 4e9)
 """Asked for a moment ago, whatever the clock says."""
@@ -57,12 +57,28 @@ async def test_points(shop: Bff, store: Valkey, value: bytes) -> None:
     assert (again.status_code, again.json()["service_points"]) == (200, found["service_points"])
 
 
-@pytest.mark.parametrize("content", [b"[]", b"{}", b"{", b'{"schema_number": 2}', b'{"schema_number": 3}'])
-async def test_a_session(shop: Bff, store: Valkey, content: bytes) -> None:
-    """A session of a form that this build does not know is 503: the shopper is not logged out."""
+async def unknown_session(store: Valkey, content: bytes) -> dict[str, str]:
+    """The header that presents a session with this content."""
     session_id = SessionId.new()
     sealed = seal(session_id.secret, content, f"session|{session_id.key}|1")
     await store.client.set(f"s:{{{session_id.key}}}", sealed, ex=60)
-    answer = await shop.http.get("/v1/session", headers={"Authorization": f"Bearer {session_id.token}"})
+    return {"Authorization": f"Bearer {session_id.token}"}
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{}", b"{", b'{"schema_number": 2}', b'{"schema_number": 3}'])
+async def test_a_session(shop: Bff, store: Valkey, content: bytes) -> None:
+    """A session of a form that this build does not know is 503: the shopper is not logged out."""
+    answer = await shop.http.get("/v1/session", headers=await unknown_session(store, content))
     assert told(answer) == (503, "temporarily-unavailable")
     assert "retry-after" in answer.headers
+
+
+async def test_a_session_that_cannot_be_ended_prevents_no_other(shop: Bff, store: Valkey) -> None:
+    """A lookup and a handoff start a session although the one that was presented cannot be ended."""
+    presented = await unknown_session(store, b"{}")
+    order = {"identifier": fresh("LABEL"), "postal_code": POSTAL_CODES["demo"]}
+    assert (await shop.http.post("/v1/brands/demo/sessions", json=order, headers=presented)).status_code == 201
+    someone = await shopper(shop.http, order["identifier"])
+    token = (await shop.http.post("/v1/session/handoff", json={}, headers=someone.headers)).json()["token"]
+    wanted = {"token": token, "token_delivery": "body"}
+    assert (await shop.http.post("/v1/handoffs", json=wanted, headers=presented)).status_code == 201
