@@ -64,8 +64,9 @@ test: $(READY) ## all tests that need no Debian package, with branch coverage ov
 	$(BIN)/coverage report
 
 test-system: $(READY) ## the tests that need Debian packages; a missing part is a failure
-	$(BIN)/python -m pytest $(IN_PARALLEL) -m "system and not alone"
-	$(BIN)/python -m pytest -m "system and alone"
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "system and not patient and not alone"
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m patient tests/fleet tests/system
+	$(BIN)/python -m pytest -m alone tests/fleet tests/system
 
 fuzz: $(READY) ## 5,000 cases made from the API description; prints the tables of docs/reports/schemathesis.md
 	@$(BIN)/python -m bench.fuzz

@@ -54,7 +54,7 @@ async def _read_slowly(bff: Bff, someone: Shopper, path: str, peak: list[int]) -
     return received
 
 
-@pytest.mark.alone
+@pytest.mark.patient
 async def test_many_slow_readers_cost_little_memory(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """64 downloads of 2 MB by readers at 50 KB/s stay under 48 MB above idle, and each arrives complete."""
     async with running_bff(valkey.url, sandbox, **SETTINGS | {"label_budget": 0.1}) as bff:

@@ -4,7 +4,7 @@ import pytest
 
 from bench.chaos.run import run
 
-pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 
 async def test_chaos_breaks_no_promise() -> None:

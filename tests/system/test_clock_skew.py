@@ -170,13 +170,21 @@ async def test_what_is_cached(fleet: Fleet, sandbox: SandboxProcess) -> None:
 
 async def test_deadlines_and_waits(fleet: Fleet) -> None:
     """An upstream that hangs is given up after the deadline, a held request is answered after its wait."""
-    for replica in (fleet.first, fleet.second):
-        started = time.monotonic()
-        assert told(await look_up(replica.http, fresh("LOOKUPHANG"))) == (504, "upstream-timeout")
-        someone = await shopper(replica.http, fresh("PAID"))
-        path = (await someone.create()).headers["location"]
-        assert (await someone.get(path, Prefer=f"wait={WAIT_SECONDS}")).json()["state"] == "awaiting_payment"
-        assert 2 * WAIT_SECONDS <= time.monotonic() - started < 2 * WAIT_SECONDS + ABOUT_SECONDS
+    await asyncio.gather(*[each(replica) for replica in (fleet.first, fleet.second) for each in (_hangs, _waits)])
+
+
+async def _hangs(replica: Bff) -> None:
+    started = time.monotonic()
+    assert told(await look_up(replica.http, fresh("LOOKUPHANG"))) == (504, "upstream-timeout")
+    assert WAIT_SECONDS <= time.monotonic() - started < WAIT_SECONDS + ABOUT_SECONDS
+
+
+async def _waits(replica: Bff) -> None:
+    someone = await shopper(replica.http, fresh("PAID"))
+    path = (await someone.create()).headers["location"]
+    started = time.monotonic()
+    assert (await someone.get(path, Prefer=f"wait={WAIT_SECONDS}")).json()["state"] == "awaiting_payment"
+    assert WAIT_SECONDS <= time.monotonic() - started < WAIT_SECONDS + ABOUT_SECONDS
 
 
 async def test_the_end_of_a_session(valkey: Valkey, sandbox: SandboxProcess, off: tuple[int, int]) -> None:

@@ -24,7 +24,7 @@ from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, key, look_up, shopper
 from tests.support.vitals import descriptors, gauges, resident
 
-pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 WANTED = int(os.environ.get("DISCONNECTS", "0"))
 AT_LEAST, STORM_SECONDS = 2000, 20

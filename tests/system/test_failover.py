@@ -23,7 +23,7 @@ from tests.support.samples import session
 from tests.support.topologies import SERVICE, Deployment, Server, running_cluster, running_sentinels
 from tests.support.trouble import Trouble, frozen, killed, planned, succeeded
 
-pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.patient, pytest.mark.timeout(180)]
 
 SESSION = session()
 

@@ -17,7 +17,7 @@ from tests.support.raw_server import answer, raw_server, silence
 from tests.support.sandbox import SandboxProcess
 from tests.support.shop import Shop
 
-pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.system, pytest.mark.patient, pytest.mark.timeout(200)]
 
 HUNG_SECONDS = blocking.SECONDS
 A_SECOND = 2

@@ -13,7 +13,7 @@ from tests.support.shopper import Shopper, look_up
 from tests.support.topologies import Deployment, running_cluster, running_sentinels
 from tests.support.trouble import Trouble, killed, planned
 
-pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.patient, pytest.mark.timeout(240)]
 
 WHOLE_SECONDS = 60.0
 PARCELS = 12

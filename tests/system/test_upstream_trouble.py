@@ -26,7 +26,7 @@ from tests.support.sandbox import SandboxProcess, running_sandbox
 from tests.support.shopper import Shopper, look_up, shopper, told
 from tests.support.unlimited import Seen, Unlimited
 
-pytestmark = [pytest.mark.system, pytest.mark.alone]
+pytestmark = [pytest.mark.system, pytest.mark.patient]
 
 DEADLINE = 2.0
 """Seconds, of lookups and searches."""
