@@ -19,7 +19,7 @@ from tests.support.topologies import Server
 
 REPLICAS = 3
 SETTINGS = {
-    "as_shipped": True,
+    "timed": True,
     "lookup_deadline": 5,
     "create_deadline": 2,
     "create_lease": 4,

@@ -206,7 +206,7 @@ async def test_the_limits_of_the_upstream(valkey: Valkey) -> None:
     """Thirty creations at once, twice as many as the upstream takes in a second, all end with one return each."""
     async with (
         running_sandbox(rate_limits=True) as sandbox,
-        running_bff(valkey.url, sandbox, as_shipped=True) as bff,
+        running_bff(valkey.url, sandbox, timed=True) as bff,
     ):
         crowd = [await shopper(bff.http, fresh("LABEL")) for _ in range(30)]
         await asyncio.gather(*map(_created, crowd))

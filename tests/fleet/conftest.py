@@ -10,8 +10,8 @@ from tests.support.processes import Bff, Valkey, running_bff
 from tests.support.sandbox import SandboxProcess
 
 SETTINGS: dict[str, Any] = {
-    # These tests time, kill and weigh the replicas.
-    "as_shipped": True,
+    # These tests time and kill the replicas.
+    "timed": True,
     "lookup_deadline": 5,
     "create_deadline": 2,
     "create_lease": 3,

@@ -25,7 +25,7 @@ async def test_a_killed_replica_loses_no_event(valkey: Valkey, sandbox: SandboxP
     async with running_receiver() as receiver:
         file = tmp_path / "shops.toml"
         file.write_text(shops_entry("guide", receiver.url))
-        settings = {"shops": file, "poll_interval": 0.1, "as_shipped": True}
+        settings = {"shops": file, "poll_interval": 0.1, "timed": True}
         answer, receiver.answer = receiver.answer, never
         async with running_bff(valkey.url, sandbox, **settings) as one:
             someone = await shopper(one.http, fresh("INSTANT"), brand="guide")

@@ -16,7 +16,7 @@ from tests.support.sandbox import SandboxProcess
 pytestmark = pytest.mark.system
 KEY = "a partner's key"
 SETTINGS = {
-    "as_shipped": True,
+    "timed": True,
     "trusted_proxies": "127.0.0.1",
     "lookup_limit": 30,
     "partners": f"acme:{hashlib.sha256(KEY.encode()).hexdigest()}",

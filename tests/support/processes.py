@@ -107,18 +107,19 @@ async def running(
     environment: Mapping[str, str] = NOTHING_MORE,
     directory: Path | None = None,
     as_shipped: bool = False,
+    timed: bool = False,
     covered: bool = False,
     forked: bool = False,
 ) -> AsyncIterator[Process]:
     """A process that answers; it is gone afterwards, and has to have behaved.
 
-    Its warnings are errors, and asyncio's debug mode is on, which it runs without as shipped. Only if covered is it
-    traced by coverage, which doubles its processor time; a few processes run what all of them do. A command of the
-    present build may be forked, which saves the time for its imports, unless it runs as shipped.
+    Its warnings are errors, and asyncio's debug mode is on, which it runs without if it is timed or as shipped. Only if
+    covered is it traced by coverage, which doubles its processor time; a few processes run what all of them do. A
+    command of the present build may be forked, which saves the time for its imports, unless it runs as shipped.
     """
     without = ("BFF_",) if covered else ("BFF_", "COVERAGE_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(without)}
-    variables = inherited | (AS_SHIPPED if as_shipped else STRICT) | dict(environment)
+    variables = inherited | (AS_SHIPPED if as_shipped or timed else STRICT) | dict(environment)
     with tempfile.TemporaryDirectory(prefix="bff-test-") as folder:
         output = Path(folder, "output")
         with _sink(output) as sink:
@@ -278,10 +279,10 @@ async def running_bff(store_url: str, sandbox: "SandboxProcess", **settings: Any
     """A BFF process with these settings: `poll_deadline=1` is `BFF_POLL_DEADLINE=1`.
 
     `module` is what runs instead of the production entry, `build` another build than the present one, `environment` are
-    variables that are no settings; `as_shipped` and `covered` go to `running`.
+    variables that are no settings; `as_shipped`, `timed` and `covered` go to `running`.
     """
     build = settings.pop("build", PRESENT)
-    as_shipped, covered = settings.pop("as_shipped", False), settings.pop("covered", False)
+    ways = {name: settings.pop(name, False) for name in ("as_shipped", "timed", "covered")}
     module = settings.pop("module", "app")
     others = settings.pop("environment", {})
     settings = (UNBOUNDED if build is PRESENT else {}) | settings
@@ -303,8 +304,7 @@ async def running_bff(store_url: str, sandbox: "SandboxProcess", **settings: Any
             json_below_error,
             environment=variables,
             directory=build.directory,
-            as_shipped=as_shipped,
-            covered=covered,
+            **ways,
             forked=build == PRESENT and not any(name.startswith(("LD_", "PYTHON")) for name in others),
         ) as process:
             yield Bff(process, port, http)

@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
     "partners": f"acme:{hashlib.sha256(PARTNER_KEY.encode()).hexdigest()}",
     "poll_interval": 0.1,
     "lookup_deadline": WAIT_SECONDS,
-    "as_shipped": True,
+    "timed": True,
 }
 
 pytestmark = [pytest.mark.system]

@@ -44,7 +44,7 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dep
 @pytest_asyncio.fixture(scope="module", name="bff")
 async def bff_on_it(cluster: Deployment, sandbox: SandboxProcess) -> AsyncIterator[Bff]:
     """A service that depends on it."""
-    async with running_bff(cluster.url, sandbox, as_shipped=True) as process:
+    async with running_bff(cluster.url, sandbox, timed=True) as process:
         yield process
 
 

@@ -84,7 +84,7 @@ async def test_a_hung_replica_costs_few_journeys(
             sandbox,
             poll_interval=0.1,
             loop_lag=2,
-            as_shipped=True,
+            timed=True,
             module="tests.support.blocking",
         )
         fleet: list[Bff] = [await stack.enter_async_context(running()) for _ in range(3)]

@@ -38,7 +38,7 @@ QUIET_SECONDS = 10.0
 COMPLETE = 0.99
 EVERYBODY_NEEDS = "q:{upstream}:burst"
 """A key that every lookup and creation needs: who holds it is the master whose failure costs most."""
-SETTINGS: dict[str, Any] = {"trusted_proxies": f"{LOCAL}/32", "poll_interval": 0.1, "as_shipped": True}
+SETTINGS: dict[str, Any] = {"trusted_proxies": f"{LOCAL}/32", "poll_interval": 0.1, "timed": True}
 
 pytestmark = [pytest.mark.system, pytest.mark.patient, pytest.mark.timeout(300 + JOURNEYS)]
 

@@ -102,7 +102,7 @@ async def test_a_bomb_is_never_unpacked(valkey: Valkey, sandbox: SandboxProcess)
     async with scripted_upstream.scripted_upstream() as upstream:
         urls = {"upstream_url": upstream.url, "service_points_url": upstream.url}
         brands = f"{BRAND},another"
-        async with running_bff(valkey.url, sandbox, brands=brands, poll_interval=0.05, as_shipped=True, **urls) as bff:
+        async with running_bff(valkey.url, sandbox, brands=brands, poll_interval=0.05, timed=True, **urls) as bff:
             someone = await look_up(bff)
             location = (await someone.create(someone.body("pickup"))).headers["location"]
             await someone.settled(location)

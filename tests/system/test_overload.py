@@ -118,8 +118,7 @@ async def test_a_crowd_of_every_kind_leaves_the_upstream_its_peace() -> None:
         store = await stack.enter_async_context(running_valkey())
         sandbox = await stack.enter_async_context(running_sandbox())
         fleet = [
-            await stack.enter_async_context(running_bff(store.url, sandbox, as_shipped=True, **AS_SHIPPED))
-            for _ in range(3)
+            await stack.enter_async_context(running_bff(store.url, sandbox, timed=True, **AS_SHIPPED)) for _ in range(3)
         ]
         gateway = await stack.enter_async_context(running_nginx([bff.port for bff in fleet], FEW))
         someone = await shopper(gateway.http, fresh("LABEL"))

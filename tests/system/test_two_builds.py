@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 OF_HASHES = "0c158f77bb22f88c0829d50de65a6d895dad5946"
 """A build that kept the chunks of documents as hashes where the next ones keep texts."""
 COMMITS = {"previous": PREVIOUS, "of hashes": OF_HASHES}
-SETTINGS: dict[str, Any] = {"as_shipped": True, "poll_interval": 0.1, "create_deadline": 2, "create_lease": 4}
+SETTINGS: dict[str, Any] = {"timed": True, "poll_interval": 0.1, "create_deadline": 2, "create_lease": 4}
 BOTH_WAYS = [("present", "previous"), ("previous", "present")]
 DOCUMENTS = [("LABEL", "label"), ("PDF2M", "label"), ("INTL", "label"), ("INTL", "customs-declaration")]
 

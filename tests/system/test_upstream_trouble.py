@@ -47,7 +47,7 @@ async def empty_store() -> AsyncIterator[Valkey]:
 @asynccontextmanager
 async def service(store: Valkey, sandbox: SandboxProcess, **settings: Any) -> AsyncIterator[Bff]:
     """A service as shipped, with short deadlines."""
-    async with running_bff(store.url, sandbox, as_shipped=True, **(DEADLINES | settings)) as bff:
+    async with running_bff(store.url, sandbox, timed=True, **(DEADLINES | settings)) as bff:
         yield bff
 
 
