@@ -45,7 +45,7 @@ async def record_finding(returns: Returns, parcel_key: str, return_id: str, find
         ReturnNotFound: this parcel has no such return.
     """
     # This read settles a creation whose request has died. An answer that arrives after it only means a wait.
-    answered = (await returns.get(parcel_key, return_id)).record.first_answer is not None
+    answered = (await returns.get(parcel_key, return_id)).record.was_accepted
     event, state = _MEANINGS[finding]
 
     def settled(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:

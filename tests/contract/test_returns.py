@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,11 +21,12 @@ from app.errors import (
     StoreUnavailable,
     UnitsClaimed,
 )
+from app.events.event import ParcelEvents
 from app.events.outbox import Outbox
 from app.models.returns import ReturnItem, ReturnState
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring, RecordUnreadable
-from app.redis.store import Store
+from app.redis.store import Change, Store
 from app.returns.claims import AFTER_FIRST_BYTE, Event
 from app.returns.create import created_record
 from app.returns.erasure import erase
@@ -158,11 +159,12 @@ async def parcel_on_its_own_valkey() -> AsyncIterator[Parcel]:
 
 def attempts_on(store: Store, lease: float = LEASE) -> Attempts:
     """Attempts with ordinary lifetimes."""
-    return Attempts(
-        store,
-        ParcelLayout(KEYRING, return_ttl=RETURN_TTL, claim_ttl=CLAIM_TTL, lease=lease, clean=clean),
-        Outbox(store, KEYRING, shops()).commit,
-    )
+    return Attempts(store, layout_of(lease), Outbox(store, KEYRING, shops()).commit)
+
+
+def layout_of(lease: float) -> ParcelLayout:
+    """A layout with ordinary lifetimes."""
+    return ParcelLayout(KEYRING, return_ttl=RETURN_TTL, claim_ttl=CLAIM_TTL, lease=lease, clean=clean)
 
 
 async def test_lifetimes(parcel: Parcel) -> None:
@@ -551,6 +553,28 @@ async def test_a_late_acceptance_wins(parcel: Parcel) -> None:
     assert REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) == before + 1
 
 
+async def test_a_late_acceptance_whose_answer_got_lost_is_a_conflict_too(parcel: Parcel) -> None:
+    """An acceptance after a finding of "never made" is counted once although the store's first answer got lost."""
+    attempt = await parcel.released(Finding.NEVER_MADE)
+    store = Store(topology(parcel.valkey.url))
+    commit, answers = Outbox(store, KEYRING, shops()).commit, iter([StoreUnavailable("on the way")])
+
+    async def losing_one_answer(
+        events: ParcelEvents, operation: str, changes: Sequence[Change], news: str, *, durable: bool = False
+    ) -> bool:
+        is_done = await commit(events, operation, changes, news, durable=durable)
+        for lost in answers:
+            raise lost
+        return is_done
+
+    before = REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) or 0
+    found = await Attempts(store, layout_of(LEASE), losing_one_answer).settle(attempt, Event.ACCEPTED, accepted)
+    assert found is not None
+    assert found.record.state is ReturnState.LABEL_PENDING
+    assert REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) == before + 1
+    await store.aclose()
+
+
 async def test_a_late_acceptance_brings_its_number(parcel: Parcel) -> None:
     """An acceptance without a label brings the upstream's numbers, also to a return that the shop found before it."""
     attempt = await parcel.released(Finding.ACCEPTED)
@@ -574,6 +598,22 @@ async def test_a_repeated_acceptance_takes_no_cancellation_back(parcel: Parcel) 
     assert found.record.state is ReturnState.FAILED
     assert (await parcel.returns.of_parcel(parcel.parcel_key, ORDERED)).free == ORDERED
     assert (REGISTRY.get_sample_value("bff_return_conflicts_total", {"by": "accepted"}) or 0) == before
+
+
+async def test_a_repeated_acceptance_takes_no_erasure_back(parcel: Parcel) -> None:
+    """An owner that missed the store's answer brings nothing back of a return that was cancelled and erased since."""
+    attempt, created = (
+        await parcel.posted(),
+        AcceptedReturn(return_id=4711, incoming_parcels=(12,), poller_token="poller", payment_url=None),
+    )
+    change = partial(created_record, SCHEDULE, created)
+    await parcel.attempts.settle(attempt, Event.ACCEPTED, change)
+    await parcel.finds(attempt, Finding.CANCELLED)
+    erased = await erase(parcel.returns, parcel.parcel_key, attempt.return_id)
+    found = await parcel.attempts.settle(attempt, Event.ACCEPTED, change)
+    assert found is not None
+    assert found.record == erased.record
+    assert (await parcel.returns.of_parcel(parcel.parcel_key, ORDERED)).free == ORDERED
 
 
 @pytest.mark.parametrize("event", [Event.LOST, Event.REFUSED])

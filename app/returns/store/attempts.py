@@ -198,21 +198,12 @@ class Attempts:
             task.exception()
 
     async def _until_stored(self, attempt: Attempt, event: Event, change: RecordChange) -> VersionedReturn | None:
-        while True:
-            try:
-                return await self._advance(attempt, event, change)
-            except RecordUnreadable:
-                raise
-            except StoreUnavailable:
-                await asyncio.sleep(SETTLE_PAUSE_SECONDS)
-
-    async def _advance(self, attempt: Attempt, event: Event, change: RecordChange) -> VersionedReturn | None:
         was_released = False
 
         def advance(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
             nonlocal was_released
             before = claims.get(attempt.return_id)
-            was_released = event is Event.ACCEPTED and before is not None and before.phase is Phase.FAILED
+            was_released |= event is Event.ACCEPTED and before is not None and before.phase is Phase.FAILED
             return advanced(claims, attempt.return_id, event, attempt.claim, now=now)
 
         step = Step(
@@ -221,19 +212,28 @@ class Attempts:
             forgotten=Forgotten(attempt.record, attempt.order_number) if event in AFTER_FIRST_BYTE else None,
             # A server that takes over after a failover must not contradict an outcome that was told.
             durable=True,
-            # Without this, a cancellation since then would be taken back.
-            is_over=lambda record: event is Event.ACCEPTED and record.first_answer is not None,
+            # Without this, a cancellation or an erasure since then would be taken back.
+            is_over=lambda record: event is Event.ACCEPTED and record.was_accepted,
         )
-        try:
-            found = await self.returns.change(attempt.parcel_key, attempt.return_id, step)
-        except ClaimLost as error:
-            if event in AFTER_FIRST_BYTE:
-                raise ReturnOutcomeUnknown(str(error), location=location_of(attempt.return_id)) from error
-            raise
+        found = await self._advanced(attempt, event, step)
         if was_released:
             CONFLICTS.labels("accepted").inc()
             log.error("a return was accepted after its release", return_id=attempt.return_id)
         return found
+
+    async def _advanced(self, attempt: Attempt, event: Event, step: Step) -> VersionedReturn | None:
+        """The return after the step, which is repeated until the store takes it."""
+        while True:
+            try:
+                return await self.returns.change(attempt.parcel_key, attempt.return_id, step)
+            except RecordUnreadable:
+                raise
+            except StoreUnavailable:
+                await asyncio.sleep(SETTLE_PAUSE_SECONDS)
+            except ClaimLost as error:
+                if event in AFTER_FIRST_BYTE:
+                    raise ReturnOutcomeUnknown(str(error), location=location_of(attempt.return_id)) from error
+                raise
 
     def _used_for(
         self, parcel_key: str, standing: Mapping[str, Claim], used: Versioned, fingerprints: Fingerprints

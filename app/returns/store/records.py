@@ -107,6 +107,11 @@ class ReturnRecord(RedactedModel):
         return self.summary().model_copy(update=self.model_dump(include=kept))
 
     @property
+    def was_accepted(self) -> bool:
+        """Whether the upstream's acceptance has arrived here; an erasure leaves of it the upstream's number."""
+        return self.first_answer is not None or self.sendcloud_return_id is not None
+
+    @property
     def announcement_failed(self) -> bool:
         """Whether the upstream took the return and said later that its announcement failed."""
         return self.state is ReturnState.FAILED and self.poller_token is not None
