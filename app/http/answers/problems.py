@@ -139,7 +139,8 @@ def _invalid(error: Exception) -> BffError:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     if any(each["type"] == "json_invalid" for each in found):
         return errors.MalformedRequest()
-    return errors.InvalidRequest(errors=[_field_problem(each) for each in found])
+    # The validator finds thousands of unknown members in one body.
+    return errors.InvalidRequest(errors=[_field_problem(each) for each in found[:MAX_ERRORS]])
 
 
 def _field_problem(found: Json) -> FieldProblem:
