@@ -12,6 +12,8 @@ from app.returns.store.records import VersionedReturn
 from app.service_points.view import ServicePointViews, ShowPoint, minute, service_point
 
 KEPT_BODIES = 512
+KEPT_BYTES = 8 * 1024 * 1024
+"""How many views stay as JSON in memory, and their bytes together."""
 
 LabelState = Literal["pending", "ready", "not_needed", "unavailable"]
 _LABEL_STATES: Mapping[ReturnState, LabelState] = MappingProxyType(
@@ -60,13 +62,13 @@ class ReturnBodies:
 
     def __init__(self, points: ServicePointViews) -> None:
         self._points = points
-        self._bodies: DerivedValues[str, bytes] = DerivedValues(KEPT_BODIES)
+        self._bodies: DerivedValues[str, bytes] = DerivedValues(KEPT_BODIES, KEPT_BYTES)
 
     def of(self, found: VersionedReturn) -> bytes:
         """The body of this return."""
         seen = found.record, found.retry_after, minute(found.now)
         return self._bodies.get(
-            found.record.id, seen, lambda: public(found, self._points.of).model_dump_json().encode()
+            found.record.id, seen, lambda: public(found, self._points.of).model_dump_json().encode(), len
         )
 
 

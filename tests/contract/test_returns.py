@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,7 +27,7 @@ from app.events.outbox import Outbox
 from app.models.returns import ReturnItem, ReturnState
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring, RecordUnreadable
-from app.redis.store import Change, Store
+from app.redis.store import Change, Store, Versioned
 from app.returns.claims import AFTER_FIRST_BYTE, Event
 from app.returns.create import created_record
 from app.returns.erasure import erase
@@ -35,7 +36,7 @@ from app.returns.labels.polling import Schedule
 from app.returns.store.attempts import SETTLE_SECONDS, Attempt, Attempts
 from app.returns.store.index import index_key
 from app.returns.store.records import ReturnRecord, VersionedReturn
-from app.returns.store.returns import ParcelLayout, RecordChange, Returns
+from app.returns.store.returns import OPENED_BYTES, ParcelLayout, RecordChange, Returns
 from app.returns.view import public
 from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
 from app.telemetry.metrics import REGISTRY
@@ -174,6 +175,19 @@ async def test_lifetimes(parcel: Parcel) -> None:
     assert kept[0] == pytest.approx(RETURN_TTL, abs=5)
     assert kept[1] == pytest.approx(CLAIM_TTL + LEASE, abs=5)
     assert kept[2:] == [pytest.approx(CLAIM_TTL + 2 * LEASE, abs=5)] * 2
+
+
+def test_large_returns_stay_parsed_up_to_a_bound() -> None:
+    """Of returns with long comments, no more stay parsed than a bound of their stored bytes allows."""
+    layout, stored, kept = layout_of(LEASE), 0, []
+    items = [ReturnItem(id="shirt", name="Shirt", quantity=1, reason=1, comment="c" * 100_000)]
+    for number in range(120):
+        record = return_record(id=f"rtn_{number:022d}", items=items)
+        sealed = layout.record_changes("parcel", VersionedReturn(record, 0, 0.0))[0].value or b""
+        stored += len(sealed)
+        kept.append(weakref.ref(layout.record("parcel", record.id, Versioned(1, sealed))))
+    parsed = sum(each() is not None for each in kept)
+    assert 0 < stored * parsed / len(kept) <= OPENED_BYTES
 
 
 async def test_a_return_that_is_alive_after_all_holds_its_units_no_longer(parcel: Parcel) -> None:

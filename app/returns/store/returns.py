@@ -37,7 +37,8 @@ RACES = 50
 """How often a lost compare-and-set of a parcel's claims is repeated."""
 SCHEMA = 1
 OPENED_RECORDS = 512
-"""How many records stay parsed in memory, each with the bytes it was parsed from."""
+OPENED_BYTES = 8 * 1024 * 1024
+"""How many records stay parsed in memory, and the bytes they were parsed from; parsed, they take fifteen times that."""
 
 _CLAIMS: TypeAdapter[dict[str, Claim]] = TypeAdapter(dict[str, Claim])
 _FIRST_SEEN: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, int])
@@ -62,8 +63,8 @@ class ParcelLayout:
         self._return_ttl = return_ttl
         self._claim_ttl = claim_ttl
         self._clean = clean
-        self._records: DerivedValues[tuple[str, str], ReturnRecord] = DerivedValues(OPENED_RECORDS)
-        self._claims: DerivedValues[str, Mapping[str, Claim]] = DerivedValues(OPENED_RECORDS)
+        self._records: DerivedValues[tuple[str, str], ReturnRecord] = DerivedValues(OPENED_RECORDS, OPENED_BYTES)
+        self._claims: DerivedValues[str, Mapping[str, Claim]] = DerivedValues(OPENED_RECORDS, OPENED_BYTES)
 
     @property
     def whole_life(self) -> int:
@@ -94,7 +95,7 @@ class ParcelLayout:
 
     def remember_claims(self, parcel_key: str, kept: Versioned) -> Mapping[str, Claim]:
         """The stored claims, parsed only when they change."""
-        return self._claims.get(parcel_key, kept.value, lambda: loaded_claims(kept))
+        return self._claims.get(parcel_key, kept.value, lambda: loaded_claims(kept), lambda _: len(kept.value))
 
     def claims_change(self, parcel_key: str, read: Versioned, claims: dict[str, Claim], now: float) -> Change:
         """Stores these claims over the ones that were read."""
@@ -148,7 +149,7 @@ class ParcelLayout:
                     self._keyring.unseal(kept.value, parcel_key, _context(return_id)), self._clean
                 )
 
-        return self._records.get((parcel_key, return_id), kept.value, opened)
+        return self._records.get((parcel_key, return_id), kept.value, opened, lambda _: len(kept.value))
 
     def record_changes(self, parcel_key: str, found: VersionedReturn, *, seen: bool = True) -> list[Change]:
         """Stores the record; its life counts from the last change that the shopper could see, not from the last poll.
