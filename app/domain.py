@@ -262,6 +262,37 @@ class Units(NamedTuple):
     products: Mapping[str, int]
 
 
+TrackingStatus = Literal["announced", "in_transit", "problem", "delivered", "cancelled", "other"]
+"""Where a parcel is on its way back."""
+
+
+class ReturnMade(RedactedModel):
+    """The upstream's word that a return was made, here or elsewhere."""
+
+    sendcloud_return_id: int
+    order_number: str
+    units: dict[str, int]
+    """How many units of each item, by its name."""
+    at: float
+    """Seconds since the epoch on the upstream's clock."""
+
+
+class ParcelMoved(RedactedModel):
+    """The upstream's word about a parcel, outgoing or incoming."""
+
+    parcel_id: int
+    order_number: str
+    status: TrackingStatus
+    carrier: str | None
+    """Its code."""
+    tracking_number: str | None
+    at: float
+    """When the status changed: seconds since the epoch on the upstream's clock."""
+
+
+UpstreamEvent = ReturnMade | ParcelMoved
+
+
 class Selection(NamedTuple):
     """The units that a return takes, and those that there are."""
 

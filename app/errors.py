@@ -22,6 +22,7 @@ BffError
 ├── OriginNotAllowed                a browser of another site calls with our cookie
 ├── TooManyHandoffs                 one parcel has as many links as it may
 ├── PartnerKeyUnknown               no partner has this X-Partner-Key
+├── SignatureInvalid                no key of the shop signed the upstream's event
 ├── TooManyCalls                    one parcel's sessions cost the upstream, or this replica, too much
 ├── TooManyLookups                  this caller looked up too often
 ├── TooManyFailedLookups            lookups of this order failed too often, over all callers
@@ -185,6 +186,10 @@ class TooManyCalls(BffError):
 
 class PartnerKeyUnknown(BffError):
     """No partner has the key that the call carries."""
+
+
+class SignatureInvalid(BffError):
+    """No key of the shop signed the event that came in the upstream's name."""
 
 
 class TooManyLookups(BffError):

@@ -84,13 +84,27 @@ from app.telemetry.request_cost import UpstreamCalls
 from app.uploads import routes as uploads
 from app.uploads.multipart import MAX_BYTES
 from app.upstream import Upstream
+from app.upstream_events import routes as upstream_events
+from app.upstream_events.events import UpstreamEvents
 
 if TYPE_CHECKING:
     from app.telemetry.traces import Tracing
 
 MARGIN_SECONDS = 2.0
 """Seconds past its deadline after which a call of another replica counts as dead."""
-ROUTED = (portal, sessions, handoffs, service_points, returns, documents, uploads, shop_calls, events, operations)
+ROUTED = (
+    portal,
+    sessions,
+    handoffs,
+    service_points,
+    returns,
+    documents,
+    uploads,
+    shop_calls,
+    events,
+    upstream_events,
+    operations,
+)
 
 ConnectUpstream = Callable[[Settings, Mapping[Call, CallPolicy]], Upstream]
 """Connects an upstream; each of its calls may be guarded by the policy of its kind."""
@@ -292,6 +306,7 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
         return_documents,
         uploads.UploadServices(sendcloud, parcels),
         ShopCalls(kept, return_documents),
+        UpstreamEvents(kept, sendcloud),
         outbox.queue,
         callers,
         PerParcelLimit(settings.parcel_waits),

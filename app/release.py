@@ -14,7 +14,7 @@ from app.main import running_services, sendcloud
 from app.redis.marker import Markers
 from app.redis.store import Store
 from app.returns.claims import Claim
-from app.returns.findings import Finding, record_finding
+from app.returns.findings import Finding, Report, record_finding
 from app.returns.store.index import RETURN_ID, Index
 from app.returns.store.returns import Returns
 from app.services import Services
@@ -70,7 +70,7 @@ async def _run(wanted: argparse.Namespace) -> None:
         parcel_key = await _parcel_key(services, wanted)
         returns = services.of(Lookups).returns
         if wanted.finding and wanted.yes:
-            await record_finding(returns, parcel_key, wanted.return_id, wanted.finding, by="operator")
+            await record_finding(returns, parcel_key, wanted.return_id, Report(wanted.finding, "operator"))
         await _show(returns, parcel_key, wanted.return_id)
 
 

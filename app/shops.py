@@ -84,6 +84,17 @@ class EventsEntry(BaseModel):
         return self
 
 
+class UpstreamEventsEntry(BaseModel):
+    """Whether a shop has its upstream send events here, and what they may change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    signature_keys: Annotated[tuple[Annotated[SecretStr, Field(min_length=16)], ...], Field(min_length=1, max_length=2)]
+    """The key that the upstream signs with and, while it is replaced, the next one."""
+    cancellation_frees: bool = False
+    """Whether the units of a return come free once all its parcels are cancelled for good."""
+
+
 class ShopEntry(BaseModel):
     """One shop in the file; members that it leaves out are as in the settings for all shops."""
 
@@ -104,6 +115,7 @@ class ShopEntry(BaseModel):
     upstream_public_url: UpstreamUrl | None = None
     service_points_url: UpstreamUrl | None = None
     events: EventsEntry | None = None
+    upstream_events: UpstreamEventsEntry | None = None
 
 
 class ShopsFile(BaseModel):
@@ -132,6 +144,8 @@ class Shop:
     service_points_url: str
     events: EventsEntry | None
     """None for a shop that is told nothing."""
+    upstream_events: UpstreamEventsEntry | None
+    """None for a shop whose upstream tells us nothing."""
 
 
 def read_shops(path: Path, partners: Mapping[str, bytes]) -> Mapping[str, ShopEntry]:
@@ -210,6 +224,7 @@ class Shops:
             upstream_public_url=settings.upstream_public_url,
             service_points_url=settings.service_points_url,
             events=None,
+            upstream_events=None,
         )
         self._listed = {brand: replace(self._rest, is_open=True) for brand in settings.brands}
         self._shops: Mapping[str, Shop] = self._listed
@@ -262,7 +277,7 @@ class Shops:
 
     def _take(self, entries: Mapping[str, ShopEntry]) -> None:
         gone = {
-            brand: replace(shop, is_open=False, shop_keys={}, events=None)
+            brand: replace(shop, is_open=False, shop_keys={}, events=None, upstream_events=None)
             for brand, shop in self._shops.items()
             if shop.name
         }
@@ -290,6 +305,7 @@ class Shops:
             upstream_public_url=entry.upstream_public_url or ("" if entry.upstream_url else rest.upstream_public_url),
             service_points_url=entry.service_points_url or rest.service_points_url,
             events=entry.events,
+            upstream_events=entry.upstream_events,
         )
 
 

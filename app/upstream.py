@@ -1,6 +1,6 @@
 """The port to the upstream: the calls that a package for an upstream offers to the features, in our own terms."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,6 +13,7 @@ from app.domain import (
     ServicePoint,
     ServicePointQuery,
     ShopSettings,
+    UpstreamEvent,
 )
 
 
@@ -77,6 +78,12 @@ class Upstream(Protocol):
 
     def open_customs(self, brand: str, path: str) -> AbstractAsyncContextManager[Document]:
         """The customs declaration while it downloads, from a `customs_path` of `LabelReady`."""
+
+    def signed_event(self, keys: Sequence[str], headers: Mapping[str, str], body: bytes) -> UpstreamEvent | None:
+        """What the upstream tells in a request to us; None for one that says nothing about a return.
+
+        Raises `SignatureInvalid` if none of the keys signed it; nothing of it is read then.
+        """
 
     def hosted_portal(self, brand: str) -> str:
         """The address of the upstream's own portal for this brand."""

@@ -20,6 +20,7 @@ class EventType(StrEnum):
     SETTLED = "return.settled"
     CANCELLED = "return.cancelled"
     ERASED = "return.erased"
+    STATUS_CHANGED = "return.status_changed"
 
 
 class EventItem(RedactedModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.domain import DeliveryOptionCode
+from app.domain import DeliveryOptionCode, TrackingStatus
 from app.models.fields import Answer, Id, OpenEnum, ProblemError, WhyNotText, open_to_more
 from app.models.service_points import ServicePoint
 from app.models.shop import Money, Store
@@ -85,6 +85,19 @@ class ReturnDelivery(Answer):
     """The day that the shopper asked for."""
 
 
+class ParcelTracking(Answer):
+    """Where a parcel of the return is, as the shipping service told it last."""
+
+    status: Annotated[TrackingStatus, open_to_more]
+    """`delivered`: it is back. More words may come: treat an unknown one like `other`."""
+    carrier: str | None
+    """The code of the carrier."""
+    number: str | None
+    """The carrier's tracking number."""
+    updated_at: datetime
+    """When the status changed."""
+
+
 class ReturnParcel(Answer):
     """One parcel of the return."""
 
@@ -92,6 +105,8 @@ class ReturnParcel(Answer):
     """The shipping service's number."""
     tracking_number: str | None
     """Comes with the label."""
+    tracking: ParcelTracking | None = None
+    """Null where the shop's shipping service tells nothing about it."""
 
 
 class Label(Answer):

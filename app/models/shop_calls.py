@@ -91,3 +91,10 @@ class ParcelUnits(Answer):
 
     holders: list[Holder]
     """Every return that has a claim on units of the parcel, the oldest first."""
+
+
+class UpstreamEventTaken(Answer):
+    """What became of an event of the shipping service."""
+
+    outcome: Annotated[Literal["settled", "moved", "known", "left_to_people", "ignored"], open_to_more]
+    """`settled`: a return's outcome is known now; `moved`: a parcel's status; `known`: nothing in it was new."""

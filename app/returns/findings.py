@@ -21,6 +21,14 @@ class Finding(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Report(NamedTuple):
+    """A finding, and in words of ours who reports it; the upstream's number of the return, where it is known."""
+
+    finding: Finding
+    by: str
+    sendcloud_return_id: int | None = None
+
+
 class _Meaning(NamedTuple):
     event: Event
     state: ReturnState
@@ -35,10 +43,8 @@ _MEANINGS: Mapping[Finding, _Meaning] = MappingProxyType(
 )
 
 
-async def record_finding(returns: Returns, parcel_key: str, return_id: str, finding: Finding, *, by: str) -> None:
+async def record_finding(returns: Returns, parcel_key: str, return_id: str, report: Report) -> None:
     """Records the finding durably with the transitions of its claim, once; a creation under way loses no units.
-
-    `by` says in the log who found it: words of ours.
 
     Raises:
         FindingRefused: the return is being created, or its claim does not allow this finding, or not yet.
@@ -46,13 +52,15 @@ async def record_finding(returns: Returns, parcel_key: str, return_id: str, find
     """
     # This read settles a creation whose request has died. An answer that arrives after it only means a wait.
     answered = (await returns.get(parcel_key, return_id)).record.was_accepted
+    finding, by, number = report
     event, state = _MEANINGS[finding]
 
     def settled(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
         return resolved(claims, return_id, event, answered=answered, now=now)
 
     def found_out(found: VersionedReturn) -> ReturnRecord:
-        return found.became(state, next_poll_at=None, poller_token=None, download_token=None)
+        known = {} if number is None else {"sendcloud_return_id": number}
+        return found.became(state, next_poll_at=None, poller_token=None, download_token=None, **known)
 
     repeated = False
     try:

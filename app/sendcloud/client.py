@@ -20,16 +20,18 @@ from app.domain import (
     ServicePoint,
     ServicePointQuery,
     ShopSettings,
+    UpstreamEvent,
 )
 from app.errors import (
     BadUpstream,
     ReturnOutcomeUnknown,
+    SignatureInvalid,
     UpstreamError,
     UpstreamRejected,
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
-from app.sendcloud import protocol
+from app.sendcloud import protocol, webhooks
 from app.sendcloud.leniency.tokens import hosted_portal
 from app.sendcloud.policy.call_policy import CallPolicy
 from app.sendcloud.protocol import Call, Request
@@ -97,6 +99,12 @@ class Sendcloud:
         self._reads = reads
         self._creates = creates
         self._guards = guards
+
+    def signed_event(self, keys: Sequence[str], headers: Mapping[str, str], body: bytes) -> UpstreamEvent | None:
+        """What a webhook says; None for one that says nothing about a return. Raises `SignatureInvalid`."""
+        if not any(webhooks.is_signed(key, headers, body) for key in keys):
+            raise SignatureInvalid("no key of the shop signed it")
+        return webhooks.event(body)
 
     def hosted_portal(self, brand: str) -> str:
         """The address of the upstream's own portal for this brand (seen in clients)."""

@@ -3,26 +3,19 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from app.documents.opening import ReturnDocuments
 from app.errors import FieldProblem, InvalidRequest, ReturnNotFound, ReturnStillOpen
 from app.models.shop_calls import ParcelUnits, Resolution
 from app.returns.erasure import erase
-from app.returns.findings import Finding, record_finding
+from app.returns.findings import Finding, Report, record_finding
+from app.returns.orders import ParcelReturn, returns_of_order
 from app.returns.store.records import VersionedReturn
 from app.returns.store.returns import Returns
 from app.shop_calls.view import holder
 from app.telemetry.logs import log
 
 _PANEL_NOT_CHECKED = FieldProblem("#/panel_checked", "panel-not-checked", "Look into the panel first, then say true.")
-
-
-class ShopsReturn(NamedTuple):
-    """A return of the shop that asks, and the key of its parcel."""
-
-    parcel_key: str
-    found: VersionedReturn
 
 
 @dataclass(frozen=True)
@@ -32,7 +25,7 @@ class ShopCalls:
     returns: Returns
     documents: ReturnDocuments
 
-    async def find(self, brand: str, return_id: str) -> ShopsReturn:
+    async def find(self, brand: str, return_id: str) -> ParcelReturn:
         """The return as stored.
 
         Raises:
@@ -44,17 +37,11 @@ class ShopCalls:
         found = await self.returns.get(parcel_key, return_id)
         if found.record.brand != brand:
             raise ReturnNotFound("a return of another shop")
-        return ShopsReturn(parcel_key, found)
+        return ParcelReturn(parcel_key, found)
 
-    async def of_order(self, brand: str, order_number: str) -> list[ShopsReturn]:
-        """The returns of all parcels of this order, the oldest first; those whose claim has ended are not found."""
-        found = []
-        for parcel_key in await self.returns.index.parcels_of(brand, order_number):
-            _, claims = await self.returns.claims(parcel_key)
-            for return_id in claims:
-                with suppress(ReturnNotFound):
-                    found.append(ShopsReturn(parcel_key, await self.returns.get(parcel_key, return_id)))
-        return sorted(found, key=lambda each: each.found.record.created_at)
+    async def of_order(self, brand: str, order_number: str) -> list[ParcelReturn]:
+        """The returns of this order, the oldest first."""
+        return await returns_of_order(self.returns, brand, order_number)
 
     async def units(self, brand: str, return_id: str) -> ParcelUnits:
         """Which returns hold units of the parcel that this return belongs to.
@@ -80,7 +67,7 @@ class ShopCalls:
         if finding is Finding.NEVER_MADE and not wanted.panel_checked:
             raise InvalidRequest("the panel was not looked into", errors=[_PANEL_NOT_CHECKED])
         parcel_key, _ = await self.find(brand, return_id)
-        await record_finding(self.returns, parcel_key, return_id, finding, by=by)
+        await record_finding(self.returns, parcel_key, return_id, Report(finding, by))
         return await self.returns.get(parcel_key, return_id)
 
     async def erase(self, brand: str, return_id: str, *, by: str) -> VersionedReturn:

@@ -90,6 +90,9 @@ OPENING_HOURS_DROPPED = Counter("bff_opening_hours_dropped", "Opening hours that
 EVENTS = Counter("bff_events", "Tries to deliver events to shops.", ["brand", "outcome"], registry=REGISTRY)
 EVENTS_ALERTED = ("given_up", "switched_off", "unreadable")
 """Outcomes that an alert counts; each shop that is told shows them from the beginning."""
+UPSTREAM_EVENTS = Counter(
+    "bff_upstream_events", "Signed events of the upstream that were taken.", ["outcome"], registry=REGISTRY
+)
 EVENT_SECONDS = Histogram(
     "bff_event_seconds",
     "From the change of a return to the delivery of the event.",

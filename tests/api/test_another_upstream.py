@@ -26,7 +26,7 @@ async def test_the_whole_journey_on_another_upstream(store: Valkey, sandbox: San
         created = await someone.create(body)
         assert created.status_code == 202, created.text
         settled = await someone.settled(created.headers["location"])
-        assert settled["parcels"] == [{"id": 2, "tracking_number": "TOY2"}]
+        assert settled["parcels"] == [{"id": 2, "tracking_number": "TOY2", "tracking": None}]
         assert (await someone.get(f"{created.headers['location']}/label")).content == PDF
         assert told(await someone.create(body)) == (409, "units-claimed")
         unknown = await http.post("/v1/brands/toys/sessions", json=wanted | {"identifier": "T-2"})

@@ -357,7 +357,8 @@ async def test_a_label_without_tracking_numbers_is_ready(stage: Stage, numbers: 
     location = (await someone.create(someone.body("pickup"))).headers["location"]
     settled = await someone.settled(location)
     known = numbers[0] if isinstance(numbers, list) and numbers else None
-    assert (settled["state"], settled["parcels"]) == ("label_ready", [{"id": 2, "tracking_number": known}])
+    parcels = [{"id": 2, "tracking_number": known, "tracking": None}]
+    assert (settled["state"], settled["parcels"]) == ("label_ready", parcels)
 
 
 @pytest.mark.parametrize("parcels", [None, {}, ["x"]])

@@ -31,7 +31,7 @@ from app.redis.store import Change, Store, Versioned
 from app.returns.claims import AFTER_FIRST_BYTE, Event
 from app.returns.create import created_record
 from app.returns.erasure import erase
-from app.returns.findings import Finding, record_finding
+from app.returns.findings import Finding, Report, record_finding
 from app.returns.labels.polling import Schedule
 from app.returns.store.attempts import SETTLE_SECONDS, Attempt, Attempts
 from app.returns.store.index import index_key
@@ -127,7 +127,7 @@ class Parcel:
 
     async def finds(self, attempt: Attempt, finding: Finding) -> None:
         """Records a finding about the return."""
-        await record_finding(self.returns, self.parcel_key, attempt.return_id, finding, by="operator")
+        await record_finding(self.returns, self.parcel_key, attempt.return_id, Report(finding, "operator"))
 
     async def keys(self, kind: str = "") -> list[str]:
         """The keys of this parcel that are of this kind."""
@@ -599,6 +599,18 @@ async def test_a_late_acceptance_brings_its_number(parcel: Parcel) -> None:
     assert [each.id for each in found.record.parcels] == [12]
     assert found.record.first_answer is not None
     assert found.record.first_answer.sendcloud_return_id == 4711
+
+
+async def test_a_late_acceptance_brings_the_label(parcel: Parcel) -> None:
+    """An acceptance brings its label also to a return of which an event of the upstream brought the number before."""
+    attempt = await parcel.unanswered()
+    await record_finding(
+        parcel.returns, parcel.parcel_key, attempt.return_id, Report(Finding.ACCEPTED, "sendcloud", 4711)
+    )
+    found = await parcel.attempts.settle(attempt, Event.ACCEPTED, accepted)
+    assert found is not None
+    assert (found.record.state, found.record.sendcloud_return_id) == (ReturnState.LABEL_PENDING, 4711)
+    assert found.record.first_answer is not None
 
 
 async def test_a_repeated_acceptance_takes_no_cancellation_back(parcel: Parcel) -> None:

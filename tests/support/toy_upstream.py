@@ -1,6 +1,6 @@
 """Another upstream, as small as can be: one shop, one order, a label that is ready at the second look."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
 
@@ -21,6 +21,7 @@ from app.domain import (
     ServicePoint,
     ServicePointQuery,
     ShopSettings,
+    UpstreamEvent,
 )
 from app.errors import ParcelNotFound, ServicePointNotFound
 from app.upstream import Document, Picture
@@ -144,6 +145,9 @@ class ToyUpstream:
     def open_customs(self, brand: str, path: str) -> AbstractAsyncContextManager[Document]:
         """The label once more: there is no customs declaration."""
         return self.open_label(brand, path)
+
+    def signed_event(self, keys: Sequence[str], headers: Mapping[str, str], body: bytes) -> UpstreamEvent | None:
+        """The toy tells nothing."""
 
     def hosted_portal(self, brand: str) -> str:
         """A page of the toy's."""

@@ -67,6 +67,7 @@ JOURNEY = (
     "/v1/shops/{brand}/returns/erase",
     "/v1/shops/{brand}/dead-events",
     "/v1/shops/{brand}/dead-events/resend",
+    "/v1/brands/{brand}/upstream-events",
 )
 """The order in which a front end calls them, and then its shop; the description lists them in this order."""
 PDF: Json = {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}

@@ -67,6 +67,14 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "allowed.",
             front_end="A shopper cannot fix it: have the operator add the origin to `BFF_ALLOWED_ORIGINS`.",
         ),
+        errors.SignatureInvalid: ProblemType(
+            "signature-invalid",
+            HTTPStatus.FORBIDDEN,
+            "The event is not signed with a key of the shop",
+            "Check the signature key in the shop's entry.",
+            when="An event came in the name of the shipping service, and no key of the shop signed its body.",
+            front_end="Only the shipping service makes this call.",
+        ),
         errors.PartnerKeyUnknown: ProblemType(
             "partner-key-unknown",
             HTTPStatus.FORBIDDEN,

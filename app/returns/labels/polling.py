@@ -219,7 +219,10 @@ class Polling:
         return self._alive(status, found)
 
     def _ready(self, found: VersionedReturn, status: LabelReady) -> ReturnRecord:
-        labelled = tuple(ReturnParcel(**dict(parcel)) for parcel in status.parcels[:MAX_PARCELS])
+        tracking = {parcel.id: parcel.tracking for parcel in found.record.parcels}
+        labelled = tuple(
+            ReturnParcel(**dict(parcel), tracking=tracking.get(parcel.id)) for parcel in status.parcels[:MAX_PARCELS]
+        )
         return found.became(
             ReturnState.LABEL_READY,
             parcels=labelled or found.record.parcels,

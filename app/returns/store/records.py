@@ -108,8 +108,11 @@ class ReturnRecord(RedactedModel):
 
     @property
     def was_accepted(self) -> bool:
-        """Whether the upstream's acceptance has arrived here; an erasure leaves of it the upstream's number."""
-        return self.first_answer is not None or self.sendcloud_return_id is not None
+        """Whether the upstream's answer has arrived here; an erasure leaves of it the upstream's number.
+
+        That number alone may have come with an event of the upstream, which does not bring the label.
+        """
+        return self.first_answer is not None or (not self.items and self.sendcloud_return_id is not None)
 
     @property
     def announcement_failed(self) -> bool:

@@ -236,6 +236,10 @@ export declare class ReturnPortal implements Record<Name, (...input: never[]) =>
     resendDeadEvents: (brand: string, options?: Options) => Promise<{
         count: number;
     }>;
+    /** For the shipping service, with its signature among the `headers`. */
+    takeUpstreamEvent: (brand: string, json: Body<"takeUpstreamEvent">, options?: Options) => Promise<{
+        outcome: "settled" | "moved" | "known" | "left_to_people" | "ignored" | (string & {});
+    }>;
     getLiveness: (options?: Options) => Promise<{
         status?: "ok";
     }>;

@@ -49,6 +49,8 @@ export class ReturnPortal {
     eraseReturnsOfOrder = (brand, json, options) => this.#json("eraseReturnsOfOrder", { path: { brand }, json, ...options });
     getDeadEvents = (brand, options) => this.#json("getDeadEvents", { path: { brand }, ...options });
     resendDeadEvents = (brand, options) => this.#json("resendDeadEvents", { path: { brand }, ...options });
+    /** For the shipping service, with its signature among the `headers`. */
+    takeUpstreamEvent = (brand, json, options) => this.#json("takeUpstreamEvent", { path: { brand }, json, ...options });
     getLiveness = (options) => this.#json("getLiveness", { ...options });
     getReadiness = (options) => this.#json("getReadiness", { ...options });
     getProblem = (code, options) => this.#json("getProblem", { path: { code }, ...options });

@@ -443,6 +443,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/brands/{brand}/upstream-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take Upstream Event
+         * @description For the shipping service: takes one of its events about a return; repeating the call changes nothing.
+         */
+        post: operations["takeUpstreamEvent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/livez": {
         parameters: {
             query?: never;
@@ -970,6 +990,20 @@ export interface components {
             /** @description In how many parcels a return may travel. */
             max_parcels: number;
         };
+        /** @description Where a parcel of the return is, as the shipping service told it last. */
+        ParcelTracking: {
+            /** @description `delivered`: it is back. More words may come: treat an unknown one like `other`. */
+            status: "announced" | "in_transit" | "problem" | "delivered" | "cancelled" | "other" | (string & {});
+            /** @description The code of the carrier. */
+            carrier: string | null;
+            /** @description The carrier's tracking number. */
+            number: string | null;
+            /**
+             * Format: date-time
+             * @description When the status changed.
+             */
+            updated_at: string;
+        };
         /** @description Which returns of a parcel hold its units. */
         ParcelUnits: {
             /** @description Every return that has a claim on units of the parcel, the oldest first. */
@@ -1266,6 +1300,8 @@ export interface components {
             id: number;
             /** @description Comes with the label. */
             tracking_number: string | null;
+            /** @description Null where the shop's shipping service tells nothing about it. */
+            tracking?: components["schemas"]["ParcelTracking"] | null;
         };
         /** @description The state of a return. More states may come: treat an unknown one like `label_pending`. */
         ReturnState: "creating" | "outcome_unknown" | "label_pending" | "awaiting_payment" | "label_ready" | "no_label_needed" | "accepted" | "label_lost" | "failed" | (string & {});
@@ -1441,6 +1477,11 @@ export interface components {
             /** @description In the order in which they came. */
             uploads: components["schemas"]["Upload"][];
         };
+        /** @description What became of an event of the shipping service. */
+        UpstreamEventTaken: {
+            /** @description `settled`: a return's outcome is known now; `moved`: a parcel's status; `known`: nothing in it was new. */
+            outcome: "settled" | "moved" | "known" | "left_to_people" | "ignored" | (string & {});
+        };
         /** @description Why something cannot be done, to show to a shopper; in a language of the request's `Accept-Language`. */
         WhyNotText: {
             /** @description In a few words, without a full stop. */
@@ -1461,7 +1502,7 @@ export interface components {
             /** @description The path that was called. */
             instance: string;
             /** @description Stable code of the problem. More codes may come. */
-            code: "bad-upstream" | "body-too-large" | "body-too-slow" | "brand-not-found" | "claim-lost" | "customs-declaration-not-found" | "file-too-large" | "finding-refused" | "handoff-not-found" | "headers-too-large" | "idempotency-key-invalid" | "idempotency-key-reused" | "internal-error" | "invalid-request" | "label-not-ready" | "malformed-request" | "method-not-allowed" | "no-label" | "not-an-image" | "not-found" | "not-returnable-now" | "not-returnable-online" | "origin-not-allowed" | "overloaded" | "parcel-not-found" | "partner-key-unknown" | "return-in-progress" | "return-not-found" | "return-outcome-unknown" | "return-refused" | "return-released" | "return-still-open" | "service-point-not-found" | "service-point-unavailable" | "session-expired" | "session-required" | "shutting-down" | "temporarily-unavailable" | "too-many-calls" | "too-many-failed-lookups" | "too-many-files" | "too-many-handoffs" | "too-many-lookups" | "two-credentials" | "units-claimed" | "unsupported-media-type" | "upload-too-slow" | "uploads-busy" | "upstream-refused" | "upstream-timeout" | "upstream-unavailable" | (string & {});
+            code: "bad-upstream" | "body-too-large" | "body-too-slow" | "brand-not-found" | "claim-lost" | "customs-declaration-not-found" | "file-too-large" | "finding-refused" | "handoff-not-found" | "headers-too-large" | "idempotency-key-invalid" | "idempotency-key-reused" | "internal-error" | "invalid-request" | "label-not-ready" | "malformed-request" | "method-not-allowed" | "no-label" | "not-an-image" | "not-found" | "not-returnable-now" | "not-returnable-online" | "origin-not-allowed" | "overloaded" | "parcel-not-found" | "partner-key-unknown" | "return-in-progress" | "return-not-found" | "return-outcome-unknown" | "return-refused" | "return-released" | "return-still-open" | "service-point-not-found" | "service-point-unavailable" | "session-expired" | "session-required" | "shutting-down" | "signature-invalid" | "temporarily-unavailable" | "too-many-calls" | "too-many-failed-lookups" | "too-many-files" | "too-many-handoffs" | "too-many-lookups" | "two-credentials" | "units-claimed" | "unsupported-media-type" | "upload-too-slow" | "uploads-busy" | "upstream-refused" | "upstream-timeout" | "upstream-unavailable" | (string & {});
             /** @description Whether the same request can succeed later. */
             retryable: boolean;
             /** @description To quote when you report it. */
@@ -2158,6 +2199,34 @@ export interface operations {
             };
         };
     };
+    takeUpstreamEvent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The domain that names the shop. */
+                brand: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UpstreamEventTaken"];
+                };
+            };
+        };
+    };
     getLiveness: {
         parameters: {
             query?: never;
@@ -2251,9 +2320,10 @@ export declare const CALLS: {
     readonly eraseReturnsOfOrder: readonly ["POST", "/v1/shops/{brand}/returns/erase"];
     readonly getDeadEvents: readonly ["GET", "/v1/shops/{brand}/dead-events"];
     readonly resendDeadEvents: readonly ["POST", "/v1/shops/{brand}/dead-events/resend"];
+    readonly takeUpstreamEvent: readonly ["POST", "/v1/brands/{brand}/upstream-events"];
     readonly getLiveness: readonly ["GET", "/livez"];
     readonly getReadiness: readonly ["GET", "/readyz"];
     readonly getProblem: readonly ["GET", "/problems/{code}"];
 };
 /** What a problem's `code` can be today; later versions may add to it. */
-export type ProblemCode = "bad-upstream" | "body-too-large" | "body-too-slow" | "brand-not-found" | "claim-lost" | "customs-declaration-not-found" | "file-too-large" | "finding-refused" | "handoff-not-found" | "headers-too-large" | "idempotency-key-invalid" | "idempotency-key-reused" | "internal-error" | "invalid-request" | "label-not-ready" | "malformed-request" | "method-not-allowed" | "no-label" | "not-an-image" | "not-found" | "not-returnable-now" | "not-returnable-online" | "origin-not-allowed" | "overloaded" | "parcel-not-found" | "partner-key-unknown" | "return-in-progress" | "return-not-found" | "return-outcome-unknown" | "return-refused" | "return-released" | "return-still-open" | "service-point-not-found" | "service-point-unavailable" | "session-expired" | "session-required" | "shutting-down" | "temporarily-unavailable" | "too-many-calls" | "too-many-failed-lookups" | "too-many-files" | "too-many-handoffs" | "too-many-lookups" | "two-credentials" | "units-claimed" | "unsupported-media-type" | "upload-too-slow" | "uploads-busy" | "upstream-refused" | "upstream-timeout" | "upstream-unavailable";
+export type ProblemCode = "bad-upstream" | "body-too-large" | "body-too-slow" | "brand-not-found" | "claim-lost" | "customs-declaration-not-found" | "file-too-large" | "finding-refused" | "handoff-not-found" | "headers-too-large" | "idempotency-key-invalid" | "idempotency-key-reused" | "internal-error" | "invalid-request" | "label-not-ready" | "malformed-request" | "method-not-allowed" | "no-label" | "not-an-image" | "not-found" | "not-returnable-now" | "not-returnable-online" | "origin-not-allowed" | "overloaded" | "parcel-not-found" | "partner-key-unknown" | "return-in-progress" | "return-not-found" | "return-outcome-unknown" | "return-refused" | "return-released" | "return-still-open" | "service-point-not-found" | "service-point-unavailable" | "session-expired" | "session-required" | "shutting-down" | "signature-invalid" | "temporarily-unavailable" | "too-many-calls" | "too-many-failed-lookups" | "too-many-files" | "too-many-handoffs" | "too-many-lookups" | "two-credentials" | "units-claimed" | "unsupported-media-type" | "upload-too-slow" | "uploads-busy" | "upstream-refused" | "upstream-timeout" | "upstream-unavailable";

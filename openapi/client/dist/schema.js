@@ -23,6 +23,7 @@ export const CALLS = {
     eraseReturnsOfOrder: ["POST", "/v1/shops/{brand}/returns/erase"],
     getDeadEvents: ["GET", "/v1/shops/{brand}/dead-events"],
     resendDeadEvents: ["POST", "/v1/shops/{brand}/dead-events/resend"],
+    takeUpstreamEvent: ["POST", "/v1/brands/{brand}/upstream-events"],
     getLiveness: ["GET", "/livez"],
     getReadiness: ["GET", "/readyz"],
     getProblem: ["GET", "/problems/{code}"],

@@ -127,6 +127,10 @@ export class ReturnPortal implements Record<Name, (...input: never[]) => unknown
   resendDeadEvents = (brand: string, options?: Options) =>
     this.#json("resendDeadEvents", { path: { brand }, ...options });
 
+  /** For the shipping service, with its signature among the `headers`. */
+  takeUpstreamEvent = (brand: string, json: Body<"takeUpstreamEvent">, options?: Options) =>
+    this.#json("takeUpstreamEvent", { path: { brand }, json, ...options });
+
   getLiveness = (options?: Options) => this.#json("getLiveness", { ...options });
   getReadiness = (options?: Options) => this.#json("getReadiness", { ...options });
   getProblem = (code: ProblemCode, options?: Options) => this.#json("getProblem", { path: { code }, ...options });

@@ -1,0 +1,132 @@
+"""What becomes of an event of the upstream."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.domain import ParcelMoved, ReturnMade
+from app.errors import FindingRefused, StoreUnavailable
+from app.events.event import EventType
+from app.models.fields import utc_datetime
+from app.models.returns import ParcelTracking, ReturnParcel, ReturnState
+from app.returns.claims import UNKNOWN_FREED_AFTER
+from app.returns.findings import Finding, Report, record_finding
+from app.returns.orders import ParcelReturn, returns_of_order
+from app.returns.store.records import ReturnRecord, VersionedReturn
+from app.returns.store.returns import Returns
+from app.shops import UpstreamEventsEntry
+from app.telemetry.logs import log
+from app.upstream import Upstream
+
+CLOCKS_APART_SECONDS = 60
+"""How far the upstream's clock may be from the store's."""
+BY = "sendcloud"
+"""Who found it, in the log."""
+
+
+class Outcome(StrEnum):
+    """What became of an event."""
+
+    SETTLED = "settled"
+    """A return whose outcome was unknown exists, or one whose parcels were all cancelled is over."""
+    MOVED = "moved"
+    """A parcel has a newer status."""
+    KNOWN = "known"
+    """Nothing in it was new."""
+    LEFT_TO_PEOPLE = "left_to_people"
+    """A return of the order has an unknown outcome, and it is not certain that the event is about it."""
+    IGNORED = "ignored"
+    """It is not about a return that was made here."""
+
+
+@dataclass(frozen=True)
+class UpstreamEvents:
+    """Takes what the upstream tells; any of it may come again."""
+
+    returns: Returns
+    sendcloud: Upstream
+
+    async def take(self, brand: str, entry: UpstreamEventsEntry, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """What became of an event about a return of this brand.
+
+        Raises:
+            SignatureInvalid: no key of the shop signed it.
+            StoreUnavailable: it has to come again, because the store is away or a creation that fits is under way.
+        """
+        keys = [each.get_secret_value() for each in entry.signature_keys]
+        event = self.sendcloud.signed_event(keys, headers, body)
+        if event is None:
+            return Outcome.IGNORED
+        of_order = await returns_of_order(self.returns, brand, event.order_number)
+        if isinstance(event, ReturnMade):
+            return await self._made(of_order, event)
+        return await self._moved(of_order, event, cancellation_frees=entry.cancellation_frees)
+
+    async def _made(self, of_order: list[ParcelReturn], event: ReturnMade) -> Outcome:
+        unknown = [each for each in of_order if each.found.record.state is ReturnState.OUTCOME_UNKNOWN]
+        if any(each.found.record.sendcloud_return_id == event.sendcloud_return_id for each in of_order):
+            return Outcome.KNOWN
+        if not unknown:
+            return Outcome.IGNORED
+        if any(each.found.record.state is ReturnState.CREATING for each in of_order):
+            # The event may be about that one, whose answer is on its way.
+            raise StoreUnavailable("a creation of the order is under way", retry_after=CLOCKS_APART_SECONDS)
+        fitting = [each for each in unknown if _fits(each.found.record, event)]
+        if len(fitting) != 1:
+            return _left([each.found.record.id for each in unknown])
+        (only,) = fitting
+        report = Report(Finding.ACCEPTED, BY, event.sendcloud_return_id)
+        return await self._settle(only.parcel_key, only.found.record.id, report)
+
+    async def _moved(self, of_order: list[ParcelReturn], event: ParcelMoved, *, cancellation_frees: bool) -> Outcome:
+        for parcel_key, found in of_order:
+            if event.parcel_id in {parcel.id for parcel in found.record.parcels}:
+                after = await self._track(parcel_key, found.record.id, event)
+                if after and cancellation_frees and _is_cancelled(after.record):
+                    return await self._settle(parcel_key, found.record.id, Report(Finding.CANCELLED, BY))
+                return Outcome.MOVED if after and after.record.revision > found.record.revision else Outcome.KNOWN
+        return Outcome.IGNORED
+
+    async def _track(self, parcel_key: str, return_id: str, event: ParcelMoved) -> VersionedReturn | None:
+        def tracked(found: VersionedReturn) -> ReturnRecord:
+            parcels = tuple(_tracked(each, event) for each in found.record.parcels)
+            return found.record if parcels == found.record.parcels else found.changed(parcels=parcels)
+
+        return await self.returns.rewrite(parcel_key, return_id, tracked, EventType.STATUS_CHANGED)
+
+    async def _settle(self, parcel_key: str, return_id: str, report: Report) -> Outcome:
+        try:
+            await record_finding(self.returns, parcel_key, return_id, report)
+        except FindingRefused:
+            return _left([return_id])
+        return Outcome.SETTLED
+
+
+def _left(return_ids: list[str]) -> Outcome:
+    log.warning("upstream event left to people", return_ids=return_ids)
+    return Outcome.LEFT_TO_PEOPLE
+
+
+def _fits(record: ReturnRecord, event: ReturnMade) -> bool:
+    """Whether the event can be about this return: the same units by name, made while its creation can have arrived."""
+    units: dict[str, int] = {}
+    for item in record.items:
+        units[item.name] = units.get(item.name, 0) + item.quantity
+    is_then = -CLOCKS_APART_SECONDS <= event.at - record.created_at <= UNKNOWN_FREED_AFTER
+    return bool(units) and units == event.units and is_then
+
+
+def _tracked(parcel: ReturnParcel, event: ParcelMoved) -> ReturnParcel:
+    """The parcel with the status of the event, unless it is of another parcel or no newer."""
+    at = utc_datetime(event.at)
+    if parcel.id != event.parcel_id or (parcel.tracking and parcel.tracking.updated_at >= at):
+        return parcel
+    number = event.tracking_number or parcel.tracking_number
+    tracking = ParcelTracking(status=event.status, carrier=event.carrier, number=number, updated_at=at)
+    return parcel.model_copy(update={"tracking": tracking})
+
+
+def _is_cancelled(record: ReturnRecord) -> bool:
+    """Whether all parcels of the return are cancelled for good, and the return is not over yet."""
+    statuses = {parcel.tracking and parcel.tracking.status for parcel in record.parcels}
+    return statuses == {"cancelled"} and record.state is not ReturnState.FAILED

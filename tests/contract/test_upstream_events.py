@@ -1,0 +1,113 @@
+"""Sendcloud's webhooks about an order with several returns, on a real Valkey."""
+
+import json
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from app.domain import Selection, Units
+from app.errors import StoreUnavailable
+from app.events.outbox import Outbox
+from app.models.returns import ReturnItem, ReturnState
+from app.redis.connections.discovery import topology
+from app.redis.encryption import Keyring
+from app.redis.store import Store
+from app.returns.claims import Event
+from app.returns.store.attempts import Attempt, Attempts
+from app.returns.store.returns import ParcelLayout
+from app.sendcloud.client import Sendcloud
+from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
+from app.sendcloud.transport.httpx_transport import HttpxTransport
+from app.shops import UpstreamEventsEntry
+from app.upstream_events.events import UpstreamEvents
+from tests.support.processes import Valkey
+from tests.support.samples import forms, return_record
+from tests.support.shops import shops
+from tests.support.unlimited import unlimited
+from tests.support.webhooks import KEY, return_created, signature
+
+ENTRY = UpstreamEventsEntry(signature_keys=(SecretStr(KEY),))
+BRAND = "my-shop"
+
+
+def upstream() -> Sendcloud:
+    """An upstream that is not asked anything."""
+    silent = HttpxTransport(httpx.MockTransport(lambda _: httpx.Response(500)))
+    return Sendcloud("https://p.example", "https://s.example", reads=silent, creates=silent, guards=unlimited())
+
+
+@dataclass
+class Shelf:
+    """An order of three shirts, and its returns."""
+
+    attempts: Attempts
+    parcel_key: str = field(default_factory=lambda: secrets.token_hex(8))
+    order: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    async def posted(self) -> Attempt:
+        """A return of one shirt whose POST is under way."""
+        ordered, one = Units({"shirt": 3}, {"shirt": 3}), Units({"shirt": 1}, {"shirt": 1})
+        record = return_record(items=[ReturnItem(id="shirt", name="Shirt", quantity=1, reason=1, comment=None)])
+        attempt = await self.attempts.claim(
+            self.parcel_key, secrets.token_hex(8), forms("body"), record, Selection(one, ordered, self.order)
+        )
+        await self.attempts.first_byte(attempt)
+        return attempt
+
+    async def lost(self) -> Attempt:
+        """A return of one shirt whose outcome is unknown."""
+        attempt = await self.posted()
+        await self.attempts.settle(attempt, Event.LOST, lambda found: found.became(ReturnState.OUTCOME_UNKNOWN))
+        return attempt
+
+    async def told(self, number: int = 4711) -> str:
+        """What becomes of the webhook about a return of one shirt."""
+        body = json.dumps(return_created(self.order, [{"description": "Shirt", "quantity": 1}], id=number)).encode()
+        signed = {name.lower(): value for name, value in signature(body).items()}
+        return await UpstreamEvents(self.attempts.returns, upstream()).take(BRAND, ENTRY, signed, body)
+
+    async def state(self, attempt: Attempt) -> ReturnState:
+        """The state of this return."""
+        return (await self.attempts.returns.get(self.parcel_key, attempt.return_id)).record.state
+
+
+@pytest_asyncio.fixture(name="shelf")
+async def order_of_three_shirts(valkey: Valkey) -> AsyncIterator[Shelf]:
+    """An order of this test alone."""
+    store, keyring = Store(topology(valkey.url)), Keyring([b"k" * 32])
+    layout = ParcelLayout(keyring, return_ttl=600, claim_ttl=1200, lease=60, clean=clean)
+    yield Shelf(Attempts(store, layout, Outbox(store, keyring, shops()).commit))
+    await store.aclose()
+
+
+async def test_two_returns_that_fit(shelf: Shelf) -> None:
+    """Where two returns of unknown outcome fit, a webhook settles neither, because it may be about the other one."""
+    attempts = [await shelf.lost() for _ in range(2)]
+    assert await shelf.told() == "left_to_people"
+    assert [await shelf.state(each) for each in attempts] == [ReturnState.OUTCOME_UNKNOWN] * 2
+
+
+async def test_a_webhook_before_the_answer(shelf: Shelf) -> None:
+    """While a return of the order is being created, a webhook may be about that one: it has to come again."""
+    lost, _ = await shelf.lost(), await shelf.posted()
+    with pytest.raises(StoreUnavailable):
+        await shelf.told()
+    assert await shelf.state(lost) is ReturnState.OUTCOME_UNKNOWN
+
+
+async def test_a_webhook_of_a_known_return(shelf: Shelf) -> None:
+    """A webhook about a return that is known by its number does not settle another one of the same items."""
+    known = await shelf.posted()
+    await shelf.attempts.settle(
+        known, Event.ACCEPTED, lambda found: found.became(ReturnState.ACCEPTED, sendcloud_return_id=4711)
+    )
+    lost = await shelf.lost()
+    assert await shelf.told(4711) == "known"
+    assert await shelf.state(lost) is ReturnState.OUTCOME_UNKNOWN
+    assert await shelf.told(4712) == "settled"
+    assert await shelf.state(lost) is ReturnState.ACCEPTED
