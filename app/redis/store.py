@@ -172,6 +172,10 @@ class Store:
         reply = await self._run(key, ("LRANGE", key, 0, -1))
         return [each.decode() for each in cast("list[bytes]", reply)]
 
+    async def drop(self, key: str, value: str) -> None:
+        """Takes the value off a list."""
+        await self._run(key, ("LREM", key, 0, value))
+
     async def acquire(self, key: str, owner: str, ttl: float) -> bool:
         """Whether `owner` holds this lease now; asking again with the same owner gives the same answer."""
         holder = await self._run(key, ("SET", key, owner, "NX", "GET", "PX", int(ttl * 1000)))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 
 from pydantic import Field, JsonValue, TypeAdapter
@@ -69,7 +70,7 @@ class SessionStore:
         return session_id
 
     async def _end_oldest(self, parcel_key: str, newest: SessionId, ttl: float) -> None:
-        for key in await self._store.keep_newest(f"p:{{{parcel_key}}}:sessions", newest.key, self._per_parcel, ttl):
+        for key in await self._store.keep_newest(_live(parcel_key), newest.key, self._per_parcel, ttl):
             await self._store.delete(f"s:{{{key}}}", durable=True)
 
     async def get(self, session_id: SessionId) -> Session:
@@ -117,11 +118,14 @@ class SessionStore:
     async def delete(self, session_id: SessionId) -> None:
         """Deletes the session if the secret opens it; an absent one is no error."""
         try:
-            await self.get(session_id)
+            session = await self.get(session_id)
         except SessionExpired:
             return
         self._opened.forget(session_id)
         await self._store.delete(_name(session_id), durable=True)
+        # It is over all the same; at worst, the parcel has one place less for an hour.
+        with suppress(StoreUnavailable):
+            await self._store.drop(_live(session.parcel_key), session_id.key)
 
 
 def _written(session: Session) -> bytes:
@@ -144,6 +148,10 @@ def _opened(session_id: SessionId, sealed: bytes) -> Session:
 def _name(session_id: SessionId) -> str:
     family, _ = _RECORDS[session_id.kind]
     return f"{family}:{{{session_id.key}}}"
+
+
+def _live(parcel_key: str) -> str:
+    return f"p:{{{parcel_key}}}:sessions"
 
 
 def _context(session_id: SessionId) -> str:

@@ -4,7 +4,7 @@ import asyncio
 
 from tests.support.processes import Valkey, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
-from tests.support.shopper import shopper, told
+from tests.support.shopper import POSTAL_CODES, credential, shopper, told
 
 
 async def test_one_parcel_has_so_many_requests_waiting(valkey: Valkey, sandbox: SandboxProcess) -> None:
@@ -34,3 +34,15 @@ async def test_the_oldest_session_of_a_parcel_ends(valkey: Valkey, sandbox: Sand
         assert told(await first.get("/v1/session")) == (401, "session-expired")
         answers = await asyncio.gather(second.get("/v1/session"), third.get("/v1/session"))
         assert [each.status_code for each in answers] == [200, 200]
+
+
+async def test_sessions_that_ended_take_no_place(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """A session lives on while others of its parcel replace one another or log out, as long as few live at a time."""
+    async with running_bff(valkey.url, sandbox, parcel_sessions=3) as bff:
+        first = await shopper(bff.http, order := fresh("LABEL"))
+        second = await shopper(bff.http, order)
+        wanted = {"identifier": order, "postal_code": POSTAL_CODES["demo"], "token_delivery": "body"}
+        third = await bff.http.post("/v1/brands/demo/sessions", json=wanted, headers=second.headers)
+        await bff.http.delete("/v1/session", headers=credential(third.json()["session_token"], "body"))
+        await shopper(bff.http, order)
+        assert (await first.get("/v1/session")).status_code == 200
