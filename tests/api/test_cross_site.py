@@ -100,6 +100,15 @@ async def test_several_session_cookies_are_refused(shop: Bff, method: str, path:
     assert told(response) == (400, "two-credentials")
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/session"), ("DELETE", "/v1/session"), ("POST", SESSIONS)])
+async def test_several_bearer_tokens_are_refused(shop: Bff, method: str, path: str) -> None:
+    """A request with two Authorization fields is refused, because a proxy in front may have looked at either."""
+    one, other = [("Authorization", f"Bearer {await new_token(shop.http)}") for _ in range(2)]
+    body = {"identifier": fresh("LABEL"), "postal_code": "5611 AA"} if method == "POST" else None
+    response = await shop.http.request(method, path, json=body, headers=[one, other])
+    assert told(response) == (400, "two-credentials")
+
+
 def test_cookies_are_read_in_linear_time() -> None:
     """A header of 32 KiB that takes a quadratic parser seconds is read at once, session cookie included."""
     hostile = b'a="' + b"\\" * 32_000 + b'"; __Host-return_session=mine'

@@ -42,12 +42,12 @@ async def presented(request: Request) -> SessionId | None:
     """The session id that came with the request, if any.
 
     Raises:
-        TwoCredentials: cookie and bearer came together, or several session cookies.
+        TwoCredentials: cookie and bearer came together, or several of one kind.
         SessionExpired: it is malformed.
     """
-    cookie = session_cookie(request)
-    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-    if cookie and scheme:
+    cookie, given = session_cookie(request), request.headers.getlist("authorization")
+    scheme, _, bearer = next(iter(given), "").partition(" ")
+    if len(given) > 1 or (cookie and scheme):
         raise TwoCredentials
     token = bearer.strip() if scheme.casefold() == "bearer" else cookie
     return SessionId.parse(token) if token else None
