@@ -17,7 +17,7 @@ IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install quick lint run stack serve test test-system fuzz mutants soak chaos bench lighthouse check format lint-openapi openapi docs rules lock sbom audit release clean
+.PHONY: help install quick lint run stack serve test test-system fuzz mutants soak chaos events bench lighthouse check format lint-openapi openapi docs rules lock sbom audit release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ soak: $(READY) ## does anything grow? ten minutes of quiet load with faults (SOA
 
 chaos: $(READY) ## is a return ever made twice, lost or stuck? ten minutes of trouble (CHAOS_MINUTES=10, CHAOS_SEED=1); writes docs/reports/chaos.md
 	$(BIN)/python -m bench.chaos
+
+events: $(READY) ## does each event reach its shop, once and soon? a thousand while replicas die (EVENTS_SEED=1); writes docs/reports/events.md
+	$(BIN)/python -m bench.events
 
 bench: $(READY) ## we beside FastAPI, Node and nginx: writes docs/reports/performance.md; one row alone: SCENARIO=P3
 	@$(BIN)/python -m bench.beside $(SCENARIO) --rounds $(ROUNDS)

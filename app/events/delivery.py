@@ -8,7 +8,7 @@ from contextlib import suppress
 from http import HTTPStatus
 
 from app.errors import StoreUnavailable
-from app.events.endpoint import Answer, Poster
+from app.events.endpoint import Posted, Poster
 from app.events.event import Letter
 from app.events.outbox import Outbox
 from app.events.queue import Taken
@@ -120,26 +120,26 @@ class Delivery:
             return
         clock = asyncio.get_running_loop().time
         age, started = taken.now - letter.at, clock()
-        answer = await self._poster.post(endpoint, taken.name.event_id, letter.body)
-        if answer.failure is None:
+        posted = await self._poster.post(endpoint, taken.name.event_id, letter.body)
+        if posted.failure:
+            self._failing.add(taken.brand)
+            await self._failed(taken, endpoint, posted, age)
+        else:
             self._failing.discard(taken.brand)
             EVENTS.labels(taken.brand, "delivered").inc()
             EVENT_SECONDS.observe(max(0, age + clock() - started))
             await self._outbox.delivered(taken)
-            return
-        self._failing.add(taken.brand)
-        if answer.status == HTTPStatus.GONE:
+
+    async def _failed(self, taken: Taken, endpoint: EventsEntry, posted: Posted, age: float) -> None:
+        if posted.status == HTTPStatus.GONE:
             await self._outbox.queue.switch_off(taken.brand, self._name(endpoint))
             await self._bury(taken, "switched_off")
         elif age >= GIVEN_UP_SECONDS:
             await self._bury(taken, "given_up")
         else:
-            await self._postpone(taken, answer, age)
-
-    async def _postpone(self, taken: Taken, answer: Answer, age: float) -> None:
-        EVENTS.labels(taken.brand, answer.failure).inc()
-        log.info("event not delivered", event_id=taken.name.event_id, brand=taken.brand, **answer._asdict())
-        await self._outbox.queue.postpone(taken, pause(age))
+            EVENTS.labels(taken.brand, posted.failure).inc()
+            log.info("event not delivered", event_id=taken.name.event_id, brand=taken.brand, **posted._asdict())
+            await self._outbox.queue.postpone(taken, pause(age))
 
     async def _bury(self, taken: Taken, outcome: str) -> None:
         EVENTS.labels(taken.brand, outcome).inc()

@@ -22,7 +22,7 @@ DNS_SECONDS = 10
 """How long an address is known. All posts to one name share a look-up, so that a dead name server holds one thread."""
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 """The one part of IPv6 whose addresses are those of the internet so far."""
-_SPECIAL = [ipaddress.IPv6Network(each) for each in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
+_SPECIAL = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
 """Within it: protocols (Teredo, for one, leads to any IPv4 address), documentation, 6to4, documentation."""
 
 
@@ -44,8 +44,8 @@ class Failure(StrEnum):
     """It was refused, or ended before the answer."""
 
 
-class Answer(NamedTuple):
-    """How an endpoint answered a post."""
+class Posted(NamedTuple):
+    """What became of a post."""
 
     status: int
     """0 if it did not answer."""
@@ -60,7 +60,7 @@ class Poster:
         self._public = _session(tls, _public_socket)
         self._private = _session(tls, _any_socket)
 
-    async def post(self, endpoint: EventsEntry, event_id: str, body: str) -> Answer:
+    async def post(self, endpoint: EventsEntry, event_id: str, body: str) -> Posted:
         """Whether the endpoint took the event within `POST_SECONDS`."""
         session = self._private if endpoint.private else self._public
         secrets = [each.get_secret_value() for each in endpoint.secrets]
@@ -73,9 +73,9 @@ class Poster:
             ) as response:
                 # Closed, because the body is not read.
                 response.close()
-                return Answer(response.status, None if response.status in _TAKEN else Failure.STATUS)
+                return Posted(response.status, None if response.status in _TAKEN else Failure.STATUS)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return Answer(0, _failure(error))
+            return Posted(0, _failure(error))
 
     async def aclose(self) -> None:
         """Closes every connection."""

@@ -4,7 +4,7 @@ import asyncio
 import random
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -52,6 +52,7 @@ class Fleet:
     faults_of_ours: Counter[bool] = field(default_factory=Counter)
     """Answers 500, by whether it was the present build that gave them."""
     answers: int = 0
+    settings: Mapping[str, object] = field(default_factory=lambda: SETTINGS)
     replicas: list[Replica] = field(default_factory=list)
 
     @property
@@ -66,7 +67,7 @@ class Fleet:
     async def start(self, build: Build) -> None:
         """One replica more."""
         life = AsyncExitStack()
-        bff = await life.enter_async_context(running_bff(self.url, self.sandbox, build=build, **SETTINGS))
+        bff = await life.enter_async_context(running_bff(self.url, self.sandbox, build=build, **self.settings))
         self.ends.push_async_callback(life.aclose)
         # A document breaks off when the store goes away. What the build before logs is no concern of this run.
         bff.process.expected += ANSWER_CUT if build == PRESENT else [""]

@@ -25,6 +25,7 @@ class Visit:
     """One shopper's wish to return the one unit of an order, and what came of it."""
 
     order: str
+    brand: str = "demo"
     key: str = field(default_factory=key)
     someone: Shopper | None = None
     status: int = 0
@@ -65,16 +66,16 @@ class Crowd:
 
     async def finish(self, visit: Visit) -> None:
         """From the lookup to the label, or to an answer that ends the visit before."""
-        visit.someone = visit.someone or await self._looked_up(visit.order)
+        visit.someone = visit.someone or await self._looked_up(visit)
         await self._created(visit, visit.someone)
         if visit.is_made:
             visit.label = await self._has_label(visit, visit.someone)
 
-    async def _looked_up(self, order: str) -> Shopper:
+    async def _looked_up(self, visit: Visit) -> Shopper:
         while True:
             http = self.fleet.any()
             try:
-                answer = await look_up(http, order)
+                answer = await look_up(http, visit.order, brand=visit.brand)
             except httpx.TransportError:
                 await asyncio.sleep(0.1)
                 continue

@@ -366,9 +366,9 @@ async def test_why_an_event_was_not_taken(world: World, url: str, expected: str)
     url = url.format(port=world.receiver.port, closed=free_port())
     endpoint = world.shops(url=url, private=expected != "address").told[world.brand]
     poster = Poster(ssl.create_default_context())
-    answer = await poster.post(endpoint, "rtn_a:2:created", "{}")
+    posted = await poster.post(endpoint, "rtn_a:2:created", "{}")
     await poster.aclose()
-    assert answer.failure == expected
+    assert posted.failure == expected
 
 
 async def test_each_letter_is_tried_by_one_replica(world: World) -> None:
