@@ -40,7 +40,7 @@ EVERYBODY_NEEDS = "q:{upstream}:burst"
 """A key that every lookup and creation needs: who holds it is the master whose failure costs most."""
 SETTINGS: dict[str, Any] = {"trusted_proxies": f"{LOCAL}/32", "poll_interval": 0.1, "timed": True}
 
-pytestmark = [pytest.mark.system, pytest.mark.patient, pytest.mark.timeout(300 + JOURNEYS)]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(300 + JOURNEYS)]
 
 
 @asynccontextmanager
