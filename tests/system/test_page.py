@@ -640,6 +640,23 @@ async def test_states_without_a_label(browser: Browser, url: str, state: str, he
         await visit.looked_at(state)
 
 
+async def test_where_the_parcel_is(browser: Browser, url: str) -> None:
+    """A return says where its parcel is as far as that is told, and a word that the page does not know is left out."""
+
+    async def moved(route: Route) -> None:
+        tracking = {"status": statuses.pop(), "carrier": "postnl", "number": "3SABC", "updated_at": None}
+        await _answered_later(route, parcels=[{"id": 1, "tracking_number": "3SABC", "tracking": tracking}])
+
+    statuses = ["turned_round", "delivered"]
+    async with visiting(browser, url) as visit:
+        await visit.send(fresh("INSTANT"))
+        await visit.headed("Your label is ready")
+        await visit.page.route("**/v1/returns/rtn_*", moved)
+        for shown in ("3SABC: back at the shop", "3SABC"):
+            await visit.page.reload()
+            await expect(visit.page.locator("dd").last).to_have_text(shown)
+
+
 async def test_an_order_that_cannot_be_returned_now(browser: Browser, url: str) -> None:
     """A refused lookup leads to the shop's own return portal."""
 

@@ -90,7 +90,8 @@ function details(journey, found) {
   const { words: { say, list, money }, session } = journey;
   const row = (title, ...lines) => lines.some(Boolean) && [h("dt", {}, say(title)), h("dd", {}, lines)];
   const refund = session.options.refund_options.find(({ code }) => code === found.refund_type);
-  const tracking = found.parcels.map((parcel) => parcel.tracking_number).filter(Boolean);
+  const tracking = found.parcels.map((parcel) => [parcel.tracking_number ?? parcel.tracking?.number,
+    parcel.tracking && say(`onItsWay.${parcel.tracking.status}`)].filter(Boolean).join(": ")).filter(Boolean);
   return h("dl", { class: "card details" },
     row("steps.items", itemLines(journey, found.items)),
     row("refundTitle", refund?.label),
