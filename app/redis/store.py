@@ -12,8 +12,9 @@ from redis.exceptions import NoScriptError, OutOfMemoryError
 
 from app.errors import StoreUnavailable
 from app.redis import scripts
+from app.redis.connections.connection import TIMEOUT_SECONDS, Argument, Command, Reply, Stated
 from app.redis.connections.failures import FOREIGN, reason
-from app.redis.connections.server import RETRY_AFTER_SECONDS, TIMEOUT_SECONDS, Argument, Command, Reply, Stated
+from app.redis.connections.server import RETRY_AFTER_SECONDS
 from app.redis.connections.topology import Topology
 from app.telemetry.metrics import STORE_CALLS
 

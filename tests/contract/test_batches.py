@@ -13,13 +13,15 @@ from redis.exceptions import ResponseError
 
 from app.documents.store import progress_key
 from app.errors import BffError, StoreUnavailable, UpstreamUnavailable
+from app.redis.connections.connection import Reply, Server
 from app.redis.connections.discovery import topology
-from app.redis.connections.server import TOGETHER, Node, Reply, Server
+from app.redis.connections.server import Node
 from app.redis.limits.budget import Line
 from app.redis.store import Change, Limit, Store
 from tests.support.processes import LOCAL, Valkey
 
 SOON_SECONDS = 1.0
+TOGETHER = 64
 GOOD = progress_key("of a document")
 NOT_UTF8 = "\udcff"
 """What `os.fsdecode` makes of a byte that is no UTF-8; Redis takes no such text."""
@@ -116,18 +118,19 @@ async def test_an_error_is_its_callers_alone(node: Node) -> None:
     assert bad[1] == b"after"
 
 
-async def test_nobody_waits_for_an_exchange_that_was_ended(node: Node, store: Valkey) -> None:
-    """Any error of a shared exchange reaches each of its callers, and the node works on."""
-    store.process.send(signal.SIGSTOP)
-    try:
-        callers = asked(node, 3)
-        await turns(3)
-        end("_answer")
-        results = await asyncio.wait_for(asyncio.gather(*callers, return_exceptions=True), SOON_SECONDS)
-    finally:
-        store.process.send(signal.SIGCONT)
-    assert [type(result) for result in results] == [StoreUnavailable] * 3
-    assert await asyncio.gather(*asked(node, 3)) == [own(number) for number in range(3)]
+async def test_nobody_waits_for_a_connection_that_was_given_up(store: Valkey) -> None:
+    """The end of an attempt to connect reaches each of those who share it, and the node works on."""
+    async with aclosing(Node(Server(LOCAL, urlsplit(store.url).port or 0, db=1))) as node:
+        store.process.send(signal.SIGSTOP)
+        try:
+            callers = asked(node, 3)
+            await turns(3)
+            end("_open")
+            results = await asyncio.wait_for(asyncio.gather(*callers, return_exceptions=True), SOON_SECONDS)
+        finally:
+            store.process.send(signal.SIGCONT)
+        assert [type(result) for result in results] == [StoreUnavailable] * 3
+        assert await asyncio.gather(*asked(node, 3)) == [own(number) for number in range(3)]
 
 
 async def test_giving_up_to_close_ends_nothing(node: Node) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from typing_extensions import override
 
-from app.redis.connections.server import Command, Reply, Server
+from app.redis.connections.connection import Command, Reply, Server
 from app.redis.connections.topology import Map, Range, Topology
 from tests.support.processes import LOCAL
 

@@ -9,7 +9,8 @@ import pytest
 import uvloop
 
 from app.errors import StoreUnavailable
-from app.redis.connections.server import PROBE_SECONDS, Circuit, LoopTimeout
+from app.redis.connections.loop_timeout import LoopTimeout
+from app.redis.connections.server import PROBE_SECONDS, Circuit
 
 NOW = 1000.0
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from app.redis.connections.server import Server
+from app.redis.connections.connection import Server
 from app.redis.connections.topology import Address, Map, Range, Topology
 from app.redis.store import Store
 

@@ -8,8 +8,9 @@ from urllib.parse import unquote
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 
+from app.redis.connections.connection import Command, Server, Stated
 from app.redis.connections.failures import FOREIGN, misreads_mapped
-from app.redis.connections.server import Command, Node, Server, Stated, ask
+from app.redis.connections.server import Node, ask
 from app.redis.connections.topology import Address, Map, Range, Topology
 
 PORT, SENTINEL_PORT = 6379, 26379

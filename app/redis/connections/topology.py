@@ -9,8 +9,9 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError
 
 from app.errors import StoreUnavailable
+from app.redis.connections.connection import Command, Reply, Server
 from app.redis.connections.failures import FOREIGN, reason
-from app.redis.connections.server import PROBE_SECONDS, RETRY_AFTER_SECONDS, Circuit, Command, Node, Reply, Server
+from app.redis.connections.server import PROBE_SECONDS, RETRY_AFTER_SECONDS, Circuit, Node
 
 HOPS = 4
 """How often a command may be redirected."""
