@@ -60,6 +60,17 @@ async def test_reads_and_writes_share_the_second_and_not_the_minute(stores: list
     assert await granted(*writes) == 2
 
 
+async def test_no_replica_takes_all_turns(stores: list[Store]) -> None:
+    """Replicas that want all turns of a second at the same moment share them."""
+    shared = budgets(stores, burst=11)
+    # Both are connected before they compete.
+    assert await granted(*[asyncio.create_task(budget.turn("lookup", "GET", PATIENCE)) for budget in shared]) == 2
+    wanted = [[asyncio.create_task(budget.turn("lookup", "GET", PATIENCE)) for _ in range(9)] for budget in shared]
+    shares = await asyncio.gather(*[granted(*turns) for turns in wanted])
+    assert sum(shares) == 9
+    assert min(shares) >= 3
+
+
 async def test_who_has_patience_gets_a_turn(stores: list[Store]) -> None:
     """Calls whose turn comes soon wait for it, in the order in which they came."""
     one, _ = budgets(stores, burst=3)

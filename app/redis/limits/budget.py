@@ -12,8 +12,10 @@ from app.errors import BffError, StoreUnavailable, UpstreamUnavailable
 from app.redis.store import Limit, Store
 from app.telemetry.metrics import TURNS
 
-AT_ONCE = 4
+AT_ONCE = 32
 """Turns granted together. With more, the last call would leave noticeably later than the store counted it."""
+SHARE = 3
+"""One in this many of the smallest limit are granted together, so that other replicas get turns in between."""
 JITTER_SECONDS = 0.05
 MINUTE_SECONDS = 60
 SECOND_SECONDS = 1.1
@@ -76,6 +78,7 @@ class Line:
     def __init__(self, store: Store, limits: Mapping[str, Limit]) -> None:
         self._store = store
         self._limits = limits
+        self._at_once = min(AT_ONCE, max(1, min(limit.quantity for limit in limits.values()) // SHARE))
         self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
         """Deadlines (seconds on the event loop's clock) and turns; first come, first served."""
         self._rests_until = 0.0
@@ -105,7 +108,7 @@ class Line:
         """Grants turns as long as any call waits."""
         try:
             while self._still_waiting():
-                allowance = await self._store.spend_some(min(AT_ONCE, len(self._waiting)), self._limits)
+                allowance = await self._store.spend_some(min(self._at_once, len(self._waiting)), self._limits)
                 for _ in range(allowance.granted):
                     self._serve()
                 if allowance.wait:
