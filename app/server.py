@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import gc
 import signal
 import socket
 import sys
@@ -66,6 +67,8 @@ class Server(uvicorn.Server):
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # What stands now stays; looking through it again and again would take a part of every request's time.
+        gc.freeze()
         signal.signal(signal.SIGHUP, self._reload)
 
     @override

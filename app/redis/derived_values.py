@@ -30,9 +30,13 @@ class DerivedValues(Generic[K, T]):
     def get(self, key: K, parts: object, make: Callable[[], T], weigh: Callable[[T], int] = lambda _: 0) -> T:
         """The value made from these parts; `make` is called if the kept one was made from other parts."""
         kept = self._kept.get(key)
-        value = make() if kept is None or kept.parts != parts else kept.value
+        if kept is not None and kept.parts == parts:
+            # These parts replace equal ones: comparing an object with itself costs nothing the next time.
+            self._kept[key] = _Kept(parts, kept.value, kept.weight)
+            self._kept.move_to_end(key)
+            return kept.value
+        value = make()
         self.forget(key)
-        # These parts replace equal ones: comparing an object with itself costs nothing the next time.
         self._kept[key] = _Kept(parts, value, weigh(value))
         self._weight += self._kept[key].weight
         while len(self._kept) > self._size or self._weight > self._max_weight:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import zip_longest
 from types import MappingProxyType
 from typing import get_args
@@ -27,6 +28,8 @@ _POINTS: TypeAdapter[list[schemas.ServicePoint]] = TypeAdapter(schemas.AllElemen
 _CARRIERS: TypeAdapter[list[str]] = TypeAdapter(schemas.Elements[schemas.Code])
 _POINT: TypeAdapter[schemas.ServicePoint] = TypeAdapter(schemas.ServicePoint)
 _AVAILABILITY: TypeAdapter[bool] = TypeAdapter(StrictBool)
+KEPT_POINTS, KEPT_POINT_BYTES = 256, 16 * 1024
+"""How many answers about one service point stay parsed, and the longest of them."""
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _OPTIONS: Mapping[str, DeliveryOptionCode] = MappingProxyType({code: code for code in get_args(DeliveryOptionCode)})
 
@@ -169,7 +172,12 @@ def service_points(body: bytes) -> list[domain.ServicePoint]:
 
 
 def service_point(body: bytes) -> domain.ServicePoint:
-    """The answer to S2."""
+    """The answer to S2; an equal answer is read once, because many shoppers look at the same point."""
+    return _point_read(body) if len(body) <= KEPT_POINT_BYTES else _point(read(_POINT, body))
+
+
+@lru_cache(KEPT_POINTS)
+def _point_read(body: bytes) -> domain.ServicePoint:
     return _point(read(_POINT, body))
 
 

@@ -139,5 +139,5 @@ async def get_service_point(
         services.sendcloud.service_point(session.brand, token, service_point_id),
         services.sendcloud.service_point_available(session.brand, token, service_point_id),
     )
-    answer = FreshServicePoint(**dict(services.point_views.of(point, now, now)), available=available)
-    return Response(answer.model_dump_json(), media_type="application/json")
+    body = services.point_views.fresh(point, now, available=available)
+    return Response(body, media_type="application/json")

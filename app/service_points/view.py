@@ -56,11 +56,22 @@ class ServicePointViews:
 
     def __init__(self) -> None:
         self._points: DerivedValues[int, service_points.ServicePoint] = DerivedValues(KEPT_POINTS)
+        self._fresh: DerivedValues[int, bytes] = DerivedValues(KEPT_POINTS)
 
     def of(self, point: ServicePoint, now: float, asked_at: float | None) -> service_points.ServicePoint:
         """The view of this point."""
         parts = point, minute(now), asked_at and minute(asked_at)
         return self._points.get(point.id, parts, lambda: service_point(point, now, asked_at))
+
+    def fresh(self, point: ServicePoint, now: float, *, available: bool) -> bytes:
+        """The view of a point that has just been asked for, as JSON."""
+        view = self.of(point, now, now)
+
+        def made() -> bytes:
+            answer = service_points.FreshServicePoint(**dict(view), available=available)
+            return answer.model_dump_json().encode()
+
+        return self._fresh.get(point.id, (view, available), made)
 
 
 def _week(point: ServicePoint, zone: ZoneInfo | None, now: float, asked_at: float | None) -> WeekHours:

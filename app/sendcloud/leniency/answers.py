@@ -123,7 +123,7 @@ def document(body: bytes) -> object:
 
 
 def _parsed(text: str) -> object:
-    parsed: object = json.loads(text, object_pairs_hook=_members, parse_constant=_nothing, parse_int=_integer)
+    parsed: object = _DECODER.decode(text)
     if "\\u" not in text:
         return parsed
     # A string with half a surrogate pair cannot be sent on.
@@ -143,6 +143,10 @@ def _integer(digits: str) -> int | float:
 
 def _nothing(_name: str) -> None:
     """In place of NaN and the infinities."""
+
+
+# One decoder for all answers; `json.loads` would make one for each.
+_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_nothing, parse_int=_integer)
 
 
 def refuses(status: int, body: bytes) -> bool:

@@ -51,7 +51,9 @@ class BrandBreakers:
             breaker.end(generation, now, failure_key, ok=ok)
 
     def _of(self, brand: str) -> Breaker:
-        breaker = self._by_brand.setdefault(brand, Breaker())
+        breaker = self._by_brand.get(brand)
+        if breaker is None:
+            breaker = self._by_brand[brand] = Breaker()
         self._by_brand.move_to_end(brand)
         if len(self._by_brand) > BRANDS:
             self._by_brand.popitem(last=False)

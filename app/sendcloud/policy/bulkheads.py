@@ -67,17 +67,24 @@ class Bulkhead:
     async def slot(self) -> AsyncIterator[float]:
         """A place in the bulkhead, as the deadline of the call in it. Raises `UpstreamUnavailable` if it is full."""
         deadline = asyncio.get_running_loop().time() + self.total
-        try:
-            async with asyncio.timeout(WAIT_FOR_A_SLOT):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise UpstreamUnavailable("too many calls of this class at once", retry_after=1) from None
+        if self._slots.locked():
+            await self._wait()
+        else:
+            # Nothing is waited for, so that no timer is needed.
+            await self._slots.acquire()
         self.running += 1
         try:
             yield deadline
         finally:
             self.running -= 1
             self._slots.release()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(WAIT_FOR_A_SLOT):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise UpstreamUnavailable("too many calls of this class at once", retry_after=1) from None
 
     def timeouts(self, deadline: float) -> dict[str, float]:
         """The four timeouts of httpx, none of which outlasts the deadline."""
