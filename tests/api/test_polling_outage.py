@@ -227,6 +227,18 @@ async def test_a_dead_download_url_is_replaced(bff: Bff, upstream: ScriptedUpstr
     assert (polls_of(upstream, number), len(upstream.requests_for("download"))) == (1, 2)
 
 
+async def test_a_poll_for_a_fresh_url_takes_no_other_url(bff: Bff, upstream: ScriptedUpstream, brand: str) -> None:
+    """A customs declaration stays when the poll that replaces a dead download URL does not name it."""
+    upstream.say(polling=scripted_upstream.label(customs_declaration_url=f"{PORTAL}/customs/1"))
+    someone, location = await returning(bff, upstream, brand)
+    await eventually(shows(someone, location, state="label_ready"), 30)
+    fresh, pdf = scripted_upstream.token("fresh"), answer(200, b"%PDF-1.7\n%%EOF\n")
+    upstream.say(polling=scripted_upstream.label(download_url=f"{PORTAL}/label/download?token={fresh}"))
+    upstream.do(download=lambda here: pdf if here.query["token"] == [fresh] else answer(404), **{"1": always(pdf)})
+    for document in ("label", "customs-declaration"):
+        assert (await someone.get(f"{location}/{document}")).content.startswith(b"%PDF-")
+
+
 @pytest.mark.parametrize("reply", [answer(202), answer(500), answer(404), answer(503)])
 async def test_a_poll_for_a_fresh_url_changes_nothing_else(
     fresh_bff: Bff, upstream: ScriptedUpstream, brand: str, reply: Behaviour

@@ -80,14 +80,15 @@ class Polling:
     async def fresh_download_token(self, parcel_key: str, return_id: str, dead: str) -> str | None:
         """A download token other than the refused one, after one poll; None if there is none.
 
-        Nothing but the token changes, whatever the answer to the poll.
+        Only the URLs that the poll brings change, whatever else its answer says.
         """
         async with self._lease(parcel_key, return_id) as is_ours:
             found = await self.returns.get(parcel_key, return_id)
             if is_ours and found.record.download_token == dead:
                 status = await self._poll(found.record)
                 if isinstance(status, LabelReady):
-                    news = {"download_token": status.download_token, "customs_path": status.customs_path}
+                    customs_path = status.customs_path or found.record.customs_path
+                    news = {"download_token": status.download_token, "customs_path": customs_path}
                     found = await self.returns.update(parcel_key, found, found.record.model_copy(update=news))
         return None if found.record.download_token == dead else found.record.download_token
 
