@@ -175,6 +175,8 @@ def _parsed(path: Path) -> Mapping[str, ShopEntry]:
         fault = "is not TOML " + str(error)[str(error).rfind("(") :]
     except ValidationError as error:
         raise UnusableShopsFile([_line(each) for each in error.errors(include_url=False)]) from None
+    except (ValueError, RecursionError):
+        fault = "has a number that is too long, or values that are nested too deeply"
     raise UnusableShopsFile([fault])
 
 
@@ -196,7 +198,8 @@ def _places(entries: Mapping[str, ShopEntry]) -> Iterator[tuple[str, bytes]]:
 
 
 def _line(fault: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in fault["loc"] if part != "[key]")
+    names = [str(part) for part in fault["loc"] if part != "[key]"]
+    where = ".".join(name if name.isprintable() else repr(name) for name in names)
     return f"{where}: {fault['msg'].removeprefix('Value error, ')}"
 
 

@@ -55,6 +55,9 @@ FAULTS = {
     "[shops.mode": "is not TOML (at end of document)",
     "[shops.mode]\n[shops.mode]": "is not TOML (at line 2, column 12)",
     "": "shops: Field required",
+    f"[shops.mode]\nlookup_limit = {'9' * 5000}": "has a number that is too long",
+    f"shops = {'[' * 5000}": "has a number that is too long, or values that are nested too deeply",
+    '[shops."mode\\nsecond line"]': r"shops.'mode\nsecond line': a brand is its domain label",
 }
 
 
@@ -191,9 +194,15 @@ def become_a_pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+def deep(path: Path) -> None:
+    """Nests values deeper than a parser follows."""
+    write(path, f"shops = {'[' * 5000}")
+
+
 HARMS = [
     lambda path: write(path, "[shops.Mode]\n[shops.buch]\nx = 1"),
     lambda path: write(path, WHOLE + f'partners = {{ acme = "{HASH}" }}'),
+    deep,
     os.remove,
     become_a_pipe,
 ]
