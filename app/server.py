@@ -3,11 +3,12 @@
 import asyncio
 import faulthandler
 import gc
+import os
 import signal
 import socket
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import uvicorn
 from fastapi import FastAPI
@@ -40,6 +41,7 @@ class Server(uvicorn.Server):
         self._drain_seconds = settings.drain
         self._watchdog_seconds = settings.watchdog
         self._told = False
+        self._traces = _unread_stderr()
         super().__init__(
             uvicorn.Config(
                 app,
@@ -61,8 +63,9 @@ class Server(uvicorn.Server):
         try:
             super().run(sockets)
         except SystemExit:
-            listening = f"listen on {self.config.host}:{self.config.port}: taken, or no address of this machine"
-            sys.exit("return-portal-bff: cannot " + ("start" if self.lifespan.should_exit else listening))
+            address = f"{self.config.host}:{self.config.port}"
+            listen = f"listen on {address}: taken, not permitted, or no address of this machine"
+            sys.exit("return-portal-bff: cannot " + ("start" if self.lifespan.should_exit else listen))
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -75,7 +78,7 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if counter % TICKS == 0:
             # Its thread needs no interpreter lock, so it ends the process even while a regular expression holds it.
-            faulthandler.dump_traceback_later(self._watchdog_seconds, exit=True)
+            faulthandler.dump_traceback_later(self._watchdog_seconds, exit=True, file=self._traces)
         return await super().on_tick(counter)
 
     @override
@@ -104,6 +107,18 @@ class Server(uvicorn.Server):
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
+
+
+def _unread_stderr() -> int:
+    """A descriptor of standard error that waits for no reader, so that a full pipe does not keep a process alive."""
+    # None where the process was started with a closed standard error; its number may be a socket's by now.
+    stderr: TextIO | None = sys.stderr
+    path = f"/proc/self/fd/{stderr.fileno()}" if stderr else os.devnull
+    try:
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:
+        # What cannot be opened again, such as a socket, is used as it is.
+        return sys.stderr.fileno()
 
 
 def start_draining(app: FastAPI) -> None:

@@ -170,7 +170,8 @@ def _optional_url(value: str) -> str:
 
 def _bundle(path: str) -> str:
     try:
-        ssl.create_default_context(cafile=path or None)
+        if path:
+            ssl.create_default_context(cafile=path)
     except (OSError, ssl.SSLError):
         raise ValueError("a file of certificates in PEM that can be read") from None
     return path

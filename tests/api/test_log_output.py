@@ -32,9 +32,9 @@ def _into(output: Path) -> Start:
 
 
 async def _without_output(variables: Mapping[str, str]) -> Handle:
-    """Starts a service whose standard output is closed, which only an interpreter of its own notices."""
-    command = ["/bin/sh", "-c", 'exec "$0" -m app >&-', sys.executable]
-    return await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL, env=variables)
+    """Starts a service whose standard output and error are closed, which only an interpreter of its own notices."""
+    command = ["/bin/sh", "-c", 'exec "$0" -m app >&- 2>&-', sys.executable]
+    return await asyncio.create_subprocess_exec(*command, env=variables)
 
 
 @contextlib.asynccontextmanager

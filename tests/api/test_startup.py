@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
@@ -23,6 +24,7 @@ SOUND = MappingProxyType(
 SHORT_KEY = base64.b64encode(b"s" * 31).decode()
 NOT_OURS = "192.0.2.1"
 """An address that no machine has, so that a server that listens there ends."""
+CANNOT_LISTEN = "taken, not permitted, or no address of this machine\n"
 
 
 WITHOUT_EXTRA = """
@@ -33,20 +35,34 @@ from app.__main__ import create_app, load_settings, main
 """Where no package of `otel` can be imported."""
 
 
-COLLECTIONS = """
-import gc
+THRIFT = """
+import gc, os
 def made():
     return sum(each["collections"] for each in gc.get_stats())
 before = made()
 from app.__main__ import create_app, load_settings, main
 create_app(load_settings())
-print(made() - before)
+print(made() - before, os.environ["SSL_CERT_FILE"])
 try:
     main()
 finally:
     print("enabled" if gc.isenabled() else "disabled")
 """
-"""Says how many there were until the service was made, and whether there are any once it starts to listen."""
+"""Says how many collections there were until the service was made, and whether there are any once it listens."""
+
+
+HANG_UP = """
+import os, signal, sys
+class HangUp:
+    @staticmethod
+    def find_spec(name, *_):
+        if name == "app.main":
+            os.kill(os.getpid(), signal.SIGHUP)
+            sys.exit("still there")
+sys.meta_path.insert(0, HangUp)
+import app.__main__
+"""
+"""Sends itself SIGHUP when the production entry imports the service."""
 
 
 def environment(**changes: str | None) -> dict[str, str]:
@@ -64,6 +80,7 @@ def interpreted(program: str, **changes: str) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
 
 
@@ -104,18 +121,27 @@ def test_nobody_else_needs_the_packages_for_traces() -> None:
     assert (made.returncode, made.stderr) == (0, "")
 
 
-def test_collections_begin_with_the_first_request() -> None:
-    """Garbage collection is nearly off while the service is made, and on from then on."""
-    printed = interpreted(COLLECTIONS, BFF_HOST=NOT_OURS).stdout.splitlines()
+def test_the_start_does_no_needless_work(tmp_path: Path) -> None:
+    """While the service is made garbage collection is nearly off, and the machine's certificates are not read."""
+    # Opening it would wait for its writer.
+    os.mkfifo(certificates := tmp_path / "certificates")
+    printed = interpreted(THRIFT, BFF_HOST=NOT_OURS, SSL_CERT_FILE=str(certificates)).stdout.splitlines()
+    collections, file = printed[0].split()
     # The interpreter may collect before the first line of ours runs; else there are hundreds.
-    assert int(printed[0]) < 10
+    assert int(collections) < 10
+    assert file == str(certificates)
     assert printed[-1] == "enabled"
+
+
+def test_sighup_during_the_imports() -> None:
+    """A process that is told to read its file of shops again before it has started goes on starting."""
+    assert interpreted(HANG_UP).stderr == "still there\n"
 
 
 async def test_an_address_of_others() -> None:
     """A service that cannot listen ends its start with one line that says so."""
     ended = await run(["app"], environment(BFF_HOST=NOT_OURS))
-    line = rf"return-portal-bff: cannot listen on {re.escape(NOT_OURS)}:\d+: taken, or no address of this machine\n"
+    line = rf"return-portal-bff: cannot listen on {re.escape(NOT_OURS)}:\d+: {CANNOT_LISTEN}"
     assert (ended.returncode, ended.stdout.count("return-portal-bff: ")) == (1, 0)
     assert re.fullmatch(line, ended.stderr)
 
@@ -125,7 +151,7 @@ async def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = await run(["app"], environment(BFF_PORT=str(port)))
-    line = f"return-portal-bff: cannot listen on 127.0.0.1:{port}: taken, or no address of this machine\n"
+    line = f"return-portal-bff: cannot listen on 127.0.0.1:{port}: {CANNOT_LISTEN}"
     assert (ended.returncode, ended.stderr) == (1, line)
 
 
