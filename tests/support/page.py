@@ -93,10 +93,10 @@ class Visit:
 
 
 @asynccontextmanager
-async def running_chromium() -> AsyncIterator[Browser]:
-    """Debian's Chromium, headless."""
+async def running_chromium(*more: str) -> AsyncIterator[Browser]:
+    """Debian's Chromium, headless, with these arguments."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIETLY)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIETLY, *more])
         yield browser
         await browser.close()
 

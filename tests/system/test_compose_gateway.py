@@ -8,14 +8,18 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
+from pypdf import PdfReader
 
-from tests.support.processes import LOCAL, Process, eventually, free_port, running
+from tests.support.page import running_chromium, visiting
+from tests.support.processes import LOCAL, Process, Valkey, eventually, free_port, fresh, running, running_bff
 from tests.support.raw_server import RawServer, answer, raw_server
+from tests.support.sandbox import SandboxProcess
 
 pytestmark = [pytest.mark.system]
 
@@ -63,11 +67,11 @@ def _configured(folder: Path, replica: int, clear: int, tls: int) -> list[str]:
     return [*shut_in, "nginx", "-c", str(folder / "nginx/nginx.conf"), "-e", "stderr", "-g", "daemon off;"]
 
 
-@pytest_asyncio.fixture(name="gateway")
-async def confined_gateway(folder: Path, replica: RawServer) -> AsyncIterator[tuple[Process, str, str]]:
+@asynccontextmanager
+async def confined_gateway(folder: Path, replica: int) -> AsyncIterator[tuple[Process, str, str]]:
     """The gateway, and where it listens in clear text and by TLS."""
     clear, tls = free_port(), free_port()
-    command = _configured(folder, replica.port, clear, tls)
+    command = _configured(folder, replica, clear, tls)
 
     async def answers() -> bool:
         try:
@@ -79,6 +83,13 @@ async def confined_gateway(folder: Path, replica: RawServer) -> AsyncIterator[tu
 
     async with running(command, answers) as process:
         yield process, f"http://{LOCAL}:{clear}", f"https://{LOCAL}:{tls}"
+
+
+@pytest_asyncio.fixture(name="gateway")
+async def gateway_of_one_replica(folder: Path, replica: RawServer) -> AsyncIterator[tuple[Process, str, str]]:
+    """The gateway in front of what answers."""
+    async with confined_gateway(folder, replica.port) as gateway:
+        yield gateway
 
 
 @pytest.fixture(name="http")
@@ -127,6 +138,25 @@ async def test_a_body_too_large_by_http_2(gateway: tuple[Process, str, str]) -> 
     curl = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
     said, _ = await curl.communicate(b" " * (64 * 1024 + 1))
     assert b'"code":"body-too-large"' in said
+
+
+async def test_a_label_in_the_browser(folder: Path, store: Valkey, sandbox: SandboxProcess, tmp_path: Path) -> None:
+    """In Chromium a shopper goes by TLS from the shop's page to the PDF of the label, as after `make stack`."""
+    async with (
+        running_bff(store.url, sandbox, module="app.sandbox.shop", poll_interval=0.1) as bff,
+        confined_gateway(folder, bff.port) as (_, _, url),
+        # The certificate was made for a first try.
+        running_chromium("--ignore-certificate-errors") as browser,
+        visiting(browser, f"{url}/page/") as visit,
+    ):
+        await visit.send(fresh("LABEL"))
+        await visit.headed("Your label is ready")
+        async with visit.page.expect_download() as download:
+            await visit.click("Download label (PDF)")
+        await (await download.value).save_as(tmp_path / "label.pdf")
+        tracking = await visit.page.locator("dd").last.inner_text()
+        assert tracking in PdfReader(tmp_path / "label.pdf").pages[0].extract_text()
+        assert {request.url.split(":")[0] for request in visit.requests} == {"https"}
 
 
 def test_preparing_twice_changes_nothing(folder: Path) -> None:
