@@ -254,11 +254,14 @@ class Shops:
         """Makes `watch` read the file now, whether or not it has changed."""
         self._changed.set()
 
-    async def watch(self) -> None:
-        """Reads the file whenever it has changed or `reload` was called; one that cannot be used changes nothing."""
+    async def watch(self, pause: float = CHECK_SECONDS) -> None:
+        """Reads the file whenever it has changed or `reload` was called; one that cannot be used changes nothing.
+
+        It looks at the file every `pause` seconds.
+        """
         while self._path:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_SECONDS):
+                async with asyncio.timeout(pause):
                     await self._changed.wait()
             stamp = _stamp(self._path)
             if self._changed.is_set() or stamp != self._read_at:

@@ -164,7 +164,7 @@ async def watched(known: Shops, holds: Callable[[], bool]) -> None:
     async def is_so() -> bool:
         return holds()
 
-    watching = asyncio.create_task(known.watch())
+    watching = asyncio.create_task(known.watch(0.05))
     try:
         await eventually(is_so, 20)
     finally:
