@@ -5,6 +5,7 @@ ROUNDS ?= 5
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SANDBOX := $(VENV)/.sandbox
 AUDIT := .venv-audit
 MUTANTS := .venv-mutants
 SHIPPED := var/shipped
@@ -24,9 +25,10 @@ help: ## list the targets
 
 LOCKED := --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes
 $(READY): locks/dev.txt
+$(SANDBOX): locks/sandbox.txt
 $(AUDIT)/.ready: locks/audit.txt
 $(MUTANTS)/.ready: locks/mutants.txt
-$(READY) $(AUDIT)/.ready $(MUTANTS)/.ready:
+$(READY) $(SANDBOX) $(AUDIT)/.ready $(MUTANTS)/.ready:
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/pip install $(LOCKED) -r $<
 	@touch $@
@@ -46,7 +48,8 @@ lint: $(READY) ## style (a sentence for every test included), types, import cont
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-run: $(READY) ## the whole journey on this machine: Valkey, the sandbox upstream and the BFF (PORT=8000)
+# It does not wait for what only the tests need.
+run: $(or $(wildcard $(READY)),$(SANDBOX)) ## the whole journey on this machine: Valkey, the sandbox upstream and the BFF (PORT=8000)
 	@$(BIN)/python -m app.sandbox --port $(PORT)
 
 stack: ## the same in containers, with TLS: https://localhost (needs Docker with Compose 2.24 or newer)
@@ -125,6 +128,7 @@ lock: $(READY) ## resolve the dependencies again, with hashes and without addres
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) --output-file locks/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra otel --constraint locks/run.txt $(LOCK) --output-file locks/otel.txt
 	$(BIN)/uv pip compile pyproject.toml --extra otel --group dev $(LOCK) --output-file locks/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --group sandbox --constraint locks/dev.txt $(LOCK) --output-file locks/sandbox.txt
 	$(BIN)/uv pip compile pyproject.toml --extra otel --group dev --group mutants --constraint locks/dev.txt $(LOCK) --output-file locks/mutants.txt
 	$(BIN)/uv pip compile --group audit $(LOCK) --output-file locks/audit.txt
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \

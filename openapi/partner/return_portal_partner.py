@@ -9,10 +9,9 @@ from typing import Any
 
 import httpx
 
+USAGE = 'usage: return-portal-partner ORDER "POSTAL CODE"'
 BRAND = "demo"
-PARTNER_KEY = os.environ["RETURNS_PARTNER_KEY"]
 PATIENCE = 60  # seconds
-http = httpx.Client(base_url=os.environ["RETURNS_URL"], timeout=75)  # longer than the service holds an answer
 
 
 class Problem(Exception):
@@ -29,10 +28,15 @@ class Problem(Exception):
         super().__init__(f"{response.status_code} {self.code} {document.get('request_id', '')}")
 
 
-def call(method: str, path: str, **sent: Any) -> httpx.Response:
+class NothingToReturn(Exception):
+    """The order has nothing that this program can send back."""
+
+
+def call(http: httpx.Client, method: str, path: str, **sent: Any) -> httpx.Response:
     """The answer, read to its end. Repeats the same request where that can help; every call below can be repeated."""
     end = time.monotonic() + PATIENCE
     while True:
+        problem: Problem | httpx.TransportError
         try:
             response = http.request(method, path, **sent)
             if response.is_success:
@@ -48,61 +52,71 @@ def call(method: str, path: str, **sent: Any) -> httpx.Response:
         time.sleep(pause)
 
 
-def look_up(order: str, postal_code: str) -> dict[str, Any]:
-    """The first screen, with a session token in it."""
+def look_up(http: httpx.Client, key: str, order: str, postal_code: str) -> Any:
+    """The first screen, with a session token in it; `key` is the partner's."""
     wanted = {"identifier": order, "postal_code": postal_code, "token_delivery": "body"}
-    headers = {"X-Partner-Key": PARTNER_KEY}
-    return call("POST", f"/v1/brands/{BRAND}/sessions", json=wanted, headers=headers).json()
+    return call(http, "POST", f"/v1/brands/{BRAND}/sessions", json=wanted, headers={"X-Partner-Key": key}).json()
 
 
-def chosen(screen: dict[str, Any]) -> dict[str, Any]:
+def chosen(screen: Any) -> dict[str, Any]:
     """A return of the first item that can come back, to the nearest drop-off point."""
-    item = next(each for each in screen["items"] if each["returnable"] and each["remaining"])
+    item = next((each for each in screen["items"] if each["remaining"]), None)
+    point = screen["drop_off"]["nearest"]
+    if not item or not point:
+        raise NothingToReturn("no item of this order can go to a drop-off point")
+    options = screen["options"]
+    reason, refund = next(iter(options["reasons"]), None), next(iter(options["refund_options"]), None)
     return {
-        "items": [{"id": item["id"], "quantity": 1, "reason": screen["options"]["reasons"][0]["id"]}],
-        "refund": {"type": screen["options"]["refund_options"][0]["code"]},
-        "delivery": {"option": "drop_off_point", "service_point": screen["drop_off"]["nearest"]["id"]},
+        "items": [{"id": item["id"], "quantity": 1, "reason": reason and reason["id"]}],
+        "refund": refund and {"type": refund["code"]},
+        "delivery": {"option": "drop_off_point", "service_point": point["id"]},
     }
 
 
-def create(wanted: dict[str, Any], key: str, session: dict[str, str]) -> str:
+def create(http: httpx.Client, wanted: dict[str, Any], key: str) -> str:
     """Path of the return, which exists once however often this is called with the same key."""
     try:
-        return call("POST", "/v1/returns", json=wanted, headers=session | {"Idempotency-Key": key}).headers["location"]
+        made = call(http, "POST", "/v1/returns", json=wanted, headers={"Idempotency-Key": key})
     except Problem as problem:
         if problem.code != "return-outcome-unknown":
             raise
-        return problem.location  # It may exist: it is shown, and never created with another key.
+        return str(problem.location)  # It may exist: it is shown, and never created with another key.
+    return made.headers["location"]
 
 
-def settled(path: str, session: dict[str, str]) -> dict[str, Any]:
+def settled(http: httpx.Client, path: str) -> Any:
     """The return once nothing more comes by itself. One to be paid for is waited for too: `payment_url` says where."""
-    found = call("GET", path, headers=session).json()
+    found = call(http, "GET", path).json()
     while found["retry_after"] is not None:
-        before, found = found, call("GET", path, headers=session | {"Prefer": "wait=55"}).json()
+        before, found = found, call(http, "GET", path, headers={"Prefer": "wait=55"}).json()
         if found["revision"] == before["revision"]:
             time.sleep(found["retry_after"] or 0)
     return found
 
 
-def make_return(order: str, postal_code: str) -> None:
+def make_return(http: httpx.Client, partner_key: str, order: str, postal_code: str) -> None:
     """Makes a return and stores `label.pdf`; prints the state of the return."""
-    screen = look_up(order, postal_code)
-    session = {"Authorization": f"Bearer {screen['session_token']}"}
+    screen = look_up(http, partner_key, order, postal_code)
+    http.headers["Authorization"] = f"Bearer {screen['session_token']}"
     key = str(uuid.uuid4())  # Store it with the order before the first attempt; after a crash send the same one.
-    path = create(chosen(screen), key, session)
-    found = settled(path, session)
+    found = settled(http, create(http, chosen(screen), key))
     print(found["state"])
     if found["state"] == "label_ready":
-        Path("label.pdf").write_bytes(call("GET", found["label"]["href"], headers=session).content)
-    call("DELETE", "/v1/session", headers=session)
+        Path("label.pdf").write_bytes(call(http, "GET", found["label"]["href"]).content)
+    call(http, "DELETE", "/v1/session")
 
 
 def main() -> None:
-    """The command: order number and postal code are its arguments."""
+    """The command: order number and postal code are its arguments, service and key stand in the environment."""
+    url, key = os.environ.get("RETURNS_URL", ""), os.environ.get("RETURNS_PARTNER_KEY", "")
+    if not url.startswith(("http://", "https://")) or not key:
+        sys.exit("Set RETURNS_URL to the service, such as http://localhost:8000, and RETURNS_PARTNER_KEY to your key.")
+    if len(sys.argv) != 3:  # noqa: PLR2004  the program itself, and its two arguments
+        sys.exit(USAGE)
     try:
-        make_return(*sys.argv[1:])
-    except (Problem, httpx.TransportError) as problem:
+        with httpx.Client(base_url=url, timeout=75) as http:  # longer than the service holds an answer
+            make_return(http, key, *sys.argv[1:])
+    except (Problem, NothingToReturn, httpx.TransportError, httpx.InvalidURL) as problem:
         sys.exit(str(problem))
 
 

@@ -31,7 +31,8 @@ def _minimums(table: Path) -> dict[str, Version]:
 
 def _faults(project: Path) -> set[str]:
     """The faults of the locks of this project folder, one line each."""
-    run, otel, dev, audit = (_locked(project / "locks" / f"{name}.txt") for name in ("run", "otel", "dev", "audit"))
+    names = ("run", "otel", "sandbox", "dev", "audit")
+    run, otel, sandbox, dev, audit = (_locked(project / "locks" / f"{name}.txt") for name in names)
     minimums = _minimums(project / "locks/minimums.txt")
     described = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     direct = described["dependencies"] + described["optional-dependencies"]["otel"]
@@ -48,11 +49,15 @@ def _faults(project: Path) -> set[str]:
         | {f"{name} is not installed" for name in set(minimums) - {*run, *otel}}
         | {
             f"{name} has no hash"
-            for lock in (run, otel, dev, audit)
+            for lock in (run, otel, sandbox, dev, audit)
             for name, (_, hashed) in lock.items()
             if not hashed
         }
-        | {f"{name} is not the one that is tested" for name, locked in shipped if dev.get(name) != locked}
+        | {
+            f"{name} is not the one that is tested"
+            for name, locked in [*shipped, *sandbox.items()]
+            if dev.get(name) != locked
+        }
         | {f"{name} is not there with the extra" for name in set(run) - set(otel)}
         | {f"{path.name} names an address" for path in texts if ADDRESS.search(path.read_text())}
     )
@@ -72,6 +77,7 @@ def test_the_locks_are_sound() -> None:
         ("locks/audit.txt", r"(pip-audit==.*\n    --hash=sha256:)....", r"\1", "pip-audit has no hash"),
         ("locks/dev.txt", r"idna==\S+", "idna==99", "idna is not the one that is tested"),
         ("locks/otel.txt", r"uvicorn==\S+", "uvicorn==99", "uvicorn is not the one that is tested"),
+        ("locks/sandbox.txt", r"httpx==\S+", "httpx==99", "httpx is not the one that is tested"),
         ("locks/otel.txt", r"urllib3==\S+", "urllib3==2.6.3", "urllib3 is older than 2.7.0"),
         ("locks/otel.txt", r"structlog==\S+", "structlag==1", "structlog is not there with the extra"),
         ("locks/minimums.txt", r"uvloop>=.*\n", "", "uvloop has no minimum"),
