@@ -36,9 +36,9 @@ ODD: list[object] = [None, True, 1e308, -(10**30), "", "NaN", SCRIPT + BACKWARDS
 POINT = samples.point(latitude=51.44, longitude=5.47)
 BAD_UPSTREAM = {
     "type": "/problems/bad-upstream",
-    "title": "The shipping service answered something unusable",
+    "title": "The shipping service gave no usable answer",
     "status": 502,
-    "detail": "Repeat the request later.",
+    "detail": "Please try again later.",
     "code": "bad-upstream",
     "retryable": True,
     "errors": [],

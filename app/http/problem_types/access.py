@@ -11,8 +11,8 @@ from app.http.problem_types.problem_type import ProblemType
 _SESSION_EXPIRED = ProblemType(
     "session-expired",
     HTTPStatus.UNAUTHORIZED,
-    "The session is over",
-    "Look the parcel up again; its returns are still there.",
+    "Your session has ended",
+    "Look up your order again; its returns are still there.",
     when="The session was ended, its time is over, or the shipping service no longer takes what it was given at "
     "the lookup.",
     front_end="Go to the lookup form and say why; keep what the shopper chose so far.",
@@ -50,8 +50,8 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
         errors.SessionRequired: ProblemType(
             "session-required",
             HTTPStatus.UNAUTHORIZED,
-            "The call needs a session",
-            "Look the parcel up first.",
+            "Please look up the order first",
+            "Enter the order number and the postal code.",
             when="Neither the session cookie nor a bearer token came with the call.",
             front_end="Go to the lookup form. If a cookie was expected, check that it is sent: same site, HTTPS, "
             "credentials included.",
@@ -87,7 +87,7 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "too-many-lookups",
             HTTPStatus.TOO_MANY_REQUESTS,
             "Too many lookups from here",
-            "Repeat the request after Retry-After seconds.",
+            "Please wait a moment and try again.",
             when="One address, or one partner, made as many lookups as it may within a minute, whatever their outcome.",
             front_end="Disable the button until Retry-After is over; the RateLimit headers tell earlier how many are "
             "left.",
@@ -96,8 +96,8 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
         errors.TooManyCalls: ProblemType(
             "too-many-calls",
             HTTPStatus.TOO_MANY_REQUESTS,
-            "Too many calls for one parcel",
-            "Nothing was done. Repeat the request after Retry-After seconds.",
+            "Too many requests for one order",
+            "Nothing was done. Please wait a moment and try again.",
             when="Within a minute, the sessions of one parcel made all the calls to the shipping service that they "
             "may, many of its returns were refused within a day, or an upload or large downloads are under way.",
             front_end="Wait for Retry-After; search again only when the shopper has chosen another place or filter. "
@@ -108,10 +108,9 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "too-many-failed-lookups",
             HTTPStatus.TOO_MANY_REQUESTS,
             "Too many failed lookups of this number",
-            "Check order number and postal code, and repeat the request after Retry-After seconds. Failed lookups of "
-            "all callers count, and numbers that do not exist are treated alike.",
-            when="The order or tracking number was asked for with wrong data several times; each failure makes the "
-            "wait longer.",
+            "Check the order number and the postal code, and wait before you try again.",
+            when="The order or tracking number was asked for with wrong data several times, by any callers; each "
+            "failure makes the wait longer. Numbers that do not exist are treated alike.",
             front_end="Disable the button and show the wait. Do not repeat automatically.",
             retryable=True,
         ),
@@ -119,7 +118,7 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "too-many-handoffs",
             HTTPStatus.TOO_MANY_REQUESTS,
             "Too many links for one parcel",
-            "Use one of the links made before, or make one after Retry-After seconds.",
+            "Use a link that you made before, or wait a few minutes.",
             when="More links to other devices were made for the parcel than one may have within 15 minutes.",
             front_end="Show the link that is there already instead of asking for one each time the page is drawn.",
             retryable=True,

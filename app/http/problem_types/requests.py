@@ -13,8 +13,8 @@ REQUESTS: Mapping[type[BffError], ProblemType] = MappingProxyType(
         errors.InvalidRequest: ProblemType(
             "invalid-request",
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            "The request has wrong fields",
-            "Each entry of errors names a member and what is wrong with it.",
+            "Some details are not right",
+            "Please check what was entered; errors names each field.",
             when="A member or parameter has a wrong type, is out of range or unknown, or does not fit the order or "
             "another member.",
             front_end="Show each entry at the input that its pointer leads to. The preview of a return finds the same "
@@ -91,7 +91,7 @@ REQUESTS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "file-too-large",
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "A file is too large",
-            "Each file has to be smaller than 10 MB; errors says which one is not.",
+            "Each file has to be smaller than 10 MB.",
             when="A picture went beyond the limit of the shipping service, so no file of the upload was stored.",
             front_end="Scale the picture down in the browser, or ask for another one, and send all files again.",
         ),
@@ -99,7 +99,7 @@ REQUESTS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "not-an-image",
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "A file is not a picture",
-            "Send JPEG, PNG, WebP, GIF or HEIC, whatever the file is called; errors says which one is none of these.",
+            "Choose a JPEG, PNG, WebP, GIF or HEIC picture.",
             when="The first bytes of a file belong to no picture format that the shipping service takes; nothing was "
             "stored.",
             front_end="Show the entry at the file it names and let the shopper choose another one.",
@@ -116,7 +116,7 @@ REQUESTS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "uploads-busy",
             HTTPStatus.SERVICE_UNAVAILABLE,
             "Too many uploads at once",
-            "Nothing was stored. Repeat the request after Retry-After seconds.",
+            "Nothing was stored. Please wait a moment and try again.",
             when="This replica had as many uploads under way as its disk has room for.",
             front_end="Keep the chosen files and send them again after the wait, without asking the shopper.",
             retryable=True,

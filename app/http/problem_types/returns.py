@@ -31,7 +31,7 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "not-returnable-now",
             HTTPStatus.CONFLICT,
             "This order cannot be returned now",
-            "Location names the shop's hosted return portal, which says why.",
+            "The shop's own return portal says why.",
             when="The shipping service refuses the lookup: the return window is over, the parcel is on its way, or "
             "everything came back already. It does not tell us which.",
             front_end="Offer the address in Location as a link. Do not offer to try again at once.",
@@ -40,7 +40,7 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "not-returnable-online",
             HTTPStatus.CONFLICT,
             "This order cannot be returned here",
-            "Location names the shop's hosted return portal.",
+            "Please use the shop's own return portal.",
             when="The shipping service knows the order and names no parcel that could go back through this API.",
             front_end="Offer the address in Location as a link.",
         ),
@@ -56,15 +56,15 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "service-point-unavailable",
             HTTPStatus.CONFLICT,
             "The service point cannot take this parcel",
-            "Choose another one of the carrier you chose.",
+            "Please choose another one of the same carrier.",
             when="The chosen point is gone, or of a carrier other than the one chosen with it.",
             front_end="Show alternatives, which the problem brings along, and send the new choice with a fresh key.",
         ),
         errors.ReturnInProgress: ProblemType(
             "return-in-progress",
             HTTPStatus.CONFLICT,
-            "The first request with this key is still running",
-            "Repeat the request after Retry-After seconds to get its answer.",
+            "This return is already being made",
+            "Please wait a moment and try again.",
             when="A second request came while the first one was still waiting for the shipping service, as after a "
             "double click.",
             front_end="Keep waiting: repeat it with the same key and body and show only one result.",
@@ -73,8 +73,8 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
         errors.ReturnReleased: ProblemType(
             "return-released",
             HTTPStatus.CONFLICT,
-            "The return of this key was released",
-            "Its units are free. Send a new return with a new Idempotency-Key.",
+            "This return was released",
+            "The items are free again. Please start a new return.",
             when="The shop found that the return was never made, or cancelled it; Location names it.",
             front_end="Ask the shopper whether to return the items again, and use a new key for that.",
         ),
@@ -100,16 +100,16 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
         errors.UnitsClaimed: ProblemType(
             "units-claimed",
             HTTPStatus.CONFLICT,
-            "Another return holds these units",
-            "Location names that return once its request was sent.",
+            "These items are already in another return",
+            "Look at that return to see where it stands.",
             when="At least one unit is in a return that was made before, or whose outcome is not known yet.",
             front_end="Follow Location, if there is one, and show that return; then draw the items again.",
         ),
         errors.ClaimLost: ProblemType(
             "claim-lost",
             HTTPStatus.SERVICE_UNAVAILABLE,
-            "The request stalled before anything was sent",
-            "Repeat it with the same key.",
+            "The return was not sent",
+            "Nothing was registered. Please wait a moment and try again.",
             when="A replica stood still so long that others took the request for dead. Nothing reached the "
             "shipping service.",
             front_end="Repeat it without asking the shopper.",
@@ -119,7 +119,7 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "return-refused",
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "The return was refused",
-            "Nothing was created and the units are free. Change the return, or contact the shop.",
+            "Nothing was registered. Change the return, or contact the shop.",
             when="The shipping service looked at the return and declined it, for instance because a rule of the "
             "shop forbids it.",
             front_end="Say that nothing was created and go back to the choices, with a fresh key; offer the "
@@ -128,9 +128,8 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
         errors.ReturnOutcomeUnknown: ProblemType(
             "return-outcome-unknown",
             HTTPStatus.GATEWAY_TIMEOUT,
-            "It is not known whether the return was created",
-            "Do not send it again: it will not be sent twice. Follow Location, watch for the confirmation "
-            "e-mail, and contact the shop if neither helps.",
+            "It is not known whether the return was registered",
+            "Please do not send it again. Watch for the confirmation e-mail, and contact the shop if none comes.",
             when="The request to create the return left, and no usable answer came back.",
             front_end="Never create it again automatically. Show what is known, keep following the return, and name "
             "the shop's contact.",
@@ -139,7 +138,7 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "return-not-found",
             HTTPStatus.NOT_FOUND,
             "This parcel has no such return",
-            "The session lists the returns of its parcel.",
+            "Look up the order again to see its returns.",
             when="The id is misspelt, is of another parcel, or the return is no longer kept.",
             front_end="Go back to the overview and draw it from GET /v1/session.",
         ),
@@ -147,7 +146,7 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "label-not-ready",
             HTTPStatus.CONFLICT,
             "The label is not ready yet",
-            "Ask again after Retry-After seconds.",
+            "Please wait a moment and try again.",
             when="The document was asked for while it is still being made, or while the return is still to be paid.",
             front_end="Wait for the return itself, held (`Prefer: wait`) or by its events, and ask for the label once "
             "it is ready.",
@@ -157,7 +156,7 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "no-label",
             HTTPStatus.CONFLICT,
             "This return has no label",
-            "Its state says why.",
+            "The return itself says what to do instead.",
             when="The return failed, needs no label, or takes place in a store.",
             front_end="Show what the state of the return asks the shopper to do instead of a download.",
         ),
