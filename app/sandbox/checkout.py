@@ -19,9 +19,9 @@ PAGE = """<!doctype html>
   <main>
     <h1>Sandbox payment</h1>
     <p class="lead">The shop's payment provider would be here. No money moves.</p>
-    <form method="post" class="card lookup">
-      <div class="actions"><button>Pay the return fee</button></div>
-    </form>
+    <div class="card lookup">
+      <form method="post"><div class="actions"><button>Pay the return fee</button></div></form>
+    </div>
     <p><a href="/page/#follow">Back without paying</a></p>
   </main>
 </body>

@@ -337,7 +337,7 @@ async def test_expired_session(browser: Browser, url: str, store: Valkey) -> Non
         [session] = [key async for key in store.client.scan_iter("s:*") if await store.client.delete(key)][-1:]
         assert session
         await visit.page.get_by_label("Drop off at a parcel point").click()
-        await visit.says("The session is over")
+        await visit.says("Your session has ended")
         await visit.looked_at("expired")
         await visit.look_up(order)
         await expect(visit.page.get_by_role("checkbox").first).to_be_checked()
@@ -366,6 +366,155 @@ async def test_missing_answers(browser: Browser, url: str) -> None:
         await visit.click("Continue")
         await visit.says("Choose at least one item.")
         await expect(visit.page.get_by_role("checkbox").first).to_be_focused()
+
+
+@pytest.mark.parametrize(("language", "told"), [("en", "Please check this."), ("nl", "Controleer dit.")])
+async def test_faults_that_the_service_finds(browser: Browser, url: str, language: str, told: str) -> None:
+    """What the service finds wrong with a value stands beside its field, in the page's language and no other words."""
+
+    async def refuse(route: Route) -> None:
+        fault = {"pointer": "#/postal_code", "code": "string-pattern-mismatch", "detail": "String should match"}
+        problem = {"code": "invalid-request", "title": "Some details", "detail": "", "errors": [fault]}
+        await route.fulfill(status=422, json={**problem, "retryable": False, "request_id": "r"})
+
+    async with visiting(browser, url) as visit:
+        await visit.headed("Return an order")
+        await visit.page.get_by_label("Language").select_option(language)
+        await visit.page.route("**/v1/brands/demo/sessions", refuse)
+        order, postal_code = visit.page.get_by_role("textbox").first, visit.page.get_by_role("textbox").nth(1)
+        await order.fill("LABEL-1")
+        await postal_code.fill("5611 AA")
+        await postal_code.press("Enter")
+        await expect(postal_code).to_be_focused()
+        await expect(postal_code).to_have_accessible_description(re.compile(rf"{re.escape(told)}$"))
+        await expect(visit.page.get_by_text("String should match")).to_have_count(0)
+        await expect(visit.page.locator("#problem")).to_have_count(0)
+        await visit.looked_at(f"fault-{language}")
+
+
+async def test_blank_answers(browser: Browser, url: str) -> None:
+    """An order number of blanks alone, which browsers take for an answer, is told at its field."""
+    async with visiting(browser, url) as visit:
+        await visit.look_up("   ")
+        order = visit.page.get_by_label("Order or tracking number")
+        await expect(order).to_have_accessible_description(re.compile(r"Please fill this in\.$"))
+
+
+async def test_a_part_of_the_address_is_asked_for(browser: Browser, url: str) -> None:
+    """An address without e-mail is completed in the review; a wrong one is told there, and then the return is made."""
+    async with visiting(browser, url) as visit:
+        await visit.look_up(fresh("NOEMAIL"))
+        await visit.choose_items()
+        await visit.click("Continue")
+        await visit.choose_point()
+        await visit.click("Continue")
+        email = visit.page.get_by_label("E-mail address")
+        await visit.click("Return now")
+        await expect(email).to_be_focused()
+        await visit.says("Please fill this in.")
+        await email.fill("someone")
+        await visit.click("Return now")
+        await visit.says("Please check this.")
+        await visit.looked_at("contact")
+        await email.fill("someone@shop.example")
+        await visit.click("Return now")
+        await visit.headed("Your label is ready")
+
+
+async def test_a_choice_that_is_gone(browser: Browser, url: str) -> None:
+    """What the preview finds wrong with a choice stands beside it in the review, next to the way to change it."""
+
+    async def closed(route: Route) -> None:
+        fault = {"pointer": "#/delivery/service_point", "code": "unavailable", "detail": "The point is gone."}
+        await route.fulfill(json={"valid": False, "problems": [fault], "fee": None, "missing": []})
+
+    async with visiting(browser, url) as visit:
+        await visit.page.route("**/v1/returns/preview", closed)
+        await visit.look_up(fresh("LABEL"))
+        await visit.choose_items()
+        await visit.click("Continue")
+        await visit.choose_point()
+        await visit.click("Continue")
+        part = visit.page.locator(".part", has_text="Method")
+        await expect(part).to_contain_text("This point cannot take your parcel at the moment.")
+        await visit.looked_at("gone")
+        await part.get_by_role("button", name="Change").click()
+        await visit.headed("How do you want to send it back?")
+
+
+async def test_double_clicks(browser: Browser, url: str, upstream: SandboxProcess) -> None:
+    """Double clicks stop at the review, whose button is where Continue was, and make one return."""
+    order = fresh("LABEL")
+    async with visiting(browser, url) as visit:
+        await visit.page.get_by_label("Order or tracking number").fill(order)
+        await visit.page.get_by_label("Postal code").fill("5611 AA")
+        await visit.page.get_by_role("button", name="Find my order").dblclick()
+        await visit.choose_items()
+        await visit.page.get_by_role("button", name="Continue").dblclick()
+        await visit.headed("How do you want to send it back?")
+        await expect(visit.page.get_by_text("Choose one.")).to_have_count(0)
+        await visit.choose_point()
+        continued = await visit.page.get_by_role("button", name="Continue").bounding_box()
+        assert continued
+        middle = (continued["x"] + continued["width"] / 2, continued["y"] + continued["height"] / 2)
+        await visit.page.mouse.click(*middle)
+        await visit.headed("Check your return")
+        await visit.page.mouse.move(*middle)
+        for each in ("down", "up"):
+            await getattr(visit.page.mouse, each)(click_count=2)
+        assert await visit.page.evaluate("document.querySelector('form').ariaBusy") is None
+        await visit.page.get_by_role("button", name="Return now").dblclick()
+        await visit.headed("Your label is ready")
+    assert len(await upstream.ledger(kind="incoming", order=order)) == 1
+
+
+async def test_two_tabs(browser: Browser, url: str, upstream: SandboxProcess) -> None:
+    """A tab whose session another tab has replaced shows the other order, and returns nothing of it unasked."""
+    one, other = fresh("LABEL"), fresh("LABEL")
+    async with visiting(browser, url) as visit:
+        await visit.look_up(one)
+        await visit.choose_items()
+        await visit.click("Continue")
+        await visit.choose_point()
+        await visit.click("Continue")
+        await visit.headed("Check your return")
+        second = await visit.page.context.new_page()
+        await second.goto(url)
+        await second.get_by_role("button", name="Another order").click()
+        await second.get_by_label("Order or tracking number").fill(other)
+        await second.get_by_label("Postal code").fill("5611 AA")
+        await second.get_by_role("button", name="Find my order").click()
+        await expect(second.get_by_text(f"Order {other}")).to_be_visible()
+        await visit.click("Return now")
+        await visit.says("Another order was opened in this browser.")
+        await visit.says(f"Order {other}")
+        await expect(visit.page.get_by_role("checkbox").first).not_to_be_checked()
+    assert await upstream.ledger(kind="incoming", order=other) == []
+
+
+@pytest.mark.parametrize("step", ["toString", "__proto__", "review", "%", "handoff="])
+async def test_odd_fragments(browser: Browser, url: str, step: str) -> None:
+    """A fragment that names no step, or one that is not reached yet, leads to the first screen."""
+    async with visiting(browser, f"{url}?identifier=%3Cb%3E&brand=../x&other=1#{step}") as visit:
+        await visit.headed("Return an order")
+        await expect(visit.page.get_by_label("Order or tracking number")).to_have_value("<b>")
+    async with visiting(browser, f"{url}#{step}") as visit:
+        await visit.headed("Return an order")
+
+
+async def test_a_session_that_ends_while_the_page_waits(browser: Browser, url: str) -> None:
+    """A page that waits for a payment or a label goes to the lookup once its session is over."""
+    problem = {"code": "session-expired", "title": "Your session has ended", "retryable": False, "errors": []}
+
+    async def refuse(route: Route) -> None:
+        held = "prefer" in route.request.headers
+        await (route.fulfill(status=401, json=problem) if held else route.continue_())
+
+    async with visiting(browser, url) as visit:
+        await visit.page.route("**/v1/returns/rtn_*", refuse)
+        await visit.send(fresh("PAID"))
+        await visit.headed("Return an order")
+        await visit.says("Your session has ended")
 
 
 async def test_impatient_clicks(browser: Browser, url: str, upstream: SandboxProcess) -> None:
@@ -676,7 +825,7 @@ async def test_problem_page(browser: Browser, shop: Bff, size: str) -> None:
     """The page behind a problem's type is accessible, has its own style, and loads nothing else."""
     origin = f"http://localhost:{shop.port}"
     async with visiting(browser, f"{origin}/problems/units-claimed", size) as visit:
-        await visit.says("Another return holds these units")
+        await visit.says("These items are already in another return")
         await visit.looked_at("problem")
         style = "getComputedStyle(document.body).maxWidth"
         assert await visit.page.evaluate(style) == "672px"

@@ -105,8 +105,11 @@ const FINAL = new Set(["label_ready", "no_label_needed", "accepted", "label_lost
 
 export const isFinal = (found) => FINAL.has(found.state);
 
-/** Tells each change of a return until its last one, by requests that the service holds. Answers how to stop. */
-export function watch(found, told) {
+/**
+ * Tells each change of a return until its last one, by requests that the service holds. Answers how to stop.
+ * `failed` is called with a problem that repeating does not solve, such as the end of the session.
+ */
+export function watch(found, told, failed) {
   const stop = new AbortController();
   const look = async () => {
     const known = found.revision;
@@ -116,7 +119,12 @@ export function watch(found, told) {
   };
   const loop = async () => {
     while (!stop.signal.aborted && !isFinal(found)) {
-      const seconds = await look().catch((problem) => problem.retryAfter ?? 3);
+      const seconds = await look().catch((problem) => {
+        if (stop.signal.aborted || problem.retryable) return problem.retryAfter ?? 3;
+        stop.abort();
+        failed(problem);
+        return 0;
+      });
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
     }
   };

@@ -47,7 +47,8 @@ async function detailsOf(journey) {
 }
 
 function storeChoice({ words: { say, metres }, session, draft }) {
-  return choice(say("store"), "store", session.options.stores.map((store) => ({
+  const nearest = [...session.options.stores].sort((one, other) => (one.distance ?? Infinity) - (other.distance ?? Infinity));
+  return choice(say("store"), "store", nearest.map((store) => ({
     value: store.id,
     content: [
       h("span", { class: "top" }, h("strong", {}, store.name),

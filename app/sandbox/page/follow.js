@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { button, fill, h } from "./html.js";
 import { whenOpen } from "./points.js";
 import { address, deliveryLines, itemLines, refundSum } from "./summary.js";
-import { local } from "./theme.js";
+import { local, supportOf } from "./theme.js";
 
 /** States that nothing follows by itself, so that nothing turns on the screen. */
 const STILL = new Set(["awaiting_payment", "outcome_unknown"]);
@@ -24,7 +24,7 @@ export async function followStep(journey, place) {
   };
   const found = await api.getReturn(draft.returnId);
   show(found);
-  journey.leave = api.watch(found, show);
+  journey.leave = api.watch(found, show, (problem) => journey.attempt(() => { throw problem; }));
   fill(place, heading, shown,
     phone(journey),
     h("p", {}, button(say("another"), () => {
@@ -35,13 +35,14 @@ export async function followStep(journey, place) {
 }
 
 function statusOf(journey, found) {
-  const { words: { say } } = journey;
+  const { words: { say, money } } = journey;
   const { state } = found;
   const working = !api.isFinal(found) && !STILL.has(state);
   return [
     h("div", { class: `status ${GOOD.has(state) ? "good" : state === "failed" ? "bad" : ""}` },
       h("p", {}, say(`states.${state}`) ?? say("states.working")),
       working && h("progress", { "aria-label": say("titles.working") }),
+      state === "awaiting_payment" && found.fee && h("p", { class: "sum" }, h("span", {}, say("fee")), h("strong", {}, money(found.fee))),
       nextStep(journey, found)),
     GOOD.has(state) && instructions(journey, found),
     details(journey, found),
@@ -61,8 +62,8 @@ function nextStep(journey, found) {
     found.label.href && documentButton(journey, found.label.href, say("download"), ""),
     found.customs_declaration && documentButton(journey, found.customs_declaration, say("customsDocument"), "second"),
     found.state === "failed" && button(say("retry"), again, ""),
-    ["outcome_unknown", "label_lost", "failed"].includes(found.state) && brand.support_url
-      && h("a", { class: "button second", href: brand.support_url }, say("support")));
+    ["outcome_unknown", "label_lost", "failed"].includes(found.state) && supportOf(brand)
+      && h("a", { class: "button second", href: supportOf(brand) }, say("support")));
 }
 
 function documentButton(journey, href, text, kind) {
@@ -88,15 +89,16 @@ function instructions(journey, found) {
 
 function details(journey, found) {
   const { words: { say, list, money }, session } = journey;
-  const row = (title, ...lines) => lines.some(Boolean) && [h("dt", {}, say(title)), h("dd", {}, lines)];
+  const row = (title, ...lines) => lines.some(Boolean) && h("div", {}, h("dt", {}, say(title)), h("dd", {}, lines));
+  const sum = (title, amount) => amount && h("div", { class: "line" }, h("dt", {}, say(title)), h("dd", { class: "price" }, amount));
   const refund = session.options.refund_options.find(({ code }) => code === found.refund_type);
   const tracking = found.parcels.map((parcel) => [parcel.tracking_number ?? parcel.tracking?.number,
     parcel.tracking && say(`onItsWay.${parcel.tracking.status}`)].filter(Boolean).join(": ")).filter(Boolean);
   return h("dl", { class: "card details" },
     row("steps.items", itemLines(journey, found.items)),
+    sum("refundSum", refundSum(journey, found.items)),
+    sum("fee", found.fee && money(found.fee)),
     row("refundTitle", refund?.label),
-    row("refundSum", refundSum(journey, found.items)),
-    found.fee && row("fee", money(found.fee)),
     row("steps.delivery", deliveryLines(journey, found.delivery, found.drop_off)),
     row("returnNumber", found.sendcloud_return_id && String(found.sendcloud_return_id)),
     row("tracking", tracking.length && list(tracking)));

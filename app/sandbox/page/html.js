@@ -87,16 +87,17 @@ async function once(element, action) {
   }
 }
 
-/** Says what is wrong with a control beside it; nothing where the text is empty. */
-export function mark(control, text) {
-  const group = control.closest("fieldset.choice, .field");
+/** Says what is wrong with a control, or with a part of the page, beside it; nothing where the text is empty. */
+export function mark(element, text) {
+  const group = element.closest("fieldset.choice, .field, .part");
   if (!group) return;
   group.querySelector(".error").textContent = text;
   // All radio buttons of a group are wrong together.
   for (const each of group.querySelectorAll("input, select, textarea")) each.ariaInvalid = text ? "true" : null;
 }
 
-function message({ type, validity, min, max }, say) {
+function message({ type, validity, validationMessage, min, max }, say) {
+  if (validity.customError) return validationMessage;
   if (validity.valueMissing) return say(type === "radio" || type === "select-one" ? "errors.choose" : "errors.missing");
   if (validity.rangeUnderflow || validity.rangeOverflow) return say("errors.range", { min, max });
   return say("errors.invalid-request");

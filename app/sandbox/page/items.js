@@ -1,39 +1,46 @@
 // Step 1: which items, how many and why; and how the money comes back.
 
-import * as api from "./api.js";
-import { choice, field, fill, form, h } from "./html.js";
+import { button, choice, field, fill, form, h } from "./html.js";
 import { photoField } from "./photos.js";
 import { refundSum } from "./summary.js";
-import { local } from "./theme.js";
+import { local, supportOf } from "./theme.js";
+
+const NONE_CHOSEN = "none-chosen";
 
 export async function itemsStep(journey, place) {
   const { words: { say }, draft } = journey;
-  const session = journey.session = await api.resume();
+  const session = await journey.resumed();
   const { items, options, actions } = session;
   keepOnly(draft, items);
   const creation = actions.find(({ name }) => name === "create_return");
   if (creation && !creation.allowed) return fill(place, nothingToReturn(journey, creation.why_not_text), earlier(journey));
-  const chooseOne = h("p", { class: "error", role: "alert" });
   const sum = h("p", { class: "sum" });
+  const list = h("div", { class: "field" }, h("p", { id: NONE_CHOSEN, class: "error" }));
   const count = () => {
-    if (Object.keys(draft.items).length) chooseOne.textContent = "";
+    const chosen = Object.keys(draft.items).length;
+    list.querySelector("input")?.setCustomValidity(chosen ? "" : say("errors.no-item"));
     fill(sum, refundSum(journey) && [h("span", {}, say("refundSum")), h("strong", {}, refundSum(journey))]);
   };
-  const next = () => {
-    if (Object.keys(draft.items).length) return journey.go("delivery");
-    chooseOne.textContent = say("errors.no-item");
-    place.querySelector("input[type=checkbox]").focus();
-  };
+  list.append(h("ul", { class: "items" }, items.map((item) => h("li", {}, itemCard(journey, item, options.reasons, count)))));
   count();
   fill(place,
     h("h1", {}, say("items")),
-    h("p", { class: "lead" }, say("orderNumber", { number: session.parcel.order_number })),
-    form(say, next,
-      h("ul", { class: "items" }, items.map((item) => h("li", {}, itemCard(journey, item, options.reasons, count)))),
+    orderLine(journey),
+    form(say, () => journey.go("delivery"),
+      list,
       refundChoice(journey),
-      chooseOne,
       h("div", { class: "actions" }, sum, h("button", {}, say("next")))),
     earlier(journey));
+}
+
+/** Which order this is, and the way to another one. */
+function orderLine(journey) {
+  const { words: { say }, session } = journey;
+  const other = button(say("otherOrder"), () => {
+    journey.typed = { identifier: "" };
+    return journey.go("start");
+  }, "link");
+  return h("p", { class: "lead order" }, say("orderNumber", { number: session.parcel.order_number }), other);
 }
 
 /** Drops what was chosen and has been returned since. */
@@ -43,11 +50,13 @@ function keepOnly(draft, items) {
 }
 
 /** Why nothing of this order can be returned here, and who helps. */
-function nothingToReturn({ words: { say }, brand }, { title, detail }) {
+function nothingToReturn(journey, { title, detail }) {
+  const { words: { say }, brand } = journey;
   return [
     h("h1", {}, title),
-    h("p", { class: "lead" }, detail),
-    brand.support_url && h("div", { class: "actions" }, h("a", { class: "button", href: brand.support_url }, say("support"))),
+    orderLine(journey),
+    h("p", {}, detail),
+    supportOf(brand) && h("div", { class: "actions" }, h("a", { class: "button", href: supportOf(brand) }, say("support"))),
   ];
 }
 
@@ -73,7 +82,7 @@ function itemCard(journey, item, reasons, count) {
   }
   const details = h("div", { class: "details" });
   const box = h("input", {
-    type: "checkbox", checked: item.id in draft.items,
+    type: "checkbox", checked: item.id in draft.items, "aria-describedby": NONE_CHOSEN,
     onchange: () => {
       if (box.checked) draft.items[item.id] = { name: item.name, quantity: 1, photos: [] };
       else delete draft.items[item.id];

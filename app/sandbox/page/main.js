@@ -6,10 +6,10 @@ import { deliveryStep } from "./delivery.js";
 import { followStep } from "./follow.js";
 import { button, fill, h } from "./html.js";
 import { itemsStep } from "./items.js";
-import { problemBox } from "./problems.js";
+import { markFaults, problemBox } from "./problems.js";
 import { reviewStep } from "./review.js";
 import { startStep } from "./start.js";
-import { dress } from "./theme.js";
+import { dress, supportOf } from "./theme.js";
 import { preferredLanguage, wordsOf } from "./words.js";
 
 const STEPS = { start: startStep, items: itemsStep, delivery: deliveryStep, review: reviewStep, follow: followStep };
@@ -26,7 +26,7 @@ const journey = {
   draft: load(),
   typed: {},
   leave: () => {},
-  go, attempt, save, tell, forget, began, discard,
+  go, attempt, save, tell, forget, began, resumed, discard,
 };
 
 /** Takes this language, for the words of the page and for those of the service. */
@@ -36,7 +36,7 @@ async function speak(language) {
 }
 
 function load() {
-  return JSON.parse(sessionStorage.getItem(DRAFT)) ?? { brand: config.brand, ...nothingChosen() };
+  return { brand: config.brand, ...nothingChosen(), ...JSON.parse(sessionStorage.getItem(DRAFT)) };
 }
 
 function nothingChosen() {
@@ -54,11 +54,23 @@ function discard() {
 
 /** A session has begun; what was chosen for this order before, in a session that ended, is kept without its photos. */
 function began(session) {
+  takeUp(session);
+  for (const item of Object.values(journey.draft.items)) item.photos = [];
+}
+
+/** Takes the session as it is now; answers whether it is of the order that the choices are for. */
+function takeUp(session) {
   const { draft } = journey;
+  const same = draft.order === session.parcel.order_number;
   journey.session = session;
-  if (draft.order !== session.parcel.order_number) Object.assign(draft, nothingChosen(), { returnId: null });
-  draft.order = session.parcel.order_number;
-  for (const item of Object.values(draft.items)) item.photos = [];
+  if (!same) Object.assign(draft, nothingChosen(), { returnId: null, order: session.parcel.order_number });
+  return same;
+}
+
+/** The session as it is now. All tabs share its cookie, so that another tab may have looked up another order. */
+async function resumed() {
+  if (!takeUp(await api.resume())) throw new api.Problem({ code: "other-order" });
+  return journey.session;
 }
 
 /** Shows a step as a new entry of the browser's history, or in place of the current one. */
@@ -91,7 +103,7 @@ async function show(wanted) {
 function reachable(step) {
   const { session, draft } = journey;
   const chosen = Object.keys(draft.items).length > 0;
-  if (!session || !(step in STEPS)) return "start";
+  if (!session || !Object.hasOwn(STEPS, step)) return "start";
   if (step === "follow") return draft.returnId ? step : "items";
   if (step === "review" && chosen && !draft.delivery.option) return "delivery";
   return ["delivery", "review"].includes(step) && !chosen ? "items" : step;
@@ -111,12 +123,8 @@ function showFrame() {
   BEFORE[step] && button(["‹ ", say("back")], () => go(BEFORE[step]), "link back"));
   fill(document.querySelector("footer"),
     brand.return_policy_url && h("a", { href: brand.return_policy_url }, say("policy")),
-    support(brand) && h("a", { href: support(brand) }, say("support")),
+    supportOf(brand) && h("a", { href: supportOf(brand) }, say("support")),
     journey.session && button(say("end"), forget, "link"));
-}
-
-function support({ support_url: url, support_email: email }) {
-  return url ?? (email && `mailto:${email}`);
 }
 
 /** Does something; a problem becomes a message with what helps. */
@@ -139,13 +147,16 @@ async function explain(problem, again) {
     journey.session = null;
     await go("start", { replace: true });
   }
+  if (problem.code === "other-order") await go("items", { replace: true });
   if (["return-outcome-unknown", "units-claimed"].includes(problem.code) && problem.location) {
     draft.returnId = problem.location.split("/").pop();
     await go("follow", { replace: true });
     // The return itself says what to do.
     if (problem.code === "return-outcome-unknown") return;
   }
-  const box = problemBox(journey, problem, again);
+  const faults = markFaults(place, problem.errors, journey.words.say);
+  if (problem.errors.length && !faults.length) return;
+  const box = problemBox(journey, problem, faults, again);
   const actions = place.querySelector(".actions");
   if (actions) actions.before(box);
   else place.append(box);
@@ -171,7 +182,7 @@ async function forget() {
 async function arrive(token, step) {
   try {
     if (token && await isUnderWay() && !await agreed(journey.words.say)) return await arrive(null, step);
-    journey.session = token ? await api.redeem(token) : await api.resume();
+    takeUp(token ? await api.redeem(token) : await api.resume());
   } catch (problem) {
     if (!(problem instanceof api.Problem)) throw problem;
     await go("start", { replace: true });
@@ -182,7 +193,7 @@ async function arrive(token, step) {
   journey.brand = session.brand;
   dress(session.brand);
   if (token) Object.assign(draft, nothingChosen(), { returnId: session.returns[0]?.id });
-  await go(step in STEPS ? step : draft.returnId ? "follow" : "items", { replace: true });
+  await go(Object.hasOwn(STEPS, step ?? "") ? step : draft.returnId ? "follow" : "items", { replace: true });
 }
 
 function isUnderWay() {
@@ -212,13 +223,19 @@ select.addEventListener("change", async () => {
   if (journey.session) journey.session = await api.resume().catch(() => journey.session);
   await go(journey.step ?? "start", { replace: true });
 });
+// The second half of a double click would press what the next step shows at the same place.
+addEventListener("click", (event) => {
+  if (event.detail < 2 || !event.target.closest("a, button")) return;
+  event.preventDefault();
+  event.stopPropagation();
+}, { capture: true });
 addEventListener("pagehide", save);
 addEventListener("popstate", () => attempt(() => show(location.hash.slice(1))));
 
 // A link may bring an order, or the token of a handoff. Neither stays in the address bar or in the history.
 const query = new URLSearchParams(location.search);
 const fragment = new URLSearchParams(location.hash.slice(1));
-journey.typed = { identifier: query.get("identifier") ?? "", postal_code: query.get("postal_code") ?? "" };
+for (const name of ["identifier", "postal_code"]) if (query.has(name)) journey.typed[name] = query.get(name);
 if (/^[a-z0-9-]+$/.test(query.get("brand") ?? "")) journey.draft.brand = query.get("brand");
 history.replaceState(null, "", location.pathname);
 if (journey.typed.identifier) await go("start", { replace: true });

@@ -17,27 +17,29 @@ export function missingFields(journey, missing) {
   return [
     (missing.some((pointer) => pointer.startsWith("#/customs")) || draft.customs) && customsFields(journey),
     contact.map((name) => field(say(`contact.${name}`),
-      input(CONTACT[name], draft.contact?.[name], (value) => { draft.contact = { ...draft.contact, [name]: value }; }))),
+      input({ ...CONTACT[name], "data-pointer": `#/contact/${name}` }, draft.contact?.[name], (value) => { draft.contact = { ...draft.contact, [name]: value }; }))),
   ];
 }
 
 function customsFields(journey) {
   const { words: { say }, draft } = journey;
-  const invoice = input({ required: true, maxlength: 40 }, draft.customs?.invoice_number,
+  const invoice = input({ required: true, maxlength: 40, "data-pointer": "#/customs/invoice_number" }, draft.customs?.invoice_number,
     (value) => { draft.customs = value ? { invoice_number: value } : null; });
   return h("fieldset", { class: "card" },
     h("legend", {}, say("customs")), h("p", { class: "hint" }, say("customsHint")),
     field(say("invoice"), invoice, say("invoiceHint")),
-    chosenItems(draft).map(({ id, name }) => h("details", {}, h("summary", {}, say("customsItem", { name })), declared(journey, draft.items[id]))));
+    chosenItems(draft).map(({ id, name }, at) => h("details", {},
+      h("summary", {}, say("customsItem", { name })), declared(journey, draft.items[id], at))));
 }
 
-function declared({ words: { say } }, item) {
-  const of = (member, attributes) => field(say(`customsFields.${member}`), input(attributes, item.customs?.[member], (value) => {
-    item.customs = { ...item.customs, [member]: value || undefined };
-  }), say(`customsHints.${member}`));
+function declared({ words: { say } }, item, at) {
+  const of = (member, attributes) => field(say(`customsFields.${member}`),
+    input({ ...attributes, "data-pointer": `#/items/${at}/${member}` }, item.customs?.[member], (value) => {
+      item.customs = { ...item.customs, [member]: value.replace(",", ".").toUpperCase() || undefined };
+    }), say(`customsHints.${member}`));
   return [
-    of("origin_country", { maxlength: 2, pattern: "[A-Z]{2}" }),
-    of("weight", { inputmode: "decimal", pattern: "[0-9]{1,4}(\\.[0-9]{1,3})?" }),
+    of("origin_country", { maxlength: 2, pattern: "[A-Za-z]{2}" }),
+    of("weight", { inputmode: "decimal", pattern: "[0-9]{1,4}([.,][0-9]{1,3})?" }),
     of("hs_code", { inputmode: "numeric", pattern: "[0-9]{4,12}" }),
   ];
 }

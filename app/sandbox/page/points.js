@@ -28,8 +28,7 @@ export async function pointsChoice(journey, option) {
     draw(journey, results, search.found, search, required);
   } });
   const here = button(say("nearMe"), () => journey.attempt(async () => {
-    const { latitude, longitude } = await position();
-    search.around = { latitude, longitude };
+    search.around = await position();
     await find();
   }));
   await find();
@@ -42,11 +41,13 @@ export async function pointsChoice(journey, option) {
   ];
 }
 
+/** Where the shopper is, within a hundred metres: it stands in an address, and distances need no more. */
 async function position() {
   const refused = new api.Problem({ code: "no-position", title: "No position" });
   const found = await new Promise((resolve, reject) =>
     navigator.geolocation.getCurrentPosition(resolve, () => reject(refused), { timeout: 10_000 }));
-  return found.coords;
+  const { latitude, longitude } = found.coords;
+  return { latitude: latitude.toFixed(3), longitude: longitude.toFixed(3) };
 }
 
 function draw(journey, place, found, search, required) {

@@ -3,47 +3,52 @@
 import * as api from "./api.js";
 import { button, field, fill, form, h } from "./html.js";
 import { missingFields } from "./missing.js";
-import { fieldProblems } from "./problems.js";
+import { faultText, markFaults } from "./problems.js";
 import { chosenItems, deliveryLines, feeText, itemLines, refundSum } from "./summary.js";
 
 export async function reviewStep(journey, place) {
-  const { words, draft, session } = journey;
+  const { words, draft } = journey;
   const { say } = words;
+  const session = await journey.resumed();
   const checked = await api.preview(wanted(draft));
   const send = () => journey.attempt(() => make(journey));
   const edit = (step, what) => button([say("change"), h("span", { class: "unseen" }, ` ${what}`)], () => journey.go(step), "link");
-  const part = (title, step, ...lines) => h("section", { class: "part" },
-    h("div", { class: "head" }, h("h2", {}, title), step && edit(step, title)), lines);
+  const part = (pointer, title, step, ...lines) => h("section", { class: "part", "data-pointer": pointer },
+    h("div", { class: "head" }, h("h2", {}, title), step && edit(step, title)), lines, h("p", { class: "error" }));
   const refund = session.options.refund_options.find(({ code }) => code === draft.refund.type);
   const fee = feeText(checked.fee, words);
+  const problem = h("p", { class: "error", role: "alert" });
   fill(place,
     h("h1", {}, say("review")),
-    checked.problems.length > 0 && h("div", { id: "problem" },
-      h("div", { role: "alert" }, h("p", {}, say("errors.invalid-request")), fieldProblems(journey, checked.problems))),
     form(say, send,
       h("div", { class: "card" },
-        part(say("steps.items"), "items", itemLines(journey, chosenItems(draft))),
-        refund && part(say("refundTitle"), "items", h("p", {}, refund.label, draft.refund.message && h("span", { class: "hint" }, draft.refund.message))),
-        part(say("steps.delivery"), "delivery", h("p", {}, deliveryLines(journey, draft.delivery, draft.delivery.service_point && draft.point))),
-        part(say("from"), null, h("p", {}, session.ship_from.name,
+        part("#/items #/reason #/photos", say("steps.items"), "items", itemLines(journey, chosenItems(draft))),
+        refund && part("#/refund", say("refundTitle"), "items", h("p", {}, refund.label, draft.refund.message && h("span", { class: "hint" }, draft.refund.message))),
+        part("#/delivery", say("steps.delivery"), "delivery", h("p", {}, deliveryLines(journey, draft.delivery, draft.delivery.service_point && draft.point))),
+        part("#/contact", say("from"), null, h("p", {}, session.ship_from.name,
           h("span", { class: "hint" }, `${session.ship_from.postal_code} ${session.ship_from.city}, ${session.ship_from.country}`))),
         h("dl", { class: "totals" },
           refundSum(journey) && [h("dt", {}, say("refundSum")), h("dd", {}, refundSum(journey))],
           fee && [h("dt", {}, say("fee")), h("dd", {}, fee)])),
       session.parcel.max_parcels > 1 && parcelsField(journey),
       missingFields(journey, checked.missing),
-      h("div", { class: "actions" }, h("button", { disabled: !checked.valid }, say("send")))));
+      problem,
+      h("div", { class: "actions" }, h("button", {}, say("send")))));
+  // What is missing has an empty field here, and is no fault yet.
+  const faults = markFaults(place, checked.problems.filter(({ pointer }) => !checked.missing.includes(pointer)), say);
+  problem.textContent = faults.map((fault) => faultText(fault, say)).join(" ");
 }
 
 function parcelsField({ words: { say }, session, draft }) {
   const numbers = Array.from({ length: session.parcel.max_parcels }, (_, at) => at + 1);
-  const parcels = h("select", { onchange: () => { draft.parcels = Number(parcels.value); } },
+  const parcels = h("select", { "data-pointer": "#/parcels", onchange: () => { draft.parcels = Number(parcels.value); } },
     numbers.map((number) => h("option", { value: number, selected: number === draft.parcels }, number)));
   return field(say("parcels"), parcels, say("parcelsHint"));
 }
 
 /** Makes the return, once: the same key goes with every try until there is an answer. */
 async function make(journey) {
+  await journey.resumed();
   const { draft } = journey;
   const body = wanted(draft);
   // A return that was changed is another one.

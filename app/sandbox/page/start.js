@@ -8,12 +8,13 @@ import { dress } from "./theme.js";
 export function startStep(journey, place) {
   const { words: { say, language }, draft, typed, brand } = journey;
   const order = h("input", { maxlength: 100, required: true, autocomplete: "off", autocapitalize: "characters",
-    spellcheck: "false", value: typed.identifier || draft.order || "" });
-  const postal = h("input", { maxlength: 20, required: true, autocomplete: "postal-code", value: typed.postal_code ?? "" });
+    spellcheck: "false", "data-pointer": "#/identifier", value: typed.identifier ?? draft.order ?? "",
+    oninput: () => { typed.identifier = order.value; } });
+  const postal = h("input", { maxlength: 20, required: true, autocomplete: "postal-code", "data-pointer": "#/postal_code",
+    value: typed.postal_code ?? "", oninput: () => { typed.postal_code = postal.value; } });
   const orderField = field(say("order"), order, say("orderHint"));
   if (brand?.domain !== draft.brand) journey.brand = { domain: draft.brand, name: draft.brand };
   const find = () => journey.attempt(async () => {
-    journey.typed = { identifier: order.value, postal_code: postal.value };
     journey.began(await api.lookUp(draft.brand, { identifier: order.value, postal_code: postal.value, language }));
     journey.typed = {};
     await journey.go(draft.returnId ? "follow" : "items");

@@ -19,6 +19,11 @@ export function dress(brand) {
   style.setProperty("--accent-dark", readable(bright, DARK, [255, 255, 255]));
 }
 
+/** Where the shop can be reached, if it says so. */
+export function supportOf({ support_url: url, support_email: email }) {
+  return url ?? (email && `mailto:${email}`);
+}
+
 function logo(brand) {
   if (!brand.logo) return null;
   const image = h("img", { src: local(brand.logo), alt: "", width: 32, height: 32, onerror: () => image.remove() });
