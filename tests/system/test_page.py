@@ -260,10 +260,10 @@ async def test_in_store(browser: Browser, url: str) -> None:
         await visit.page.get_by_role("group", name="Choose a store").get_by_role("radio").first.check()
         await visit.click("Continue")
         await visit.headed("Check your return")
-        await visit.says("Demo Shop Utrecht")
+        await visit.says("Demo Shop Eindhoven")
         await visit.click("Return now")
         await visit.headed("Your return is registered")
-        await visit.says("Demo Shop Utrecht")
+        await visit.says("Demo Shop Eindhoven")
         await expect(visit.page.get_by_role("button", name="Download")).to_have_count(0)
 
 
