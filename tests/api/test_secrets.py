@@ -40,6 +40,7 @@ from tests.support.retention import families, family_of
 from tests.support.sandbox import SandboxProcess, customer_of
 from tests.support.shopper import Shopper, look_up, shopper
 from tests.support.talkative import EXPORTED, TRACED
+from tests.support.webhooks import KEY, Integration, return_created
 
 TOKENS = ["eyJhbGciOi", ".eyJ", "token="]
 UPSTREAM_WORDS = [PAGE, "No matching order", "This order is blocked", "Too many requests", "elsewhere.example"]
@@ -54,6 +55,8 @@ CONTACT = {
     "phone": "+31644770099",
 }
 TYPED = [*CONTACT.values(), "piept in het bericht", "piept als bedrag", "piept bij de foto"]
+SIGNED = f'\n[shops.demo.upstream_events]\nsignature_keys = ["{KEY}"]\n'
+BY_SHOP = {"X-Partner-Key": "system-kanarie"}
 SENT = {"X-Partner-Key": "partner-kanarie", "User-Agent": "agent-kanarie", "Referer": "https://x.example/?kanarie"}
 WRONG = {"items": "piept in een fout veld", "token_delivery": "piept", "extra": 1}
 POSTAL_CODES = ["5611 AA", "5611AA", "W1A 1AA", "W1A1AA"]
@@ -155,13 +158,18 @@ async def journey(bff: Bff, sandbox: SandboxProcess, order: str, delivery: str) 
     point = f"/v1/service-points/{(someone.screen['drop_off']['nearest'] or {'id': 1})['id']}"
     rest = (f"{location}/label", f"{location}/customs-declaration", "/v1/session", "/v1/service-points", point)
     of_the_shop = location.replace("/v1", "/v1/shops/demo")
-    for path in (*rest, "/v1/brands/demo/portal", of_the_shop, f"{of_the_shop}/units"):
+    for path in (*rest, "/v1/brands/demo/portal"):
         await someone.get(path)
+    for path in (of_the_shop, f"{of_the_shop}/units", "/v1/shops/demo/dead-events"):
+        await bff.http.get(path, headers=BY_SHOP)
+    await bff.http.post("/v1/shops/demo/returns/search", json={"order_number": order}, headers=BY_SHOP)
     # Half of the returns stay as they are, to be searched for.
     if delivery == "cookie":
-        await bff.http.post(f"{of_the_shop}/resolve", json={"outcome": "cancelled"})
-    await bff.http.get("/v1/shops/demo/dead-events")
-    await bff.http.post("/v1/shops/demo/dead-events/resend")
+        await bff.http.post(f"{of_the_shop}/resolve", json={"outcome": "cancelled"}, headers=BY_SHOP)
+        await bff.http.post(f"{of_the_shop}/erase", headers=BY_SHOP)
+        await bff.http.post("/v1/shops/demo/returns/erase", json={"order_number": order}, headers=BY_SHOP)
+    await Integration(bff.http).tells(return_created(order, [{"description": "kanarie", "quantity": 1}]))
+    await bff.http.post("/v1/shops/demo/dead-events/resend", headers=BY_SHOP)
     hands = [await bff.http.post("/v1/session/handoff", json={}, headers=someone.headers) for _ in range(2)]
     handed = hands[-1].json()
     await bff.http.post("/v1/handoffs", json={"token": handed["token"], "token_delivery": delivery})
@@ -207,13 +215,13 @@ async def opened(store: Valkey, ids: list[str]) -> AsyncIterator[Session]:
 @pytest_asyncio.fixture(scope="module", name="seen")
 async def everything_seen(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seen]:
     """What some journeys in cookie and body mode left to be seen."""
-    digest, shops = (
-        hashlib.sha256(SENT["X-Partner-Key"].encode()).hexdigest(),
-        tmp_path_factory.mktemp("shops") / "file",
+    system, partner = (hashlib.sha256(each["X-Partner-Key"].encode()).hexdigest() for each in (BY_SHOP, SENT))
+    shops = tmp_path_factory.mktemp("shops") / "file"
+    shops.write_text(
+        f'[shops.demo]\nshop_keys = {{ aviary = "{system}" }}\n' + shops_entry("demo", NO_ENDPOINT) + SIGNED
     )
-    shops.write_text(f'[shops.demo]\nshop_keys = {{ aviary = "{digest}" }}\n' + shops_entry("demo", NO_ENDPOINT))
     seen, talkative = Seen(), {"module": "tests.support.talkative", "poll_interval": 0.1, "shops": shops}
-    talkative["partners"] = f"aviary:{digest}"
+    talkative["partners"] = f"aviary:{partner}"
     async with (
         running_collector() as collector,
         running_valkey() as store,

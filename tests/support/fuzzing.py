@@ -216,8 +216,12 @@ class Findings:
 
 def strict_description() -> dict[str, Any]:
     """The shoppers' part of the description without catch-all answers, so that every unnamed status is a finding."""
-    # Shoppers have no key of a shop, and would be refused every time.
-    paths = {path: each for path, each in OURS["paths"].items() if not path.startswith("/v1/shops/")}
+    # Shoppers have no key of a shop and sign no webhook, and would be refused every time.
+    paths = {
+        path: each
+        for path, each in OURS["paths"].items()
+        if not path.startswith("/v1/shops/") and not path.endswith("/upstream-events")
+    }
     description = copy.deepcopy({**OURS, "paths": paths})
     for operations in description["paths"].values():
         for operation in operations.values():
