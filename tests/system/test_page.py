@@ -445,7 +445,7 @@ async def test_a_choice_that_is_gone(browser: Browser, url: str) -> None:
 async def test_double_clicks(browser: Browser, url: str, upstream: SandboxProcess) -> None:
     """Double clicks stop at the review, whose button is where Continue was, and make one return."""
     order = fresh("LABEL")
-    async with visiting(browser, url) as visit:
+    async with visiting(browser, url, "phone") as visit:
         await visit.page.get_by_label("Order or tracking number").fill(order)
         await visit.page.get_by_label("Postal code").fill("5611 AA")
         await visit.page.get_by_role("button", name="Find my order").dblclick()
