@@ -68,8 +68,12 @@ ROUTES = {
     "GET /v1/shops/{brand}/returns/{return_id}": SHOPS_OWN,
     "GET /v1/shops/{brand}/returns/{return_id}/units": SHOPS_OWN,
     "POST /v1/shops/{brand}/returns/{return_id}/resolve": SHOPS_OWN,
+    "POST /v1/shops/{brand}/returns/{return_id}/erase": SHOPS_OWN,
+    "POST /v1/shops/{brand}/returns/search": SHOPS_OWN,
+    "POST /v1/shops/{brand}/returns/erase": SHOPS_OWN,
     "GET /v1/shops/{brand}/dead-events": SHOPS_OWN,
     "POST /v1/shops/{brand}/dead-events/resend": SHOPS_OWN,
+    "POST /v1/brands/{brand}/upstream-events": Row(404, 404, 404, 404),
 }
 """A route that is not in this table fails the first test."""
 RETURNS = [route for route, row in ROUTES.items() if row is OF_A_RETURN]
