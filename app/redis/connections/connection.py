@@ -62,20 +62,20 @@ _NO_ROOM = "ERR max number of clients reached"
 
 
 class Server(NamedTuple):
-    """The address of a server: host and port, or the path of a socket; the user, and whether TLS is used."""
+    """The address of a server: host and port, or the path of a socket; the user, and how TLS is spoken, if it is."""
 
     host: str
     port: int = 0
     username: str | None = None
     password: str | None = None
     db: int = 0
-    tls: bool = False
+    tls: ssl.SSLContext | None = None
 
     @property
     def greeting(self) -> list[Command]:
         """What a new connection says first."""
         user = [self.username] if self.username else []
-        login: list[Command] = [("AUTH", *user, self.password)] if self.password else []
+        login: list[Command] = [("AUTH", *user, self.password or "")] if user or self.password else []
         return [*login, ("SELECT", self.db)] if self.db else login
 
 
@@ -213,7 +213,6 @@ async def _greeted(connection: Connection, server: Server) -> None:
 
 async def _connected(server: Server, hear: Hear | None) -> Connection:
     loop = asyncio.get_running_loop()
-    tls = ssl.create_default_context() if server.tls else None
     try:
         with misreads_mapped():
             async with LoopTimeout(TIMEOUT_SECONDS):
@@ -221,7 +220,7 @@ async def _connected(server: Server, hear: Hear | None) -> Connection:
                     _, connection = await loop.create_unix_connection(lambda: Connection(hear), server.host)
                 else:
                     _, connection = await loop.create_connection(
-                        lambda: Connection(hear), server.host, server.port, ssl=tls
+                        lambda: Connection(hear), server.host, server.port, ssl=server.tls
                     )
     except TimeoutError:
         raise

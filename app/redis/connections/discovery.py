@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import ssl
 from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
 
@@ -24,7 +25,9 @@ def topology(url: str) -> Topology:
     match = _URL.fullmatch(url)
     if match is None:
         raise ValueError("no URL of a store")
-    server = _server(match["who"] or "", tls=match["scheme"] == "rediss")
+    # Made once, because reading the roots holds the event loop for tens of milliseconds.
+    tls = ssl.create_default_context() if match["scheme"] == "rediss" else None
+    server = _server(match["who"] or "", tls)
     if match["scheme"] == "unix":
         return _standalone(server, (match["where"], 0))
     hosts, _, path = match["where"].partition("/")
@@ -36,7 +39,7 @@ def topology(url: str) -> Topology:
     return _standalone(server._replace(db=int(db or 0)), _addresses(hosts, PORT)[0])
 
 
-def _server(credentials: str, *, tls: bool) -> Server:
+def _server(credentials: str, tls: ssl.SSLContext | None) -> Server:
     """A server whose address is not known yet."""
     user, _, password = credentials.partition(":")
     return Server("", 0, unquote(user) or None, unquote(password) or None, tls=tls)

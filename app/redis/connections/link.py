@@ -41,6 +41,8 @@ class Link:
                 pass
         if self._opening is None or self._opening.done():
             self._opening = asyncio.create_task(self._open())
+            # If every caller leaves before it fails, nothing is wrong that the log should tell.
+            self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
         connection = await self._opened(self._opening)
         return await connection.ask(packed, expected, seconds)
 

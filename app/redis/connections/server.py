@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from redis.exceptions import ConnectionError as ConnectionFailed
+
 from app.errors import StoreUnavailable
 from app.redis.connections.connection import TIMEOUT_SECONDS, Command, Connection, Reply, Server, opened, packed
 from app.redis.connections.failures import FOREIGN, reason
@@ -120,7 +122,11 @@ class Node:
         connection = await opened(self.server, heard.put_nowait)
         self._listening.add(connection)
         try:
-            await connection.ask(packed([("SUBSCRIBE", channel)]), 1)
+            if self._closed:
+                raise ConnectionFailed("closed")
+            (said,) = await connection.ask(packed([("SUBSCRIBE", channel)]), 1)
+            if isinstance(said, Exception):
+                raise said
             yield b""
             while True:
                 message = await _next(heard, connection)
