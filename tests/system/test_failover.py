@@ -128,6 +128,8 @@ async def _serves(store: Store) -> bool:
 async def restarted(deployment: Deployment, master: Server) -> None:
     """A master dies and is there again before anybody could take its place."""
     assert master in deployment.data
+    # With `everysec` it appends nothing while the disk still syncs, and would come back without that.
+    await master.client.config_set("appendfsync", "always")
     await master.stop(signal.SIGKILL)
     await master.start()
 
