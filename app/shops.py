@@ -162,14 +162,7 @@ def read_shops(path: Path, partners: Mapping[str, bytes]) -> Mapping[str, ShopEn
 
 def _parsed(path: Path) -> Mapping[str, ShopEntry]:
     try:
-        # Opening a pipe would wait for its writer.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise UnusableShopsFile(["is not a regular file"])
-        return ShopsFile.model_validate(tomli.loads(path.read_text("utf-8-sig"))).shops
-    except OSError as error:
-        fault = error.strerror or "cannot be read"
-    except UnicodeDecodeError:
-        fault = "is not UTF-8"
+        return ShopsFile.model_validate(tomli.loads(_text(path))).shops
     except tomli.TOMLDecodeError as error:
         # The text before the place may quote the file.
         fault = "is not TOML " + str(error)[str(error).rfind("(") :]
@@ -178,6 +171,18 @@ def _parsed(path: Path) -> Mapping[str, ShopEntry]:
     except (ValueError, RecursionError):
         fault = "has a number that is too long, or values that are nested too deeply"
     raise UnusableShopsFile([fault])
+
+
+def _text(path: Path) -> str:
+    try:
+        # Opening a pipe would wait for its writer.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UnusableShopsFile(["is not a regular file"])
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise UnusableShopsFile([error.strerror or "cannot be read"]) from None
+    except UnicodeDecodeError:
+        raise UnusableShopsFile(["is not UTF-8"]) from None
 
 
 def _shared_keys(entries: Mapping[str, ShopEntry], partners: Mapping[str, bytes]) -> list[str]:

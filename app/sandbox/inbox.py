@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from html import escape
-from typing import Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from app.sandbox.brands import Json
 from app.sandbox.checkout import POLICY
 from app.shops import EventsEntry
 
@@ -42,7 +42,7 @@ class Inbox:
 
     def __init__(self, secret: str) -> None:
         self._webhook = Webhook(secret)
-        self._events: dict[str, Mapping[str, Any]] = {}
+        self._events: dict[str, Json] = {}
         """By id, because an event may come twice."""
 
     async def take(self, request: Request) -> Response:
@@ -72,7 +72,7 @@ def inbox_routes(told: Mapping[str, EventsEntry]) -> list[Route]:
     return [Route(PATH, inbox.show), Route(PATH, inbox.take, methods=["POST"])]
 
 
-def _row(event: Mapping[str, Any]) -> str:
+def _row(event: Json) -> str:
     data = event["data"]
     cells = (event["timestamp"], event["type"], data["brand"], data["return_id"], data["state"])
     return "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells) + "</tr>"

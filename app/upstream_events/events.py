@@ -63,12 +63,12 @@ class UpstreamEvents:
         return await self._moved(of_order, event, cancellation_frees=entry.cancellation_frees)
 
     async def _made(self, of_order: list[ParcelReturn], event: ReturnMade) -> Outcome:
-        unknown = [each for each in of_order if each.found.record.state is ReturnState.OUTCOME_UNKNOWN]
+        unknown = _in_state(ReturnState.OUTCOME_UNKNOWN, of_order)
         if any(each.found.record.sendcloud_return_id == event.sendcloud_return_id for each in of_order):
             return Outcome.KNOWN
         if not unknown:
             return Outcome.IGNORED
-        if any(each.found.record.state is ReturnState.CREATING for each in of_order):
+        if _in_state(ReturnState.CREATING, of_order):
             # The event may be about that one, whose answer is on its way.
             raise StoreUnavailable("a creation of the order is under way", retry_after=CLOCKS_APART_SECONDS)
         fitting = [each for each in unknown if _fits(each.found.record, event)]
@@ -79,13 +79,19 @@ class UpstreamEvents:
         return await self._settle(only.parcel_key, only.found.record.id, report)
 
     async def _moved(self, of_order: list[ParcelReturn], event: ParcelMoved, *, cancellation_frees: bool) -> Outcome:
-        for parcel_key, found in of_order:
-            if event.parcel_id in {parcel.id for parcel in found.record.parcels}:
-                after = await self._track(parcel_key, found.record.id, event)
-                if after and cancellation_frees and _is_cancelled(after.record):
-                    return await self._settle(parcel_key, found.record.id, Report(Finding.CANCELLED, BY))
-                return Outcome.MOVED if after and after.record.revision > found.record.revision else Outcome.KNOWN
+        for each in of_order:
+            if event.parcel_id in {parcel.id for parcel in each.found.record.parcels}:
+                return await self._follow(each, event, cancellation_frees=cancellation_frees)
         return Outcome.IGNORED
+
+    async def _follow(self, known: ParcelReturn, event: ParcelMoved, *, cancellation_frees: bool) -> Outcome:
+        parcel_key, before = known
+        after = await self._track(parcel_key, before.record.id, event)
+        if after is None:
+            return Outcome.KNOWN
+        if cancellation_frees and _is_cancelled(after.record):
+            return await self._settle(parcel_key, before.record.id, Report(Finding.CANCELLED, BY))
+        return Outcome.MOVED if after.record.revision > before.record.revision else Outcome.KNOWN
 
     async def _track(self, parcel_key: str, return_id: str, event: ParcelMoved) -> VersionedReturn | None:
         def tracked(found: VersionedReturn) -> ReturnRecord:
@@ -100,6 +106,10 @@ class UpstreamEvents:
         except FindingRefused:
             return _left([return_id])
         return Outcome.SETTLED
+
+
+def _in_state(state: ReturnState, returns: list[ParcelReturn]) -> list[ParcelReturn]:
+    return [each for each in returns if each.found.record.state is state]
 
 
 def _left(return_ids: list[str]) -> Outcome:

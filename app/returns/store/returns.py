@@ -418,9 +418,6 @@ class Returns:
         operation = secrets.token_urlsafe(12)
         for _ in range(RACES):
             now, claims, version, record = await self._stored(parcel_key, return_id, step.forgotten)
-            if step.forgotten and not version:
-                # A store that lost the return may have lost its entry in the index with it.
-                await self.index.add(parcel_key, *step.forgotten)
             if record and step.is_over(record):
                 step = step._replace(claims=_as_they_are, record=_as_it_is)
             before = self._layout.unended(loaded_claims(claims), now)
@@ -452,10 +449,13 @@ class Returns:
     ) -> tuple[float, Versioned, int, ReturnRecord | None]:
         """The store's clock, the claims, and the return with its version, or without its content once that is gone.
 
-        A return that the store lost is `forgotten`, if that is known, and else its summary.
+        A return that the store lost is `forgotten`, if that is known, and is found by its id again; else its summary.
         """
         names = record_key(parcel_key, return_id), summary_key(parcel_key, return_id)
         now, (claims, kept, summary) = await self._store.read(claims_key(parcel_key), *names)
+        if forgotten and not kept.revision:
+            # A store that lost the return may have lost its entry in the index with it.
+            await self.index.add(parcel_key, *forgotten)
         stored = kept if kept.revision else summary
         record = self._layout.record(parcel_key, return_id, stored) if stored.revision else None
         return now, claims, kept.revision, record if kept.revision or not forgotten else forgotten.record
