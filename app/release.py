@@ -15,7 +15,8 @@ from app.redis.marker import Markers
 from app.redis.store import Store
 from app.returns.claims import Claim
 from app.returns.findings import Finding, Report, record_finding
-from app.returns.store.index import RETURN_ID, Index
+from app.returns.store.index import Index
+from app.returns.store.records import RETURN_ID
 from app.returns.store.returns import Returns
 from app.services import Services
 from app.sessions.lookup import Lookups, parcel_key_of
@@ -79,7 +80,7 @@ async def _parcel_key(services: Services, wanted: argparse.Namespace) -> str:
     if not wanted.return_id:
         opened = await services.of(Lookups).sendcloud.open_order(wanted.brand, wanted.order, wanted.postal_code)
         return parcel_key_of(services.of(Lookups).keyring, wanted.brand, opened.order, wanted.order)
-    return await _parcel_key_of_return(services.of(Store), services.of(Lookups).returns.index, wanted.return_id)
+    return await _parcel_key_of_return(services.of(Store), services.of(Index), wanted.return_id)
 
 
 async def _parcel_key_of_return(store: Store, index: Index, return_id: str) -> str:

@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from app.errors import ReturnNotFound
+from app.returns.store.index import Index
 from app.returns.store.records import VersionedReturn
 from app.returns.store.returns import Returns
 
@@ -15,10 +16,10 @@ class ParcelReturn(NamedTuple):
     found: VersionedReturn
 
 
-async def returns_of_order(returns: Returns, brand: str, order_number: str) -> list[ParcelReturn]:
+async def returns_of_order(index: Index, returns: Returns, brand: str, order_number: str) -> list[ParcelReturn]:
     """The returns of all parcels of this order, the oldest first; those whose claim has ended are not found."""
     found = []
-    for parcel_key in await returns.index.parcels_of(brand, order_number):
+    for parcel_key in await index.parcels_of(brand, order_number):
         _, claims = await returns.claims(parcel_key)
         for return_id in claims:
             with suppress(ReturnNotFound):

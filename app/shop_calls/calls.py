@@ -1,15 +1,16 @@
 """The work behind a shop's own calls."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from app.documents.opening import ReturnDocuments
 from app.errors import FieldProblem, InvalidRequest, ReturnNotFound, ReturnStillOpen
 from app.models.shop_calls import ParcelUnits, Resolution
 from app.returns.erasure import erase
 from app.returns.findings import Finding, Report, record_finding
+from app.returns.labels.evidence import Evidence
 from app.returns.orders import ParcelReturn, returns_of_order
+from app.returns.store.index import Index
 from app.returns.store.records import VersionedReturn
 from app.returns.store.returns import Returns
 from app.shop_calls.view import holder
@@ -22,8 +23,11 @@ _PANEL_NOT_CHECKED = FieldProblem("#/panel_checked", "panel-not-checked", "Look 
 class ShopCalls:
     """The returns of a shop, found by their ids or by orders; those of another shop do not exist for it."""
 
+    index: Index
     returns: Returns
-    documents: ReturnDocuments
+    evidence: Evidence
+    erase_documents: Callable[[str], Awaitable[None]]
+    """Deletes what is kept of the documents of a return, by its id."""
 
     async def find(self, brand: str, return_id: str) -> ParcelReturn:
         """The return as stored.
@@ -31,7 +35,7 @@ class ShopCalls:
         Raises:
             ReturnNotFound: this shop has no such return, or it is no longer kept.
         """
-        parcel_key = await self.returns.index.parcel_of(return_id)
+        parcel_key = await self.index.parcel_of(return_id)
         if parcel_key is None:
             raise ReturnNotFound("not in the index")
         found = await self.returns.get(parcel_key, return_id)
@@ -41,7 +45,7 @@ class ShopCalls:
 
     async def of_order(self, brand: str, order_number: str) -> list[ParcelReturn]:
         """The returns of this order, the oldest first."""
-        return await returns_of_order(self.returns, brand, order_number)
+        return await returns_of_order(self.index, self.returns, brand, order_number)
 
     async def units(self, brand: str, return_id: str) -> ParcelUnits:
         """Which returns hold units of the parcel that this return belongs to.
@@ -92,7 +96,7 @@ class ShopCalls:
 
     async def _erased(self, parcel_key: str, brand: str, return_id: str, by: str) -> VersionedReturn:
         found = await erase(self.returns, parcel_key, return_id)
-        await self.documents.erase(return_id)
-        await self.documents.polling.evidence.forget(brand, return_id)
+        await self.erase_documents(return_id)
+        await self.evidence.forget(brand, return_id)
         log.warning("return erased", return_id=return_id, by=by)
         return found

@@ -12,6 +12,7 @@ from app.models.returns import ParcelTracking, ReturnParcel, ReturnState
 from app.returns.claims import UNKNOWN_FREED_AFTER
 from app.returns.findings import Finding, Report, record_finding
 from app.returns.orders import ParcelReturn, returns_of_order
+from app.returns.store.index import Index
 from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import Returns
 from app.shops import UpstreamEventsEntry
@@ -43,6 +44,7 @@ class Outcome(StrEnum):
 class UpstreamEvents:
     """Takes what the upstream tells; any of it may come again."""
 
+    index: Index
     returns: Returns
     sendcloud: Upstream
 
@@ -57,7 +59,7 @@ class UpstreamEvents:
         event = self.sendcloud.signed_event(keys, headers, body)
         if event is None:
             return Outcome.IGNORED
-        of_order = await returns_of_order(self.returns, brand, event.order_number)
+        of_order = await returns_of_order(self.index, self.returns, brand, event.order_number)
         if isinstance(event, ReturnMade):
             return await self._made(of_order, event)
         return await self._moved(of_order, event, cancellation_frees=entry.cancellation_frees)

@@ -332,8 +332,8 @@ async def test_a_restored_return_is_found(parcel: Parcel, event: Event) -> None:
     attempt = await parcel.posted()
     await parcel.valkey.client.delete(*await parcel.keys(), index_key(attempt.return_id), ORDER_KEY)
     await parcel.attempts.settle(attempt, event, accepted)
-    assert await parcel.returns.index.parcel_of(attempt.return_id) == parcel.parcel_key
-    assert parcel.parcel_key in await parcel.returns.index.parcels_of(attempt.record.brand, "#1001")
+    assert await parcel.attempts.index.parcel_of(attempt.return_id) == parcel.parcel_key
+    assert parcel.parcel_key in await parcel.attempts.index.parcels_of(attempt.record.brand, "#1001")
 
 
 @pytest_asyncio.fixture(name="servers")

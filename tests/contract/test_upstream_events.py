@@ -69,7 +69,8 @@ class Shelf:
         """What becomes of the webhook about a return of one shirt."""
         body = json.dumps(return_created(self.order, [{"description": "Shirt", "quantity": 1}], id=number)).encode()
         signed = {name.lower(): value for name, value in signature(body).items()}
-        return await UpstreamEvents(self.attempts.returns, upstream()).take(BRAND, ENTRY, signed, body)
+        events = UpstreamEvents(self.attempts.index, self.attempts.returns, upstream())
+        return await events.take(BRAND, ENTRY, signed, body)
 
     async def state(self, attempt: Attempt) -> ReturnState:
         """The state of this return."""

@@ -7,9 +7,8 @@ from contextlib import asynccontextmanager
 from redis.exceptions import ConnectionError as ConnectionFailed
 
 from app.errors import StoreUnavailable
-from app.redis.connections.connection import TIMEOUT_SECONDS, Command, Connection, Reply, Server, opened, packed
+from app.redis.connections.connection import TIMEOUT_SECONDS, Command, Connection, Link, Reply, Server, opened, packed
 from app.redis.connections.failures import FOREIGN, reason
-from app.redis.connections.link import Link
 from app.redis.connections.loop_timeout import LoopTimeout
 
 CONNECTIONS = 32

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from app.domain import Selection, ServicePoint
 from app.errors import (
@@ -33,6 +34,7 @@ from app.returns.claims import (
     location_of,
     remembered,
 )
+from app.returns.store.index import Index
 from app.returns.store.keys import KeyRecord
 from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import (
@@ -82,6 +84,7 @@ class Attempts:
 
     def __init__(self, store: Store, layout: ParcelLayout, commit: Commit) -> None:
         self.returns = Returns(store, layout, commit)
+        self.index = Index(store, layout.keyring, layout.whole_life)
         self._store = store
         self._layout = layout
         self._settling: set[asyncio.Task[VersionedReturn | None]] = set()
@@ -122,7 +125,7 @@ class Attempts:
         units, limits = layout.named(parcel_key, selection.wanted), layout.named(parcel_key, selection.ordered)
         names = claims_key(parcel_key), layout.used_key(parcel_key, key), first_seen_key(parcel_key)
         # Before the claim, so that an operator and the shop can find it.
-        await self.returns.index.add(parcel_key, record, selection.order_number)
+        await self.index.add(parcel_key, record, selection.order_number)
         for _ in range(RACES):
             now, (claims, used, seen) = await self._store.read(*names)
             standing, first_seen = layout.standing(claims, now), loaded_first_seen(seen)
@@ -206,10 +209,11 @@ class Attempts:
             was_released |= event is Event.ACCEPTED and before is not None and before.phase is Phase.FAILED
             return advanced(claims, attempt.return_id, event, attempt.claim, now=now)
 
+        index = partial(self.index.add, attempt.parcel_key, attempt.record, attempt.order_number)
         step = Step(
             advance,
             change,
-            forgotten=Forgotten(attempt.record, attempt.order_number) if event in AFTER_FIRST_BYTE else None,
+            forgotten=Forgotten(attempt.record, index) if event in AFTER_FIRST_BYTE else None,
             # A server that takes over after a failover must not contradict an outcome that was told.
             durable=True,
             # Without this, a cancellation or an erasure since then would be taken back.

@@ -1,13 +1,11 @@
 """The indexes of returns: the parcel of a return by its id, and the parcels of an order by its number."""
 
 import asyncio
-import re
 
 from app.redis.encryption import Keyring
 from app.redis.store import Store
-from app.returns.store.records import ReturnRecord
+from app.returns.store.records import RETURN_ID, ReturnRecord
 
-RETURN_ID = re.compile(r"rtn_[A-Za-z0-9_-]{22}")
 PARCELS_OF_AN_ORDER = 100
 """How many parcels of an order are found by its number: those whose last return is the newest."""
 

@@ -1,5 +1,6 @@
 """Returns as Redis keeps them, a return as it was read, and the news of a change that its shop is told."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,6 +10,8 @@ from app.domain import RedactedModel, ServicePoint
 from app.events.event import Event, EventData, EventItem, EventType
 from app.models.returns import Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
 from app.models.shop import Money, Store
+
+RETURN_ID = re.compile(r"rtn_[A-Za-z0-9_-]{22}")
 
 _NEW_STATES = frozenset({ReturnState.ACCEPTED, ReturnState.LABEL_LOST})
 """States that the release before this one cannot read."""

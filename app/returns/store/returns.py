@@ -1,7 +1,7 @@
 """The returns of a parcel in Redis: sealed records, and claims that change only by compare-and-set."""
 
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 from typing import NamedTuple, Protocol
@@ -27,9 +27,8 @@ from app.returns.claims import (
     shown,
     units_held,
 )
-from app.returns.store.index import RETURN_ID, Index
 from app.returns.store.keys import KeyRecord
-from app.returns.store.records import CleanPoint, ReturnRecord, VersionedReturn, news
+from app.returns.store.records import RETURN_ID, CleanPoint, ReturnRecord, VersionedReturn, news
 from app.telemetry.logs import log
 from app.telemetry.metrics import CONFLICTS
 
@@ -59,7 +58,7 @@ class ParcelLayout:
 
     def __init__(self, keyring: Keyring, return_ttl: int, claim_ttl: int, lease: float, clean: CleanPoint) -> None:
         self.lease = lease
-        self._keyring = keyring
+        self.keyring = keyring
         self._return_ttl = return_ttl
         self._claim_ttl = claim_ttl
         self._clean = clean
@@ -74,10 +73,6 @@ class ParcelLayout:
     def claim_life(self, age: int) -> int:
         """The remaining seconds of the whole life of a return that was created `age` seconds ago, at least one."""
         return max(1, self._claim_ttl + ceil(2 * self.lease) - age)
-
-    def index(self, store: Store) -> Index:
-        """The indexes of returns, whose entries live as long as a claim."""
-        return Index(store, self._keyring, self.whole_life)
 
     # Claims
 
@@ -129,10 +124,10 @@ class ParcelLayout:
 
     def _product(self, parcel_key: str, product_id: str) -> str:
         # The name that releases before this one know, which counted by product alone.
-        return self._keyring.name("line", parcel_key, product_id)
+        return self.keyring.name("line", parcel_key, product_id)
 
     def _line(self, parcel_key: str, line_id: str) -> str:
-        return self._keyring.name("order line", parcel_key, line_id)
+        return self.keyring.name("order line", parcel_key, line_id)
 
     # Records
 
@@ -146,7 +141,7 @@ class ParcelLayout:
         def opened() -> ReturnRecord:
             with parsing():
                 return ReturnRecord.loaded(
-                    self._keyring.unseal(kept.value, parcel_key, _context(return_id)), self._clean
+                    self.keyring.unseal(kept.value, parcel_key, _context(return_id)), self._clean
                 )
 
         return self._records.get((parcel_key, return_id), kept.value, opened, lambda _: len(kept.value))
@@ -169,13 +164,13 @@ class ParcelLayout:
         return changes
 
     def _sealed(self, parcel_key: str, record: ReturnRecord) -> bytes:
-        return self._keyring.seal(record.dumped(), parcel_key, _context(record.id))
+        return self.keyring.seal(record.dumped(), parcel_key, _context(record.id))
 
     # Idempotency keys
 
     def used_key(self, parcel_key: str, key: str) -> str:
         """The key of the record of this idempotency key."""
-        return f"p:{{{parcel_key}}}:key:{self._keyring.name('key', parcel_key, key)}"
+        return f"p:{{{parcel_key}}}:key:{self.keyring.name('key', parcel_key, key)}"
 
     def used_change(self, parcel_key: str, key: str, read: Versioned, use: KeyRecord) -> Change:
         """Stores the return and body that this idempotency key is used for."""
@@ -183,7 +178,7 @@ class ParcelLayout:
 
     def keyed(self, parcel_key: str, fingerprints: Fingerprints) -> Fingerprints:
         """The fingerprints as they are stored: keyed, because the body behind a bare hash could be guessed."""
-        return {version: self._keyring.name("body", parcel_key, each) for version, each in fingerprints.items()}
+        return {version: self.keyring.name("body", parcel_key, each) for version, each in fingerprints.items()}
 
 
 def loaded_claims(kept: Versioned) -> dict[str, Claim]:
@@ -247,10 +242,11 @@ def _as_it_is(found: VersionedReturn) -> ReturnRecord:
 
 
 class Forgotten(NamedTuple):
-    """A return that the store may have lost, and the number of its order, as the creating request knows them."""
+    """A return that the store may have lost, as the creating request knows it."""
 
     record: ReturnRecord
-    order_number: str
+    index_again: Callable[[], Awaitable[None]]
+    """Stores the entries that lead to it."""
 
 
 class Step(NamedTuple):
@@ -291,7 +287,6 @@ class Returns:
     """Returns by parcel; a session of another parcel finds none of them."""
 
     def __init__(self, store: Store, layout: ParcelLayout, commit: Commit) -> None:
-        self.index = layout.index(store)
         self._store = store
         self._layout = layout
         self._commit = commit
@@ -455,7 +450,7 @@ class Returns:
         now, (claims, kept, summary) = await self._store.read(claims_key(parcel_key), *names)
         if forgotten and not kept.revision:
             # A store that lost the return may have lost its entry in the index with it.
-            await self.index.add(parcel_key, *forgotten)
+            await forgotten.index_again()
         stored = kept if kept.revision else summary
         record = self._layout.record(parcel_key, return_id, stored) if stored.revision else None
         return now, claims, kept.revision, record if kept.revision or not forgotten else forgotten.record
