@@ -273,32 +273,3 @@ async def test_an_order_of_another_shop_is_unknown(bff: Bff, system: ShopSystem)
     assert told(await partner.erase(path.rpartition("/")[2])) == (403, "partner-key-unknown")
     assert told(await other.erase(path.rpartition("/")[2])) == (404, "return-not-found")
     assert len((await system.of_order(order, "search")).json()["returns"][0]["items"]) == 1
-
-
-ENDED_BY_THE_SHOP = [
-    ("SLOWLABEL", "drop_off_point", "label_pending"),
-    ("PAID", "drop_off_point", "awaiting_payment"),
-    ("LABELGONE", "drop_off_point", "label_lost"),
-    ("INSTANT", "drop_off_point", "label_ready"),
-    ("APPROVAL", "drop_off_point", "accepted"),
-    ("STORE", "in_store", "no_label_needed"),
-]
-
-
-@pytest.mark.parametrize(("prefix", "option", "state"), ENDED_BY_THE_SHOP)
-async def test_a_shop_ends_every_state_that_holds_units(
-    bff: Bff, system: ShopSystem, prefix: str, option: str, state: str
-) -> None:
-    """A return whose outcome is known, in whatever state, ends when the shop cancels it, and its units are free."""
-    someone = await shopper(bff.http, fresh(prefix))
-    created = await someone.create(body := someone.body(option))
-    path, seen = created.headers["location"], {created.json()["state"]}
-
-    async def is_seen() -> bool:
-        seen.add((await someone.get(path)).json()["state"])
-        return state in seen
-
-    await eventually(is_seen, 20)
-    assert told(await someone.create(body)) == (409, "units-claimed")
-    assert (await system.resolve(path.rpartition("/")[2], "cancelled")).json()["state"] == "failed"
-    assert (await someone.create(body)).status_code == 202

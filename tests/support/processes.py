@@ -195,7 +195,9 @@ class Valkey:
 
 
 @asynccontextmanager
-async def running_valkey(port: int | None = None) -> AsyncIterator[Valkey]:
+async def running_valkey(
+    port: int | None = None, environment: Mapping[str, str] = NOTHING_MORE
+) -> AsyncIterator[Valkey]:
     """A standalone Valkey; at its end, if it is still there, every key has to be one that docs/security.md allows."""
     port = port or free_port()
     client = Redis(host=LOCAL, port=port)
@@ -207,7 +209,7 @@ async def running_valkey(port: int | None = None) -> AsyncIterator[Valkey]:
             return False
 
     with tempfile.TemporaryDirectory(prefix="bff-test-") as directory:
-        async with running(_valkey_command(port, directory), pongs) as process:
+        async with running(_valkey_command(port, directory), pongs, environment=environment) as process:
             try:
                 yield Valkey(process, f"redis://{LOCAL}:{port}/0", client, Path(directory))
                 await _audit(process, client)
