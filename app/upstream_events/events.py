@@ -21,6 +21,8 @@ from app.upstream import Upstream
 
 CLOCKS_APART_SECONDS = 60
 """How far the upstream's clock may be from the store's."""
+AHEAD_SECONDS = 600
+"""How far ahead of the store's clock a parcel's status may be; a later one would hide all true ones after it."""
 BY = "sendcloud"
 """Who found it, in the log."""
 
@@ -37,7 +39,7 @@ class Outcome(StrEnum):
     LEFT_TO_PEOPLE = "left_to_people"
     """A return of the order has an unknown outcome, and it is not certain that the event is about it."""
     IGNORED = "ignored"
-    """It is not about a return that was made here."""
+    """It is not about a return that was made here, or of a moment that is far ahead."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ class UpstreamEvents:
 
     async def _moved(self, of_order: list[ParcelReturn], event: ParcelMoved, *, cancellation_frees: bool) -> Outcome:
         for each in of_order:
-            if event.parcel_id in {parcel.id for parcel in each.found.record.parcels}:
+            is_known = event.parcel_id in {parcel.id for parcel in each.found.record.parcels}
+            if is_known and event.at <= each.found.now + AHEAD_SECONDS:
                 return await self._follow(each, event, cancellation_frees=cancellation_frees)
         return Outcome.IGNORED
 

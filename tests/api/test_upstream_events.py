@@ -150,6 +150,16 @@ async def test_a_parcel_moves(bff: Bff, sendcloud: Integration) -> None:
     assert "Sam Jansen" not in str(tracking)
 
 
+async def test_a_status_of_the_far_future_hides_no_later_one(bff: Bff, sendcloud: Integration) -> None:
+    """A status whose moment is an hour ahead is ignored, and the true one that comes then is taken."""
+    someone, order, path, parcel = await labelled(bff)
+    now = round(time.time())
+    for status, at, outcome in ((CANCELLED, now + 3600, "ignored"), (DELIVERED, now + 60, "moved")):
+        answer = await sendcloud.tells(parcel_status_changed(order, parcel, status, at))
+        assert answer.json() == {"outcome": outcome}
+    assert (await someone.get(path)).json()["parcels"][0]["tracking"]["status"] == "delivered"
+
+
 async def test_a_parcel_of_no_return_is_ignored(bff: Bff, sendcloud: Integration) -> None:
     """A webhook about the parcel that went out, or about one of another order, changes nothing."""
     _, order, _, parcel = await labelled(bff)
