@@ -115,6 +115,7 @@ _begin(CALLS, *((lane, "busy") for lane in ("lookup", "document", "service_point
 _begin(TURNS, ("GET", "refused"), ("POST", "refused"))
 _begin(SHED, ("bound",), ("asking",), ("lag",))
 _begin(ANNOUNCEMENT_FAILURES, ("doubted",))
+_begin(UPSTREAM_EVENTS, ("left_to_people",))
 _begin(CONFLICTS, ("restored",), ("accepted",))
 _begin(MARKERS, ("another_key",), ("doubted",))
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
