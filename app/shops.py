@@ -26,7 +26,7 @@ from pydantic_core import ErrorDetails
 
 from app.settings import DIGEST_OF_NOTHING, BrandName, HttpUrl, Origin, Settings, SettingsError, UpstreamUrl
 from app.telemetry.logs import log
-from app.telemetry.metrics import EVENTS, EVENTS_ALERTED, SHOPS, SHOPS_FILE_FAULTS
+from app.telemetry.metrics import SHOPS, SHOPS_FILE_FAULTS
 
 CHECK_SECONDS = 2.0
 """Seconds between two checks for a change of the file."""
@@ -297,9 +297,6 @@ class Shops:
         self._told = {brand: shop.events for brand, shop in self._shops.items() if shop.events}
         self.origins = _origins(self._shops.values()) | self._rest.origins
         SHOPS.set(sum(shop.is_open for shop in self._shops.values()))
-        for brand in self._told:
-            for outcome in EVENTS_ALERTED:
-                EVENTS.labels(brand, outcome)
 
     def _decided(self, brand: str, entry: ShopEntry) -> Shop:
         rest = self._rest

@@ -14,8 +14,9 @@ from app.events.outbox import Outbox
 from app.events.queue import Taken
 from app.redis.encryption import Keyring, RecordUnreadable
 from app.shops import EventsEntry, Shops
+from app.telemetry.brands import BrandCounter
 from app.telemetry.logs import log
-from app.telemetry.metrics import EVENT_SECONDS, EVENTS
+from app.telemetry.metrics import EVENT_SECONDS, EVENTS, EVENTS_ALERTED
 
 AT_ONCE = 8
 """Posts of one shop under way on a replica; one while its endpoint fails."""
@@ -42,6 +43,7 @@ class Delivery:
         self._outbox = outbox
         self._keyring = keyring
         self._poster = poster
+        self._tries = BrandCounter(EVENTS, EVENTS_ALERTED)
         self._posting: Counter[str] = Counter()
         """Posts under way, by brand."""
         self._failing: set[str] = set()
@@ -53,6 +55,7 @@ class Delivery:
         clock = asyncio.get_running_loop().time
         round_at = clock()
         while True:
+            self._tries.name(self._shops.told)
             brands = await self._outbox.news(round_at)
             if clock() >= round_at:
                 round_at = clock() + LOOK_SECONDS
@@ -102,7 +105,7 @@ class Delivery:
         try:
             letter = await self._outbox.read(taken.name)
         except RecordUnreadable:
-            EVENTS.labels(taken.brand, "unreadable").inc()
+            self._tries.count(taken.brand, "unreadable")
             log.error("event unreadable", event_id=taken.name.event_id, brand=taken.brand)
             await self._outbox.queue.postpone(taken, UNREADABLE_PAUSE_SECONDS)
             return
@@ -126,7 +129,7 @@ class Delivery:
             await self._failed(taken, endpoint, posted, age)
         else:
             self._failing.discard(taken.brand)
-            EVENTS.labels(taken.brand, "delivered").inc()
+            self._tries.count(taken.brand, "delivered")
             EVENT_SECONDS.observe(max(0, age + clock() - started))
             await self._outbox.delivered(taken)
 
@@ -137,12 +140,12 @@ class Delivery:
         elif age >= GIVEN_UP_SECONDS:
             await self._bury(taken, "given_up")
         else:
-            EVENTS.labels(taken.brand, posted.failure).inc()
+            self._tries.count(taken.brand, str(posted.failure))
             log.info("event not delivered", event_id=taken.name.event_id, brand=taken.brand, **posted._asdict())
             await self._outbox.queue.postpone(taken, pause(age))
 
     async def _bury(self, taken: Taken, outcome: str) -> None:
-        EVENTS.labels(taken.brand, outcome).inc()
+        self._tries.count(taken.brand, outcome)
         log.error("event given up", event_id=taken.name.event_id, brand=taken.brand, outcome=outcome)
         await self._outbox.bury(taken)
 

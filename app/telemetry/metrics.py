@@ -89,7 +89,7 @@ SHOPS_FILE_FAULTS = Gauge(
 OPENING_HOURS_DROPPED = Counter("bff_opening_hours_dropped", "Opening hours that could not be read.", registry=REGISTRY)
 EVENTS = Counter("bff_events", "Tries to deliver events to shops.", ["brand", "outcome"], registry=REGISTRY)
 EVENTS_ALERTED = ("given_up", "switched_off", "unreadable")
-"""Outcomes that an alert counts; each shop that is told shows them from the beginning."""
+"""Outcomes that an alert counts."""
 UPSTREAM_EVENTS = Counter(
     "bff_upstream_events", "Signed events of the upstream that were taken.", ["outcome"], registry=REGISTRY
 )

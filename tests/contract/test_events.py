@@ -21,7 +21,7 @@ from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
 from app.redis.store import Change, Store
 from app.shops import Shops
-from app.telemetry.metrics import REGISTRY
+from app.telemetry.metrics import EVENTS_ALERTED, REGISTRY
 from tests.support.processes import Valkey, eventually, free_port
 from tests.support.receiver import SECRETS, Post, Receiver, running_receiver, shops_entry
 from tests.support.shops import shops
@@ -199,6 +199,17 @@ async def test_an_old_event_is_given_up(world: World) -> None:
         await world.until_dead(name)
     assert len(world.receiver.posts) == 1
     assert await world.is_kept(name)
+
+
+async def test_what_an_alert_counts_is_shown_before_the_first_event(world: World) -> None:
+    """A shop that is told has a series at 0 for each outcome of which an alert takes the increase."""
+    async with delivering(world, world.outbox()):
+
+        async def are_shown() -> bool:
+            labels = [{"brand": world.brand, "outcome": outcome} for outcome in EVENTS_ALERTED]
+            return [REGISTRY.get_sample_value("bff_events_total", each) for each in labels] == [0] * len(labels)
+
+        await eventually(are_shown, 10)
 
 
 async def test_an_endpoint_that_is_gone_is_switched_off(world: World) -> None:

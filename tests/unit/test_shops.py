@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from structlog.testing import capture_logs
 
 from app.settings import SettingsError
 from app.shops import Shops, UnusableShopsFile, read_shops
-from app.telemetry.metrics import EVENTS_ALERTED, REGISTRY
+from app.telemetry.metrics import REGISTRY
 from tests.support.processes import eventually
 from tests.support.shops import shops
 
@@ -274,15 +273,6 @@ async def test_a_shop_that_is_taken_out_is_told_nothing_more(file: Path) -> None
     assert "mode" in known.told
     write(file, "[shops.buch]")
     await watched(known, lambda: not known.told)
-
-
-def test_a_shop_that_is_told_has_its_series_from_the_beginning(file: Path) -> None:
-    """What an alert counts of a shop's events is 0 before the first, whose count the alert would not see."""
-    brand = "a" + secrets.token_hex(6)
-    write(file, f'[shops.{brand}.events]\nurl = "https://a.example/e"\nsecrets = ["{GOOD_SECRET}"]')
-    shops(shops=str(file))
-    for outcome in EVENTS_ALERTED:
-        assert REGISTRY.get_sample_value("bff_events_total", {"brand": brand, "outcome": outcome}) == 0
 
 
 def test_events_go_to_the_very_url_of_the_entry(file: Path) -> None:
