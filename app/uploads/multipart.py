@@ -37,7 +37,8 @@ MAX_HEADER_BYTES = 1000
 """The longest header with parameters, which the standard library parses in quadratic time."""
 RECEIVE_SECONDS = 120.0
 """Seconds for the whole body: the longest that one upload may keep others from the disk."""
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# The last one: Python finds no directory to write in, because it has tried each with a file.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOENT})
 FULL_SECONDS = 30
 """Retry-After in seconds: by then uploads that fill the disk may have ended."""
 IN_MEMORY_BYTES = 64 * 1024

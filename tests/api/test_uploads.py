@@ -72,6 +72,16 @@ async def test_a_full_disk_is_for_later(valkey: Valkey, sandbox: SandboxProcess)
         assert (await upload(someone, ("photos", PNG + bytes(300_000)))).status_code == 201
 
 
+async def test_a_disk_that_was_always_full(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """Where no byte could be written since the start the answer is 503, and 201 once there is room."""
+    async with running_bff(valkey.url, sandbox) as bff:
+        someone = await shopper(bff.http, fresh("LABEL"))
+        resource.prlimit(bff.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        assert told(await upload(someone, ("photos", PNG + bytes(300_000)))) == (503, "uploads-busy")
+        resource.prlimit(bff.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert (await upload(someone, ("photos", PNG + bytes(300_000)))).status_code == 201
+
+
 async def test_a_handle_of_another_session(bff: Bff, sandbox: SandboxProcess) -> None:
     """A handle from another session, even of the same parcel, is refused, and nothing is created."""
     order = fresh("LABEL")
