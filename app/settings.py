@@ -1,4 +1,4 @@
-"""Settings from the environment; a wrong one prevents the start with one clear line."""
+"""Settings from the environment; wrong ones prevent the start with one clear line for each."""
 
 import base64
 import binascii
@@ -7,6 +7,8 @@ import ipaddress
 import os
 import re
 import ssl
+import stat
+from pathlib import Path
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -20,6 +22,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app import __version__
@@ -48,7 +51,7 @@ DIGEST_OF_NOTHING = hashlib.sha256(b"").digest()
 
 
 class SettingsError(Exception):
-    """The settings are unusable; the text is one line for the operator and holds no secret value."""
+    """The settings are unusable; the text has one line for each fault and holds no secret value."""
 
 
 def _listed(value: object) -> object:
@@ -170,9 +173,12 @@ def _optional_url(value: str) -> str:
 
 def _bundle(path: str) -> str:
     try:
+        # Opening a pipe would wait for its writer.
+        if path and not stat.S_ISREG(Path(path).stat().st_mode):
+            raise ValueError("is not a regular file")
         if path:
             ssl.create_default_context(cafile=path)
-    except (OSError, ssl.SSLError):
+    except OSError:
         raise ValueError("a file of certificates in PEM that can be read") from None
     return path
 
@@ -189,7 +195,9 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 """The URL as it was written."""
 UpstreamUrl = Annotated[HttpUrl, AfterValidator(lambda value: value.rstrip("/"))]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
-Seconds = Annotated[float, Field(gt=0, le=600)]
+Seconds = Annotated[float, Field(ge=0.001, le=600)]
+Quantity = Annotated[int, Field(ge=1, le=10**9)]
+"""At most what no replica reaches, and what the store still counts exactly."""
 Lifetime = Annotated[int, Field(ge=1, le=366 * 86400)]
 
 
@@ -239,17 +247,17 @@ class Settings(BaseSettings):
     traces_url: Annotated[str, AfterValidator(_optional_url)] = ""
     """Where spans are sent (OTLP over HTTP, `/v1/traces` included); needs the extra `otel` (docs/adr/0014)."""
 
-    lookup_limit: Annotated[int, Field(ge=1)] = 30
+    lookup_limit: Quantity = 30
     """Lookups a minute of one address."""
-    partner_lookup_limit: Annotated[int, Field(ge=1)] = 300
+    partner_lookup_limit: Quantity = 300
     """Lookups a minute of one partner."""
 
-    parcel_limit: Annotated[int, Field(ge=6)] = 60
+    parcel_limit: Annotated[Quantity, Field(ge=6)] = 60
     """Upstream calls a minute of one parcel's sessions; an upload counts as six of them."""
 
-    parcel_sessions: Annotated[int, Field(ge=2)] = 20
+    parcel_sessions: Annotated[Quantity, Field(ge=2)] = 20
     """Live sessions of one parcel; one more ends the oldest."""
-    parcel_waits: Annotated[int, Field(ge=1)] = 50
+    parcel_waits: Quantity = 50
     """Requests that wait for news of one parcel's returns at one replica, event streams included."""
 
     session_ttl: Lifetime = 3600
@@ -259,11 +267,11 @@ class Settings(BaseSettings):
     claim_ttl: Lifetime = 30 * 86400
     """A return holds its units and is known by its key this long; at least twice as long as its content is kept."""
 
-    requests_at_once: Annotated[int, Field(ge=1)] = 256
+    requests_at_once: Quantity = 256
     """Requests worked on at once; more are turned away. Those that only wait do not count."""
     loop_lag: Seconds = 0.25
     """An event loop that is later than this has too much to do; requests that came meanwhile are turned away."""
-    watchdog: Seconds = 60.0
+    watchdog: Annotated[Seconds, Field(ge=2)] = 60.0
     """A process whose event loop has stood still for this long ends itself, so that it is started again."""
     drain: Annotated[float, Field(ge=0, le=60)] = 5.0
     """How long a replica goes on serving after SIGTERM, so that every gateway notices."""
@@ -283,7 +291,7 @@ class Settings(BaseSettings):
     """Before the first poll for a label; the pauses grow to eight times that."""
     label_budget: Seconds = 120.0
     """A label is watched this long after its creation, later only while a caller waits for it."""
-    kept_labels: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
+    kept_labels: Annotated[int, Field(ge=0, le=10**15)] = 256 * 1024 * 1024
     """Bytes of labels kept in Redis within 24 hours, all together; 0 keeps none."""
     label_deadline: Seconds = 30.0
     """A whole document from upstream."""
@@ -293,11 +301,11 @@ class Settings(BaseSettings):
     points_freshness: Seconds = 600.0
     """Searches for service points likewise."""
 
-    upstream_reads: Annotated[int, Field(ge=1)] = 800
+    upstream_reads: Quantity = 800
     """GETs a minute that all replicas together send to the upstream, which accepts 1000."""
-    upstream_writes: Annotated[int, Field(ge=1)] = 80
+    upstream_writes: Quantity = 80
     """POSTs a minute likewise; the upstream accepts 100."""
-    upstream_burst: Annotated[int, Field(ge=1)] = 12
+    upstream_burst: Quantity = 12
     """Calls of both kinds a second; the upstream documents 15, for POSTs."""
 
     def shown(self) -> dict[str, object]:
@@ -336,15 +344,21 @@ def load_settings() -> Settings:
     """The settings of this process.
 
     Raises:
-        SettingsError: a value is missing or wrong, or a `BFF_` variable is unknown (a typo would otherwise go unseen).
+        SettingsError: values are missing or wrong, or a `BFF_` variable is unknown (a typo would otherwise go unseen).
     """
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
-    if unknown:
-        raise SettingsError(f"{unknown[0]}: unknown setting")
+    faults = [f"{name}: unknown setting" for name in unknown]
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        name = PREFIX + str(first["loc"][0]).upper() + ": " if first["loc"] else ""
-        raise SettingsError(name + first["msg"].removeprefix("Value error, ")) from None
+        faults += map(_line, error.errors(include_url=False, include_context=False, include_input=False))
+    else:
+        if not faults:
+            return settings
+    raise SettingsError("\n".join(faults))
+
+
+def _line(fault: ErrorDetails) -> str:
+    name = PREFIX + str(fault["loc"][0]).upper() + ": " if fault["loc"] else ""
+    return name + fault["msg"].removeprefix("Value error, ")

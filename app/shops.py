@@ -24,7 +24,16 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from app.settings import DIGEST_OF_NOTHING, BrandName, HttpUrl, Origin, Settings, SettingsError, UpstreamUrl
+from app.settings import (
+    DIGEST_OF_NOTHING,
+    BrandName,
+    HttpUrl,
+    Origin,
+    Quantity,
+    Settings,
+    SettingsError,
+    UpstreamUrl,
+)
 from app.telemetry.logs import log
 from app.telemetry.metrics import SHOPS, SHOPS_FILE_FAULTS
 
@@ -107,8 +116,8 @@ class ShopEntry(BaseModel):
     """SHA-256 of each partner's key by the partner's name."""
     shop_keys: dict[PartnerName, Annotated[bytes, BeforeValidator(_digest)]] = {}
     """SHA-256 of the key of each system of the shop by its name; these keys open the shop's own calls alone."""
-    lookup_limit: Annotated[int, Field(ge=1)] | None = None
-    partner_lookup_limit: Annotated[int, Field(ge=1)] | None = None
+    lookup_limit: Quantity | None = None
+    partner_lookup_limit: Quantity | None = None
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
     """ISO 4217; the upstream states none."""
     upstream_url: UpstreamUrl | None = None

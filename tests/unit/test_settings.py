@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -27,7 +29,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refusal() -> str:
-    """The one line that the operator reads."""
+    """What the operator reads."""
     with pytest.raises(SettingsError) as caught:
         load_settings()
     return str(caught.value)
@@ -369,6 +371,19 @@ def test_refused_optional_url(monkeypatch: pytest.MonkeyPatch, name: str, value:
     assert "swordfish" not in line
 
 
+QUANTITIES = [
+    "LOOKUP_LIMIT",
+    "PARTNER_LOOKUP_LIMIT",
+    "PARCEL_LIMIT",
+    "PARCEL_SESSIONS",
+    "PARCEL_WAITS",
+    "REQUESTS_AT_ONCE",
+    "UPSTREAM_READS",
+    "UPSTREAM_WRITES",
+    "UPSTREAM_BURST",
+]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -382,8 +397,12 @@ def test_refused_optional_url(monkeypatch: pytest.MonkeyPatch, name: str, value:
         ("BFF_CLAIM_TTL", "0"),
         ("BFF_CLAIM_TTL", str(366 * 86400 + 1)),
         ("BFF_KEPT_LABELS", "-1"),
+        ("BFF_KEPT_LABELS", "9" * 400),
         ("BFF_LOOKUP_LIMIT", "0"),
         ("BFF_PARTNER_LOOKUP_LIMIT", "many"),
+        *((f"BFF_{name}", str(10**18)) for name in QUANTITIES),
+        ("BFF_WATCHDOG", "1"),
+        ("BFF_POLL_INTERVAL", "1e-9"),
         ("BFF_LOOKUP_DEADLINE", "0"),
         ("BFF_POLL_DEADLINE", "-1"),
         ("BFF_LABEL_DEADLINE", "601"),
@@ -435,6 +454,26 @@ def test_ways_out_have_to_be_usable(monkeypatch: pytest.MonkeyPatch, name: str, 
     monkeypatch.setenv(name, value)
     assert refusal().startswith(f"{name}: ")
     assert "swordfish" not in refusal()
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_only_a_regular_file_has_certificates(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    """A directory, a named pipe that has no writer and a device end the start with a line that says so."""
+    make(path := tmp_path / "ca.pem")
+    monkeypatch.setenv("BFF_UPSTREAM_CA", str(path))
+    assert refusal() == "BFF_UPSTREAM_CA: is not a regular file"
+
+
+def test_every_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each wrong value and each unknown variable has a line of its own."""
+    monkeypatch.setenv("BFF_PORT", "0")
+    monkeypatch.setenv("BFF_TYPO", "1")
+    monkeypatch.setenv("BFF_DRAIN", "-1")
+    monkeypatch.delenv("BFF_REDIS_URL")
+    lines = [line.partition(":")[0] for line in refusal().splitlines()]
+    assert sorted(lines) == ["BFF_DRAIN", "BFF_PORT", "BFF_REDIS_URL", "BFF_TYPO"]
 
 
 @pytest.mark.parametrize("name", ["BFF_BRAND", "BFF_SERVICE_HOST", "bff_typo", "BFF_"])

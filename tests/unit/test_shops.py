@@ -49,6 +49,7 @@ FAULTS = {
     f'[shops.a.partners]\nx = "{HASH_OF_ALL}"': "shops.a.partners.x: BFF_PARTNERS has this key",
     f'[shops.a.shop_keys]\nx = "{HASH_OF_ALL}"': "shops.a.shop_keys.x: BFF_PARTNERS has this key",
     "[shops.mode]\nlookup_limit = 0": "shops.mode.lookup_limit: Input should be greater than or equal to 1",
+    f"[shops.mode]\nlookup_limit = {10**18}": "shops.mode.lookup_limit: Input should be less than or equal to",
     '[shops.mode]\ncurrency = "secret"': "shops.mode.currency: String should match pattern",
     '[shops.mode]\nupstream_url = "http://secret.example"': "shops.mode.upstream_url: plain http is allowed",
     "[shops.mode": "is not TOML (at end of document)",
