@@ -127,6 +127,13 @@ class Address(RedactedModel):
     phone: str
 
 
+class Contact(RedactedModel):
+    """Whom a shop can write to about a return."""
+
+    name: str
+    email: str
+
+
 class Coordinates(RedactedModel):
     """A place in WGS 84 degrees."""
 

@@ -265,7 +265,7 @@ def _parts(settings: Settings, shops: Shops, store: Store, keyring: Keyring, sen
         store=store,
         sendcloud=sendcloud,
         outbox=outbox,
-        delivery=Delivery(shops, outbox, keyring, poster),
+        delivery=Delivery(shops, outbox, keyring, poster, kept.contact),
         attempts=attempts,
         documents=Documents(store, keyring, total_bytes=settings.kept_labels, idle_timeout=idle_timeout),
         labels=Labels(store, kept, Polling(store, kept, sendcloud, evidence, schedule)),
@@ -287,7 +287,19 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
     watch, polling = labels.watch_in_background, labels.polling
     return_documents = ReturnDocuments(sendcloud, polling, documents, parcels)
     drop_off = DropOff(sendcloud, points, parcels)
-    creation = Creation(sendcloud, portals, drop_off.fetch, kept, attempts, polling, watch, parcels, markers, outages)
+    creation = Creation(
+        sendcloud,
+        portals,
+        drop_off.fetch,
+        kept,
+        attempts,
+        polling,
+        watch,
+        parcels,
+        markers,
+        outages,
+        keeps_contact=lambda brand: shops.of(brand).is_told_contacts,
+    )
     return Services(
         settings,
         shops,

@@ -85,6 +85,8 @@ class EventsEntry(BaseModel):
     """The present secret and, while it is replaced, the next one; each signs every event."""
     private: bool = False
     """Whether the address may be one of a private network, or of this machine."""
+    contact: bool = False
+    """Whether events have the shopper's name and e-mail address."""
 
     @model_validator(mode="after")
     def _is_encrypted(self) -> "EventsEntry":
@@ -155,6 +157,11 @@ class Shop:
     """None for a shop that is told nothing."""
     upstream_events: UpstreamEventsEntry | None
     """None for a shop whose upstream tells us nothing."""
+
+    @property
+    def is_told_contacts(self) -> bool:
+        """Whether the events of this shop have the shopper's name and e-mail address."""
+        return self.events is not None and self.events.contact
 
 
 def read_shops(path: Path, partners: Mapping[str, bytes]) -> Mapping[str, ShopEntry]:

@@ -3,13 +3,14 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 
+from app.domain import Contact
 from app.errors import StoreUnavailable
 from app.events.endpoint import Posted, Poster
-from app.events.event import Letter
+from app.events.event import Letter, return_id_of
 from app.events.outbox import Outbox
 from app.events.queue import Taken
 from app.redis.encryption import Keyring, RecordUnreadable
@@ -35,15 +36,20 @@ GIVEN_UP_SECONDS = 3 * 86400.0
 """How old an event is when its letter is given up."""
 
 
+FindContact = Callable[[str, str], Awaitable[Contact | None]]
+"""Finds the contact of a return by the key of its parcel and its id, like `Returns.contact`."""
+
+
 class Delivery:
     """Delivers letters at least once; a letter is tried by one replica at a time."""
 
-    def __init__(self, shops: Shops, outbox: Outbox, keyring: Keyring, poster: Poster) -> None:
+    def __init__(self, shops: Shops, outbox: Outbox, keyring: Keyring, poster: Poster, contact: FindContact) -> None:
         self._shops = shops
         self._outbox = outbox
         self._keyring = keyring
         self._poster = poster
         self._tries = BrandCounter(EVENTS, EVENTS_ALERTED)
+        self._contact = contact
         self._posting: Counter[str] = Counter()
         """Posts under way, by brand."""
         self._failing: set[str] = set()
@@ -102,8 +108,12 @@ class Delivery:
             self._outbox.written.put_nowait(taken.brand)
 
     async def _read_and_deliver(self, taken: Taken) -> None:
+        endpoint = self._shops.told.get(taken.brand)
         try:
             letter = await self._outbox.read(taken.name)
+            if letter and endpoint and endpoint.contact:
+                # Read now, and in no letter, so that an erasure reaches the events that wait.
+                letter = letter.with_contact(await self._contact(*_return_of(taken)))
         except RecordUnreadable:
             self._tries.count(taken.brand, "unreadable")
             log.error("event unreadable", event_id=taken.name.event_id, brand=taken.brand)
@@ -112,7 +122,6 @@ class Delivery:
         if letter is None:
             await self._outbox.queue.drop(taken)
             return
-        endpoint = self._shops.told.get(taken.brand)
         # The shop's table may have gone a moment ago.
         if endpoint:
             await self._deliver(taken, letter, endpoint)
@@ -151,6 +160,11 @@ class Delivery:
 
     def _name(self, endpoint: EventsEntry) -> str:
         return self._keyring.name("endpoint", endpoint.url)
+
+
+def _return_of(taken: Taken) -> tuple[str, str]:
+    """The key of the parcel of the return that the letter tells of, and its id."""
+    return taken.name.parcel_key, return_id_of(taken.name.event_id)
 
 
 def pause(age: float) -> float:

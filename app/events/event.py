@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
-from app.domain import RedactedModel
+from app.domain import Contact, RedactedModel
 
 
 class EventType(StrEnum):
@@ -32,7 +32,7 @@ class EventItem(RedactedModel):
 
 
 class EventData(RedactedModel):
-    """The return as the event left it: nothing personal."""
+    """The return as the event left it: nothing personal, whatever the shop asked for."""
 
     return_id: str
     brand: str
@@ -56,10 +56,10 @@ class Event(NamedTuple):
         return f"{self.data.return_id}:{self.data.revision}:{self.type.removeprefix('return.')}"
 
     def body(self) -> str:
-        """The event as JSON, the same in every delivery."""
+        """The event as JSON."""
         moment = datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         content = {"type": self.type, "timestamp": moment, "data": self.data.model_dump(mode="json")}
-        return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+        return _compact(content)
 
 
 class ParcelEvents(NamedTuple):
@@ -86,3 +86,13 @@ class Letter(RedactedModel):
     at: float
     """When it happened: seconds since the epoch on the store's clock."""
     body: str
+
+    def with_contact(self, contact: Contact | None) -> Self:
+        """The letter as it is posted to a shop that asked for the contact; None where that is not kept any more."""
+        content = json.loads(self.body)
+        content["data"]["contact"] = contact and contact.model_dump()
+        return self.model_copy(update={"body": _compact(content)})
+
+
+def _compact(content: object) -> str:
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False)

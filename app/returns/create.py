@@ -59,6 +59,8 @@ class Creation:
     parcel_limit: ParcelLimit
     markers: Markers
     outages: CreationOutages
+    keeps_contact: Callable[[str], bool]
+    """Whether the shop of this brand is told whom a return is from."""
 
     async def create(self, session: Session, session_id: SessionId, key: str, body: NewReturn) -> Return:
         """The return, created once even if the same key asks again.
@@ -80,7 +82,7 @@ class Creation:
         if checked.problems:
             raise InvalidRequest("the body does not fit the parcel", errors=checked.problems)
         await self._recheck_failures(session, parcel)
-        record, selection = _new_record(session.brand, body, checked), order.selection(checked.units)
+        record, selection = self._new_record(session.brand, body, checked), order.selection(checked.units)
         async with self.outages.passing(session.brand):
             attempt = await self.attempts.claim(session.parcel_key, key, forms, record, selection)
             point = await self._prepare(session, attempt, body)
@@ -112,6 +114,22 @@ class Creation:
         parcel = await self.returns.of_parcel(session.parcel_key, session.order.units)
         files = handles.opened(session_id, [photo.file for photo in body.photos or []])
         return parcel, CheckedReturn(body, session.order, settings, parcel.now, files)
+
+    def _new_record(self, brand: str, body: NewReturn, checked: CheckedReturn) -> ReturnRecord:
+        return ReturnRecord(
+            schema_number=SCHEMA,
+            id="rtn_" + secrets.token_urlsafe(RETURN_ID_BYTES),
+            brand=brand,
+            created_at=0,
+            updated_at=0,
+            items=checked.items(),
+            delivery=ReturnDelivery.model_validate(body.delivery.model_dump()),
+            drop_off=None,
+            store=checked.store(),
+            refund_type=body.refund and body.refund.type,
+            fee=checked.fee,
+            contact=checked.contact if self.keeps_contact(brand) else None,
+        )
 
     async def _recheck_failures(self, session: Session, parcel: ParcelReturns) -> None:
         """Polls returns whose announcement failed once more, before their units are claimed again."""
@@ -179,22 +197,6 @@ def created_record(schedule: Schedule, created: AcceptedReturn, found: Versioned
         next_poll_at=schedule.next_look_at(0, found.now) if polled else None,
     )
     return record.model_copy(update={"first_answer": public(VersionedReturn(record, found.version + 1, found.now))})
-
-
-def _new_record(brand: str, body: NewReturn, checked: CheckedReturn) -> ReturnRecord:
-    return ReturnRecord(
-        schema_number=SCHEMA,
-        id="rtn_" + secrets.token_urlsafe(RETURN_ID_BYTES),
-        brand=brand,
-        created_at=0,
-        updated_at=0,
-        items=checked.items(),
-        delivery=ReturnDelivery.model_validate(body.delivery.model_dump()),
-        drop_off=None,
-        store=checked.store(),
-        refund_type=body.refund and body.refund.type,
-        fee=checked.fee,
-    )
 
 
 def _accepted_state(created: AcceptedReturn, method: ReturnMethod) -> ReturnState:

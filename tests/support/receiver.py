@@ -77,7 +77,8 @@ async def running_receiver() -> AsyncIterator[Receiver]:
         await runner.cleanup()
 
 
-def shops_entry(brand: str, url: str, *, private: bool = True) -> str:
+def shops_entry(brand: str, url: str, *, private: bool = True, contact: bool = False) -> str:
     """The entry of a shop that takes events at this address, for the file of shops."""
     keys = ", ".join(f'"{secret}"' for secret in SECRETS)
-    return f'[shops.{brand}.events]\nurl = "{url}"\nsecrets = [{keys}]\nprivate = {str(private).lower()}\n'
+    asked = "contact = true\n" if contact else ""
+    return f'[shops.{brand}.events]\nurl = "{url}"\nsecrets = [{keys}]\nprivate = {str(private).lower()}\n{asked}'

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
-from app.domain import Address, Order, Photo, Refund, ReturnedLine, ReturnRequest, ServicePoint, ShopSettings
+from app.domain import Address, Contact, Order, Photo, Refund, ReturnedLine, ReturnRequest, ServicePoint, ShopSettings
 from app.errors import FieldProblem
 from app.models.requests import NewContact, NewReturn
 from app.models.returns import ReturnItem
@@ -95,6 +95,11 @@ class CheckedReturn:
     def fee(self) -> Money | None:
         """The shop's price of the return."""
         return money(self._settings.return_fee, self._settings.currency)
+
+    @property
+    def contact(self) -> Contact:
+        """Whom the shop can write to about the return. The body must have no problems."""
+        return Contact(name=self._sender.name, email=self._sender.email)
 
     def request(self, parcel_id: int, point: ServicePoint | None) -> ReturnRequest:
         """The return to create, handed in at this point. The body must have no problems."""

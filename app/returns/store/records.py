@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Self
 
-from app.domain import RedactedModel, ServicePoint
+from app.domain import Contact, RedactedModel, ServicePoint
 from app.events.event import Event, EventData, EventItem, EventType
 from app.models.returns import Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
 from app.models.shop import Money, Store
@@ -69,6 +69,8 @@ class ReturnRecord(RedactedModel):
     refund_type: str | None = None
     fee: Money | None = None
     """The price of the return then."""
+    contact: Contact | None = None
+    """Kept for the shop's events alone, and only where it asked for it."""
     sendcloud_return_id: int | None = None
     parcels: tuple[ReturnParcel, ...] = ()
     payment_url: str | None = None

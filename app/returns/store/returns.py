@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from pydantic import TypeAdapter
 
-from app.domain import Units
+from app.domain import Contact, Units
 from app.errors import ReturnNotFound, StoreUnavailable, UnitsClaimed
 from app.events.event import EventType, ParcelEvents
 from app.models.returns import ReturnState
@@ -365,6 +365,15 @@ class Returns:
         if found is None:
             raise ReturnNotFound("the return is gone")
         return found
+
+    async def contact(self, parcel_key: str, return_id: str) -> Contact | None:
+        """Whom the shop can write to about the return; None if that is not kept, or not any more.
+
+        Raises:
+            RecordUnreadable: none of our keys opens the return, or it has another form.
+        """
+        _, (kept,) = await self._store.read(record_key(parcel_key, return_id))
+        return self._layout.record(parcel_key, return_id, kept).contact if kept.revision else None
 
     async def findings(self, parcel_key: str, return_ids: Collection[str]) -> Mapping[str, str]:
         """The findings that were recorded about these returns (at least one), by return."""
