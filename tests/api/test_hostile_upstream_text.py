@@ -1,6 +1,5 @@
 """For any answer of the upstream, a front end gets bounded, typed text or a problem document, never a 500."""
 
-import asyncio
 import copy
 import json
 import re
@@ -19,13 +18,11 @@ from tests.support.processes import Valkey, eventually, running_bff
 from tests.support.raw_server import answer
 from tests.support.sandbox import SandboxProcess
 from tests.support.scripted_upstream import ScriptedUpstream
-from tests.support.shopper import Shopper, told
+from tests.support.shopper import ComesAgain, Shopper, told
 
 BRANDS = [f"shop-{number}" for number in range(4000)]
 """Answers are kept by brand, so each case takes one of its own."""
 UNUSED = iter(BRANDS)
-TRIES = 3
-"""The store of a busy machine may be late, and the answer 503; what an odd answer causes comes again."""
 MAX_TEXT = 2000
 MAX_ANSWER_BYTES = 2_000_000
 # Markup is text in JSON: "Hose <M" is a name, and pages escape (tests/system/test_page.py). Joiners are parts of words.
@@ -60,16 +57,7 @@ class Stage:
         self.upstream.say(incoming=scripted_upstream.created(), polling=scripted_upstream.label(), service_points=[])
         self.upstream.say(**said)
         wanted = {"identifier": "A-1001", "postal_code": "5611 AA", "token_delivery": "body"}
-        return await self.ask("POST", f"/v1/brands/{next(self.brands)}/sessions", json=wanted)
-
-    async def ask(self, method: str, path: str, **sent: Any) -> httpx.Response:
-        """The answer to a call; one that is told to come again does so, for a while."""
-        response = await self.http.request(method, path, **sent)
-        for _ in range(TRIES):
-            if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-                await asyncio.sleep(int(response.headers["retry-after"]))
-                response = await self.http.request(method, path, **sent)
-        return response
+        return await self.http.post(f"/v1/brands/{next(self.brands)}/sessions", json=wanted)
 
     async def shopper(self, **said: object) -> Shopper:
         """A shopper whose lookup succeeded in spite of it."""
@@ -85,6 +73,7 @@ async def staged(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[Stage]
     async with scripted_upstream.scripted_upstream() as upstream:
         urls = {"upstream_url": upstream.url, "service_points_url": upstream.url}
         async with running_bff(store.url, sandbox, brands=",".join(BRANDS), poll_interval=0.05, **urls) as bff:
+            bff.http.auth = ComesAgain()
             yield Stage(bff.http, upstream, UNUSED)
 
 
@@ -151,7 +140,7 @@ async def test_any_member_of_a_lookup_may_be_odd(stage: Stage, odd: object) -> N
         shown.append(response.is_success)
         if response.is_success:
             resumed = {"Authorization": f"Bearer {response.json()['session_token']}"}
-            assert harmless(await stage.ask("GET", "/v1/session", headers=resumed)), said
+            assert harmless(await stage.http.get("/v1/session", headers=resumed)), said
         else:
             await stage.look_up()  # or the breaker would open
     assert sum(shown) > len(shown) / 2
@@ -163,7 +152,7 @@ async def test_any_member_of_the_settings_may_be_odd(stage: Stage, odd: object) 
     shown = []
     for said in variants(scripted_upstream.settings(), odd):
         stage.upstream.say(return_portal=said)
-        response = await stage.ask("GET", f"/v1/brands/{next(stage.brands)}/portal")
+        response = await stage.http.get(f"/v1/brands/{next(stage.brands)}/portal")
         assert harmless(response), (said, response.text[:2000])
         shown.append(response.is_success)
         if not response.is_success:

@@ -2,12 +2,13 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from typing_extensions import override
 
 from app.models.returns import FINAL_STATES
 from tests.support.processes import fresh
@@ -22,6 +23,23 @@ COOKIE = "__Host-return_session"
 SHOP = "https://shop.example"
 """The origin of the front end that may call."""
 ELSEWHERE = "https://elsewhere.example"
+TRIES = 3
+
+
+class ComesAgain(httpx.Auth):
+    """Has a client repeat a call that was turned away with 503, when it was told to: `client.auth = ComesAgain()`.
+
+    The store of a busy machine may be late, and the answer 503; what a fault of ours causes comes again.
+    """
+
+    @override
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        response = yield request
+        for _ in range(TRIES):
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            await asyncio.sleep(int(response.headers["retry-after"]))
+            response = yield request
 
 
 def key() -> str:

@@ -21,7 +21,7 @@ from app.redis.connections.server import CONNECTIONS
 from tests.support.leavers import Asked, come_and_go, leave, sent
 from tests.support.processes import LOCAL, Bff, Valkey, eventually, fresh, running_bff, running_valkey
 from tests.support.sandbox import SandboxProcess
-from tests.support.shopper import Shopper, key, look_up, shopper
+from tests.support.shopper import ComesAgain, Shopper, key, look_up, shopper
 from tests.support.vitals import descriptors, gauges, resident
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
@@ -165,7 +165,7 @@ class Stayer:
 
 
 def _client(bff: Bff) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://{LOCAL}:{bff.port}", trust_env=False, timeout=60)
+    return httpx.AsyncClient(base_url=f"http://{LOCAL}:{bff.port}", trust_env=False, timeout=60, auth=ComesAgain())
 
 
 @asynccontextmanager
@@ -212,6 +212,7 @@ async def leases(store: Valkey) -> list[bytes]:
 async def test_nothing_is_left_of_those_who_leave(sandbox: SandboxProcess) -> None:
     """After a storm of disconnects the replica holds what it held before, and those who stayed got their own."""
     async with running_valkey() as store, running_bff(store.url, sandbox, **SETTINGS) as bff:
+        bff.http.auth = ComesAgain()
         crowd, seen = await Crowd.gathered(bff.http), Counter[int]()
         someone = crowd.ready[0].someone
         rate = await throughput(bff, someone)

@@ -20,7 +20,7 @@ from app.sandbox.shop import PAGE
 from tests.support.page import SIZES, everything_received, running_chromium, visiting
 from tests.support.processes import Bff, Valkey, free_port, fresh, running_bff
 from tests.support.sandbox import SandboxProcess, running_sandbox
-from tests.support.shopper import prove_that_polling_works
+from tests.support.shopper import ComesAgain, prove_that_polling_works
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
@@ -225,7 +225,7 @@ async def test_payment(browser: Browser, url: str) -> None:
 
 async def test_failed_label(browser: Browser, url: str) -> None:
     """A label that cannot be made is said in plain words, and one click leads back to the same choices."""
-    async with httpx.AsyncClient(base_url=httpx.URL(url).join("/"), trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=httpx.URL(url).join("/"), trust_env=False, auth=ComesAgain()) as http:
         await prove_that_polling_works(http)
     async with visiting(browser, url) as visit:
         await visit.send(fresh("FAIL"))
