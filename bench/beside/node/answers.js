@@ -103,7 +103,7 @@ export function returned(record, now) {
     items,
     delivery,
     sendcloud_return_id: record.sendcloud_return_id,
-    parcels,
+    parcels: parcels.map(({ id, tracking_number, tracking = null }) => ({ id, tracking_number, tracking })),
     payment_url,
     label: {
       state: ready ? "ready" : "pending",

@@ -117,7 +117,7 @@ export const RETURN = object({
     pickup_date: maybe,
   }),
   sendcloud_return_id: { type: ["integer", "null"] },
-  parcels: list(object({ id: integer, tracking_number: maybe })),
+  parcels: list(object({ id: integer, tracking_number: maybe, tracking: maybe })),
   payment_url: maybe,
   label: object({ state: text, href: maybe, expires_at: maybe, delayed: flag }),
   customs_declaration: maybe,
