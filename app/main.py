@@ -110,7 +110,7 @@ ConnectUpstream = Callable[[Settings, Mapping[Call, CallPolicy]], Upstream]
 """Connects an upstream; each of its calls may be guarded by the policy of its kind."""
 
 
-def create_app(settings: Settings, connect_upstream: ConnectUpstream | None = None) -> FastAPI:
+def create_app(settings: Settings, connect_upstream: ConnectUpstream | None = None) -> Described:
     """The service with these settings, on Sendcloud unless another upstream is given; it connects when it starts.
 
     A function, not a global, so that tests and the sandbox can make several.
@@ -138,14 +138,13 @@ def create_app(settings: Settings, connect_upstream: ConnectUpstream | None = No
     return app
 
 
-def _surround(app: FastAPI, settings: Settings, shops: Shops, load: Load, tracing: "Tracing | None") -> None:
-    """Adds what a request passes on its way to a handler, the innermost first."""
+def _surround(app: Described, settings: Settings, shops: Shops, load: Load, tracing: "Tracing | None") -> None:
+    """Puts before the app what a request passes on its way to a handler, the innermost first."""
     render = problem_response(settings.public_url)
     hot = [route for route in app.routes if isinstance(route, HotRoute)]
-    app.add_middleware(HotRoutes, routes=hot, answer_error=handle_errors(app, render, end_session))
-    app.add_middleware(Admission, load=load, problem=render, body_limits={uploads.PATH: MAX_BYTES})
-    app.add_middleware(Cors, shops=shops)
-    app.add_middleware(Exchanges, load=load, begin_span=tracing.begin if tracing else None)
+    routed = HotRoutes(app.entrance, hot, handle_errors(app, render, end_session))
+    admitted = Admission(routed, load, render, {uploads.PATH: MAX_BYTES})
+    app.entrance = Exchanges(Cors(admitted, shops), load, tracing.begin if tracing else None)
 
 
 def _tracing(settings: Settings) -> "Tracing | None":
@@ -163,7 +162,7 @@ def _hide_description(app: FastAPI) -> None:
     app.router.routes[:] = [each for each in app.router.routes if not getattr(each, "path", "").startswith(hidden)]
 
 
-def api() -> FastAPI:
+def api() -> Described:
     """The routes and their description; needs no settings, no Redis and no network."""
     app = Described(
         title="Return Portal BFF",

@@ -50,6 +50,8 @@ class Exchange:
     """The status of the answer; 0 until it begins."""
     has_begun = False
     """Whether the answer has begun, so that it cannot become another one."""
+    has_ended = False
+    """Whether all of the answer was sent."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, load: Load) -> None:
         self.started = time.perf_counter()
@@ -143,6 +145,8 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = self._completed(message["headers"])
+        else:
+            self.has_ended = not message.get("more_body")
         await self._send(message)
 
     def _completed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -148,7 +148,7 @@ def _report(exchange: Exchange, error: Exception) -> None:
     tell(
         "failed",
         error=type(cause).__name__,
-        answer_cut=exchange.has_begun,
+        answer_cut=exchange.has_begun and not exchange.has_ended,
         request_id=exchange.request_id,
         **place,
     )

@@ -42,7 +42,7 @@ class _Beside:
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ours = scope["type"] == "http" and (scope["path"] == "/" or scope["path"].startswith(("/page", "/sandbox/")))
+        ours = scope["path"] == "/" or scope["path"].startswith(("/page", "/sandbox/"))
         await (self._page if ours else self._app)(scope, receive, send)
 
 
@@ -64,7 +64,7 @@ def create_shop(settings: Settings) -> FastAPI:
         middleware=[Middleware(GZipMiddleware)],
     )
     app = create_app(settings)
-    app.add_middleware(_Beside, page=page)
+    app.entrance = _Beside(app.entrance, page)
     return app
 
 

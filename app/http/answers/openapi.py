@@ -3,11 +3,13 @@
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
 
 from app import errors
@@ -164,11 +166,23 @@ class Described(FastAPI):
 
     A call that depends on one of `session_dependencies` needs a session, and one that depends on one of
     `shop_dependencies` a shop's key. Paths stand in the order of `journey`.
+
+    Requests come to its `entrance`, which may have layers before FastAPI's own: a hot route needs none of those, and
+    each would keep a frame in memory for every caller who waits.
     """
 
     session_dependencies: Container[object] = ()
     shop_dependencies: Container[object] = ()
     journey: Sequence[str] = ()
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401  FastAPI's own
+        super().__init__(**options)
+        self.entrance: ASGIApp = super().__call__
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        await (self.entrance if scope["type"] == "http" else super().__call__)(scope, receive, send)
 
     @override
     def openapi(self) -> Json:

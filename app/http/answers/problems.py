@@ -94,6 +94,9 @@ def handle_errors(app: FastAPI, render: ProblemResponse, end_session: EndSession
         _log(error, exchange.request_id)
         return answer
 
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        return render(exchange_of(request.scope), error if isinstance(error, BffError) else errors.InternalError())
+
     async def of_routing(request: Request, error: Exception) -> Response:
         told = _of_routing(error)
         response = render(exchange_of(request.scope), told)
@@ -108,6 +111,7 @@ def handle_errors(app: FastAPI, render: ProblemResponse, end_session: EndSession
         return await (of_validation if isinstance(error, RequestValidationError) else foreseen)(request, error)
 
     app.add_exception_handler(BffError, foreseen)
+    app.add_exception_handler(Exception, unforeseen)
     app.add_exception_handler(HTTPException, of_routing)
     app.add_exception_handler(RequestValidationError, of_validation)
     return of_handler
