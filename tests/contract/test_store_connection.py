@@ -18,9 +18,9 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as ConnectionFailed
 
 from app.errors import StoreUnavailable
-from app.redis.connections.connection import TIMEOUT_SECONDS, Link, Server, opened, packed
+from app.redis.connections.connection import TIMEOUT_SECONDS, Server, packed
 from app.redis.connections.discovery import topology
-from app.redis.connections.server import Node
+from app.redis.connections.server import Link, Node, opened
 from app.redis.store import Store
 from tests.support.processes import LOCAL, eventually, free_port
 

@@ -1,4 +1,4 @@
-"""A connection to a Redis server: many may ask over it at once, and each gets its own replies. A link opens it."""
+"""A connection to a Redis server: many may ask over it at once, and each gets its own replies."""
 
 import asyncio
 import ssl
@@ -25,10 +25,6 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as ConnectionFailed
 from typing_extensions import override
-
-from app.errors import StoreUnavailable
-from app.redis.connections.failures import FOREIGN, misreads_mapped, reason
-from app.redis.connections.loop_timeout import LoopTimeout
 
 TIMEOUT_SECONDS = 0.25
 """The limit of each step: connecting, the handshake, an exchange."""
@@ -91,7 +87,7 @@ class _Question:
 
 
 class Connection(asyncio.Protocol):
-    """An open connection; `opened` makes one.
+    """An open connection; `server.opened` makes one.
 
     One timer serves all questions. A loop that comes back from a stall runs its timers before it reads its sockets, so
     a question is late only after several ticks, of which a stall uses up one.
@@ -188,104 +184,6 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick) if self._questions else None
         if self._questions and self._questions[0].until <= self._ticks:
             self.close(TimeoutError())
-
-
-class Link:
-    """A connection to one server, for one caller after the other or for many at once."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._connection: Connection | None = None
-        self._opening: asyncio.Task[Connection] | None = None
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a caller has left before its replies came."""
-        opening = self._opening is not None and not self._opening.done()
-        return opening or (self._connection is not None and self._connection.is_busy)
-
-    async def ask(self, packed: bytes, expected: int, seconds: float) -> list[Reply]:
-        """The replies, as `Connection.ask` gives them.
-
-        Raises:
-            RedisError, OSError, ...: one of `FOREIGN`.
-            StoreUnavailable: the attempt to connect was ended.
-        """
-        if self._connection and self._connection.is_open:
-            try:
-                return await self._connection.ask(packed, expected, seconds)
-            except (TimeoutError, AuthenticationError, BusyLoadingError):
-                raise
-            except FOREIGN:
-                # It had been closed, as by a restart, which says nothing about the server. Every command of ours can
-                # be sent twice.
-                pass
-        if self._opening is None or self._opening.done():
-            self._opening = asyncio.create_task(self._open())
-            # If every caller leaves before it fails, nothing is wrong that the log should tell.
-            self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
-        connection = await self._opened(self._opening)
-        return await connection.ask(packed, expected, seconds)
-
-    def close(self) -> None:
-        """Closes the connection."""
-        if self._opening:
-            self._opening.cancel()
-        if self._connection:
-            self._connection.close()
-
-    async def _opened(self, opening: asyncio.Task[Connection]) -> Connection:
-        try:
-            # A cancelled caller must not cancel what others wait for.
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            if opening.cancelled():
-                raise StoreUnavailable("no connection is made any more", retry_after=1) from None
-            raise
-
-    async def _open(self) -> Connection:
-        self._connection = await opened(self._server)
-        return self._connection
-
-
-async def opened(server: Server, hear: Hear | None = None) -> Connection:
-    """A connection that is open and authenticated.
-
-    Raises:
-        RedisError, TimeoutError: it cannot be had.
-    """
-    connection = await _connected(server, hear)
-    try:
-        await _greeted(connection, server)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-async def _greeted(connection: Connection, server: Server) -> None:
-    greeting = server.greeting
-    for reply in await connection.ask(packed(greeting), len(greeting)) if greeting else []:
-        if isinstance(reply, Exception):
-            raise AuthenticationError(reason(reply)) if server.password else ConnectionFailed(reason(reply))
-
-
-async def _connected(server: Server, hear: Hear | None) -> Connection:
-    loop = asyncio.get_running_loop()
-    try:
-        with misreads_mapped():
-            async with LoopTimeout(TIMEOUT_SECONDS):
-                if server.host.startswith("/"):
-                    _, connection = await loop.create_unix_connection(lambda: Connection(hear), server.host)
-                else:
-                    _, connection = await loop.create_connection(
-                        lambda: Connection(hear), server.host, server.port, ssl=server.tls
-                    )
-    except TimeoutError:
-        raise
-    except OSError as error:
-        raise ConnectionFailed(type(error).__name__) from error
-    return connection
 
 
 def packed(commands: Sequence[Command]) -> bytes:
