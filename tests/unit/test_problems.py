@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from app import errors
 from app.errors import BffError, FieldProblem
-from app.http.answers.openapi import links, responses
+from app.http.answers.openapi import Described, links, responses
 from app.http.answers.problems import MEDIA_TYPE, handle_errors, problem_response
 from app.http.load_shedding import Load
 from app.http.middleware import Admission, Exchanges
@@ -106,14 +106,13 @@ async def take_parameters(radius: Annotated[int, Query(le=9)], x_needed: Annotat
     """Takes parameters."""
 
 
-def app_with_problems(public_url: str = "", load: Load | None = None) -> FastAPI:
+def app_with_problems(public_url: str = "", load: Load | None = None) -> Described:
     """A small application that answers errors as the service does."""
-    app = FastAPI(openapi_url=None, telemetry={"tracing": False})
+    app = Described(openapi_url=None, telemetry={"tracing": False})
     render = problem_response(public_url)
     handle_errors(app, render, end_session)
     load = load or Load(1, 0.25)
-    app.add_middleware(Admission, load=load, problem=render)
-    app.add_middleware(Exchanges, load=load)
+    app.entrance = Exchanges(Admission(app.entrance, load, render), load)
     for handler in (raise_it, raise_status, raise_group, raise_unavailable, raise_missing, take_parameters):
         app.add_api_route(f"/{handler.__name__}", handler)
     for taker in (take_body, take_real_body, take_session):
@@ -525,6 +524,16 @@ async def test_foreign_errors_are_left_to_the_last_net() -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bff.example") as opened:
         response = await opened.get("/raise_it?name=NoSuchError")
     assert (response.status_code, response.json()["code"]) == (500, "internal-error")
+
+
+async def test_an_unforeseen_error_is_answered_once(client: httpx.AsyncClient) -> None:
+    """An error that nobody foresaw in a handler of FastAPI's is one whole problem document, without a word of its text."""
+    with capture_logs() as logged:
+        response = await client.get("/raise_it?name=NoSuchError")
+    assert (response.status_code, response.json()["code"]) == (500, "internal-error")
+    (failed,) = (entry for entry in logged if entry["event"] == "failed")
+    assert (failed["error"], failed["answer_cut"]) == ("AttributeError", False)
+    assert "NoSuchError" not in f"{response.text}{failed}"
 
 
 def test_described_answers() -> None:
