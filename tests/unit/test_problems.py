@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, Header, Query
+from fastapi import Header, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from structlog.testing import capture_logs
@@ -527,7 +527,7 @@ async def test_foreign_errors_are_left_to_the_last_net() -> None:
 
 
 async def test_an_unforeseen_error_is_answered_once(client: httpx.AsyncClient) -> None:
-    """An error that nobody foresaw in a handler of FastAPI's is one whole problem document, without a word of its text."""
+    """An error that nobody foresaw in a handler of FastAPI's is one whole problem document, without its text."""
     with capture_logs() as logged:
         response = await client.get("/raise_it?name=NoSuchError")
     assert (response.status_code, response.json()["code"]) == (500, "internal-error")
