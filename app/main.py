@@ -264,7 +264,7 @@ def _parts(settings: Settings, shops: Shops, store: Store, keyring: Keyring, sen
         store=store,
         sendcloud=sendcloud,
         outbox=outbox,
-        delivery=Delivery(shops, outbox, keyring, poster, kept.contact),
+        delivery=Delivery(shops, outbox, keyring, poster, kept),
         attempts=attempts,
         documents=Documents(store, keyring, total_bytes=settings.kept_labels, idle_timeout=idle_timeout),
         labels=Labels(store, kept, Polling(store, kept, sendcloud, evidence, schedule)),

@@ -3,14 +3,15 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Protocol
 
 from app.domain import Contact
 from app.errors import StoreUnavailable
 from app.events.endpoint import Posted, Poster
-from app.events.event import Letter, return_id_of
+from app.events.event import EventType, Letter, return_id_of, type_of
 from app.events.outbox import Outbox
 from app.events.queue import Taken
 from app.redis.encryption import Keyring, RecordUnreadable
@@ -36,20 +37,26 @@ GIVEN_UP_SECONDS = 3 * 86400.0
 """How old an event is when its letter is given up."""
 
 
-FindContact = Callable[[str, str], Awaitable[Contact | None]]
-"""Finds the contact of a return by the key of its parcel and its id, like `Returns.contact`."""
+class ToldReturns(Protocol):
+    """What delivery asks of the returns that events tell of, as `Returns` answers it."""
+
+    async def contact(self, parcel_key: str, return_id: str) -> Contact | None:
+        """Whom the shop can write to about the return; None if that is not kept, or not any more."""
+
+    async def settle_orphan(self, parcel_key: str, return_id: str) -> bool:
+        """Whether the return is not being created any more; if its creating request died, that is stored."""
 
 
 class Delivery:
     """Delivers letters at least once; a letter is tried by one replica at a time."""
 
-    def __init__(self, shops: Shops, outbox: Outbox, keyring: Keyring, poster: Poster, contact: FindContact) -> None:
+    def __init__(self, shops: Shops, outbox: Outbox, keyring: Keyring, poster: Poster, returns: ToldReturns) -> None:
         self._shops = shops
         self._outbox = outbox
         self._keyring = keyring
         self._poster = poster
         self._tries = BrandCounter(EVENTS, EVENTS_ALERTED)
-        self._contact = contact
+        self._returns = returns
         self._posting: Counter[str] = Counter()
         """Posts under way, by brand."""
         self._failing: set[str] = set()
@@ -111,20 +118,31 @@ class Delivery:
         endpoint = self._shops.told.get(taken.brand)
         try:
             letter = await self._outbox.read(taken.name)
-            if letter and endpoint and endpoint.contact:
+            if letter is None:
+                await self._forget(taken)
+                return
+            if endpoint and endpoint.contact:
                 # Read now, and in no letter, so that an erasure reaches the events that wait.
-                letter = letter.with_contact(await self._contact(*_return_of(taken)))
+                letter = letter.with_contact(await self._returns.contact(*_return_of(taken)))
         except RecordUnreadable:
             self._tries.count(taken.brand, "unreadable")
             log.error("event unreadable", event_id=taken.name.event_id, brand=taken.brand)
             await self._outbox.queue.postpone(taken, UNREADABLE_PAUSE_SECONDS)
             return
-        if letter is None:
-            await self._outbox.queue.drop(taken)
-            return
         # The shop's table may have gone a moment ago.
         if endpoint:
             await self._deliver(taken, letter, endpoint)
+
+    async def _forget(self, taken: Taken) -> None:
+        """Drops a place without a letter, unless it is that of a creation which still runs.
+
+        If the creation's request died, its letter is written now, and the place is due anew.
+        """
+        may_come = type_of(taken.name.event_id) == EventType.OUTCOME_UNKNOWN
+        if may_come and not await self._returns.settle_orphan(*_return_of(taken)):
+            await self._outbox.queue.postpone(taken, FIRST_PAUSE_SECONDS)
+        else:
+            await self._outbox.queue.drop(taken)
 
     async def _deliver(self, taken: Taken, letter: Letter, endpoint: EventsEntry) -> None:
         if taken.switched_off == self._name(endpoint):

@@ -62,11 +62,19 @@ class Event(NamedTuple):
         return _compact(content)
 
 
+class Expected(NamedTuple):
+    """An event that will have happened in so many seconds, unless the change that it follows is followed by another."""
+
+    event: Event
+    seconds: float
+
+
 class ParcelEvents(NamedTuple):
     """Events about returns of one parcel."""
 
     parcel_key: str
     events: Sequence[Event]
+    expected: Expected | None = None
 
 
 def return_id_of(event_id: str) -> str:

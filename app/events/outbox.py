@@ -35,11 +35,13 @@ class Outbox:
     ) -> bool:
         """Whether all changes were made, as `Store.commit` has it, with letters about these events among them."""
         parcel_key = events.parcel_key
-        told = [each for each in events.events if self._shops.of(each.data.brand).events]
+        told = [each for each in events.events if self._is_told(each)]
         letters = [self._change(parcel_key, each) for each in told]
         # Before the commit, so that a letter is found even if this process dies right after it.
         for each in told:
-            await self._announce(parcel_key, each)
+            await self._announce(parcel_key, each, COMMIT_SECONDS)
+        if events.expected and self._is_told(events.expected.event):
+            await self._announce(parcel_key, *events.expected)
         is_done = await self._store.commit(operation, [*changes, *letters], news, durable=durable)
         if is_done and told:
             self._start(self._until_due(parcel_key, told))
@@ -93,9 +95,12 @@ class Outbox:
         sealed = self._keyring.seal(letter.model_dump_json().encode(), parcel_key, _context(name))
         return Change(_letter_key(name), ANY, sealed, LETTER_KEPT_SECONDS)
 
-    async def _announce(self, parcel_key: str, event: Event) -> None:
+    def _is_told(self, event: Event) -> bool:
+        return self._shops.of(event.data.brand).events is not None
+
+    async def _announce(self, parcel_key: str, event: Event, seconds: float) -> None:
         try:
-            await self.queue.add(event.data.brand, Name(parcel_key, event.id), COMMIT_SECONDS, durable=False)
+            await self.queue.add(event.data.brand, Name(parcel_key, event.id), seconds, durable=False)
         except StoreUnavailable as error:
             # In a Cluster another server has the queue. It must not hold up the outcome of a return, which is why this
             # write waits for no replica: the letter is queued durably after the commit, and lost only if this process

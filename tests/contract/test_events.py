@@ -12,18 +12,25 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from app.events.delivery import AT_ONCE, GIVEN_UP_SECONDS, UNREADABLE_PAUSE_SECONDS, Delivery
+from app.domain import Selection, Units
+from app.events.delivery import AT_ONCE, GIVEN_UP_SECONDS, UNREADABLE_PAUSE_SECONDS, Delivery, ToldReturns
 from app.events.endpoint import Poster
 from app.events.event import Event, EventData, EventType, ParcelEvents
 from app.events.outbox import Outbox
 from app.events.queue import Name
+from app.models.returns import ReturnState
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
 from app.redis.store import Change, Store
+from app.returns.claims import Event as Outcome
+from app.returns.store.attempts import Attempt, Attempts
+from app.returns.store.returns import ParcelLayout
+from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
 from app.shops import Shops
 from app.telemetry.metrics import EVENTS_ALERTED, REGISTRY
 from tests.support.processes import Valkey, eventually, free_port
 from tests.support.receiver import SECRETS, Post, Receiver, running_receiver, shops_entry
+from tests.support.samples import forms, return_record
 from tests.support.shops import shops
 
 KEYRING = Keyring([b"k" * 32])
@@ -111,15 +118,27 @@ def event_of(brand: str, at: float) -> Event:
     return Event(EventType.LABEL_READY, at, data)
 
 
-async def no_contact(_parcel_key: str, _return_id: str) -> None:
-    """No return of these tests is kept."""
+class NoReturns:
+    """No return that these events tell of is kept."""
+
+    async def contact(self, _parcel_key: str, _return_id: str) -> None:
+        """There is none."""
+
+    async def settle_orphan(self, _parcel_key: str, _return_id: str) -> bool:
+        """None is being created."""
+        return True
+
+
+NO_RETURNS = NoReturns()
 
 
 @asynccontextmanager
-async def delivering(world: World, outbox: Outbox, shops: Shops | None = None) -> AsyncIterator[None]:
+async def delivering(
+    world: World, outbox: Outbox, shops: Shops | None = None, returns: ToldReturns = NO_RETURNS
+) -> AsyncIterator[None]:
     """A replica that delivers."""
     poster = Poster(ssl.create_default_context())
-    delivery = Delivery(shops or world.shops(), outbox, KEYRING, poster, no_contact)
+    delivery = Delivery(shops or world.shops(), outbox, KEYRING, poster, returns)
     task = asyncio.create_task(delivery.run())
     try:
         yield
@@ -455,6 +474,65 @@ async def test_a_letter_that_was_queued_again_is_left_alone(world: World, told: 
     }[told]()
     assert await world.due_at(name) == due_at
     assert await world.due_at(name, "dead") is None
+
+
+async def posted(world: World, outbox: Outbox, lease: float) -> tuple[Attempts, Attempt, Name]:
+    """A creation of the first shop whose first byte has left, and the place that is queued in case its request dies."""
+    layout = ParcelLayout(KEYRING, return_ttl=600, claim_ttl=600, lease=lease, clean=clean)
+    attempts, one = Attempts(world.store, layout, outbox.commit), Units({"shirt": 1}, {"shirt": 1})
+    record = return_record(id="rtn_" + secrets.token_urlsafe(16), brand=world.brand, state=ReturnState.CREATING)
+    attempt = await attempts.claim(world.parcel_key, "key", forms("body"), record, Selection(one, one, ""))
+    await attempts.first_byte(attempt)
+    return attempts, attempt, Name(world.parcel_key, f"{attempt.return_id}:2:outcome_unknown")
+
+
+async def test_a_creation_whose_request_died_is_told_without_a_read(world: World) -> None:
+    """A creation of which nothing is heard is told as unknown soon after its lease, once, though nobody reads it."""
+    attempts, _, place = await posted(world, outbox := world.outbox(), lease=0.3)
+    async with (
+        delivering(world, outbox, returns=attempts.returns),
+        delivering(world, other := world.outbox(), returns=attempts.returns),
+    ):
+        await world.until(world.receiver, [place])
+
+        async def is_forgotten() -> bool:
+            return await world.due_at(place) is None
+
+        await eventually(is_forgotten, 5)
+    await other.aclose()
+    [post] = world.receiver.posts
+    assert post.verified()["data"]["state"] == "outcome_unknown"
+
+
+async def test_a_creation_that_was_answered_is_not_told_as_unknown(world: World) -> None:
+    """Once its outcome is known, the place that was queued in case its request dies is dropped, and nothing changes."""
+    attempts, attempt, place = await posted(world, outbox := world.outbox(), lease=60)
+    await attempts.settle(attempt, Outcome.ACCEPTED, lambda found: found.became(ReturnState.LABEL_PENDING))
+    await outbox.queue.add(world.brand, place, 0)
+    async with delivering(world, outbox, returns=attempts.returns):
+
+        async def is_forgotten() -> bool:
+            return await world.due_at(place) is None
+
+        await eventually(is_forgotten, 5)
+    assert [each.event_id for each in world.receiver.posts] == [f"{attempt.return_id}:2:created"]
+    assert (await attempts.returns.get(world.parcel_key, attempt.return_id)).record.state is ReturnState.LABEL_PENDING
+
+
+async def test_a_creation_that_still_runs_is_looked_at_again(world: World) -> None:
+    """A look before the lease has ended, as by a server whose clock is ahead, changes nothing and is repeated."""
+    attempts, attempt, place = await posted(world, outbox := world.outbox(), lease=60)
+    await outbox.queue.add(world.brand, place, 0)
+    due_at = await world.due_at(place) or 0
+    async with delivering(world, outbox, returns=attempts.returns):
+
+        async def is_postponed() -> bool:
+            moved_to = await world.due_at(place) or 0
+            return due_at + 4 < moved_to < due_at + 25
+
+        await eventually(is_postponed, 10)
+    assert world.receiver.posts == []
+    assert (await attempts.returns.get(world.parcel_key, attempt.return_id)).record.state is ReturnState.CREATING
 
 
 async def test_other_shops_get_no_letters(world: World) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.processes import Valkey, eventually, fresh, running_bff
@@ -47,3 +48,32 @@ async def test_a_killed_replica_loses_no_event(valkey: Valkey, sandbox: SandboxP
             await eventually(has_come, 60)
         event = next(each.verified() for each in receiver.posts if each.event_id == created)
         assert event["data"]["brand"] == "guide"
+
+
+async def test_a_creation_of_a_killed_replica_is_told_without_a_read(
+    valkey: Valkey, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    """The shop is told of a creation whose replica was killed before the answer, although nobody reads the return."""
+    async with running_receiver() as receiver:
+        file = tmp_path / "shops.toml"
+        file.write_text(shops_entry("guide", receiver.url))
+        settings = {"shops": file, "create_deadline": 4, "create_lease": 5, "timed": True}
+        async with running_bff(valkey.url, sandbox, **settings) as one:
+            someone = await shopper(one.http, order := fresh("CREATEHANG"), brand="guide")
+            creating = asyncio.create_task(someone.create())
+
+            async def has_arrived() -> bool:
+                return bool(await sandbox.ledger(kind="incoming", order=order))
+
+            await eventually(has_arrived, 20)
+            await one.process.stop(signal.SIGKILL)
+            with pytest.raises(httpx.TransportError):
+                await creating
+        async with running_bff(valkey.url, sandbox, **settings):
+
+            async def is_told() -> bool:
+                return bool(receiver.posts)
+
+            await eventually(is_told, 20)
+        [event] = [each.verified() for each in receiver.posts]
+        assert (event["type"], event["data"]["state"]) == ("return.outcome_unknown", "outcome_unknown")

@@ -18,6 +18,7 @@ from app.errors import (
     ReturnReleased,
     StoreUnavailable,
 )
+from app.events.event import Expected
 from app.models.returns import ReturnState
 from app.redis.encryption import RecordUnreadable
 from app.redis.store import Store, Versioned
@@ -36,7 +37,7 @@ from app.returns.claims import (
 )
 from app.returns.store.index import Index
 from app.returns.store.keys import KeyRecord
-from app.returns.store.records import ReturnRecord, VersionedReturn
+from app.returns.store.records import ReturnRecord, VersionedReturn, expected
 from app.returns.store.returns import (
     RACES,
     Commit,
@@ -56,6 +57,8 @@ from app.telemetry.metrics import CONFLICTS
 SETTLE_SECONDS = 5.0
 """How long a request waits for the store to take the outcome, which is stored later even if the request gives up."""
 SETTLE_PAUSE_SECONDS = 0.25
+LATE_SECONDS = 1.0
+"""After the lease, until a return is looked at whose creating request may have died."""
 
 WITHOUT_ANSWER = frozenset({ReturnState.CREATING, ReturnState.OUTCOME_UNKNOWN, ReturnState.FAILED})
 
@@ -163,7 +166,8 @@ class Attempts:
         def bound(found: VersionedReturn) -> ReturnRecord:
             return found.record.model_copy(update={"drop_off": attempt.record.drop_off})
 
-        await self.returns.change(attempt.parcel_key, attempt.return_id, Step(sent, bound, durable=True))
+        step = Step(sent, bound, durable=True, expected=Expected(expected(attempt.record), lease + LATE_SECONDS))
+        await self.returns.change(attempt.parcel_key, attempt.return_id, step)
         # It is stored, but this process may have stood still since then.
         if clock() >= lease_until:
             raise ClaimLost("the lease passed before the first byte")

@@ -188,6 +188,11 @@ def news(before: VersionedReturn, after: VersionedReturn | None, found_out: Even
     return [_event(each, after.record) for each in ([found_out] if found_out else _types(before, after))]
 
 
+def expected(begun: ReturnRecord) -> Event:
+    """The event of a creation whose request dies after its first byte left."""
+    return _event(EventType.OUTCOME_UNKNOWN, VersionedReturn(begun, 0, 0).became(ReturnState.OUTCOME_UNKNOWN))
+
+
 def _types(before: VersionedReturn, after: VersionedReturn) -> list[EventType]:
     state = after.record.state
     if state is before.record.state:

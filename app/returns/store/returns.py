@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from app.domain import Contact, Units
 from app.errors import ReturnNotFound, StoreUnavailable, UnitsClaimed
-from app.events.event import EventType, ParcelEvents
+from app.events.event import EventType, Expected, ParcelEvents
 from app.models.returns import ReturnState
 from app.redis.derived_values import DerivedValues
 from app.redis.encryption import Keyring, parsing
@@ -262,6 +262,8 @@ class Step(NamedTuple):
     """Further changes in the parcel's slot, made in the same commit."""
     found_out: EventType | None = None
     """The event of a change that the state of the return does not tell."""
+    expected: Expected | None = None
+    """The event to look for later, in case this process dies."""
     is_over: Callable[[ReturnRecord], bool] = lambda _: False
     """Whether the change was made before, so that the same is only stored once more, until it is acknowledged."""
 
@@ -308,6 +310,14 @@ class Returns:
         if buried is None:
             raise ReturnNotFound("nothing was ever sent")
         return buried
+
+    async def settle_orphan(self, parcel_key: str, return_id: str) -> bool:
+        """Whether the return is not being created any more; if its creating request died, it is settled as by `get`."""
+        try:
+            found = await self.get(parcel_key, return_id)
+        except ReturnNotFound:
+            return True
+        return found.record.state is not ReturnState.CREATING
 
     async def of_parcel(self, parcel_key: str, ordered: Units) -> ParcelReturns:
         """Every return of the parcel, and how many of the ordered units they leave free."""
@@ -427,13 +437,13 @@ class Returns:
             before = self._layout.unended(loaded_claims(claims), now)
             after = step.claims(before, now)
             found, changes = None, [self._layout.claims_change(parcel_key, claims, after, now), *step.beside]
-            events = ParcelEvents(parcel_key, [])
+            events = ParcelEvents(parcel_key, [], step.expected)
             if record:
                 stays = return_id in after or lasting_location(before, return_id) is not None
                 known = VersionedReturn(record, version, now)
                 found, changed = self._changed(parcel_key, known, step, stays=stays)
                 changes += changed
-                events = ParcelEvents(parcel_key, news(known, found, step.found_out))
+                events = events._replace(events=news(known, found, step.found_out))
             if await self._commit(events, operation, changes, return_id, durable=step.durable):
                 return found if return_id in after else None
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
