@@ -1,6 +1,6 @@
 """Which transport should carry the reads? Run `python -m bench.transports` with the `bench` group installed.
 
-Every candidate is handed `httpx.Request` objects directly, as the transport of the POSTs does, against a stub in
+Every library is handed `httpx.Request` objects directly, as the transport of the POSTs does, against a stub in
 another process that answers 4.8 KB of JSON. Rounds alternate between the candidates; figures are medians of
 """  # noqa: INP001  run as a module, never imported
 
@@ -23,6 +23,11 @@ from typing import cast
 
 import httpx
 from typing_extensions import override
+
+from app.sendcloud import protocol
+from app.sendcloud.protocol import Request
+from app.sendcloud.transport.base import exchange
+from app.sendcloud.transport.httptools_transport import HttptoolsTransport
 
 IN_FLIGHT = 32
 ROUND_SECONDS = 1.0
@@ -158,12 +163,26 @@ async def httpx2(tls: ssl.SSLContext) -> AsyncIterator[Call]:
         yield call
 
 
+@asynccontextmanager
+async def ours(tls: ssl.SSLContext) -> AsyncIterator[Call]:
+    """The transport of the service's reads."""
+    async with contextlib.aclosing(HttptoolsTransport(tls)) as transport:
+
+        async def call(url: str, limits: dict[str, float]) -> int:
+            request: Request[None] = Request(protocol.Call.SETTINGS, "GET", url, {}, brand="", failure_key="")
+            deadline = asyncio.get_running_loop().time() + limits["read"]
+            return len((await exchange(transport, request, limits, deadline))[2])
+
+        yield call
+
+
 CANDIDATES: dict[str, tuple[Candidate, str | None]] = {
     "AsyncClient": (client, None),
     "httpx, one pool": (pool, None),
     "httpx, pools of one": (singles, None),
     "httpx-aiohttp": (aiohttp, "httpx_aiohttp"),
     "httpx2, one pool": (httpx2, "httpx2"),
+    "ours": (ours, None),
 }
 
 

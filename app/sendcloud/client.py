@@ -35,8 +35,8 @@ from app.sendcloud import protocol, webhooks
 from app.sendcloud.leniency.tokens import hosted_portal
 from app.sendcloud.policy.call_policy import CallPolicy
 from app.sendcloud.protocol import Call, Request
-from app.sendcloud.transport.aiohttp_transport import AiohttpTransport
 from app.sendcloud.transport.base import Answer, Transport, complete, content_length, decoded, exchange, read
+from app.sendcloud.transport.httptools_transport import HttptoolsTransport
 from app.sendcloud.transport.httpx_transport import CREATES, HttpxTransport
 from app.sendcloud.transport.send_tracker import SendTracker
 from app.upstream import Document, Picture
@@ -285,7 +285,7 @@ def connect(  # noqa: PLR0913  three addresses, what guards each call, and what 
     return Sendcloud(
         panel_url,
         service_points_url,
-        reads=AiohttpTransport(tls, egress.proxy),
+        reads=HttptoolsTransport(tls, egress.proxy),
         creates=HttpxTransport(
             httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES, proxy=egress.proxy or None)
         ),

@@ -22,8 +22,8 @@ from app.sendcloud import protocol
 from app.sendcloud.client import Sendcloud, connect
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.protocol import Call
-from app.sendcloud.transport.aiohttp_transport import AiohttpTransport
 from app.sendcloud.transport.base import exchange
+from app.sendcloud.transport.httptools_transport import HttptoolsTransport
 from tests.support import calls
 from tests.support.processes import free_port
 from tests.support.raw_server import (
@@ -302,7 +302,7 @@ async def test_deadlines_do_not_wear_the_client_out() -> None:
 
     async with (
         raw_server(moody) as server,
-        aclosing(AiohttpTransport(httpx.create_ssl_context(trust_env=False))) as reads,
+        aclosing(HttptoolsTransport(httpx.create_ssl_context(trust_env=False))) as reads,
     ):
         url = f"http://127.0.0.1:{server.port}"
         for _ in range(4):
@@ -336,7 +336,7 @@ async def test_a_deadline_that_has_passed_is_kept() -> None:
     """A deadline that has passed is not taken for no deadline."""
     async with raw_server(trickle(b"HTTP/1.1 100 Continue\r\n\r\n" * 200, 0.01)) as server:
         request = protocol.polling(f"http://127.0.0.1:{server.port}", "my-shop", "a.b.c")
-        async with aclosing(AiohttpTransport(ssl.create_default_context())) as reads:
+        async with aclosing(HttptoolsTransport(ssl.create_default_context())) as reads:
             now = asyncio.get_running_loop().time()
             with pytest.raises(UpstreamTimeout):
                 await asyncio.wait_for(exchange(reads, request, {"connect": 0.5, "read": 0.5}, now - 0.1), 1)

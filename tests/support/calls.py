@@ -9,7 +9,7 @@ from app.domain import ServicePointQuery
 from app.sendcloud.client import Sendcloud, connect
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.protocol import Call
-from app.sendcloud.transport.aiohttp_transport import AiohttpTransport
+from app.sendcloud.transport.httptools_transport import HttptoolsTransport
 from app.sendcloud.transport.httpx_transport import CREATES, HttpxTransport
 from app.upstream import Document, Picture
 from tests.support.unlimited import unlimited
@@ -38,7 +38,7 @@ async def clients() -> AsyncIterator[Callable[[int], Sendcloud]]:
     """Patient clients by port, all on the same connections, each with breakers that are closed."""
     tls = httpx.create_ssl_context(trust_env=False)
     async with (
-        aclosing(AiohttpTransport(tls)) as reads,
+        aclosing(HttptoolsTransport(tls)) as reads,
         httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=CREATES) as creates,
     ):
 

@@ -26,6 +26,8 @@ class RawServer:
         self.port = port
         self.requests: list[bytes] = []
         self.connections = 0
+        self.open = 0
+        """Connections that neither side has closed."""
 
 
 @asynccontextmanager
@@ -36,10 +38,14 @@ async def raw_server(behaviour: Behaviour, *, tls: ssl.SSLContext | None = None)
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
         here.connections += 1
-        with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-            while True:
-                here.requests.append(await _request(reader))
-                await behaviour(writer)
+        here.open += 1
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+                while True:
+                    here.requests.append(await _request(reader))
+                    await behaviour(writer)
+        finally:
+            here.open -= 1
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
     here = RawServer(server.sockets[0].getsockname()[1])

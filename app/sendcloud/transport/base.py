@@ -17,7 +17,7 @@ UNZIPPED_BYTES = 256 * 1024
 
 
 class Head(NamedTuple):
-    """The head of an answer; the names of `headers` ignore case."""
+    """The head of an answer; the names of `headers` are in lower case or ignore it."""
 
     status: int
     headers: Mapping[str, str]

@@ -1,0 +1,125 @@
+"""How connections to a server are made: addresses, TCP, a proxy's tunnel, TLS."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from math import inf
+from typing import cast
+from urllib.parse import urlsplit
+
+from aiohappyeyeballs import AddrInfoType, start_connection
+
+from app.errors import BadUpstream, UpstreamError, UpstreamUnavailable
+from app.sendcloud.transport.connection import Answer, Connection
+
+DNS_SECONDS = 10.0
+"""How long an address is known."""
+OTHER_ADDRESS_SECONDS = 0.25
+"""When the first address has not answered after this, the next is tried as well (RFC 8305)."""
+_PORTS = {"http": 80, "https": 443}
+
+
+class Connector:
+    """Connects to the server of a URL, through the tunnel of a proxy if there is one."""
+
+    def __init__(self, url: str, tls: ssl.SSLContext, proxy: str) -> None:
+        server = urlsplit(url)
+        port = server.port or _PORTS[server.scheme]
+        self._name = server.hostname or ""
+        self._tls = tls if server.scheme == "https" else None
+        host = f"[{self._name}]" if ":" in self._name else self._name
+        self._tunnel = f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode() if proxy else b""
+        reached = urlsplit(proxy or url)
+        self._addresses = _Addresses(reached.hostname or "", reached.port or _PORTS[reached.scheme])
+
+    async def connected(self, seconds: float, deadline: float) -> Connection:
+        """A new connection.
+
+        Raises:
+            UpstreamUnavailable: the server is out of reach, or not reached within so many seconds.
+            BadUpstream: it does not prove its name.
+        """
+        loop = asyncio.get_running_loop()
+        with _failures():
+            async with asyncio.timeout_at(deadline):
+                addresses = await self._addresses.known()
+            deadline = min(loop.time() + seconds, deadline)
+            async with asyncio.timeout_at(deadline):
+                sock = await start_connection(addresses, happy_eyeballs_delay=OTHER_ADDRESS_SECONDS)
+                try:
+                    if self._tunnel:
+                        return await self._tunnelled(sock, deadline)
+                    name = self._name if self._tls else None
+                    return (await loop.create_connection(Connection, sock=sock, ssl=self._tls, server_hostname=name))[1]
+                except BaseException:
+                    sock.close()
+                    raise
+
+    async def _tunnelled(self, sock: socket.socket, deadline: float) -> Connection:
+        loop = asyncio.get_running_loop()
+        transport, to_proxy = await loop.create_connection(Connection, sock=sock)
+        try:
+            await _opened(to_proxy.ask(self._tunnel), deadline)
+            connection = Connection()
+            if self._tls:
+                tunnel = await loop.start_tls(transport, connection, self._tls, server_hostname=self._name)
+                connection.connection_made(cast("asyncio.Transport", tunnel))
+            else:
+                transport.set_protocol(connection)
+                connection.connection_made(transport)
+        except BaseException:
+            to_proxy.close()
+            raise
+        return connection
+
+
+async def _opened(answer: Answer, deadline: float) -> None:
+    """Returns when the proxy has opened the tunnel. Raises `OSError` if it does not."""
+    try:
+        await answer.head(inf, deadline)
+    except UpstreamError as error:
+        raise ConnectionAbortedError(str(error)) from None
+    if answer.status != HTTPStatus.OK:
+        raise ConnectionRefusedError
+
+
+class _Addresses:
+    """The addresses of a host. Those who want them share a look-up, so that a dead name server holds one thread."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._lookup: asyncio.Task[Sequence[AddrInfoType]] | None = None
+        self._until = 0.0
+
+    async def known(self) -> Sequence[AddrInfoType]:
+        """The addresses, at most `DNS_SECONDS` old. Raises `OSError` if they cannot be looked up."""
+        now = asyncio.get_running_loop().time()
+        if self._lookup is None or (self._lookup.done() and now >= self._until):
+            self._lookup = asyncio.create_task(self._looked_up())
+            # Those who wait may all have left when it fails.
+            self._lookup.add_done_callback(lambda lookup: lookup.cancelled() or lookup.exception())
+        # A caller that is cancelled must not cancel what others wait for.
+        return await asyncio.shield(self._lookup)
+
+    async def _looked_up(self) -> Sequence[AddrInfoType]:
+        loop = asyncio.get_running_loop()
+        found: Sequence[AddrInfoType] = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        self._until = loop.time() + DNS_SECONDS
+        return found
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turns failures to connect into ours."""
+    try:
+        yield
+    except (ssl.SSLError, UnicodeError) as cause:
+        raise BadUpstream(type(cause).__name__) from None
+    except OSError as cause:
+        error = UpstreamUnavailable(type(cause).__name__)
+        error.transient = True
+        raise error from None

@@ -1,0 +1,113 @@
+"""The transport of reads: a small client on httptools that keeps connections and sends nothing twice (ADR 3)."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from typing_extensions import override
+
+from app.errors import BadUpstream, UpstreamTimeout
+from app.sendcloud.protocol import Request
+from app.sendcloud.transport.base import Head, Transport
+from app.sendcloud.transport.connecting import Connector
+from app.sendcloud.transport.connection import Connection
+from app.sendcloud.transport.send_tracker import SendTracker
+
+T = TypeVar("T")
+
+KEPT_SECONDS = 2.0
+"""Common servers close idle connections after 5 s or more, and a request that meets their FIN is lost."""
+
+
+class HttptoolsTransport(Transport):
+    """GETs without a body. The bulkheads bound the number of calls, and that is the number of connections."""
+
+    def __init__(self, tls: ssl.SSLContext, proxy: str = "") -> None:
+        self._tls = tls
+        self._proxy = proxy
+        self._pools: dict[str, _Pool] = {}
+
+    @override
+    async def aclose(self) -> None:
+        for pool in self._pools.values():
+            await pool.aclose()
+
+    @override
+    @asynccontextmanager
+    async def response(
+        self, request: Request[T], timeouts: Mapping[str, float], deadline: float, witness: SendTracker | None = None
+    ) -> AsyncIterator[tuple[Head, AsyncIterator[bytes]]]:
+        if deadline <= asyncio.get_running_loop().time():
+            raise UpstreamTimeout("no time is left")
+        scheme, _, rest = request.url.partition("://")
+        authority, _, target = rest.partition("/")
+        head = _head(authority, target, request.headers)
+        pool = self._pool(f"{scheme}://{authority}")
+        connection = pool.free() or await pool.connected(timeouts["connect"], deadline)
+        try:
+            answer = connection.ask(head)
+            await answer.head(timeouts["read"], deadline)
+            yield Head(answer.status, answer.headers), answer.body(timeouts["read"], deadline)
+        finally:
+            await pool.take_back(connection)
+
+    def _pool(self, server: str) -> "_Pool":
+        pool = self._pools.get(server)
+        if pool is None:
+            pool = self._pools[server] = _Pool(Connector(server, self._tls, self._proxy))
+        return pool
+
+
+class _Pool:
+    """The connections to one server: those in use, and the free ones, each with the timer that will close it."""
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._open = set[Connection]()
+        self._free: dict[Connection, asyncio.TimerHandle] = {}
+
+    def free(self) -> Connection | None:
+        """The connection that was given back last, if any is free."""
+        while self._free:
+            connection, timer = self._free.popitem()
+            timer.cancel()
+            if connection.is_free:
+                return connection
+        return None
+
+    async def connected(self, seconds: float, deadline: float) -> Connection:
+        """A new connection, as `Connector.connected` gives it."""
+        connection = await self._connector.connected(seconds, deadline)
+        self._open.add(connection)
+        connection.closed.add_done_callback(lambda _: self._forget(connection))
+        return connection
+
+    async def take_back(self, connection: Connection) -> None:
+        """Keeps the connection for a while if it is free; returns when it is kept or closed."""
+        if connection.is_free:
+            self._free[connection] = asyncio.get_running_loop().call_later(KEPT_SECONDS, connection.close)
+        else:
+            connection.close()
+            await connection.closed
+
+    async def aclose(self) -> None:
+        """Closes all of them."""
+        for connection in self._open:
+            connection.close()
+        if self._open:
+            await asyncio.wait([connection.closed for connection in self._open])
+
+    def _forget(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        if timer := self._free.pop(connection, None):
+            timer.cancel()
+
+
+def _head(authority: str, target: str, headers: Mapping[str, str]) -> bytes:
+    """A whole GET. Raises `BadUpstream` where a value could be read as something else."""
+    lines = [f"GET /{target} HTTP/1.1", f"Host: {authority}", *(f"{name}: {value}" for name, value in headers.items())]
+    if " " in target or not all(line.isascii() and line.isprintable() for line in lines):
+        raise BadUpstream("a request that cannot be sent")
+    return "\r\n".join([*lines, "", ""]).encode()
