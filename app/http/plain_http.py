@@ -1,6 +1,7 @@
 """HTTP/1.1 for clients that ask to upgrade to another protocol, and without trailers."""
 
-from typing import Any
+import asyncio
+from typing import cast
 
 import httptools
 from typing_extensions import override
@@ -23,8 +24,9 @@ class PlainHttpProtocol(HttpToolsProtocol):
     # With more members than 30, the interpreter would keep 1.5 KB for the names of each connection's own.
     __slots__ = ("_is_in_head", "_without_end")
 
-    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  uvicorn's own
-        super().__init__(*args, **options)
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast("asyncio.Transport", transport))
         self._is_in_head = False
         # Bytes received since a head began or ended, or a part of a body came.
         self._without_end = 0

@@ -1,9 +1,9 @@
 """The parts of the API description (OpenAPI 3.1) that FastAPI cannot read from the handlers."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
@@ -175,9 +175,10 @@ class Described(FastAPI):
     shop_dependencies: Container[object] = ()
     journey: Sequence[str] = ()
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401  FastAPI's own
-        super().__init__(**options)
-        self.entrance: ASGIApp = super().__call__
+    @cached_property
+    def entrance(self) -> ASGIApp:
+        """FastAPI's own layers, until others are put before them."""
+        return super().__call__
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
