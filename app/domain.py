@@ -8,16 +8,22 @@ or https and encoded, amounts have two decimals and no currency, because the ups
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 from typing_extensions import override
 
 DeliveryOptionCode = Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
 FirstMile = Literal["dropoff", "pickup"]
 """How a parcel gets to its carrier: the shopper brings it, or the carrier collects it."""
-WhyNot = Literal["not-returnable", "incomplete"]
-"""Why a line cannot be returned: the shop does not take it back, or a member that a return needs could not be read."""
+WhyNot = Literal["not-returnable", "incomplete", "excluded-by-policy"]
+"""Why a line cannot be returned.
+
+The upstream says that the shop does not take it back, a member that a return needs could not be read, or the shop's
+policy excludes it.
+"""
+NO_IDS = frozenset({"", "none", "null"})
+"""Texts that recorded orders have in place of a product id, in lower case."""
 
 
 class RedactedModel(BaseModel):
@@ -85,6 +91,56 @@ class Store(RedactedModel):
     country: str
 
 
+def _same_name(name: str) -> str:
+    """The name as it is compared: case and the number of blanks do not count."""
+    return " ".join(name.split()).casefold()
+
+
+def _product_id(value: str) -> str:
+    if value.strip().casefold() in NO_IDS:
+        raise ValueError("a product has an id; one without is excluded by its name")
+    return value.strip()
+
+
+def _product_name(value: str) -> str:
+    if not value.strip():
+        raise ValueError("a product has a name")
+    return _same_name(value)
+
+
+ReasonId = Annotated[int, Field(strict=True)]
+
+
+class Policy(BaseModel):
+    """What a shop does not take back, as its operator states it, on top of what the upstream says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    accepted_reasons: Annotated[frozenset[ReasonId], Field(min_length=1)] | None = None
+    """The only reasons that count; None for all but the next ones."""
+    refused_reasons: frozenset[ReasonId] = frozenset()
+    excluded_products: frozenset[Annotated[str, AfterValidator(_product_id)]] = frozenset()
+    """By the upstream's product id."""
+    excluded_names: frozenset[Annotated[str, AfterValidator(_product_name)]] = frozenset()
+    """By name, because many orders have no product ids."""
+
+    @model_validator(mode="after")
+    def _names_reasons_in_one_way(self) -> "Policy":
+        if self.accepted_reasons and self.refused_reasons:
+            raise ValueError("either accepted_reasons or refused_reasons")
+        return self
+
+    def accepts(self, reason: Reason) -> bool:
+        """Whether items may come back for this reason."""
+        if self.accepted_reasons is not None:
+            return reason.id in self.accepted_reasons
+        return reason.id not in self.refused_reasons
+
+    def excludes(self, line: "OrderLine") -> bool:
+        """Whether units of this line never come back."""
+        return line.product_id.strip() in self.excluded_products or _same_name(line.name) in self.excluded_names
+
+
 class ShopSettings(RedactedModel):
     """A shop's return settings."""
 
@@ -99,7 +155,13 @@ class ShopSettings(RedactedModel):
     return_fee: Decimal | None
     currency: str | None = None
     """Of all amounts, where the operator of this service states it; the upstream does not."""
+    policy: Policy = Field(Policy(), exclude=True)
+    """Stated by the operator, too, and never kept with the rest; `reasons` are those that it accepts."""
     stores: tuple[Store, ...]
+
+    def why_not(self, line: "OrderLine") -> WhyNot | None:
+        """Why units of this line cannot be returned; None if they can."""
+        return line.why_not or ("excluded-by-policy" if self.policy.excludes(line) else None)
 
 
 # An order
@@ -155,8 +217,9 @@ class OrderLine(RedactedModel):
     quantity: int
     """Units ordered; 0 where that is not known."""
     returnable_quantity: int
-    """Of those, the units that the shop takes back."""
+    """Of those, the units that the shop takes back, as the upstream says."""
     why_not: WhyNot | None
+    """As the upstream says; `ShopSettings.why_not` decides."""
 
     @property
     def returnable(self) -> bool:

@@ -275,7 +275,7 @@ def _parts(settings: Settings, shops: Shops, store: Store, keyring: Keyring, sen
 def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, parts: Parts) -> Services:
     store, sendcloud, outbox, _, attempts, documents, labels, cache = parts
     kept = attempts.returns
-    portals = PortalCache(cache, store, sendcloud, settings.portal_freshness, lambda brand: shops.of(brand).currency)
+    portals = PortalCache(cache, store, sendcloud, settings.portal_freshness, shops.of)
     points, point_views = ServicePoints(cache, sendcloud, settings.points_freshness), ServicePointViews()
     sessions_kept, orders = SessionStore(store, settings.parcel_sessions), OrderLimit(store, keyring)
     parcels = ParcelLimit(store, settings.parcel_limit)

@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from app.domain import Policy
 from app.settings import (
     DIGEST_OF_NOTHING,
     BrandName,
@@ -122,6 +123,7 @@ class ShopEntry(BaseModel):
     partner_lookup_limit: Quantity | None = None
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
     """ISO 4217; the upstream states none."""
+    policy: Policy = Policy()
     upstream_url: UpstreamUrl | None = None
     upstream_public_url: UpstreamUrl | None = None
     service_points_url: UpstreamUrl | None = None
@@ -150,6 +152,7 @@ class Shop:
     lookup_limit: int
     partner_lookup_limit: int
     currency: str | None
+    policy: Policy
     upstream_url: str
     upstream_public_url: str
     service_points_url: str
@@ -244,6 +247,7 @@ class Shops:
             lookup_limit=settings.lookup_limit,
             partner_lookup_limit=settings.partner_lookup_limit,
             currency=None,
+            policy=Policy(),
             upstream_url=settings.upstream_url,
             upstream_public_url=settings.upstream_public_url,
             service_points_url=settings.service_points_url,
@@ -325,6 +329,7 @@ class Shops:
             lookup_limit=entry.lookup_limit or rest.lookup_limit,
             partner_lookup_limit=entry.partner_lookup_limit or rest.partner_lookup_limit,
             currency=entry.currency,
+            policy=entry.policy,
             upstream_url=entry.upstream_url or rest.upstream_url,
             upstream_public_url=entry.upstream_public_url or ("" if entry.upstream_url else rest.upstream_public_url),
             service_points_url=entry.service_points_url or rest.service_points_url,

@@ -25,7 +25,7 @@ class Action(Answer):
     allowed: bool
     """Whether the call can be made now."""
     why_not: str | None = None
-    """Why it cannot: a problem code, `nothing-left-to-return`, or a later word."""
+    """Why it cannot: a problem code, `nothing-left-to-return`, `nothing-returnable`, or a later word."""
     why_not_text: WhyNotText | None = None
     """The same in words; null for a return, whose `state` says it."""
 

@@ -59,8 +59,8 @@ class Item(Answer):
     returnable: bool
     """Whether the shop takes units of it back."""
     why_not: str | None = None
-    """Why it cannot be returned: `not-returnable`, the shop does not take it back, or `incomplete`, too little of it is
-    known. More reasons may come."""
+    """Why it cannot be returned: `not-returnable`, the shop does not take it back; `excluded-by-policy`, its return
+    policy names the item; or `incomplete`, too little of it is known. More reasons may come."""
     why_not_text: WhyNotText | None = None
     """The same in words."""
     remaining: int

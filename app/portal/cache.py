@@ -12,14 +12,16 @@ from app.http.languages import negotiate_language
 from app.redis.derived_values import DerivedValues
 from app.redis.shared_cache import STALE_SECONDS, FleetCache
 from app.redis.store import Store
+from app.shops import Shop
+from app.telemetry.logs import log
 from app.upstream import Upstream
 
 PARSED_PORTALS = 256
 """How many shops' settings stay parsed in memory, one for each language."""
 
 
-CurrencyOf = Callable[[str], str | None]
-"""The currency of a brand as its operator states it; the upstream states none."""
+ShopOf = Callable[[str], Shop]
+"""The shop of a brand, whose operator states what the upstream does not: currency and policy."""
 
 
 class Portal(NamedTuple):
@@ -36,14 +38,12 @@ _LANGUAGES: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
 class PortalCache:
     """Portal settings by brand and language."""
 
-    def __init__(
-        self, cache: FleetCache, store: Store, sendcloud: Upstream, freshness: float, currency_of: CurrencyOf
-    ) -> None:
+    def __init__(self, cache: FleetCache, store: Store, sendcloud: Upstream, freshness: float, shop_of: ShopOf) -> None:
         self._cache = cache
         self._store = store
         self._sendcloud = sendcloud
         self._freshness = freshness
-        self._currency_of = currency_of
+        self._shop_of = shop_of
         self._parsed: DerivedValues[str, ShopSettings] = DerivedValues(PARSED_PORTALS)
         # From the settings read last, in any language; brands are few.
         self._offered: dict[str, tuple[str, ...]] = {}
@@ -81,12 +81,18 @@ class PortalCache:
         return Portal(settings, language, cached.stale)
 
     def _settings(self, brand: str, key: str, kept: bytes) -> ShopSettings:
-        currency = self._currency_of(brand)
-        return self._parsed.get(key, (kept, currency), lambda: _settings(kept, currency))
+        shop = self._shop_of(brand)
+        return self._parsed.get(key, (kept, shop.currency, shop.policy), lambda: _settings(kept, shop))
 
 
-def _settings(stored: bytes, currency: str | None) -> ShopSettings:
-    return ShopSettings.model_validate_json(stored).model_copy(update={"currency": currency})
+def _settings(stored: bytes, shop: Shop) -> ShopSettings:
+    said = ShopSettings.model_validate_json(stored)
+    reasons = tuple(filter(shop.policy.accepts, said.reasons))
+    if said.reasons and not reasons:
+        # A shop without reasons asks for none, so none left would let everything come back for no reason.
+        log.warning("no accepted reason is offered", brand=shop.name)
+        reasons = said.reasons
+    return said.model_copy(update={"currency": shop.currency, "policy": shop.policy, "reasons": reasons})
 
 
 def _languages_key(brand: str) -> str:

@@ -33,7 +33,7 @@ class Started(NamedTuple):
 def first_screen(session: Session, settings: ShopSettings, returned: ParcelReturns, language: str) -> SessionAnswer:
     """The first screen; `language` is one of ours, for what cannot be done."""
     order = session.order
-    lines = items(order, order.left(returned.free), settings.currency, language)
+    lines = items(order, order.left(returned.free), settings, language)
     return SessionAnswer(
         expires_at=fields.utc_datetime(session.expires_at),
         brand=brand(settings.brand),
@@ -75,26 +75,25 @@ def masked(value: str) -> str:
     return " ".join(word[0] + "•••" for word in value.split())
 
 
-def items(
-    order: Order, left: Mapping[str, int], currency: str | None = None, language: str = ENGLISH
-) -> list[session.Item]:
+def items(order: Order, left: Mapping[str, int], settings: ShopSettings, language: str = ENGLISH) -> list[session.Item]:
     """The lines of the order; `left` counts by line the units that no return holds."""
-    return [_item(line, left[line.id], currency, language) for line in order.lines]
+    return [_item(line, left[line.id], settings, language) for line in order.lines]
 
 
-def _item(line: OrderLine, left: int, currency: str | None, language: str) -> session.Item:
+def _item(line: OrderLine, left: int, settings: ShopSettings, language: str) -> session.Item:
     """A line with `left` remaining units."""
+    why_not = settings.why_not(line)
     return session.Item(
         id=line.id,
         product_id=line.product_id,
         name=line.name,
         image_url=line.image_url,
-        unit_price=money(line.price, currency),
+        unit_price=money(line.price, settings.currency),
         quantity=line.quantity,
-        returnable=line.returnable,
-        why_not=line.why_not,
-        why_not_text=why_not_text(line.why_not, language),
-        remaining=left if line.returnable else 0,
+        returnable=why_not is None,
+        why_not=why_not,
+        why_not_text=why_not_text(why_not, language),
+        remaining=left if why_not is None else 0,
     )
 
 
@@ -127,6 +126,8 @@ def actions(order: Order, left: list[session.Item], language: str = ENGLISH) -> 
     why_not = None
     if order.returnable_parcel is None:
         why_not = "not-returnable-online"
+    elif left and not any(item.returnable for item in left):
+        why_not = "nothing-returnable"
     elif not any(item.remaining for item in left):
         why_not = "nothing-left-to-return"
     return [

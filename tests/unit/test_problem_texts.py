@@ -52,7 +52,8 @@ def test_one_file_for_each_language() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
-    "code", [*get_args(WhyNot), *get_args(Missing), "not-returnable-online", "nothing-left-to-return"]
+    "code",
+    [*get_args(WhyNot), *get_args(Missing), "not-returnable-online", "nothing-left-to-return", "nothing-returnable"],
 )
 def test_every_reason_has_words(language: str, code: str) -> None:
     """Whatever keeps items, return methods or an order from a return is told by a title and a sentence."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from app.domain import Policy
 from app.settings import SettingsError
 from app.shops import Shops, UnusableShopsFile, read_shops
 from app.telemetry.metrics import REGISTRY
@@ -28,6 +29,7 @@ partner_lookup_limit = 70
 currency = "EUR"
 upstream_url = "https://proxy.mode.example/api/v2/"
 service_points_url = "https://points.mode.example/api/v2"
+policy = {{ refused_reasons = [11], excluded_products = [" 1234 "], excluded_names = ["Gift  Card"] }}
 
 [shops.buch]
 """
@@ -52,6 +54,18 @@ FAULTS = {
     f"[shops.mode]\nlookup_limit = {10**18}": "shops.mode.lookup_limit: Input should be less than or equal to",
     '[shops.mode]\ncurrency = "secret"': "shops.mode.currency: String should match pattern",
     '[shops.mode]\nupstream_url = "http://secret.example"': "shops.mode.upstream_url: plain http is allowed",
+    "[shops.mode.policy]\nwindow = 30": "shops.mode.policy.window: Extra inputs are not permitted",
+    '[shops.mode.policy]\nrefused_reasons = ["secret"]': "shops.mode.policy.refused_reasons.0: Input should be a valid",
+    "[shops.mode.policy]\nrefused_reasons = [true]": "shops.mode.policy.refused_reasons.0: Input should be a valid",
+    "[shops.mode.policy]\naccepted_reasons = []": "shops.mode.policy.accepted_reasons: ",
+    "[shops.mode.policy]\naccepted_reasons = [1]\nrefused_reasons = [2]": (
+        "shops.mode.policy: either accepted_reasons or refused_reasons"
+    ),
+    "[shops.mode.policy]\nexcluded_products = [1234]": "shops.mode.policy.excluded_products.0: Input should be a valid",
+    '[shops.mode.policy]\nexcluded_products = [" None"]': "shops.mode.policy.excluded_products.0: a product has an id;",
+    '[shops.mode.policy]\nexcluded_products = [""]': "shops.mode.policy.excluded_products.0: a product has an id;",
+    '[shops.mode.policy]\nexcluded_names = [" "]': "shops.mode.policy.excluded_names.0: a product has a name",
+    '[shops.mode]\npolicy = "secret"': "shops.mode.policy: Input should be a valid dictionary or instance of Policy",
     "[shops.mode": "is not TOML (at end of document)",
     "[shops.mode]\n[shops.mode]": "is not TOML (at line 2, column 12)",
     "": "shops: Field required",
@@ -78,6 +92,8 @@ def test_an_entry_decides_what_it_says(file: Path) -> None:
     assert (dict(mode.shop_keys), dict(buch.shop_keys)) == ({"mode:warehouse": bytes.fromhex(OTHER_HASH)}, {})
     assert (mode.lookup_limit, mode.partner_lookup_limit, mode.currency) == (7, 70, "EUR")
     assert mode.upstream_url == "https://proxy.mode.example/api/v2"
+    assert mode.policy.excluded_products | mode.policy.excluded_names == {"1234", "gift card"}
+    assert (buch.policy, demo.policy) == (Policy(), Policy())
     assert (buch.lookup_limit, buch.currency, buch.origins) == (3, None, frozenset({"https://all.example"}))
     assert (demo.is_open, buch.is_open, known.of("nobody").is_open) == (True, True, False)
     assert known.origins == {"https://mode.example", "https://all.example"}
@@ -202,6 +218,7 @@ def deep(path: Path) -> None:
 HARMS = [
     lambda path: write(path, "[shops.Mode]\n[shops.buch]\nx = 1"),
     lambda path: write(path, WHOLE + f'partners = {{ acme = "{HASH}" }}'),
+    lambda path: write(path, WHOLE.replace("[11]", "[0, true]")),
     deep,
     os.remove,
     become_a_pipe,
@@ -217,6 +234,7 @@ async def test_a_bad_file_changes_nothing(file: Path, harm: Callable[[Path], Non
         await watched(known, lambda: bool(faults()))
     assert logged[0]["event"] == "shops file not taken"
     assert (known.of("mode").is_open, known.of("mode").currency) == (True, "EUR")
+    assert known.of("mode").policy.refused_reasons == {11}
     rename_over(file, WHOLE.replace("EUR", "SEK"))
     await watched(known, lambda: known.of("mode").currency == "SEK")
     assert faults() == 0

@@ -5,7 +5,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
-from app.domain import Address, Contact, Order, Photo, Refund, ReturnedLine, ReturnRequest, ServicePoint, ShopSettings
+from app.domain import (
+    Address,
+    Contact,
+    Order,
+    Photo,
+    Refund,
+    ReturnedLine,
+    ReturnRequest,
+    ServicePoint,
+    ShopSettings,
+    WhyNot,
+)
 from app.errors import FieldProblem
 from app.models.requests import NewContact, NewReturn
 from app.models.returns import ReturnItem
@@ -19,6 +30,15 @@ SENDER_NEEDS = ("name", "street", "postal_code", "city", "email")
 EU = frozenset(re.findall("..", "ATBEBGCYCZDEDKEEESFIFRGRHRHUIEITLTLULVMCMTNLPLPTROSESISK"))
 """Countries of the EU's customs territory, ISO 3166 (Monaco belongs to it)."""
 NO_FILES: Mapping[str, str] = MappingProxyType({})
+_NOT_RETURNABLE = ("not-returnable", "The shop does not take this item back.")
+_WHY_NOT: Mapping[WhyNot, tuple[str, str]] = MappingProxyType(
+    {
+        "not-returnable": _NOT_RETURNABLE,
+        "incomplete": _NOT_RETURNABLE,
+        "excluded-by-policy": ("excluded-by-policy", "The shop's return policy excludes this item."),
+    }
+)
+"""Code and detail of a fault, by why the line cannot be returned."""
 
 
 class CheckedReturn:
@@ -159,8 +179,8 @@ class CheckedReturn:
             line = self._known.get(item.id)
             if line is None:
                 yield FieldProblem(f"#/items/{index}/id", "unknown-item", "The order has no such item.")
-            elif not line.returnable:
-                yield FieldProblem(f"#/items/{index}/id", "not-returnable", "The shop does not take this item back.")
+            elif why_not := self._settings.why_not(line):
+                yield FieldProblem(f"#/items/{index}/id", *_WHY_NOT[why_not])
             elif self.units[item.id] > ordered[item.id]:
                 yield FieldProblem(f"#/items/{index}/quantity", "too-many", "More units than were ordered.")
 

@@ -540,7 +540,7 @@ export interface components {
             href: string;
             /** @description Whether the call can be made now. */
             allowed: boolean;
-            /** @description Why it cannot: a problem code, `nothing-left-to-return`, or a later word. */
+            /** @description Why it cannot: a problem code, `nothing-left-to-return`, `nothing-returnable`, or a later word. */
             why_not?: string | null;
             /** @description The same in words; null for a return, whose `state` says it. */
             why_not_text?: components["schemas"]["WhyNotText"] | null;
@@ -777,8 +777,8 @@ export interface components {
             /** @description Whether the shop takes units of it back. */
             returnable: boolean;
             /**
-             * @description Why it cannot be returned: `not-returnable`, the shop does not take it back, or `incomplete`, too little of it is
-             *     known. More reasons may come.
+             * @description Why it cannot be returned: `not-returnable`, the shop does not take it back; `excluded-by-policy`, its return
+             *     policy names the item; or `incomplete`, too little of it is known. More reasons may come.
              */
             why_not?: string | null;
             /** @description The same in words. */
