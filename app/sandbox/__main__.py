@@ -61,11 +61,20 @@ def stack(port: int, panel: int, directory: str) -> list[Child]:
     ]
 
 
+POLICY = """
+[shops.mode-paris.policy]
+refused_reasons = [11]
+excluded_products = ["mp-200"]
+"""
+"""A shop that takes nothing back because of a changed mind, and no tights."""
+
+
 def write_shops(port: int, directory: str) -> None:
-    """Writes the file of shops, all of which are told of their returns at the page of events."""
+    """Writes the file of shops: all are told of their returns at the page of events, one has a policy."""
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     events = f'url = "http://{LOCAL}:{port}{inbox.PATH}"\nsecrets = ["{secret}"]\nprivate = true\n'
-    _shops_file(directory).write_text("".join(f"[shops.{brand}.events]\n{events}" for brand in all_brands()))
+    told = "".join(f"[shops.{brand}.events]\n{events}" for brand in all_brands())
+    _shops_file(directory).write_text(told + POLICY)
 
 
 def _shops_file(directory: str) -> Path:

@@ -1,11 +1,14 @@
 """What `make run` says and starts."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
-from app.sandbox.__main__ import PARTNER_KEY, stack, welcome
+from app.sandbox.__main__ import PARTNER_KEY, stack, welcome, write_shops
+from app.sandbox.brands import all_brands
 from app.settings import load_settings
+from app.shops import read_shops
 
 
 def test_the_printed_partner_key_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,3 +26,13 @@ def test_the_last_words_are_few() -> None:
     assert len(lines) == 7
     assert "http://localhost:8080" in lines[0]
     assert lines[-1].endswith("Ctrl-C stops everything.")
+
+
+def test_one_shop_shows_a_policy(tmp_path: Path) -> None:
+    """The file of shops of `make run` is a sound one, and the policy in it is about what its shop offers and sells."""
+    write_shops(8000, str(tmp_path))
+    entries = read_shops(tmp_path / "shops.toml", {})
+    assert entries.keys() == all_brands().keys()
+    policy, shop = entries["mode-paris"].policy, all_brands()["mode-paris"]
+    assert policy.refused_reasons < shop.reason_ids
+    assert policy.excluded_products < {product["id"] for product in shop.settings["products"]}
