@@ -229,7 +229,7 @@ async def test_failed_label(browser: Browser, url: str) -> None:
         await prove_that_polling_works(http)
     async with visiting(browser, url) as visit:
         await visit.send(fresh("FAIL"))
-        await visit.headed("The label could not be made")
+        await visit.headed("Your return did not go through")
         await visit.looked_at("failed")
         await visit.click("Try again")
         await visit.headed("Check your return")
@@ -242,7 +242,7 @@ async def test_unknown_outcome(browser: Browser, url: str, upstream: SandboxProc
     async with visiting(browser, url) as visit:
         await visit.send(order)
         await visit.headed("We are checking your return")
-        await visit.says("Please do not enter it again.")
+        await visit.says("Please do not send it again.")
         await expect(visit.page.get_by_role("main").get_by_role("link", name="Contact the shop")).to_be_visible()
         await visit.looked_at("unknown-outcome")
         await visit.page.reload()
@@ -347,7 +347,7 @@ async def test_unknown_order(browser: Browser, url: str) -> None:
     """An order that does not exist is reported at its field, and the input stays."""
     async with visiting(browser, url) as visit:
         await visit.look_up("NOBODY-KNOWS-THIS")
-        await visit.says("No parcel matches")
+        await visit.says("No matching parcel was found")
         await visit.looked_at("unknown-order")
         await expect(visit.page.get_by_label("Order or tracking number")).to_have_value("NOBODY-KNOWS-THIS")
 
@@ -570,6 +570,63 @@ async def test_back_and_reload(browser: Browser, url: str, upstream: SandboxProc
     assert len(await upstream.ledger(kind="incoming", order=order)) == 1
 
 
+async def test_every_step_after_a_reload(browser: Browser, url: str) -> None:
+    """A reload of any step shows the same step, and Back and Forward from there lead where they led before."""
+    headings = [
+        "Return an order",
+        "What do you want to return?",
+        "How do you want to send it back?",
+        "Check your return",
+    ]
+    async with visiting(browser, url) as visit:
+        await visit.look_up(fresh("ITEMS"))
+        await visit.choose_items()
+        await visit.click("Continue")
+        await visit.choose_point()
+        await visit.click("Continue")
+        for before, heading in zip(reversed(headings[:-1]), reversed(headings), strict=False):
+            await visit.headed(heading)
+            await visit.page.reload()
+            await visit.headed(heading)
+            await visit.page.go_back()
+            await visit.headed(before)
+            await visit.page.go_forward()
+            await visit.headed(heading)
+            await visit.page.go_back()
+        await visit.page.reload()
+        await visit.headed(headings[0])
+        for heading in headings[1:]:
+            await visit.page.go_forward()
+            await visit.headed(heading)
+        await visit.says("Voorbeeld Boekhandel")
+
+
+async def test_back_from_the_confirmation(browser: Browser, url: str, upstream: SandboxProcess) -> None:
+    """After a return Back shows the items with nothing chosen, so that no click sends the same choice once more."""
+    order = fresh("ITEMS")
+    async with visiting(browser, url) as visit:
+        await visit.look_up(order)
+        await visit.choose_items()
+        await visit.page.get_by_role("checkbox").first.uncheck()
+        await visit.page.get_by_role("checkbox").nth(1).check()
+        await visit.page.get_by_label("Reason").select_option(index=1)
+        await visit.click("Continue")
+        await visit.choose_point()
+        await visit.click("Continue")
+        await visit.click("Return now")
+        await visit.headed("Your label is ready")
+        await visit.page.go_back()
+        await visit.headed("What do you want to return?")
+        await visit.says("2 of 3 can be returned")
+        for box in await visit.page.get_by_role("checkbox").all():
+            await expect(box).not_to_be_checked()
+        await visit.page.go_forward()
+        await visit.headed("Your label is ready")
+        await visit.page.reload()
+        await visit.headed("Your label is ready")
+    assert len(await upstream.ledger(kind="incoming", order=order)) == 1
+
+
 async def test_points(browser: Browser, url: str) -> None:
     """Points are filtered by text and by distance, and a dot of the map chooses one."""
     async with visiting(browser, url) as visit:
@@ -594,7 +651,7 @@ async def test_handoff(browser: Browser, url: str) -> None:
         await first.send(fresh("LABEL"))
         await first.headed("Your label is ready")
         await first.click("Continue on your phone")
-        await first.says("It works once, for 15 minutes.")
+        await first.says("It works once, within 15 minutes.")
         await first.looked_at("handoff")
         link = await first.page.locator("#handoff").get_attribute("href")
         assert link
@@ -645,7 +702,7 @@ async def test_the_services_words_follow_the_language(browser: Browser, url: str
     async with visiting(browser, url) as visit:
         language = visit.page.get_by_label("Language")
         await visit.look_up("NOBODY-KNOWS-THIS")
-        await visit.says("No parcel matches")
+        await visit.says("No matching parcel was found")
         await visit.look_up(fresh("ITEMS"))
         await visit.says("The shop does not take this item back.")
         await language.select_option("nl")

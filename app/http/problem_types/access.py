@@ -33,7 +33,7 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
         errors.ParcelNotFound: ProblemType(
             "parcel-not-found",
             HTTPStatus.NOT_FOUND,
-            "No parcel matches",
+            "No matching parcel was found",
             "Check the order or tracking number and the postal code the parcel went to.",
             when="The number is unknown or the postal code is another one. The answer never says which.",
             front_end="Show the form again with its values, and say that one of the two is wrong.",

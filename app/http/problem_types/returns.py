@@ -74,7 +74,7 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "return-released",
             HTTPStatus.CONFLICT,
             "This return was released",
-            "The items are free again. Please start a new return.",
+            "Its items can be returned again. Please start a new return.",
             when="The shop found that the return was never made, or cancelled it; Location names it.",
             front_end="Ask the shopper whether to return the items again, and use a new key for that.",
         ),

@@ -53,7 +53,7 @@ function statusOf(journey, found) {
 function nextStep(journey, found) {
   const { words: { say }, brand, draft } = journey;
   const again = () => {
-    draft.returnId = null;
+    journey.takeUpAgain(found.id);
     return journey.go(Object.keys(draft.items).length ? "review" : "items");
   };
   return h("div", { class: "actions" },

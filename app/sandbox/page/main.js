@@ -26,7 +26,7 @@ const journey = {
   draft: load(),
   typed: {},
   leave: () => {},
-  go, attempt, save, tell, forget, began, resumed, discard,
+  go, attempt, save, tell, forget, began, resumed, discard, made, takeUpAgain,
 };
 
 /** Takes this language, for the words of the page and for those of the service. */
@@ -52,6 +52,21 @@ function discard() {
   Object.assign(journey.draft, nothingChosen());
 }
 
+/** Sets the choices aside, of which this return was made: Back must not lead to sending them once more. */
+function made(returnId) {
+  const { draft } = journey;
+  draft.made = { id: returnId, choices: Object.fromEntries(Object.keys(nothingChosen()).map((name) => [name, draft[name]])) };
+  draft.returnId = returnId;
+  discard();
+}
+
+/** Leaves a return that failed, with the choices that it was made of if they are known. */
+function takeUpAgain(returnId) {
+  const { draft } = journey;
+  draft.returnId = null;
+  if (draft.made?.id === returnId) Object.assign(draft, draft.made.choices);
+}
+
 /** A session has begun; what was chosen for this order before, in a session that ended, is kept without its photos. */
 function began(session) {
   takeUp(session);
@@ -63,7 +78,7 @@ function takeUp(session) {
   const { draft } = journey;
   const same = draft.order === session.parcel.order_number;
   journey.session = session;
-  if (!same) Object.assign(draft, nothingChosen(), { returnId: null, order: session.parcel.order_number });
+  if (!same) Object.assign(draft, nothingChosen(), { returnId: null, made: null, order: session.parcel.order_number });
   return same;
 }
 

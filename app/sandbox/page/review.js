@@ -56,14 +56,16 @@ async function make(journey) {
   Object.assign(draft, { sent: JSON.stringify(body), key: draft.key ?? crypto.randomUUID() });
   // Before it is used: a tab that dies while the request runs must send the same key again.
   journey.save();
+  let returnId;
   try {
-    draft.returnId = (await api.create(body, draft.key)).id;
+    returnId = (await api.create(body, draft.key)).id;
   } catch (problem) {
     // A refusal is kept for its key: the next try is a new return.
     if (["return-refused", "idempotency-key-reused", "service-point-unavailable"].includes(problem.code)) draft.key = null;
     throw problem;
   }
   draft.key = null;
+  journey.made(returnId);
   await journey.go("follow", { replace: true });
 }
 
