@@ -25,6 +25,7 @@ from tests.support.shopper import ComesAgain, prove_that_polling_works
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
 PHOTO = Path("tests/samples/photo.png")
+EXCLUDES_SHIRTS = '[shops.demo.policy]\nexcluded_names = ["Blue shirt M"]'
 DROPS_SECURE_COOKIES = "Object.defineProperty(Document.prototype, 'cookie', { get: () => '', set: () => {} })"
 """What Safari does on http://localhost, as a script of the page sees it."""
 
@@ -313,6 +314,25 @@ async def test_unreturnable_order(browser: Browser, url: str) -> None:
         await visit.headed("This order cannot be returned online")
         await expect(visit.page.get_by_role("main").get_by_role("link", name="Contact the shop")).to_be_visible()
         await visit.looked_at("unreturnable")
+
+
+async def test_excluded_items(
+    browser: Browser, store: Valkey, upstream: SandboxProcess, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What the shop's policy excludes is told beside the item, and at once for an order of nothing else."""
+    (file := tmp_path_factory.mktemp("shops") / "shops.toml").write_text(EXCLUDES_SHIRTS)
+    async with running_bff(store.url, upstream, module="app.sandbox.shop", brands="", shops=file) as shop:
+        url = f"http://localhost:{shop.port}/page/"
+        async with visiting(browser, url) as visit:
+            await visit.look_up(fresh("ITEMS"))
+            await visit.says("By its return policy, the shop does not take this item back.")
+            await expect(visit.page.get_by_role("checkbox", name="Blue shirt M")).to_have_count(0)
+            await expect(visit.page.get_by_role("link", name="Return policy")).to_be_visible()
+            await visit.looked_at("excluded")
+        async with visiting(browser, url) as visit:
+            await visit.look_up(fresh("LABEL"))
+            await visit.headed("Nothing can be returned")
+            await expect(visit.page.get_by_role("main").get_by_role("link", name="Contact the shop")).to_be_visible()
 
 
 async def test_returned_items(browser: Browser, url: str) -> None:
