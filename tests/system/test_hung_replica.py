@@ -8,13 +8,14 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
+import httpx
 import pytest
 
 from tests.support import blocking
 from tests.support.nginx import running_nginx
 from tests.support.processes import LOCAL, Bff, Valkey, eventually, running_bff
 from tests.support.prometheus import running_prometheus
-from tests.support.raw_server import answer, raw_server, silence
+from tests.support.raw_server import RawServer, answer, raw_server, rst, silence
 from tests.support.sandbox import SandboxProcess
 from tests.support.shop import Shop
 
@@ -25,6 +26,7 @@ A_SECOND = 2
 COMPLETE = 0.95
 PATIENCE_SECONDS = 15.0
 """A client's timeout for an answer that is neither held nor a creation."""
+RETURN = "/v1/returns/rtn_1"
 QUICK = {"proxy_read_timeout 12s": "proxy_read_timeout 1s", "fail_timeout=5s": "fail_timeout=60s"}
 
 
@@ -40,6 +42,46 @@ async def test_a_silent_replica_is_left_out() -> None:
         assert time.monotonic() - started < 1
     assert statuses == {200}
     assert 1 <= asked == len(servers[0].requests) <= 3
+
+
+async def test_documents_do_not_follow_held_requests() -> None:
+    """Documents go to the replica that answers them, however many held requests it has beside a silent one."""
+
+    async def holds(writer: asyncio.StreamWriter) -> None:
+        if not _is_to_be_held(working):
+            await answer(200)(writer)
+
+    async def hangs(writer: asyncio.StreamWriter) -> None:
+        await (rst if _is_to_be_held(hung) else silence)(writer)
+
+    async with AsyncExitStack() as stack:
+        working, hung = [await stack.enter_async_context(raw_server(each)) for each in (holds, hangs)]
+        gateway = await stack.enter_async_context(
+            running_nginx([working.port, hung.port], {"max_fails=3": "max_fails=0"})
+        )
+        asked = [asyncio.create_task(gateway.http.get(RETURN, headers={"Prefer": "wait=50"})) for _ in range(12)]
+        await eventually(partial(_holds, working, 12), 5)
+        before = len(hung.requests)
+        for _ in range(12):
+            asked.append(asyncio.create_task(gateway.http.get(f"{RETURN}/label")))
+            await eventually(partial(_is_settled, asked[-1], hung, len(hung.requests)), 5)
+        assert len(hung.requests) - before <= 2
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+
+def _is_to_be_held(server: RawServer) -> bool:
+    return b"\r\nPrefer: wait" in server.requests[-1]
+
+
+async def _holds(server: RawServer, number: int) -> bool:
+    return len(server.requests) == number
+
+
+async def _is_settled(asked: asyncio.Task[httpx.Response], silent: RawServer, before: int) -> bool:
+    """Whether the request was answered, or has come to the silent server."""
+    return asked.done() or len(silent.requests) > before
 
 
 async def test_no_post_is_repeated_because_a_replica_is_silent() -> None:
