@@ -26,6 +26,14 @@ async def sandbox_shop(
         yield process
 
 
+async def test_a_start_warns_of_nothing(store: Valkey, sandbox: SandboxProcess) -> None:
+    """On a new store the service of `make run` prints nothing, and marks the store all the same."""
+    async with running_bff(store.url, sandbox, module="app.sandbox.shop") as process:
+        assert (await process.http.get("/readyz")).status_code == 200
+        assert await store.client.keys("m:*")
+        assert process.process.output.read_text() == ""
+
+
 async def test_the_events_of_a_return_are_shown(bff: Bff) -> None:
     """What happens to a return that a shopper makes is on the page of events."""
     someone = await shopper(bff.http, fresh("INSTANT"), brand="guide")

@@ -21,7 +21,8 @@ QUIETLY = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SIZES = {"desktop": {"width": 1100, "height": 900}, "phone": {"width": 360, "height": 740}}
+WIDE = {"width": 1100, "height": 900}
+SIZES = {"desktop": WIDE, "dark-desktop": WIDE, "phone": {"width": 360, "height": 740}}
 POSTAL_CODE = "5611 AA"
 
 
@@ -105,12 +106,15 @@ async def running_chromium(*more: str) -> AsyncIterator[Browser]:
 async def visiting(browser: Browser, url: str, size: str = "desktop", before: str = "") -> AsyncIterator[Visit]:
     """A profile of its own that has opened the page; it may not have thrown any error when it is closed.
 
-    Phones are dark and desktops light. `before` is a script that runs before those of the page.
+    All but the plain desktop are dark. `before` is a script that runs before those of the page.
     """
     width_and_height: Any = SIZES[size]
     phone = size == "phone"
     context = await browser.new_context(
-        viewport=width_and_height, locale="en-GB", has_touch=phone, color_scheme="dark" if phone else "light"
+        viewport=width_and_height,
+        locale="en-GB",
+        has_touch=phone,
+        color_scheme="light" if size == "desktop" else "dark",
     )
     await context.add_init_script(before)
     page = await context.new_page()

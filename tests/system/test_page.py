@@ -17,7 +17,7 @@ from playwright.async_api import Browser, Route, expect
 from pypdf import PdfReader
 
 from app.sandbox.shop import PAGE
-from tests.support.page import SIZES, everything_received, running_chromium, visiting
+from tests.support.page import SIZES, Visit, everything_received, running_chromium, visiting
 from tests.support.processes import Bff, Valkey, free_port, fresh, running_bff
 from tests.support.sandbox import SandboxProcess, running_sandbox
 from tests.support.shopper import ComesAgain, prove_that_polling_works
@@ -66,6 +66,7 @@ async def test_journey(browser: Browser, url: str, size: str, tmp_path: Path) ->
         await visit.look_up(fresh("ITEMS"))
         await visit.choose_items()
         await visit.looked_at("2-items")
+        await no_choice_is_cut_off(visit)
         await visit.click("Continue")
         await visit.choose_point()
         await visit.looked_at("3-delivery")
@@ -80,6 +81,18 @@ async def test_journey(browser: Browser, url: str, size: str, tmp_path: Path) ->
         await (await download.value).save_as(tmp_path / "label.pdf")
         tracking = await visit.page.locator("dd").last.inner_text()
         assert tracking in PdfReader(tmp_path / "label.pdf").pages[0].extract_text()
+
+
+async def no_choice_is_cut_off(visit: Visit) -> None:
+    """Each field below a chosen item is as wide as what is chosen in it."""
+    for field in await visit.page.locator(".items select").all():
+        assert await field.evaluate(
+            """(select) => {
+                const context = document.createElement("canvas").getContext("2d");
+                context.font = getComputedStyle(select).font;
+                return context.measureText(select.selectedOptions[0].text).width < select.clientWidth - 40;
+            }"""
+        )
 
 
 async def test_review_and_confirmation_show_what_was_chosen(browser: Browser, url: str) -> None:

@@ -49,6 +49,7 @@ def served(clone: Path) -> Iterator[subprocess.Popen[str]]:
             break
     else:
         pytest.fail("".join(printed))
+    assert not [line for line in printed if line.startswith("{")]
     yield process
     os.killpg(process.pid, signal.SIGINT)
     printed_since, _ = process.communicate(timeout=30)
