@@ -40,6 +40,12 @@ from app.telemetry.metrics import SHOPS, SHOPS_FILE_FAULTS
 
 CHECK_SECONDS = 2.0
 """Seconds between two checks for a change of the file."""
+REST_SECONDS = 1.0
+"""Seconds after a reading until the next one, because all requests wait while the file is parsed."""
+LARGEST_BYTES = 4 * 1024 * 1024
+"""Ten thousand shops; parsing them takes more than half a second."""
+LOGGED_FAULTS = 100
+"""Further lines would push those of requests out of the log."""
 
 
 class UnusableShopsFile(Exception):
@@ -194,9 +200,12 @@ def _parsed(path: Path) -> Mapping[str, ShopEntry]:
 
 def _text(path: Path) -> str:
     try:
+        found = path.stat()
         # Opening a pipe would wait for its writer.
-        if not stat.S_ISREG(path.stat().st_mode):
+        if not stat.S_ISREG(found.st_mode):
             raise UnusableShopsFile(["is not a regular file"])
+        if found.st_size > LARGEST_BYTES:
+            raise UnusableShopsFile(["has more than 4 MiB"])
         return path.read_text("utf-8-sig")
     except OSError as error:
         raise UnusableShopsFile([error.strerror or "cannot be read"]) from None
@@ -293,13 +302,14 @@ class Shops:
                 self._changed.clear()
                 self._read_at = stamp
                 await self._read(self._path)
+                await asyncio.sleep(REST_SECONDS)
 
     async def _read(self, path: Path) -> None:
         try:
             entries = await asyncio.to_thread(read_shops, path, self._rest.partners)
         except UnusableShopsFile as error:
             SHOPS_FILE_FAULTS.set(len(error.faults))
-            for fault in error.faults:
+            for fault in error.faults[:LOGGED_FAULTS]:
                 log.error("shops file not taken", fault=fault)
         else:
             self._take(entries)

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from app.domain import Policy
 from app.settings import SettingsError
-from app.shops import Shops, UnusableShopsFile, read_shops
+from app.shops import REST_SECONDS, Shops, UnusableShopsFile, read_shops
 from app.telemetry.metrics import REGISTRY
 from tests.support.processes import eventually
 from tests.support.shops import shops
@@ -138,6 +138,13 @@ def test_only_a_regular_file_is_read(tmp_path: Path, make: Callable[[Path], None
         shops(shops=str(path))
 
 
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    """A file above 4 MiB, which would hold up all requests while it is parsed, ends the start with one line."""
+    (path := tmp_path / "shops.toml").write_text("[shops.mode]\n" + "#" * 4 * 1024 * 1024)
+    with pytest.raises(SettingsError, match=r"^BFF_SHOPS: has more than 4 MiB$"):
+        shops(shops=str(path))
+
+
 def calls_to_read(path: Path, number: int) -> int:
     """How many functions are called to read a file of so many shops."""
     entry = '[shops.shop-{0}]\norigins = ["https://shop-{0}.example"]\ncurrency = "EUR"\nlookup_limit = 60\n'
@@ -238,6 +245,30 @@ async def test_a_bad_file_changes_nothing(file: Path, harm: Callable[[Path], Non
     rename_over(file, WHOLE.replace("EUR", "SEK"))
     await watched(known, lambda: known.of("mode").currency == "SEK")
     assert faults() == 0
+
+
+async def test_a_file_with_thousands_of_faults_leaves_room_in_the_log(file: Path) -> None:
+    """The first hundred faults of a changed file are logged, and all are counted."""
+    known = shops(shops=str(file))
+    write(file, "".join(f"[shops.Mode-{number}]\n" for number in range(1000)))
+    with capture_logs() as logged:
+        await watched(known, lambda: faults() == 1000)
+    assert len(logged) == 100
+
+
+async def test_signals_without_end_leave_time_between_readings(file: Path) -> None:
+    """However often it is told to, a replica reads the file once a second at most."""
+    known = shops(shops=str(file))
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    with capture_logs() as logged:
+
+        def have_been_read() -> bool:
+            known.reload()
+            return len(logged) >= 3
+
+        await watched(known, have_been_read)
+    assert clock() - started >= 2 * REST_SECONDS
 
 
 async def test_a_shop_that_is_taken_out_loses_the_keys_of_its_systems(file: Path) -> None:
