@@ -51,18 +51,18 @@ finally:
 """Says how many collections there were until the service was made, and whether there are any once it listens."""
 
 
-HANG_UP = """
+INTERRUPTED = """
 import os, signal, sys
-class HangUp:
+class Interruption:
     @staticmethod
     def find_spec(name, *_):
         if name == "app.main":
-            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.{})
             sys.exit("still there")
-sys.meta_path.insert(0, HangUp)
+sys.meta_path.insert(0, Interruption)
 import app.__main__
 """
-"""Sends itself SIGHUP when the production entry imports the service."""
+"""Sends itself a signal when the production entry imports the service."""
 
 
 def environment(**changes: str | None) -> dict[str, str]:
@@ -135,7 +135,13 @@ def test_the_start_does_no_needless_work(tmp_path: Path) -> None:
 
 def test_sighup_during_the_imports() -> None:
     """A process that is told to read its file of shops again before it has started goes on starting."""
-    assert interpreted(HANG_UP).stderr == "still there\n"
+    assert interpreted(INTERRUPTED.format("SIGHUP")).stderr == "still there\n"
+
+
+def test_sigterm_during_the_imports() -> None:
+    """A process that is told to stop before it has started ends by a handler; as a container's first it has no other."""
+    ended = interpreted(INTERRUPTED.format("SIGTERM"))
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 async def test_an_address_of_others() -> None:
