@@ -8,8 +8,7 @@ import sys
 
 # What is made at the start stays for good: collections found nothing there and took a fifth of the start's time.
 gc.disable()
-# Until the server handles SIGHUP, the signal would end the process; and SIGTERM would not, where the process is the first
-# one of a container.
+# Until the server handles them, SIGHUP would end the process, and SIGTERM would not where it is a container's first.
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 # aiohttp reads the machine's certificates twice when it is imported, a tenth of the start's time. Calls of

@@ -139,7 +139,7 @@ def test_sighup_during_the_imports() -> None:
 
 
 def test_sigterm_during_the_imports() -> None:
-    """A process that is told to stop before it has started ends by a handler; as a container's first it has no other."""
+    """A process that is told to stop before it has started ends at once; the first one of a container, too."""
     ended = interpreted(INTERRUPTED.format("SIGTERM"))
     assert (ended.returncode, ended.stderr) == (0, "")
 
