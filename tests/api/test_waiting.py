@@ -8,16 +8,29 @@ from jsonschema import Draft202012Validator
 
 from tests.support.descriptions import OURS
 from tests.support.pdf import pages
-from tests.support.processes import Bff, fresh
+from tests.support.processes import Bff, eventually, fresh
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import shopper
 
 
-async def test_a_held_request_answers_when_the_state_changes(bff: Bff) -> None:
+async def was_polled(sandbox: SandboxProcess, order: str) -> None:
+    """Returns once the label was looked at and nothing had changed."""
+
+    async def polled() -> bool:
+        return len(await sandbox.ledger(kind="polling", order=order)) >= 2
+
+    await eventually(polled, 10)
+
+
+async def test_a_held_request_answers_when_the_state_changes(bff: Bff, sandbox: SandboxProcess) -> None:
     """`Prefer: wait` holds the answer until the shopper can see a difference, and says that it was applied."""
-    someone = await shopper(bff.http, fresh("SLOWLABEL"))
+    someone = await shopper(bff.http, order := fresh("PAID"))
     created = (await someone.create()).json()
-    response = await someone.get(f"/v1/returns/{created['id']}", Prefer="wait=30")
+    holding = asyncio.create_task(someone.get(f"/v1/returns/{created['id']}", Prefer="wait=30"))
+    await was_polled(sandbox, order)
+    assert not holding.done()
+    await sandbox.pay(order)
+    response = await holding
     assert response.headers["preference-applied"] == "wait=30"
     assert response.json()["state"] == "label_ready"
     assert response.json()["revision"] > created["revision"]
@@ -48,13 +61,16 @@ async def test_a_label_can_be_waited_for(bff: Bff) -> None:
     assert f"Return {created['sendcloud_return_id']}" in pages(response.content)[0]
 
 
-async def test_events_tell_each_state_once_and_end_with_the_final_one(bff: Bff) -> None:
+async def test_events_tell_each_state_once_and_end_with_the_final_one(bff: Bff, sandbox: SandboxProcess) -> None:
     """The event stream begins with the state now, names each revision once and closes after the final state."""
-    someone = await shopper(bff.http, fresh("SLOWLABEL"))
+    someone = await shopper(bff.http, order := fresh("PAID"))
     path = (await someone.create()).headers["location"]
     async with someone.events(path) as events:
-        seen = [event async for event in events]
-    assert [json.loads(event["data"])["state"] for event in seen] == ["label_pending", "label_ready"]
+        first = await anext(events)
+        await was_polled(sandbox, order)
+        await sandbox.pay(order)
+        seen = [first, *[event async for event in events]]
+    assert [json.loads(event["data"])["state"] for event in seen] == ["awaiting_payment", "label_ready"]
     assert len({event["id"] for event in seen}) == len(seen)
 
 
@@ -70,13 +86,14 @@ async def test_events_end_with_the_session(bff: Bff, sandbox: SandboxProcess) ->
     assert (json.loads(first["data"])["state"], rest) == ("awaiting_payment", [])
 
 
-async def test_events_resume_after_what_was_seen(bff: Bff) -> None:
+async def test_events_resume_after_what_was_seen(bff: Bff, sandbox: SandboxProcess) -> None:
     """A client that reconnects with Last-Event-ID gets only news, and 204 once it has seen the final state."""
-    someone = await shopper(bff.http, fresh("SLOWLABEL"))
+    someone = await shopper(bff.http, order := fresh("PAID"))
     path = (await someone.create()).headers["location"]
     async with someone.events(path) as events:
         first = await anext(events)
     async with someone.events(path, **{"Last-Event-ID": first["id"]}) as events:
+        await sandbox.pay(order)
         rest = [event async for event in events]
     assert [json.loads(event["data"])["state"] for event in rest] == ["label_ready"]
     again = await someone.get(f"{path}/events", **{"Last-Event-ID": rest[-1]["id"]})

@@ -51,7 +51,7 @@ from tests.support.sandbox import POSTAL_CODES, SandboxProcess, running_sandbox
 from tests.support.unlimited import unlimited
 
 REGISTRY: Registry[Any] = Registry().with_resource("urn:sendcloud", DRAFT202012.create_resource(SENDCLOUD))
-DEADLINES = Deadlines(lookup=4, create=4, poll=4)
+DEADLINES = Deadlines(lookup=2, create=2, poll=4)
 
 
 class Recorder(httpx.AsyncBaseTransport):

@@ -206,8 +206,10 @@ async def test_the_same_holds_over_tls() -> None:
     async with raw_server(fin(), tls=theirs) as server:
         hook = Hook(server)
         async with client(f"https://localhost:{server.port}", tls=ours) as sendcloud:
-            with pytest.raises(ReturnOutcomeUnknown):
+            with pytest.raises(ReturnOutcomeUnknown) as lost:
                 await create(sendcloud, hook)
+        # It did not only come too late.
+        assert isinstance(lost.value.__cause__, BadUpstream)
         assert (hook.arrived, len(server.requests)) == ([0], 1)
 
 

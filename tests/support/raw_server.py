@@ -110,10 +110,11 @@ def fin(data: bytes = b"") -> Behaviour:
     """Send these bytes and close the connection cleanly."""
 
     async def behave(writer: asyncio.StreamWriter) -> None:
-        # A transport that is closed with bytes still to send cannot be aborted at the end (Python 3.11).
-        writer.transport.set_write_buffer_limits(0)
-        writer.write(data)
-        await writer.drain()
+        if data:
+            # A transport that is closed with bytes still to send cannot be aborted at the end (Python 3.11).
+            writer.transport.set_write_buffer_limits(0)
+            writer.write(data)
+            await writer.drain()
         writer.close()
         await writer.wait_closed()
 

@@ -3,9 +3,8 @@
 import importlib
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
 from redis.asyncio import Redis
 
@@ -29,8 +28,11 @@ class Family:
 
     def has(self, key: str) -> bool:
         """Whether the key is one of these."""
-        literal = map(re.escape, _PLACE.split(self.form))
-        return re.fullmatch(r"[^{}]+".join(literal), key) is not None
+        return self._pattern.fullmatch(key) is not None
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(r"[^{}]+".join(map(re.escape, _PLACE.split(self.form))))
 
     def sources(self) -> dict[str, int]:
         """How often each setting or constant goes into the sum."""
@@ -55,9 +57,12 @@ def family_of(key: str) -> Family | None:
 
 async def offences(store: Redis) -> list[str]:
     """Keys of a real store that are of no documented kind, or live longer than documented."""
-    found = []
-    async for name in store.scan_iter(count=1000):
-        left: Any = await store.pttl(name)
+    found, names = [], [name async for name in store.scan_iter(count=1000)]
+    async with store.pipeline(transaction=False) as together:
+        for name in names:
+            _ = together.pttl(name)
+        lives = await together.execute()
+    for name, left in zip(names, lives, strict=True):
         family = family_of(name.decode())
         # -2: it ended since the scan saw it.
         if family is None or left == -1 or left > family.seconds * 1000:

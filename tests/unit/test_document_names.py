@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,13 @@ def test_every_path_of_a_document_exists(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_every_module_of_a_document_exists(document: Path) -> None:
     """A module that a document names without its folder is somewhere in the tree."""
-    modules = {path.name for root in ("app", "bench", "deploy", "docs", "tests") for path in Path(root).rglob("*.py")}
-    assert set(_MODULE.findall(document.read_text("utf-8"))) <= modules
+    assert set(_MODULE.findall(document.read_text("utf-8"))) <= modules()
+
+
+@cache
+def modules() -> set[str]:
+    """The names of all modules of the tree."""
+    return {path.name for root in ("app", "bench", "deploy", "docs", "tests") for path in Path(root).rglob("*.py")}
 
 
 def test_the_table_of_claims_is_that_of_the_code() -> None:
