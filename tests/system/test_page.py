@@ -660,6 +660,21 @@ async def test_back_from_the_confirmation(browser: Browser, url: str, upstream: 
     assert len(await upstream.ledger(kind="incoming", order=order)) == 1
 
 
+async def test_back_from_the_payment(browser: Browser, url: str) -> None:
+    """A shopper who comes back from paying without having paid sees the payment that is due, after a reload too."""
+    async with visiting(browser, url) as visit:
+        await visit.send(fresh("PAID"))
+        await visit.headed("One payment to go")
+        await visit.click("Pay now")
+        await visit.page.wait_for_url("**/checkout/*")
+        await visit.page.go_back()
+        await visit.headed("One payment to go")
+        await visit.page.reload()
+        await visit.headed("One payment to go")
+        await visit.page.go_back()
+        await visit.says("Your returns so far")
+
+
 async def test_points(browser: Browser, url: str) -> None:
     """Points are filtered by text and by distance, and a dot of the map chooses one."""
     async with visiting(browser, url) as visit:
