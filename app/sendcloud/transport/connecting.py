@@ -26,14 +26,11 @@ class Connector:
     """Connects to the server of a URL, through the tunnel of a proxy if there is one."""
 
     def __init__(self, url: str, tls: ssl.SSLContext, proxy: str) -> None:
-        server = urlsplit(url)
-        port = server.port or _PORTS[server.scheme]
-        self._name = server.hostname or ""
-        self._tls = tls if server.scheme == "https" else None
+        self._name, port = _server(url)
+        self._tls = tls if urlsplit(url).scheme == "https" else None
         host = f"[{self._name}]" if ":" in self._name else self._name
         self._tunnel = f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode() if proxy else b""
-        reached = urlsplit(proxy or url)
-        self._addresses = _Addresses(reached.hostname or "", reached.port or _PORTS[reached.scheme])
+        self._addresses = _Addresses(*_server(proxy or url))
 
     async def connected(self, seconds: float, deadline: float) -> Connection:
         """A new connection.
@@ -74,6 +71,12 @@ class Connector:
             to_proxy.close()
             raise
         return connection
+
+
+def _server(url: str) -> tuple[str, int]:
+    """Its host and port."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or _PORTS[parts.scheme]
 
 
 async def _opened(answer: Answer, deadline: float) -> None:
