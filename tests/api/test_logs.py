@@ -11,8 +11,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from app import __version__
 from tests.support.descriptions import OURS
-from tests.support.processes import LOCAL, Bff, eventually, fresh
+from tests.support.processes import LOCAL, SECRET_KEY, Bff, eventually, fresh
 from tests.support.shopper import Shopper, look_up, shopper
 
 MEMBERS = {"event", "level", "timestamp", "route", "method", "status", "ms", "upstream_calls", "request_id"}
@@ -101,6 +102,16 @@ async def test_no_line_tells_of_a_shopper(caller: Caller) -> None:
     private = {LOCAL, *token.split("."), path.rpartition("/")[2], path, "LABEL-", "5611 AA"}
     assert {word for word in private if word in "".join(output)} == set()
     assert all(isinstance(json.loads(line), dict) for line in output)
+
+
+async def test_the_first_line_says_what_runs(bff: Bff) -> None:
+    """The start is logged with version, settings and the kind of store, and without secrets and the store's address."""
+    [line] = [line for line in whole_lines(bff) if json.loads(line)["event"] == "starting"]
+    started = json.loads(line)
+    assert (started["version"], started["store"]) == (__version__, "redis")
+    assert {"brands", "lookup_deadline", "upstream_url"} <= started.keys()
+    assert not {"secret_key", "naming_key", "redis_url"} & started.keys()
+    assert SECRET_KEY not in line
 
 
 async def test_upstream_calls(caller: Caller) -> None:

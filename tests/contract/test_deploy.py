@@ -205,6 +205,12 @@ def test_the_manifests_mean_the_same_pods() -> None:
     assert SERVICE["spec"]["ports"][0]["targetPort"] == CONTAINER["ports"][0]["name"]
 
 
+def test_pods_reach_what_the_service_calls() -> None:
+    """The network policy lets pods to the store, to Sentinels that know it, to a collector of spans, and upstream."""
+    ports = [each["port"] for rule in NETWORK["spec"]["egress"] for each in rule["ports"]]
+    assert {6379, 26379, 4318, 443} <= set(ports)
+
+
 @pytest.mark.parametrize("folder", [BASE, OVERLAY], ids=lambda folder: folder.name)
 def test_every_manifest_is_applied(folder: Path) -> None:
     """Each file of a folder stands in its kustomization, but for the form of the secret; what stands there exists."""

@@ -1,5 +1,6 @@
 """Dashboard, alerts and docs/operations.md speak of the metrics that there are, of all of them and of no others."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -75,6 +76,16 @@ def test_every_metric_is_documented() -> None:
     names = {re.sub("_(total|info)$", "", name): name for name in SERIES if name.endswith(("_total", "_info"))}
     expected = {names.get(metric, metric) for metric in SERIES.values()}
     assert set(re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE)) == expected
+
+
+def test_the_dashboard_answers_the_first_question_first() -> None:
+    """Its first row says whether something is broken now; a brand can be chosen, and new builds are marked."""
+    first, *panels = DASHBOARD["panels"]
+    row = [each["type"] for each in itertools.takewhile(lambda each: each["type"] != "row", panels)]
+    assert (first["title"], set(row)) == ("Is it broken now?", {"stat"})
+    assert "brand" in {each["name"] for each in DASHBOARD["templating"]["list"]}
+    assert "bff_build_info" in DASHBOARD["annotations"]["list"][0]["expr"]
+    assert 'brand=~"$brand"' in shown()
 
 
 def test_panels() -> None:

@@ -343,7 +343,9 @@ async def test_unforeseen_failure() -> None:
     assert (status, headers["content-type"]) == (500, "application/problem+json")
     assert b'"internal-error"' in body
     assert SECRET not in f"{body!r} {logs}"
-    assert [entry["error"] for entry in logs if entry["event"] == "failed"] == ["RuntimeError"]
+    [line] = [entry for entry in logs if entry["event"] == "failed"]
+    assert line["error"] == "RuntimeError"
+    assert re.fullmatch(r"app\.http\.middleware:\d+", line["at"])
 
 
 @pytest.mark.parametrize(("failure", "level"), [(InvalidRequest, "info"), (RuntimeError, "error")])

@@ -309,6 +309,14 @@ async def test_a_problem_is_logged(client: httpx.AsyncClient) -> None:
     assert line in logged
 
 
+async def test_a_foreseen_server_error_is_a_warning(client: httpx.AsyncClient) -> None:
+    """A problem that is ours or the upstream's stands out in the log from the mistakes of callers."""
+    with capture_logs() as logged:
+        response = await client.get("/raise_it?name=BadUpstream")
+    assert response.status_code == 502
+    assert [line["log_level"] for line in logged if line["event"] == "problem"] == ["warning"]
+
+
 async def test_field_problems_of_the_service(client: httpx.AsyncClient) -> None:
     """The findings of our own checks appear in the document unchanged."""
     response = await client.get("/raise_group")
