@@ -386,6 +386,15 @@ def test_dump_and_configuration_open_no_session(seen: Seen) -> None:
     kinds = {"s": "session", "h": "handoff"}
     sealed = {name: value for name, value in seen.store.items() if name[0] in kinds}
     assert len(sealed) > len(seen.ids)
-    for (name, value), candidate in itertools.product(sealed.items(), keys):
-        with pytest.raises(RecordUnreadable):
-            unseal(candidate, value, f"{kinds[name[0]]}|{name[3:-1]}|1")
+    for name, value in sealed.items():
+        context = f"{kinds[name[0]]}|{name[3:-1]}|1"
+        assert not [each for each in keys if opens(each, value, context)], name
+
+
+def opens(key: bytes, value: bytes, context: str) -> bool:
+    """Whether this key opens the record."""
+    try:
+        unseal(key, value, context)
+    except RecordUnreadable:
+        return False
+    return True

@@ -209,11 +209,11 @@ OF_SECTION_9 = (
 """Every shape in which the upstream says no (docs/upstream.md), and a Django REST framework's."""
 
 
-@pytest.mark.parametrize("body", OF_SECTION_9)
 @pytest.mark.parametrize("status", [400, 402, 403, 404, 405, 410, 413, 415, 422, 451])
-def test_a_refused_creation_is_known_to_be_refused(status: int, body: bytes) -> None:
+def test_a_refused_creation_is_known_to_be_refused(status: int) -> None:
     """A 4xx with any shape of refusal proves that no return was made."""
-    assert isinstance(refusal(Call.INCOMING, status, body), UpstreamRejected)
+    for body in OF_SECTION_9:
+        assert isinstance(refusal(Call.INCOMING, status, body), UpstreamRejected), body
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -307,11 +307,11 @@ def test_a_parcel_without_its_essentials_is_a_bad_upstream(change: tuple[str, st
         protocol.decode(REQUESTS[Call.OUTGOING], 200, {}, sample.replace(*change).encode())
 
 
-@pytest.mark.parametrize("status", [100, 204, 206, 301, 302, 303, 304, 307, 308, 502, 503, 504, 599, 999])
 @pytest.mark.parametrize("call", Call)
-def test_unexpected_statuses_are_a_bad_upstream(call: Call, status: int) -> None:
+def test_unexpected_statuses_are_a_bad_upstream(call: Call) -> None:
     """Redirects, other successes and gateway errors are nonsense for every call, a poll's 502 included."""
-    assert type(refusal(call, status)) is BadUpstream
+    for status in (100, 204, 206, 301, 302, 303, 304, 307, 308, 502, 503, 504, 599, 999):
+        assert type(refusal(call, status)) is BadUpstream, status
 
 
 @pytest.mark.parametrize("call", sorted(set(Call) - {Call.POLLING}))
