@@ -537,3 +537,13 @@ async def test_a_way_out(here: Scene, way: Way) -> None:
     await way.walk(here)
     await here.becomes(way.to)
     assert await here.units_are_free() == (way.to in {"gone", "failed"})
+
+
+async def test_the_shop_cannot_end_a_creation_under_way(here: Scene) -> None:
+    """Until the lease of a creation ends, no outcome that the shop records is taken, and the answer still counts."""
+    await creating(here)
+    for outcome, more in (("accepted", {}), ("cancelled", {}), ("never-made", {"panel_checked": True})):
+        assert told(await here.shop.resolve(here.return_id, outcome, **more)) == (409, "finding-refused")
+    await here.becomes("creating")
+    await answered("label_pending")(here)
+    await here.becomes("label_pending")
