@@ -117,9 +117,14 @@ def document(body: bytes) -> object:
     if body.count(b",") > MAX_VALUES:
         raise BadUpstream("an answer of too many values")
     try:
-        return _parsed(body.decode("utf-8-sig", "replace"))
+        return _parsed(_text(body))
     except (ValueError, RecursionError):
         raise BadUpstream("an answer that is not JSON") from None
+
+
+def _text(body: bytes) -> str:
+    # The codec utf-8-sig is written in Python.
+    return body.decode(errors="replace").removeprefix("\ufeff")
 
 
 def _parsed(text: str) -> object:
@@ -163,7 +168,7 @@ def refuses(status: int, body: bytes) -> bool:
 def odd_object(body: bytes) -> dict[str, object] | None:
     """The JSON object in a body, even if it is not strictly JSON; None if it is no object."""
     try:
-        parsed: object = json.loads(body.decode("utf-8-sig", "replace"), object_pairs_hook=_stated, parse_int=_integer)
+        parsed: object = json.loads(_text(body), object_pairs_hook=_stated, parse_int=_integer)
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None
