@@ -33,7 +33,7 @@ from app.errors import (
 )
 from app.sendcloud import protocol, webhooks
 from app.sendcloud.leniency.tokens import hosted_portal
-from app.sendcloud.policy.call_policy import CallPolicy
+from app.sendcloud.policy.call_policy import Attempt, CallPolicy
 from app.sendcloud.protocol import Call, Request
 from app.sendcloud.transport.base import Answer, Transport, complete, content_length, decoded, exchange, read
 from app.sendcloud.transport.httptools_transport import HttptoolsTransport
@@ -193,20 +193,24 @@ class Sendcloud:
         """
         creation = protocol.incoming(self._at(brand).panel, brand, access_token, request, self._at(brand).public)
         guard = self._guards[creation.call]
-        witness = SendTracker(before_first_byte)
-        async with guard.slot(brand) as deadline, guard.attempt(creation, deadline) as attempt:
-            try:
-                answer = await exchange(
-                    self._creates, self._headed(creation), guard.bulkhead.timeouts(deadline), deadline, witness
-                )
-            except Exception as error:
-                if not witness.proves_never_sent:
-                    raise ReturnOutcomeUnknown("no whole answer to a creation that may have been sent") from error
-                if witness.refusal is not None:
-                    raise witness.refusal from None
-                raise
-            attempt.status, _, _ = answer
-            return _created(creation, witness, answer)
+        async with guard.slot(brand) as deadline:
+            witness = SendTracker(before_first_byte)
+            return await guard.tried(creation, deadline, partial(self._sent, creation, witness, deadline))
+
+    async def _sent(
+        self, creation: Request[AcceptedReturn], witness: SendTracker, deadline: float, attempt: Attempt
+    ) -> AcceptedReturn:
+        waits = self._guards[creation.call].bulkhead.timeouts(deadline)
+        try:
+            answer = await exchange(self._creates, self._headed(creation), waits, deadline, witness)
+        except Exception as error:
+            if not witness.proves_never_sent:
+                raise ReturnOutcomeUnknown("no whole answer to a creation that may have been sent") from error
+            if witness.refusal is not None:
+                raise witness.refusal from None
+            raise
+        attempt.status, _, _ = answer
+        return _created(creation, witness, answer)
 
     async def _get(self, request: Request[T]) -> T:
         guard = self._guards[request.call]
@@ -215,25 +219,30 @@ class Sendcloud:
 
     async def _asked(self, wire: Transport, request: Request[T], deadline: float) -> T:
         guard = self._guards[request.call]
-        async with guard.attempt(request, deadline) as attempt:
+
+        async def ask(attempt: Attempt) -> T:
             answer = await exchange(wire, self._headed(request), guard.bulkhead.timeouts(deadline), deadline)
             attempt.status, _, body = answer
             if len(body) > LARGE_BYTES:
                 return await asyncio.to_thread(partial(protocol.decode, request, *answer))
             return protocol.decode(request, *answer)
 
+        return await guard.tried(request, deadline, ask)
+
     @asynccontextmanager
     async def _open(self, request: Request[None]) -> AsyncIterator[Document]:
         guard = self._guards[request.call]
         async with guard.slot(request.brand) as deadline, AsyncExitStack() as connection:
-            ask = partial(self._opened, request, deadline, connection)
-            yield await guard.repeated(request.brand, deadline, ask)
+            opened = partial(self._opened, request, deadline, connection)
+            yield await guard.repeated(request.brand, deadline, partial(guard.tried, request, deadline, opened))
 
-    async def _opened(self, request: Request[None], deadline: float, connection: AsyncExitStack) -> Document:
+    async def _opened(
+        self, request: Request[None], deadline: float, connection: AsyncExitStack, attempt: Attempt
+    ) -> Document:
         """The document once its head is here, on a connection that the stack gives back."""
-        guard = self._guards[request.call]
-        async with guard.attempt(request, deadline) as attempt, AsyncExitStack() as opening:
-            response = self._reads.response(self._headed(request), guard.bulkhead.timeouts(deadline), deadline)
+        waits = self._guards[request.call].bulkhead.timeouts(deadline)
+        async with AsyncExitStack() as opening:
+            response = self._reads.response(self._headed(request), waits, deadline)
             head, chunks = await opening.enter_async_context(response)
             attempt.status = head.status
             if attempt.status != HTTPStatus.OK:

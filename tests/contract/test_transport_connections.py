@@ -199,7 +199,7 @@ async def test_a_connection_whose_end_was_told_sends_nothing_more() -> None:
     connection.eof_received()
     assert not connection.is_free
     with pytest.raises(BadUpstream):
-        await connection.ask(b"GET / HTTP/1.1\r\n\r\n").head(inf, asyncio.get_running_loop().time() + 60)
+        await connection.ask(b"GET / HTTP/1.1\r\n\r\n", 60, inf).head()
     connection.close()
     await connection.closed
     assert theirs.recv(9) == b""
@@ -445,10 +445,24 @@ async def test_a_proxy_that_opens_no_tunnel_is_an_upstream_out_of_reach(behaviou
     async with raw_server(behaviour) as proxy, reading(proxy=f"http://127.0.0.1:{proxy.port}") as reads:
         now = asyncio.get_running_loop().time()
         with pytest.raises(UpstreamUnavailable) as caught:
-            await exchange(reads, asked(1, host="localhost"), {"connect": 0.2, "read": 5.0}, now + 60)
+            await exchange(reads, asked(1, host="[::1]"), {"connect": 0.2, "read": 5.0}, now + 60)
         assert caught.value.transient
-        assert proxy.requests == [b"CONNECT localhost:1 HTTP/1.1\r\nHost: localhost:1\r\n\r\n"]
+        assert proxy.requests == [b"CONNECT [::1]:1 HTTP/1.1\r\nHost: [::1]:1\r\n\r\n"]
         await eventually(lambda: _is(proxy, 0), 10)
+
+
+async def test_a_tunnel_is_kept_like_a_connection() -> None:
+    """It is opened once, and the calls through it are those that would be made without it."""
+    through = in_turn(saying(b"HTTP/1.1 200 Connection established\r\n\r\n"), answer(200, b"well"))
+    async with raw_server(through) as proxy, reading(proxy=f"http://127.0.0.1:{proxy.port}") as reads:
+        for _ in range(2):
+            assert (await got(reads, asked(1, host="upstream.example")))[2] == b"well"
+        assert [request.split(b"\r\n")[0] for request in proxy.requests] == [
+            b"CONNECT upstream.example:1 HTTP/1.1",
+            b"GET /it HTTP/1.1",
+            b"GET /it HTTP/1.1",
+        ]
+        assert proxy.connections == 1
 
 
 async def _is(server: RawServer, connections: int) -> bool:

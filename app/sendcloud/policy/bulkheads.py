@@ -1,8 +1,7 @@
 """Bulkheads: how many calls of each class run at once, and how long they may take."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple, Self
@@ -54,7 +53,10 @@ class Within(float):
 
 @dataclass(eq=False)
 class Bulkhead:
-    """The limits of one class of calls: seconds in all, seconds of silence, and slots."""
+    """The limits of one class of calls: seconds in all, seconds of silence, and slots.
+
+    As a context it is a slot, and gives the deadline of the call in it; it raises `UpstreamUnavailable` if it is full.
+    """
 
     name: str
     total: float
@@ -63,9 +65,7 @@ class Bulkhead:
     """Calls in the bulkhead now."""
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SLOTS))
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[float]:
-        """A place in the bulkhead, as the deadline of the call in it. Raises `UpstreamUnavailable` if it is full."""
+    async def __aenter__(self) -> float:
         deadline = asyncio.get_running_loop().time() + self.total
         if self._slots.locked():
             await self._wait()
@@ -73,11 +73,11 @@ class Bulkhead:
             # Nothing is waited for, so that no timer is needed.
             await self._slots.acquire()
         self.running += 1
-        try:
-            yield deadline
-        finally:
-            self.running -= 1
-            self._slots.release()
+        return deadline
+
+    async def __aexit__(self, *_: object) -> None:
+        self.running -= 1
+        self._slots.release()
 
     async def _wait(self) -> None:
         try:

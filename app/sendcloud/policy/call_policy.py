@@ -3,8 +3,8 @@
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
@@ -131,11 +131,10 @@ class CallPolicy:
         """
         # Before the bulkhead, because that may be full of calls that hang.
         self._check(brand)
-        return self.bulkhead.slot()
+        return self.bulkhead
 
-    @asynccontextmanager
-    async def attempt(self, request: Request[object], deadline: float) -> AsyncIterator[Attempt]:
-        """One try, started when its turn has come.
+    async def tried(self, request: Request[object], deadline: float, ask: Callable[[Attempt], Awaitable[T]]) -> T:
+        """The result of `ask`, which is called once, when its turn has come.
 
         Raises:
             UpstreamUnavailable: the breaker is open, the upstream wants to be asked later, or the quota has no room; no
@@ -147,28 +146,31 @@ class CallPolicy:
         try:
             await self._quota.turn(self.bulkhead.name, request.method, min(PATIENCE, (deadline - _now()) / 2))
             attempt.started = _now()
-            yield attempt
-            # A 500 to a poll is an answer, but several of them are an outage.
-            outcome = Outcome.FAILED if attempt.status in FAULTS else Outcome.ANSWERED
+            result = await ask(attempt)
         except BffError as error:
             outcome = attempt.outcome(error)
             connected = attempt.status is not None or not isinstance(error, UpstreamUnavailable)
             if outcome is Outcome.BUSY:
                 await self._pause(request, error.retry_after or 0)
             raise
+        else:
+            # A 500 to a poll is an answer, but several of them are an outage.
+            outcome = Outcome.FAILED if attempt.status in FAULTS else Outcome.ANSWERED
+            return result
         finally:
+            now = _now()
             key, ok = hash(request.failure_key), _OK.get(outcome, True)
-            self._breakers.end(begun, _now(), (key, request.brand if connected else key), ok=ok)
+            self._breakers.end(begun, now, (key, request.brand if connected else key), ok=ok)
             if attempt.started is not None:
-                self._observer.called(self.bulkhead.name, outcome, _now() - attempt.started)
+                self._observer.called(self.bulkhead.name, outcome, now - attempt.started)
 
     async def repeated(self, brand: str, deadline: float, ask: Callable[[], Awaitable[T]]) -> T:
         """The result of `ask`, which is called once more after a failure that may pass. Never use it for a creation."""
         self._retries = min(RETRY_RESERVE, self._retries + RETRY_SHARE)
-        pause = random.uniform(*RETRY_PAUSE)  # noqa: S311  spreads load, guards nothing
         try:
             return await ask()
         except UpstreamError as error:
+            pause = random.uniform(*RETRY_PAUSE)  # noqa: S311  spreads load, guards nothing
             again_at = _now() + pause
             if not error.transient or again_at >= deadline or self._breakers.wait(brand, again_at) or self._retries < 1:
                 raise
@@ -184,9 +186,10 @@ class CallPolicy:
             await self._quota.pause(self.bulkhead.name, min(seconds, LONGEST_PAUSE))
 
     def _check(self, brand: str, request: Request[object] | None = None) -> None:
-        wait = self._breakers.wait(brand, _now())
+        now = _now()
+        wait = self._breakers.wait(brand, now)
         if request and not wait:
-            wait = self._busy.wait(brand, request.failure_key, _now())
+            wait = self._busy.wait(brand, request.failure_key, now)
         if wait:
             self._observer.called(self.bulkhead.name, Outcome.NOT_TRIED, 0)
             raise UpstreamUnavailable(f"no {self.bulkhead.name} calls for a while", retry_after=math.ceil(wait))

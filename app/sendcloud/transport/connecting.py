@@ -59,7 +59,7 @@ class Connector:
         loop = asyncio.get_running_loop()
         transport, to_proxy = await loop.create_connection(Connection, sock=sock)
         try:
-            await _opened(to_proxy.ask(self._tunnel), deadline)
+            await _opened(to_proxy.ask(self._tunnel, inf, deadline))
             connection = Connection()
             if self._tls:
                 tunnel = await loop.start_tls(transport, connection, self._tls, server_hostname=self._name)
@@ -79,10 +79,10 @@ def _server(url: str) -> tuple[str, int]:
     return parts.hostname or "", parts.port or _PORTS[parts.scheme]
 
 
-async def _opened(answer: Answer, deadline: float) -> None:
+async def _opened(answer: Answer) -> None:
     """Returns when the proxy has opened the tunnel. Raises `OSError` if it does not."""
     try:
-        await answer.head(inf, deadline)
+        await answer.head()
     except UpstreamError as error:
         raise ConnectionAbortedError(str(error)) from None
     if answer.status != HTTPStatus.OK:

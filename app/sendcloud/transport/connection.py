@@ -1,9 +1,8 @@
 """A connection of HTTP/1.1 for one answer after the other; no byte reaches an answer that is not its own."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import cast
+from typing import Self, cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 from typing_extensions import override
@@ -20,9 +19,13 @@ _WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class Answer:
-    """An answer while it arrives. Its parser calls the methods `on_...`; what they raise spoils it."""
+    """An answer while it arrives; iterating it gives the body, piece by piece.
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    It raises `UpstreamTimeout` after so many seconds of `silence` and at the `deadline`, and `BadUpstream` where its
+    end does not come. Its parser calls the methods `on_...`; what they raise spoils it.
+    """
+
+    def __init__(self, transport: asyncio.Transport, silence: float, deadline: float) -> None:
         self.status = 0
         """0 until the head is here."""
         self.headers: dict[str, str] = {}
@@ -37,40 +40,39 @@ class Answer:
         self._pieces: list[bytes] = []
         self._buffered = 0
         self._transport = transport
+        self._silence = silence
+        self._deadline = deadline
         self._loop = asyncio.get_running_loop()
         self._news: asyncio.Future[None] | None = None
         self._parser = HttpResponseParser(self)
 
-    async def head(self, silence: float, deadline: float) -> None:
-        """Returns when the head is here. Raises `UpstreamTimeout` or `BadUpstream` if it does not come."""
+    async def head(self) -> None:
+        """Returns when the head is here."""
         while not self.status:
-            await self._more(silence, deadline)
+            await self._more()
 
-    async def body(self, silence: float, deadline: float) -> AsyncIterator[bytes]:
-        """The body as it arrives. Raises `UpstreamTimeout` or `BadUpstream` if its end does not come."""
-        while True:
-            if self._pieces:
-                yield self._taken()
-            elif self.is_complete and not self._failure:
-                return
-            else:
-                await self._more(silence, deadline)
+    def __aiter__(self) -> Self:
+        return self
 
-    def _taken(self) -> bytes:
+    async def __anext__(self) -> bytes:
+        while not self._pieces:
+            if self.is_complete and not self._failure:
+                raise StopAsyncIteration
+            await self._more()
         pieces, self._pieces = self._pieces, []
-        if self._buffered > BUFFERED_BYTES:
+        if self._buffered > BUFFERED_BYTES and not self.is_over:
             self._transport.resume_reading()
         self._buffered = 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def _more(self, silence: float, deadline: float) -> None:
+    async def _more(self) -> None:
         if self._failure:
             error = BadUpstream(self._failure)
             # Another connection may do better.
             error.transient = True
             raise error from None
         self._news = self._loop.create_future()
-        timer = self._loop.call_at(min(self._loop.time() + silence, deadline), _expire, self._news)
+        timer = self._loop.call_at(min(self._loop.time() + self._silence, self._deadline), _expire, self._news)
         try:
             await self._news
         finally:
@@ -173,9 +175,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
 
-    def ask(self, request: bytes) -> Answer:
+    def ask(self, request: bytes, silence: float, deadline: float) -> Answer:
         """Sends a request on a free connection; its answer is on the way."""
-        self._answer = Answer(self.transport)
+        self._answer = Answer(self.transport, silence, deadline)
         if self.is_open:
             self.transport.write(request)
         else:

@@ -3,7 +3,6 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from typing_extensions import override
@@ -35,29 +34,45 @@ class HttptoolsTransport(Transport):
             await pool.aclose()
 
     @override
-    @asynccontextmanager
-    async def response(
+    def response(
         self, request: Request[T], timeouts: Mapping[str, float], deadline: float, witness: SendTracker | None = None
-    ) -> AsyncIterator[tuple[Head, AsyncIterator[bytes]]]:
-        if deadline <= asyncio.get_running_loop().time():
-            raise UpstreamTimeout("no time is left")
+    ) -> "_Exchange":
         scheme, _, rest = request.url.partition("://")
         authority, _, target = rest.partition("/")
         head = _head(authority, target, request.headers)
-        pool = self._pool(f"{scheme}://{authority}")
-        connection = pool.free() or await pool.connected(timeouts["connect"], deadline)
-        try:
-            answer = connection.ask(head)
-            await answer.head(timeouts["read"], deadline)
-            yield Head(answer.status, answer.headers), answer.body(timeouts["read"], deadline)
-        finally:
-            await pool.take_back(connection)
+        return _Exchange(self._pool(f"{scheme}://{authority}"), head, timeouts, deadline)
 
     def _pool(self, server: str) -> "_Pool":
         pool = self._pools.get(server)
         if pool is None:
             pool = self._pools[server] = _Pool(Connector(server, self._tls, self._proxy))
         return pool
+
+
+class _Exchange:
+    """One exchange as a context, at whose end its connection is free again or closed."""
+
+    def __init__(self, pool: "_Pool", head: bytes, timeouts: Mapping[str, float], deadline: float) -> None:
+        self._pool = pool
+        self._head = head
+        self._timeouts = timeouts
+        self._deadline = deadline
+
+    async def __aenter__(self) -> tuple[Head, AsyncIterator[bytes]]:
+        if self._deadline <= asyncio.get_running_loop().time():
+            raise UpstreamTimeout("no time is left")
+        connection = self._pool.free() or await self._pool.connected(self._timeouts["connect"], self._deadline)
+        self._connection = connection
+        try:
+            answer = connection.ask(self._head, self._timeouts["read"], self._deadline)
+            await answer.head()
+        except BaseException:
+            await self._pool.take_back(connection)
+            raise
+        return Head(answer.status, answer.headers), answer
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.take_back(self._connection)
 
 
 class _Pool:
