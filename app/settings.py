@@ -152,7 +152,7 @@ def _page(value: str) -> str:
     return value
 
 
-def _http_url(value: str) -> str:
+def _absolute(value: str) -> re.Match[str]:
     match = _HTTP_URL.fullmatch(value)
     try:
         _ANY_HTTP_URL.validate_python(value)
@@ -160,14 +160,19 @@ def _http_url(value: str) -> str:
         match = None
     if match is None:
         raise ValueError("an absolute http(s) URL without user, query and fragment")
+    return match
+
+
+def _http_url(value: str) -> str:
+    match = _absolute(value)
     if match["scheme"] == "http" and not _is_loopback(match["host"].strip("[]")):
         raise ValueError("plain http is allowed on loopback only")
     return value
 
 
 def _optional_url(value: str) -> str:
-    if value and not _HTTP_URL.fullmatch(value):
-        raise ValueError("an absolute http(s) URL without user, query and fragment")
+    if value:
+        _absolute(value)
     return value.rstrip("/")
 
 

@@ -359,6 +359,8 @@ def test_optional_url(monkeypatch: pytest.MonkeyPatch, name: str, value: str, ke
         "https://user:swordfish@a",
         "https://:swordfish@a",
         "https://a:port",
+        "https://a:99999",
+        "https://[:::]",
         "https://a/b c",
         "https://a\n",
     ],
