@@ -153,6 +153,8 @@ SPOILT: Mapping[str, Behaviour] = MappingProxyType(
         "another coding": fin(HEAD + b"transfer-encoding: gzip\r\n\r\nwell"),
         "another coding, then chunks": saying(HEAD + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
         "an upgrade": saying(b"HTTP/1.1 101 -\r\nupgrade: h2\r\nconnection: upgrade\r\n\r\n"),
+        "a body of an interim answer": saying(b"HTTP/1.1 199 -\r\ncontent-length: 4\r\n\r\nevil" + HEAD + WELL),
+        "a body of an answer without status": saying(b"HTTP/1.1 000 -\r\ncontent-length: 4\r\n\r\nevil" + HEAD + WELL),
         "the end in the head": fin(HEAD + b"content-le"),
         "the end before the length": fin(HEAD + b"content-length: 5\r\n\r\nwell"),
         "the end between chunks": fin(CHUNKED + b"4\r\nwell\r\n"),

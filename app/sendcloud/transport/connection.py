@@ -153,6 +153,8 @@ class Answer:
 
     def on_body(self, piece: bytes) -> None:
         """A piece of the body, which allows as many bytes more beside it."""
+        if not self.status:
+            raise ValueError("a body of an interim answer")
         self._pieces.append(piece)
         self._buffered += len(piece)
         self._other_bytes -= 2 * len(piece)
