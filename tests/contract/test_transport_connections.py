@@ -275,6 +275,23 @@ async def test_calls_that_are_cancelled_while_they_connect_leave_no_socket() -> 
         await eventually(are_closed, 10)
 
 
+async def test_a_call_that_is_cancelled_twice_disturbs_nothing() -> None:
+    """The second time may come while its connection closes, which goes on and ends without an error."""
+    errors = list[dict[str, Any]]()
+    loop = asyncio.get_running_loop()
+    async with raw_server(NOTHING) as server, reading() as reads:
+        call = asyncio.create_task(got(reads, asked(server.port)))
+        await eventually(lambda: _has(server, requests=1), 10)
+        loop.set_exception_handler(lambda _, context: errors.append(context))
+        for _ in range(2):
+            call.cancel()
+            await asyncio.sleep(0)
+        await asyncio.gather(call, return_exceptions=True)
+        await eventually(lambda: _is(server, 0), 10)
+    loop.set_exception_handler(None)
+    assert not errors
+
+
 async def test_a_body_waits_for_its_reader() -> None:
     """Of a long body not more than some pieces are in memory while its reader is busy, and it arrives whole."""
     written = 0

@@ -105,7 +105,8 @@ class _Pool:
             self._free[connection] = asyncio.get_running_loop().call_later(KEPT_SECONDS, connection.close)
         else:
             connection.close()
-            await connection.closed
+            # If the caller is cancelled meanwhile, this must not be.
+            await asyncio.wait([connection.closed])
 
     async def aclose(self) -> None:
         """Closes all of them."""
