@@ -236,6 +236,18 @@ async def test_closing_the_transport_closes_every_connection() -> None:
         await eventually(lambda: _is(server, 0), 10)
 
 
+async def test_a_call_that_is_connecting_when_the_transport_closes_sends_nothing() -> None:
+    """Its connection is closed as soon as it stands, and the call fails."""
+    async with raw_server(NOTHING) as server, reading() as reads:
+        call = asyncio.create_task(got(reads, asked(server.port), seconds=60))
+        await asyncio.sleep(0)
+        await reads.aclose()
+        with pytest.raises(BadUpstream):
+            await call
+        await eventually(lambda: _is(server, 0), 10)
+        assert not server.requests
+
+
 @pytest.mark.parametrize("behaviour", [NOTHING, saying(HEAD + b"content-length: 9\r\n\r\nwe")], ids=["head", "body"])
 async def test_a_cancelled_call_has_closed_its_connection_when_it_leaves_its_bulkhead(behaviour: Behaviour) -> None:
     """Of calls that are cancelled none goes on in the background, where no bulkhead would count it."""

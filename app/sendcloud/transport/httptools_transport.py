@@ -82,6 +82,7 @@ class _Pool:
         self._connector = connector
         self._open = set[Connection]()
         self._free: dict[Connection, asyncio.TimerHandle] = {}
+        self._is_closed = False
 
     def free(self) -> Connection | None:
         """The connection that was given back last, if any is free."""
@@ -97,6 +98,8 @@ class _Pool:
         connection = await self._connector.connected(seconds, deadline)
         self._open.add(connection)
         connection.closed.add_done_callback(lambda _: self._forget(connection))
+        if self._is_closed:
+            connection.close()
         return connection
 
     async def take_back(self, connection: Connection) -> None:
@@ -109,7 +112,8 @@ class _Pool:
             await asyncio.wait([connection.closed])
 
     async def aclose(self) -> None:
-        """Closes all of them."""
+        """Closes all of them, and those that are being made once they stand."""
+        self._is_closed = True
         for connection in self._open:
             connection.close()
         if self._open:
