@@ -204,7 +204,7 @@ def _room() -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise UploadsBusy("the disk is full", retry_after=FULL_SECONDS) from None
+        raise UploadsBusy("the disk is full, or no directory can be written", retry_after=FULL_SECONDS) from None
 
 
 def _boundary(request: Request) -> bytes:
