@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import InitVar, dataclass, field
+from functools import partial
 from typing import Literal
 
 from app.documents.store import (
@@ -25,7 +26,8 @@ from app.errors import (
     BffError,
     StoreUnavailable,
 )
-from app.redis.encryption import Keyring
+from app.redis.bulk_writer import BulkWriter
+from app.redis.encryption import ENVELOPE_BYTES, Keyring
 from app.redis.store import Change, Store
 from app.upstream import Document
 
@@ -127,8 +129,10 @@ class Download:
         self.progress = self.progress.model_copy(update={"length": pdf.length})
         async with connection:
             try:
-                async for chunk in self._chunks(pdf):
-                    await self._put(chunk)
+                async with self.store.bulk_writer(progress_key(self.name), CHUNK_SECONDS) as writer:
+                    async for chunk in self._chunks(pdf):
+                        await self._put(chunk, writer)
+                    await writer.flush()
             except BffError:
                 await self.end("failed")
             else:
@@ -163,12 +167,17 @@ class Download:
         if self.progress.alive_until - self._now() < self.idle_timeout / 2 and not await self._store_progress():
             raise BadUpstream("taken for dead")
 
-    async def _put(self, chunk: bytes) -> None:
+    async def _put(self, chunk: bytes, writer: BulkWriter) -> None:
         number, size = self.progress.chunks, self.progress.size + len(chunk)
         self._recent.append(chunk)
         self._move(chunks=number + 1, size=size)
-        sealed = self.keyring.seal(chunk, self.parcel_key, context(self.name, self.id, number))
-        await self.store.put(chunk_key(self.name, self.id, number), sealed, PASSING_SECONDS, CHUNK_SECONDS)
+        seal = partial(
+            self.keyring.seal_into,
+            plaintext=chunk,
+            scope=self.parcel_key,
+            context=context(self.name, self.id, number),
+        )
+        await writer.put(chunk_key(self.name, self.id, number), len(chunk) + ENVELOPE_BYTES, seal, PASSING_SECONDS)
 
     def _move(self, **changes: object) -> None:
         """Changes the progress and wakes the readers on this replica."""

@@ -18,6 +18,9 @@ from app.settings import Settings
 
 VERSION = b"\x01"
 NONCE_BYTES = 12
+_BEFORE_BYTES = len(VERSION) + NONCE_BYTES
+ENVELOPE_BYTES = _BEFORE_BYTES + 16
+"""How much longer an envelope is than its plaintext: version and nonce before it, GCM's tag after it."""
 NAME_BYTES = 16
 ANOTHER_KEY_SECONDS = 30
 """Retry-After for a record that none of our keys opens; a key may be on its way to this replica."""
@@ -39,8 +42,16 @@ def parsing() -> Iterator[None]:
 
 def seal(key: bytes, plaintext: bytes, context: str) -> bytes:
     """The envelope of `plaintext`; only the same 32-byte key and the same context open it."""
+    envelope = bytearray(len(plaintext) + ENVELOPE_BYTES)
+    seal_into(memoryview(envelope), key, plaintext, context)
+    return bytes(envelope)
+
+
+def seal_into(envelope: memoryview, key: bytes, plaintext: bytes, context: str) -> None:
+    """Writes the envelope of `plaintext`, which has to fit exactly; large plaintexts are spared copies by it."""
     nonce = secrets.token_bytes(NONCE_BYTES)
-    return VERSION + nonce + AESGCM(key).encrypt(nonce, plaintext, _associated(context))
+    envelope[:_BEFORE_BYTES] = VERSION + nonce
+    AESGCM(key).encrypt_into(nonce, plaintext, _associated(context), envelope[_BEFORE_BYTES:])
 
 
 def unseal(key: bytes, envelope: bytes, context: str) -> bytes:
@@ -82,6 +93,10 @@ class Keyring:
     def seal(self, plaintext: bytes, scope: str, context: str) -> bytes:
         """An envelope under the key of this scope; the context is authenticated with it."""
         return seal(self._derived(self._keys[0], scope), plaintext, context)
+
+    def seal_into(self, envelope: memoryview, plaintext: bytes, scope: str, context: str) -> None:
+        """Writes the envelope that `seal` gives, as `seal_into` does."""
+        seal_into(envelope, self._derived(self._keys[0], scope), plaintext, context)
 
     def unseal(self, envelope: bytes, scope: str, context: str) -> bytes:
         """The plaintext of an envelope that any of the keys sealed.

@@ -4,14 +4,17 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol, cast
 
+from redis.crc import key_slot
 from redis.exceptions import NoScriptError, OutOfMemoryError
 
 from app.errors import StoreUnavailable
 from app.redis import scripts
+from app.redis.bulk_writer import BulkWriter
 from app.redis.connections.connection import TIMEOUT_SECONDS, Argument, Command, Reply, Stated
 from app.redis.connections.failures import FOREIGN, reason
 from app.redis.connections.server import RETRY_AFTER_SECONDS
@@ -83,6 +86,7 @@ class Store:
 
     def __init__(self, servers: Topology) -> None:
         self._servers = servers
+        self._buffers = list[bytearray]()
         self._read = self.script(scripts.READ)
         self._commit = self.script(scripts.COMMIT)
         self._erase = self.script(scripts.ERASE)
@@ -154,6 +158,18 @@ class Store:
     ) -> None:
         """Keeps the bytes for `ttl` seconds; `seconds` as for `get`, `durable` as for `commit`."""
         await self._run(key, ("SET", key, value, "PX", int(ttl * 1000)), seconds, durable=durable)
+
+    @asynccontextmanager
+    async def bulk_writer(self, key: str, seconds: float) -> AsyncIterator[BulkWriter]:
+        """A writer to the server of this key, `seconds` as for `put`; without `flush` the last values may be lost."""
+        async with AsyncExitStack() as lent:
+            with _failures_mapped():
+                node = await self._servers.node(key_slot(key.encode()))
+                link = await lent.enter_async_context(node.lent())
+                connection = await link.connection()
+            writer = BulkWriter(connection, seconds, partial(self.put, seconds=seconds), self._buffers)
+            lent.callback(writer.abandon)
+            yield writer
 
     async def delete(self, key: str, *, durable: bool = False) -> bool:
         """Deletes the key, `durable` as for `commit`; whether it existed, which a repetition may deny."""

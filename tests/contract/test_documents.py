@@ -307,6 +307,20 @@ async def test_store_that_takes_no_more(hasty: Fleet) -> None:
     assert await hasty.read(hasty.other, source) == document
 
 
+async def test_store_that_hangs_up(fleet: Fleet) -> None:
+    """When the store closes its connections during a download, all readers get the document, and it is kept."""
+    document = pdf(9 * CHUNK_BYTES)
+    source = whole(document, pieces=9)
+    with source.held():
+        calls = [fleet.reading(each, source) for each in (fleet.one, fleet.other)]
+        await source.flows.wait()
+        await fleet.valkey.client.client_kill_filter(_type="normal", skipme=True)
+    assert await asyncio.gather(*calls) == [document] * 2
+    await fleet.one.aclose()
+    assert await fleet.read(fleet.other, source) == document
+    assert source.opened == 1
+
+
 async def test_who_leaves_leaves_alone(fleet: Fleet) -> None:
     """If the reader who started a download leaves, it goes on, and readers who stay get everything."""
     document = pdf(3 * CHUNK_BYTES)

@@ -116,7 +116,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    def ask(self, packed: bytes, expected: int, seconds: float = TIMEOUT_SECONDS) -> asyncio.Future[list[Reply]]:
+    def ask(
+        self, packed: bytes | memoryview, expected: int, seconds: float = TIMEOUT_SECONDS
+    ) -> asyncio.Future[list[Reply]]:
         """The replies to these commands, error replies among them.
 
         A caller that does not wait for them leaves the others theirs. Callers with different `seconds` cannot share.

@@ -88,12 +88,18 @@ class Link:
                 # It had been closed, as by a restart, which says nothing about the server. Every command of ours can
                 # be sent twice.
                 pass
+        connection = await self.connection()
+        return await connection.ask(packed, expected, seconds)
+
+    async def connection(self) -> Connection:
+        """The connection, opened if it is not open. Raises like `ask`."""
+        if self._connection and self._connection.is_open:
+            return self._connection
         if self._opening is None or self._opening.done():
             self._opening = asyncio.create_task(self._open())
             # If every caller leaves before it fails, nothing is wrong that the log should tell.
             self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
-        connection = await self._opened(self._opening)
-        return await connection.ask(packed, expected, seconds)
+        return await self._opened(self._opening)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -167,11 +173,7 @@ class Node:
             self._close_if_over()
 
     async def _ask_alone(self, sent: bytes, expected: int, seconds: float) -> list[Reply]:
-        now = asyncio.get_running_loop().time
-        async with self._lent() as link:
-            # Checked again, because it may have opened while we waited for a connection.
-            self.circuit.check(now())
-            self.circuit.asked(now())
+        async with self.lent() as link:
             return await link.ask(sent, expected, seconds)
 
     async def listen(self, channel: str) -> AsyncGenerator[bytes]:
@@ -209,7 +211,8 @@ class Node:
             self._shared.close()
 
     @asynccontextmanager
-    async def _lent(self) -> AsyncIterator[Link]:
+    async def lent(self) -> AsyncIterator[Link]:
+        """A connection for one caller alone. Raises StoreUnavailable: none is free, or the circuit is open."""
         try:
             async with LoopTimeout(WAIT_FOR_CONNECTION_SECONDS):
                 await self._turns.acquire()
@@ -217,7 +220,11 @@ class Node:
             raise StoreUnavailable("no connection is free", retry_after=RETRY_AFTER_SECONDS) from error
         self._lent_out += 1
         link = self._idle.pop() if self._idle else Link(self.server)
+        now = asyncio.get_running_loop().time()
         try:
+            # Checked again, because it may have opened while we waited for a connection.
+            self.circuit.check(now)
+            self.circuit.asked(now)
             yield link
         finally:
             # Nothing here awaits, so that no cancellation can come between and lose the connection.
