@@ -3,9 +3,9 @@
 import base64
 import hmac
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,6 +22,8 @@ _BEFORE_BYTES = len(VERSION) + NONCE_BYTES
 ENVELOPE_BYTES = _BEFORE_BYTES + 16
 """How much longer an envelope is than its plaintext: version and nonce before it, GCM's tag after it."""
 NAME_BYTES = 16
+JOURNEYS = 1024
+"""Journeys whose names stay in memory: as many as sessions do."""
 ANOTHER_KEY_SECONDS = 30
 """Retry-After for a record that none of our keys opens; a key may be on its way to this replica."""
 
@@ -78,6 +80,8 @@ class Keyring:
         # A document is sealed piece by piece, each piece under the key of the same parcel.
         self._derived = lru_cache(_derived)
         self._naming_key = _derived(naming_key or keys[-1], "names")
+        self.journey: Callable[[str], str] = lru_cache(JOURNEYS)(partial(self.name, "journey"))
+        """The name of a journey in the log, by the key of its session; every call of the session asks for it."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Keyring":

@@ -75,7 +75,7 @@ async def live_session(request: Request) -> Session:
         check_origin(request, service_of(request, Shops).of(session.brand).origins)
     exchange = exchange_of(request.scope)
     exchange.session_id, exchange.brand = session_id, session.brand
-    exchange.journey = service_of(request, Keyring).name("journey", session_id.key)
+    exchange.journey = service_of(request, Keyring).journey(session_id.key)
     return session
 
 
