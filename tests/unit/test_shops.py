@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from app.domain import Policy
 from app.settings import SettingsError
 from app.shops import REST_SECONDS, Shops, UnusableShopsFile, read_shops
-from app.telemetry.metrics import REGISTRY
+from app.telemetry.metrics import REGISTRY, SHOPS_FILE_FAULTS
 from tests.support.processes import eventually
 from tests.support.shops import shops
 
@@ -77,7 +77,8 @@ FAULTS = {
 
 @pytest.fixture(name="file")
 def shops_file(tmp_path: Path) -> Path:
-    """A file with two shops."""
+    """A file with two shops, before anything was wrong with one."""
+    SHOPS_FILE_FAULTS.set(0)
     path = tmp_path / "shops.toml"
     path.write_text(WHOLE)
     return path
