@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from tests.support.output import slow_steps
-from tests.support.processes import LOCAL, START_SECONDS, Process, free_port, running
+from tests.support.processes import LOCAL, NO_TLS, START_SECONDS, Process, free_port, running
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ async def running_sandbox(*, covered: bool = False, **options: float | str | boo
     flags = [flag if value is True else f"{flag}={value}" for flag, value in given.items()]
     command = [sys.executable, "-m", "app.sandbox.upstream", *flags]
     url = f"http://{LOCAL}:{panel_port}/_sandbox/"
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=START_SECONDS) as control:
+    async with httpx.AsyncClient(base_url=url, verify=NO_TLS, trust_env=False, timeout=START_SECONDS) as control:
 
         async def answers() -> bool:
             try:
