@@ -29,7 +29,7 @@ MARGIN = 0.4
 SOON_SECONDS = 2.0 + 1.0
 """Until there is full service again, and what a busy machine may add."""
 
-pytestmark = [pytest.mark.system, pytest.mark.alone]
+pytestmark = pytest.mark.system
 
 Trouble = Callable[[Deployment], AbstractAsyncContextManager[None]]
 
@@ -131,6 +131,7 @@ async def _is_known(someone: Shopper) -> bool:
     return (await someone.get("/v1/session")).is_success
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("trouble", [dead, frozen, locked])
 async def test_every_call_says_so_at_once(cluster: Deployment, bff: Bff, trouble: Trouble) -> None:
     """Without its Cluster every call is 503 with Retry-After at once, clears no cookie, and nothing is lost."""
@@ -141,6 +142,7 @@ async def test_every_call_says_so_at_once(cluster: Deployment, bff: Bff, trouble
     await _serves(cluster, bff, someone)
 
 
+@pytest.mark.alone
 async def test_a_full_cluster_goes_on_reading(cluster: Deployment, bff: Bff) -> None:
     """In a full store existing records are read; lookups and creations are refused at once."""
     someone = await _visitor(bff)
@@ -153,6 +155,7 @@ async def test_a_full_cluster_goes_on_reading(cluster: Deployment, bff: Bff) -> 
     await _serves(cluster, bff, someone)
 
 
+@pytest.mark.patient
 async def test_a_node_that_was_cut_off_is_not_believed(tmp_path: Path, sandbox: SandboxProcess) -> None:
     """However high its epoch has grown meanwhile: the map is that of a node whose Cluster is at work."""
     options = {"cluster-enabled": "yes", "save": ""}

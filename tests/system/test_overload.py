@@ -18,7 +18,7 @@ from tests.support.raw_client import request
 from tests.support.sandbox import SandboxProcess, running_sandbox
 from tests.support.shopper import Shopper, look_up, shopper, told
 
-pytestmark = [pytest.mark.system, pytest.mark.alone]
+pytestmark = pytest.mark.system
 
 LAG_SECONDS = 1.0
 STALL_SECONDS = 2.5
@@ -41,6 +41,7 @@ async def _gauge(bff: Bff, name: str) -> float:
     return next(float(line.split()[-1]) for line in lines if line.startswith(name))
 
 
+@pytest.mark.alone
 async def test_a_stall_costs_what_came_meanwhile(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """Requests that arrive while a replica stalls are turned away as soon as it runs again; later ones are answered."""
     async with running_bff(valkey.url, sandbox, loop_lag=LAG_SECONDS) as bff:
@@ -62,6 +63,7 @@ async def test_a_stall_costs_what_came_meanwhile(valkey: Valkey, sandbox: Sandbo
         assert await _gauge(bff, 'bff_shed_total{reason="lag"}') >= len(answers)
 
 
+@pytest.mark.patient
 async def test_work_is_bounded_and_waiting_is_not(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """Requests worked on keep others out, except health checks; any number of waiting requests keeps none out."""
     async with running_bff(valkey.url, sandbox, requests_at_once=BOUND) as bff:
@@ -92,6 +94,7 @@ async def test_work_is_bounded_and_waiting_is_not(valkey: Valkey, sandbox: Sandb
         assert (await someone.get("/v1/session")).is_success
 
 
+@pytest.mark.alone
 async def test_a_flood_passes(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """Every request of a flood through the gateway is answered or turned away, and the service recovers."""
     async with (
@@ -112,6 +115,7 @@ async def test_a_flood_passes(valkey: Valkey, sandbox: SandboxProcess) -> None:
         assert (await someone.get("/v1/session")).is_success
 
 
+@pytest.mark.alone
 async def test_a_crowd_of_every_kind_leaves_the_upstream_its_peace() -> None:
     """Far more of everything than a fleet takes: answers, or 503 and when to come again; never above the budget."""
     async with AsyncExitStack() as stack:
