@@ -16,12 +16,15 @@ from typing_extensions import override
 DeliveryOptionCode = Literal["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
 FirstMile = Literal["dropoff", "pickup"]
 """How a parcel gets to its carrier: the shopper brings it, or the carrier collects it."""
-WhyNot = Literal["not-returnable", "incomplete", "excluded-by-policy"]
+WhyNot = Literal["not-returnable", "incomplete", "excluded-by-policy", "window-over"]
 """Why a line cannot be returned.
 
-The upstream says that the shop does not take it back, a member that a return needs could not be read, or the shop's
-policy excludes it.
+The upstream says that the shop does not take it back, a member that a return needs could not be read, the shop's
+policy excludes it, or its window is over.
 """
+DAY_SECONDS = 86_400
+LONGEST_WINDOW = 366
+"""Days."""
 NO_IDS = frozenset({"", "none", "null"})
 """Texts that recorded orders have in place of a product id, in lower case."""
 
@@ -111,6 +114,14 @@ def _product_name(value: str) -> str:
 ReasonId = Annotated[int, Field(strict=True)]
 
 
+class Moment(NamedTuple):
+    """The present moment, and when the parcel was delivered: seconds since the epoch."""
+
+    now: float
+    delivered_at: float | None = None
+    """None where that is not known."""
+
+
 class Policy(BaseModel):
     """What a shop does not take back, as its operator states it, on top of what the upstream says."""
 
@@ -123,6 +134,8 @@ class Policy(BaseModel):
     """By the upstream's product id."""
     excluded_names: frozenset[Annotated[str, AfterValidator(_product_name)]] = frozenset()
     """By name, because many orders have no product ids."""
+    window: Annotated[int, Field(strict=True, ge=1, le=LONGEST_WINDOW)] | None = None
+    """Days in which items come back, from the day after the delivery; None for as long as the upstream takes them."""
 
     @model_validator(mode="after")
     def _names_reasons_in_one_way(self) -> "Policy":
@@ -139,6 +152,18 @@ class Policy(BaseModel):
     def excludes(self, line: "OrderLine") -> bool:
         """Whether units of this line never come back."""
         return line.product_id.strip() in self.excluded_products or _same_name(line.name) in self.excluded_names
+
+    def deadline(self, delivered_at: float | None) -> float | None:
+        """The last moment at which items come back; None where the shop has no window or the delivery is not known."""
+        if self.window is None or delivered_at is None:
+            return None
+        # A whole day more: the window's last day is over then, in whatever time zone the shopper lives.
+        return delivered_at + (self.window + 1) * DAY_SECONDS
+
+    def is_over(self, moment: Moment) -> bool:
+        """Whether the deadline has passed."""
+        deadline = self.deadline(moment.delivered_at)
+        return deadline is not None and moment.now > deadline
 
 
 class ShopSettings(RedactedModel):
@@ -159,9 +184,13 @@ class ShopSettings(RedactedModel):
     """Stated by the operator, too, and never kept with the rest; `reasons` are those that it accepts."""
     stores: tuple[Store, ...]
 
-    def why_not(self, line: "OrderLine") -> WhyNot | None:
-        """Why units of this line cannot be returned; None if they can."""
-        return line.why_not or ("excluded-by-policy" if self.policy.excludes(line) else None)
+    def why_not(self, line: "OrderLine", moment: Moment) -> WhyNot | None:
+        """Why units of this line cannot be returned at this moment; None if they can."""
+        if line.why_not:
+            return line.why_not
+        if self.policy.excludes(line):
+            return "excluded-by-policy"
+        return "window-over" if self.policy.is_over(moment) else None
 
 
 # An order

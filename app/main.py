@@ -318,7 +318,7 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
         return_documents,
         uploads.UploadServices(sendcloud, parcels),
         ShopCalls(attempts.index, kept, polling.evidence, return_documents.erase),
-        UpstreamEvents(attempts.index, kept, sendcloud),
+        UpstreamEvents(attempts.index, kept, sendcloud, store, keyring),
         outbox.queue,
         callers,
         PerParcelLimit(settings.parcel_waits),

@@ -136,6 +136,12 @@ class ShopEntry(BaseModel):
     events: EventsEntry | None = None
     upstream_events: UpstreamEventsEntry | None = None
 
+    @model_validator(mode="after")
+    def _is_told_of_deliveries(self) -> "ShopEntry":
+        if self.policy.window and not self.upstream_events:
+            raise ValueError("a window of the policy counts from deliveries, of which only upstream_events tell")
+        return self
+
 
 class ShopsFile(BaseModel):
     """`shops.toml`: one table `[shops.<brand>]` for each."""

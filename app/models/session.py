@@ -60,9 +60,12 @@ class Item(Answer):
     """Whether the shop takes units of it back."""
     why_not: str | None = None
     """Why it cannot be returned: `not-returnable`, the shop does not take it back; `excluded-by-policy`, its return
-    policy names the item; or `incomplete`, too little of it is known. More reasons may come."""
+    policy names the item; `window-over`, its deadline has passed; or `incomplete`, too little of it is known. More
+    reasons may come."""
     why_not_text: WhyNotText | None = None
     """The same in words."""
+    deadline: datetime | None = None
+    """The last moment to return units of it; null where it is not known or there is none."""
     remaining: int
     """Units that can still be returned."""
 

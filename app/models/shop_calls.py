@@ -96,5 +96,6 @@ class ParcelUnits(Answer):
 class UpstreamEventTaken(Answer):
     """What became of an event of the shipping service."""
 
-    outcome: Annotated[Literal["settled", "moved", "known", "left_to_people", "ignored"], open_to_more]
-    """`settled`: a return's outcome is known now; `moved`: a parcel's status; `known`: nothing in it was new."""
+    outcome: Annotated[Literal["settled", "moved", "noted", "known", "left_to_people", "ignored"], open_to_more]
+    """`settled`: a return's outcome is known now; `moved`: a parcel's status; `noted`: a delivery, from which the
+    shop's window counts; `known`: nothing in it was new."""

@@ -113,7 +113,7 @@ class Creation:
         settings = (await self.portals.get(session.brand, session.languages)).settings
         parcel = await self.returns.of_parcel(session.parcel_key, session.order.units)
         files = handles.opened(session_id, [photo.file for photo in body.photos or []])
-        return parcel, CheckedReturn(body, session.order, settings, parcel.now, files)
+        return parcel, CheckedReturn(body, session.order, settings, parcel.moment, files)
 
     def _new_record(self, brand: str, body: NewReturn, checked: CheckedReturn) -> ReturnRecord:
         return ReturnRecord(

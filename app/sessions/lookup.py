@@ -22,6 +22,7 @@ from app.redis.derived_values import DerivedValues
 from app.redis.encryption import Keyring
 from app.redis.limits.failed_lookups import Attempt, OrderLimit
 from app.redis.store import Limit, Store
+from app.returns.store.deliveries import key_of_parcel
 from app.returns.store.returns import ParcelReturns, Returns
 from app.service_points.view import minute
 from app.sessions import view
@@ -133,7 +134,9 @@ class Lookups:
         """The first screen of this session, with words of ours in this language."""
         parcel = await self.returns.of_parcel(session.parcel_key, session.order.units)
         returns = [(found.record, found.retry_after) for found in parcel.returns]
-        seen = session, settings, returns, parcel.free, minute(parcel.now), language
+        now, delivered_at = parcel.moment
+        of_delivery = delivered_at, settings.policy.is_over(parcel.moment)
+        seen = session, settings, returns, parcel.free, minute(now), of_delivery, language
         return self.screens.get(
             session.parcel_key,
             seen,
@@ -167,10 +170,11 @@ class Lookups:
 
 def parcel_key_of(keyring: Keyring, brand: str, order: Order, identifier: str) -> str:
     """The key of this parcel: the name under which everything about it is kept."""
+    if order.parcel_id is not None:
+        return key_of_parcel(keyring, brand, order.parcel_id)
     # Never shared by two orders: an order without a number is named by the identifier that opened it.
     number = order.number or order.tracking_number or identifier
-    known = f"id:{order.parcel_id}" if order.parcel_id is not None else f"order:{number.strip().casefold()}"
-    return keyring.name("parcel", brand, known)
+    return keyring.name("parcel", brand, f"order:{number.strip().casefold()}")
 
 
 def _screen(session: Session, settings: ShopSettings, parcel: ParcelReturns, language: str) -> Screen:

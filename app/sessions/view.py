@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from app.domain import Address, Order, OrderLine, ShopSettings
+from app.domain import Address, Moment, Order, OrderLine, ShopSettings
 from app.http.callers.session_id import SessionId
 from app.http.problem_types.texts import ENGLISH, why_not_text
 from app.models import fields, returns, session, shop
@@ -32,16 +32,16 @@ class Started(NamedTuple):
 
 def first_screen(session: Session, settings: ShopSettings, returned: ParcelReturns, language: str) -> SessionAnswer:
     """The first screen; `language` is one of ours, for what cannot be done."""
-    order = session.order
-    lines = items(order, order.left(returned.free), settings, language)
+    order, moment = session.order, returned.moment
+    lines = items(order, order.left(returned.free), settings, moment, language)
     return SessionAnswer(
         expires_at=fields.utc_datetime(session.expires_at),
         brand=brand(settings.brand),
         parcel=parcel(order),
         ship_from=ship_from(order.address),
         items=lines,
-        options=options(settings, order, returned.now, language),
-        drop_off=drop_off(order, returned.now, session.opened_at),
+        options=options(settings, order, moment.now, language),
+        drop_off=drop_off(order, moment.now, session.opened_at),
         returns=[public(found) for found in returned.returns],
         actions=actions(order, lines, language),
     )
@@ -75,14 +75,17 @@ def masked(value: str) -> str:
     return " ".join(word[0] + "•••" for word in value.split())
 
 
-def items(order: Order, left: Mapping[str, int], settings: ShopSettings, language: str = ENGLISH) -> list[session.Item]:
+def items(
+    order: Order, left: Mapping[str, int], settings: ShopSettings, moment: Moment, language: str = ENGLISH
+) -> list[session.Item]:
     """The lines of the order; `left` counts by line the units that no return holds."""
-    return [_item(line, left[line.id], settings, language) for line in order.lines]
+    return [_item(line, left[line.id], settings, moment, language) for line in order.lines]
 
 
-def _item(line: OrderLine, left: int, settings: ShopSettings, language: str) -> session.Item:
+def _item(line: OrderLine, left: int, settings: ShopSettings, moment: Moment, language: str) -> session.Item:
     """A line with `left` remaining units."""
-    why_not = settings.why_not(line)
+    why_not, deadline = settings.why_not(line, moment), settings.policy.deadline(moment.delivered_at)
+    comes_back = why_not in {None, "window-over"}
     return session.Item(
         id=line.id,
         product_id=line.product_id,
@@ -93,6 +96,7 @@ def _item(line: OrderLine, left: int, settings: ShopSettings, language: str) -> 
         returnable=why_not is None,
         why_not=why_not,
         why_not_text=why_not_text(why_not, language),
+        deadline=fields.utc_datetime(deadline) if deadline is not None and comes_back else None,
         remaining=left if why_not is None else 0,
     )
 

@@ -1,21 +1,26 @@
 """What becomes of an event of the upstream."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import ceil
 
 from app.domain import ParcelMoved, ReturnMade
 from app.errors import FindingRefused, StoreUnavailable
 from app.events.event import EventType
 from app.models.fields import utc_datetime
 from app.models.returns import ParcelTracking, ReturnParcel, ReturnState
+from app.redis.encryption import Keyring
+from app.redis.store import Change, Store
 from app.returns.claims import UNKNOWN_FREED_AFTER
 from app.returns.findings import Finding, Report, record_finding
 from app.returns.orders import ParcelReturn, returns_of_order
+from app.returns.store.deliveries import Delivery, delivered_key, kept_until, key_of_parcel
 from app.returns.store.index import Index
 from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import Returns
-from app.shops import UpstreamEventsEntry
+from app.shops import Shop, UpstreamEventsEntry
 from app.telemetry.logs import log
 from app.upstream import Upstream
 
@@ -34,12 +39,14 @@ class Outcome(StrEnum):
     """A return whose outcome was unknown exists, or one whose parcels were all cancelled is over."""
     MOVED = "moved"
     """A parcel has a newer status."""
+    NOTED = "noted"
+    """The delivery of a parcel, from which the shop's window counts."""
     KNOWN = "known"
     """Nothing in it was new."""
     LEFT_TO_PEOPLE = "left_to_people"
     """A return of the order has an unknown outcome, and it is not certain that the event is about it."""
     IGNORED = "ignored"
-    """It is not about a return that was made here, or of a moment that is far ahead."""
+    """It is not about a return that was made here or a delivery that counts, or of a moment that is far off."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +56,11 @@ class UpstreamEvents:
     index: Index
     returns: Returns
     sendcloud: Upstream
+    store: Store
+    keyring: Keyring
 
-    async def take(self, brand: str, entry: UpstreamEventsEntry, headers: Mapping[str, str], body: bytes) -> Outcome:
-        """What became of an event about a return of this brand.
+    async def take(self, shop: Shop, entry: UpstreamEventsEntry, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """What became of an event about a return or a delivery of this shop.
 
         Raises:
             SignatureInvalid: no key of the shop signed it.
@@ -61,10 +70,12 @@ class UpstreamEvents:
         event = self.sendcloud.signed_event(keys, headers, body)
         if event is None:
             return Outcome.IGNORED
-        of_order = await returns_of_order(self.index, self.returns, brand, event.order_number)
+        of_order = await returns_of_order(self.index, self.returns, shop.name, event.order_number)
         if isinstance(event, ReturnMade):
             return await self._made(of_order, event)
-        return await self._moved(of_order, event, cancellation_frees=entry.cancellation_frees)
+        outcome = await self._moved(of_order, event, cancellation_frees=entry.cancellation_frees)
+        is_delivered = outcome is Outcome.IGNORED and event.status == "delivered"
+        return await self._delivered(shop, event) if is_delivered else outcome
 
     async def _made(self, of_order: list[ParcelReturn], event: ReturnMade) -> Outcome:
         unknown = _in_state(ReturnState.OUTCOME_UNKNOWN, of_order)
@@ -88,6 +99,19 @@ class UpstreamEvents:
             if is_known and event.at <= each.found.now + AHEAD_SECONDS:
                 return await self._follow(each, event, cancellation_frees=cancellation_frees)
         return Outcome.IGNORED
+
+    async def _delivered(self, shop: Shop, event: ParcelMoved) -> Outcome:
+        if shop.policy.window is None:
+            return Outcome.IGNORED
+        now = await self.store.now()
+        left = kept_until(event.at, shop.policy.window) - now
+        if event.at > now + AHEAD_SECONDS or left <= 0:
+            return Outcome.IGNORED
+        name = delivered_key(key_of_parcel(self.keyring, shop.name, event.parcel_id))
+        # The first one stays: the change is made only where there is none.
+        first = Change(name, 0, Delivery(at=event.at).model_dump_json().encode(), ceil(left))
+        noted = await self.store.commit(secrets.token_urlsafe(12), [first], durable=True)
+        return Outcome.NOTED if noted else Outcome.KNOWN
 
     async def _follow(self, known: ParcelReturn, event: ParcelMoved, *, cancellation_frees: bool) -> Outcome:
         parcel_key, before = known

@@ -29,11 +29,11 @@ async def take_upstream_event(
     shops: ShopsDep,
     events: Annotated[UpstreamEvents, Depends(service(UpstreamEvents))],
 ) -> UpstreamEventTaken:
-    """For the shipping service: takes one of its events about a return; repeating the call changes nothing."""
+    """For the shipping service: takes one of its events about a parcel; repeating the call changes nothing."""
     shop = shops.of(brand)
     if shop.upstream_events is None:
         raise RouteNotFound
     exchange_of(request.scope).brand = shop.name
-    outcome = await events.take(brand, shop.upstream_events, request.headers, await request.body())
+    outcome = await events.take(shop, shop.upstream_events, request.headers, await request.body())
     UPSTREAM_EVENTS.labels(outcome).inc()
     return UpstreamEventTaken(outcome=outcome.value)

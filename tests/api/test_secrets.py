@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +41,7 @@ from tests.support.retention import families, family_of
 from tests.support.sandbox import SandboxProcess, customer_of
 from tests.support.shopper import Shopper, look_up, shopper
 from tests.support.talkative import EXPORTED, TRACED
-from tests.support.webhooks import KEY, Integration, return_created
+from tests.support.webhooks import KEY, Integration, parcel_status_changed, return_created
 
 TOKENS = ["eyJhbGciOi", ".eyJ", "token="]
 UPSTREAM_WORDS = [PAGE, "No matching order", "This order is blocked", "Too many requests", "elsewhere.example"]
@@ -57,7 +58,7 @@ CONTACT = {
     "phone": "+31644770099",
 }
 TYPED = [*CONTACT.values(), "piept in het bericht", "piept als bedrag", "piept bij de foto"]
-SIGNED = f'\n[shops.demo.upstream_events]\nsignature_keys = ["{KEY}"]\n'
+SIGNED = f'\n[shops.demo.upstream_events]\nsignature_keys = ["{KEY}"]\n[shops.demo.policy]\nwindow = 14\n'
 BY_SHOP = {"X-Partner-Key": "system-kanarie"}
 SENT = {"X-Partner-Key": "partner-kanarie", "User-Agent": "agent-kanarie", "Referer": "https://x.example/?kanarie"}
 WRONG = {"items": "piept in een fout veld", "token_delivery": "piept", "extra": 1}
@@ -170,7 +171,9 @@ async def journey(bff: Bff, sandbox: SandboxProcess, order: str, delivery: str) 
         await bff.http.post(f"{of_the_shop}/resolve", json={"outcome": "cancelled"}, headers=BY_SHOP)
         await bff.http.post(f"{of_the_shop}/erase", headers=BY_SHOP)
         await bff.http.post("/v1/shops/demo/returns/erase", json={"order_number": order}, headers=BY_SHOP)
-    await Integration(bff.http).tells(return_created(order, [{"description": "kanarie", "quantity": 1}]))
+    sendcloud = Integration(bff.http)
+    await sendcloud.tells(return_created(order, [{"description": "kanarie", "quantity": 1}]))
+    await sendcloud.tells(parcel_status_changed(order, 1, 11, time.time()))
     await bff.http.post("/v1/shops/demo/dead-events/resend", headers=BY_SHOP)
     hands = [await bff.http.post("/v1/session/handoff", json={}, headers=someone.headers) for _ in range(2)]
     handed = hands[-1].json()

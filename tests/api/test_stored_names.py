@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from app.documents.store import chunk_key, context, progress_key
 from app.redis.encryption import Keyring
+from app.returns.store.deliveries import delivered_key, key_of_parcel
 from tests.support.processes import Valkey, fresh, running_bff
 from tests.support.sandbox import SandboxProcess, customer_of
 from tests.support.shopper import Shopper, shopper
@@ -43,6 +44,12 @@ def test_the_names_of_a_document() -> None:
     assert progress_key("rtn_x") == "l:{2.rtn_x}"
     assert chunk_key("rtn_x", "pump", 7) == "l:{2.rtn_x}:pump:7"
     assert context("rtn_x", "pump", 7) == "document|rtn_x|pump|7|2"
+
+
+def test_the_name_of_a_delivery() -> None:
+    """A parcel's delivery stands beside its claims, under the key that brand and parcel id make."""
+    assert key_of_parcel(KEYRING, "demo", 383707309) == "Jl6Xceyj_3gms3VFIAy-og"
+    assert delivered_key("Jl6Xceyj_3gms3VFIAy-og") == "p:{Jl6Xceyj_3gms3VFIAy-og}:delivered"
 
 
 @dataclass

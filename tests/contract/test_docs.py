@@ -12,6 +12,7 @@ from app.http.problem_types import ALL_PROBLEM_TYPES
 from app.models.returns import ReturnState
 from app.redis import shared_cache
 from app.returns import claims
+from app.returns.store import deliveries
 from app.returns.store import returns as returns_store
 from app.sandbox.scenarios import SCENARIOS
 from app.sessions import lookup
@@ -89,7 +90,7 @@ def test_every_lifetime_is_documented() -> None:
     settings = {f"BFF_{name.upper()}" for name in Settings.model_fields if name.endswith("_ttl")}
     constants = {
         f"{module.__name__}.{name}"
-        for module in (claims, documents_store, returns_store, lookup, shared_cache)
+        for module in (claims, deliveries, documents_store, returns_store, lookup, shared_cache)
         for name in vars(module)
         if name.endswith(("TTL_SECONDS", "KEPT_SECONDS", "PASSING_SECONDS", "STALE_SECONDS", "HANDOFF_SECONDS"))
     }

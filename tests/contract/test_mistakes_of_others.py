@@ -65,7 +65,7 @@ def said(choice: NewReturn, order: Order, point: ServicePoint | None = None) -> 
 
 def checked(choice: NewReturn, order: Order) -> CheckedReturn:
     """The choice, checked for this order and the sample shop."""
-    return CheckedReturn(choice, order, samples.shop_settings(), samples.NOON)
+    return CheckedReturn(choice, order, samples.shop_settings(), samples.AT_NOON)
 
 
 def decoded(call: Call, status: int, document: object) -> object:

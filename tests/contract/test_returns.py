@@ -304,7 +304,7 @@ async def test_the_clock_of_a_parcel(parcel: Parcel) -> None:
     seconds, _ = await parcel.valkey.client.time()
     found = await parcel.returns.of_parcel(parcel.parcel_key, counted(shirt=1, hat=2))
     assert (found.returns, found.free) == ([], counted(shirt=1, hat=2))
-    assert seconds <= found.now < seconds + 10
+    assert seconds <= found.moment.now < seconds + 10
 
 
 @pytest.mark.parametrize(

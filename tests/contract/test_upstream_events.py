@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 import pytest
@@ -32,7 +32,7 @@ from tests.support.unlimited import unlimited
 from tests.support.webhooks import KEY, return_created, signature
 
 ENTRY = UpstreamEventsEntry(signature_keys=(SecretStr(KEY),))
-BRAND = "my-shop"
+SHOP = replace(shops().of("my-shop"), name="my-shop")
 
 
 def upstream() -> Sendcloud:
@@ -46,6 +46,8 @@ class Shelf:
     """An order of three shirts, and its returns."""
 
     attempts: Attempts
+    store: Store
+    keyring: Keyring
     parcel_key: str = field(default_factory=lambda: secrets.token_hex(8))
     order: str = field(default_factory=lambda: secrets.token_hex(8))
 
@@ -69,8 +71,8 @@ class Shelf:
         """What becomes of the webhook about a return of one shirt."""
         body = json.dumps(return_created(self.order, [{"description": "Shirt", "quantity": 1}], id=number)).encode()
         signed = {name.lower(): value for name, value in signature(body).items()}
-        events = UpstreamEvents(self.attempts.index, self.attempts.returns, upstream())
-        return await events.take(BRAND, ENTRY, signed, body)
+        events = UpstreamEvents(self.attempts.index, self.attempts.returns, upstream(), self.store, self.keyring)
+        return await events.take(SHOP, ENTRY, signed, body)
 
     async def state(self, attempt: Attempt) -> ReturnState:
         """The state of this return."""
@@ -82,7 +84,7 @@ async def order_of_three_shirts(valkey: Valkey) -> AsyncIterator[Shelf]:
     """An order of this test alone."""
     store, keyring = Store(topology(valkey.url)), Keyring([b"k" * 32])
     layout = ParcelLayout(keyring, return_ttl=600, claim_ttl=1200, lease=60, clean=clean)
-    yield Shelf(Attempts(store, layout, Outbox(store, keyring, shops()).commit))
+    yield Shelf(Attempts(store, layout, Outbox(store, keyring, shops()).commit), store, keyring)
     await store.aclose()
 
 

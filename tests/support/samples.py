@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from app.domain import OpenedOrder, Order, Refund, ReturnRequest, ServicePoint, ShopSettings
+from app.domain import Moment, OpenedOrder, Order, Refund, ReturnRequest, ServicePoint, ShopSettings
 from app.models.requests import NewReturn
 from app.models.returns import ReturnDelivery
 from app.returns.checks.fingerprints import CURRENT, FIRST, Fingerprints
@@ -16,6 +16,7 @@ from app.sendcloud import translation
 from app.sessions.session import Session
 
 NOON = datetime(2026, 7, 6, 10, tzinfo=UTC).timestamp()
+AT_NOON = Moment(NOON)
 """A Monday noon in Amsterdam, in seconds since the epoch."""
 UNCHANGED: Mapping[str, object] = MappingProxyType({})
 INCOMING_PARCEL = {

@@ -12,7 +12,7 @@ from app.returns.checks.checked_return import CheckedReturn
 from app.returns.checks.fingerprints import lines
 from app.returns.checks.return_methods import pickup_window
 from app.sendcloud import schemas, translation
-from tests.support.samples import INCOMING_PARCEL, NOON, body, order, product, service_point, shop_settings
+from tests.support.samples import AT_NOON, INCOMING_PARCEL, NOON, body, order, product, service_point, shop_settings
 
 SHIRT = {"id": "shirt", "quantity": 1}
 CUSTOMS = {"invoice_number": "R-1"}
@@ -23,7 +23,7 @@ POINT = {"option": "drop_off_point", "service_point": 20000001}
 
 def found(choice: NewReturn, data: Order | None = None, settings: ShopSettings | None = None) -> list[tuple[str, str]]:
     """Pointer and code of everything that is wrong, in no order."""
-    problems = CheckedReturn(choice, data or order(), settings or shop_settings(), NOON, FILES).problems
+    problems = CheckedReturn(choice, data or order(), settings or shop_settings(), AT_NOON, FILES).problems
     return sorted((problem.pointer, problem.code) for problem in problems)
 
 
@@ -36,7 +36,7 @@ def sent(choice: NewReturn, parcel: dict[str, object] | None = None, point_carri
 
 def checked(choice: NewReturn, data: Order | None = None) -> CheckedReturn:
     """The choice, checked for the sample order and shop."""
-    return CheckedReturn(choice, data or order(), shop_settings(), NOON, FILES)
+    return CheckedReturn(choice, data or order(), shop_settings(), AT_NOON, FILES)
 
 
 def told(choice: NewReturn, given: Order | None = None, point: ServicePoint | None = None) -> schemas.NewReturn:
@@ -106,7 +106,7 @@ def test_satisfied_needs() -> None:
 
 def test_photos_of_nobody() -> None:
     """Without uploads, any photo is unknown."""
-    problems = CheckedReturn(body(photos=[PHOTO]), order(), shop_settings(), NOON).problems
+    problems = CheckedReturn(body(photos=[PHOTO]), order(), shop_settings(), AT_NOON).problems
     assert [problem.pointer for problem in problems] == ["#/photos/0/file"]
 
 
@@ -170,7 +170,7 @@ def test_no_customs_hint_at_home() -> None:
     there = shop_settings()
     home = there.model_copy(update={"stores": [there.stores[0].model_copy(update={"country": "Switzerland"})]})
     data = order({"country": {"iso_2": "CH", "name": "Switzerland"}})
-    assert CheckedReturn(body(), data, home, NOON).hints() == []
+    assert CheckedReturn(body(), data, home, AT_NOON).hints() == []
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from app.http.callers.session_id import SessionId
 from app.redis.encryption import seal
 from app.returns.checks.checked_return import CheckedReturn
 from app.uploads.handles import handle, opened
-from tests.support.samples import NOON, body, order, shop_settings
+from tests.support.samples import AT_NOON, body, order, shop_settings
 
 FILENAME = "1dca0000000000000000000000000000.webp"
 SESSION = SessionId.new()
@@ -91,16 +91,16 @@ def test_a_changed_handle(data: st.DataObject) -> None:
 )
 def test_photos_of_a_return(photos: list[dict[str, str]] | None, problems: list[tuple[str, str]]) -> None:
     """Each photo must name a file of the session and an item that comes back; all faults are reported at once."""
-    found = CheckedReturn(body(photos=photos), order(), shop_settings(), NOON, FILES).problems
+    found = CheckedReturn(body(photos=photos), order(), shop_settings(), AT_NOON, FILES).problems
     assert [(problem.pointer, problem.code) for problem in found] == problems
 
 
 def test_photos_go_upstream() -> None:
     """A photo is sent with the upstream's file name, the item and the description, which may be empty."""
     photos = [PHOTO, PHOTO | {"description": "The hole"}]
-    sent = CheckedReturn(body(photos=photos), order(), shop_settings(), NOON, FILES).request(1, None)
+    sent = CheckedReturn(body(photos=photos), order(), shop_settings(), AT_NOON, FILES).request(1, None)
     assert [photo.model_dump() for photo in sent.photos] == [
         {"filename": FILENAME, "product_id": "shirt", "description": ""},
         {"filename": FILENAME, "product_id": "shirt", "description": "The hole"},
     ]
-    assert not CheckedReturn(body(photos=[]), order(), shop_settings(), NOON).request(1, None).photos
+    assert not CheckedReturn(body(photos=[]), order(), shop_settings(), AT_NOON).request(1, None).photos

@@ -15,7 +15,7 @@ from app.portal import view as portal_view
 from app.returns.checks.return_methods import delivery_options
 from app.service_points import view as points_view
 from app.sessions import view
-from tests.support.samples import NOON, order, product, service_point, shop_settings
+from tests.support.samples import AT_NOON, NOON, order, product, service_point, shop_settings
 
 DIRTY = "  Ret\x00urns\r\n\x1b[31m \u202eeht\u2066 \x85shop\x7f "
 CLEAN = "Ret urns [31m eht  shop"
@@ -78,7 +78,7 @@ def test_address_is_masked() -> None:
 def test_a_session_tells_no_more_than_it_has_to() -> None:
     """The first screen of a lookup has neither the tokens nor unmasked personal data."""
     data, settings = order(), shop_settings()
-    items = view.items(data, left(data, {}), shop_settings())
+    items = view.items(data, left(data, {}), shop_settings(), AT_NOON)
     made = [view.ship_from(data.address), view.parcel(data), view.options(settings, data, NOON), *items]
     shown = f"{made} {view.drop_off(data, NOON, NOON)} {view.actions(data, items)} {shown_portal()}"
     for secret in ("Jansen", "Kerkstraat", "sam@", "example.com", "600000000", "Achterhuis", "access", "133700001"):
@@ -262,7 +262,7 @@ def test_any_accept_language(header: str) -> None:
 )
 def test_actions(data: Order, held: dict[str, int], why_not: str | None) -> None:
     """A return can be created while upstream names the parcel and units are left; all else always can be done."""
-    create, *others = view.actions(data, view.items(data, left(data, held), shop_settings()))
+    create, *others = view.actions(data, view.items(data, left(data, held), shop_settings(), AT_NOON))
     assert (create.name, create.method, create.href) == ("create_return", "POST", "/v1/returns")
     assert (create.allowed, create.why_not) == (why_not is None, why_not)
     assert all(each.allowed for each in others)
@@ -271,7 +271,7 @@ def test_actions(data: Order, held: dict[str, int], why_not: str | None) -> None
 @pytest.mark.parametrize(("held", "remaining"), [(0, 2), (1, 1), (2, 0), (3, 0)])
 def test_remaining_units(held: int, remaining: int) -> None:
     """Units that returns hold are no longer left, and never fewer than none are."""
-    shirt, card = view.items(order(), left(order(), {"shirt": held}), shop_settings())
+    shirt, card = view.items(order(), left(order(), {"shirt": held}), shop_settings(), AT_NOON)
     assert (shirt.quantity, shirt.remaining, shirt.returnable) == (2, remaining, True)
     assert (card.quantity, card.remaining, card.returnable) == (1, 0, False)
 
@@ -281,14 +281,14 @@ def test_remaining_units_of_equal_lines(held: int, remaining: int) -> None:
     """Lines that are equal but for their quantity are shown as one, its units added up."""
     lines = [product(quantity=quantity) for quantity in (1, 3, 1)]
     data = order(products=[lines[0], product(id="hat"), *lines[1:]])
-    shirt, hat = view.items(data, left(data, {"shirt": held}), shop_settings())
+    shirt, hat = view.items(data, left(data, {"shirt": held}), shop_settings(), AT_NOON)
     assert (shirt.quantity, shirt.remaining, hat.remaining) == (5, remaining, 2)
 
 
 def test_a_line_without_a_usable_id_can_come_back() -> None:
     """An item whose id is too long to be sent has an id of ours, and its units can be returned."""
     data = order(products=[product(id="x" * 101), product(id="x" * 100)])
-    unnamed, named = view.items(data, left(data, {}), shop_settings())
+    unnamed, named = view.items(data, left(data, {}), shop_settings(), AT_NOON)
     assert (unnamed.id.startswith("ln_"), unnamed.product_id, unnamed.remaining) == (True, "", 2)
     assert (named.id, named.product_id, named.remaining) == ("x" * 100, "x" * 100, 2)
 
@@ -298,7 +298,7 @@ def test_a_line_without_a_usable_id_can_come_back() -> None:
 )
 def test_money(price: object, amount: str) -> None:
     """An amount has two decimals, and no currency since upstream states none."""
-    item = view.items(data := order(products=[product(price=price)]), left(data, {}), shop_settings())[0]
+    item = view.items(data := order(products=[product(price=price)]), left(data, {}), shop_settings(), AT_NOON)[0]
     assert item.unit_price == shop.Money(amount=amount, currency=None)
 
 

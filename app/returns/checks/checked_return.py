@@ -8,6 +8,7 @@ from types import MappingProxyType
 from app.domain import (
     Address,
     Contact,
+    Moment,
     Order,
     Photo,
     Refund,
@@ -36,6 +37,7 @@ _WHY_NOT: Mapping[WhyNot, tuple[str, str]] = MappingProxyType(
         "not-returnable": _NOT_RETURNABLE,
         "incomplete": _NOT_RETURNABLE,
         "excluded-by-policy": ("excluded-by-policy", "The shop's return policy excludes this item."),
+        "window-over": ("window-over", "The time to return this item is over."),
     }
 )
 """Code and detail of a fault, by why the line cannot be returned."""
@@ -44,16 +46,16 @@ _WHY_NOT: Mapping[WhyNot, tuple[str, str]] = MappingProxyType(
 class CheckedReturn:
     """A body that was checked once for this order, this shop and the session's uploads.
 
-    `files` has the upstream's file names by the handles that `photos` names; `now` is in seconds since the epoch.
+    `files` has the upstream's file names by the handles that `photos` names.
     """
 
     def __init__(
-        self, body: NewReturn, order: Order, settings: ShopSettings, now: float, files: Mapping[str, str] = NO_FILES
+        self, body: NewReturn, order: Order, settings: ShopSettings, moment: Moment, files: Mapping[str, str] = NO_FILES
     ) -> None:
         self._body = body
         self._order = order
         self._settings = settings
-        self._now = now
+        self._moment = moment
         self._files = files
         self._known = {line.id: line for line in order.lines}
         self._lines = lines(body)
@@ -179,7 +181,7 @@ class CheckedReturn:
             line = self._known.get(item.id)
             if line is None:
                 yield FieldProblem(f"#/items/{index}/id", "unknown-item", "The order has no such item.")
-            elif why_not := self._settings.why_not(line):
+            elif why_not := self._settings.why_not(line, self._moment):
                 yield FieldProblem(f"#/items/{index}/id", *_WHY_NOT[why_not])
             elif self.units[item.id] > ordered[item.id]:
                 yield FieldProblem(f"#/items/{index}/quantity", "too-many", "More units than were ordered.")
@@ -228,7 +230,7 @@ class CheckedReturn:
             yield FieldProblem("#/delivery/store", "not-offered", "The shop has no such store.")
 
     def _check_pickup_date(self) -> Iterator[FieldProblem]:
-        delivery, window = self._body.delivery, pickup_window(self._order, self._now)
+        delivery, window = self._body.delivery, pickup_window(self._order, self._moment.now)
         day = delivery.pickup_date
         if delivery.option == "pickup" and day and not window.earliest <= day <= window.latest:
             yield FieldProblem("#/delivery/pickup_date", "invalid", "No courier can be asked for on this day.")

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from pydantic import TypeAdapter
 
-from app.domain import Contact, Units
+from app.domain import Contact, Moment, Units
 from app.errors import ReturnNotFound, StoreUnavailable, UnitsClaimed
 from app.events.event import EventType, Expected, ParcelEvents
 from app.models.returns import ReturnState
@@ -27,6 +27,7 @@ from app.returns.claims import (
     shown,
     units_held,
 )
+from app.returns.store.deliveries import delivered_key, loaded_delivery
 from app.returns.store.keys import KeyRecord
 from app.returns.store.records import RETURN_ID, CleanPoint, ReturnRecord, VersionedReturn, news
 from app.telemetry.logs import log
@@ -278,11 +279,11 @@ class Commit(Protocol):
 
 
 class ParcelReturns(NamedTuple):
-    """The returns of a parcel, oldest first; the units that they leave free; the store's clock (seconds)."""
+    """The returns of a parcel, oldest first; the units that they leave free; the moment on the store's clock."""
 
     returns: list[VersionedReturn]
     free: Units
-    now: float
+    moment: Moment
 
 
 class Returns:
@@ -321,34 +322,37 @@ class Returns:
 
     async def of_parcel(self, parcel_key: str, ordered: Units) -> ParcelReturns:
         """Every return of the parcel, and how many of the ordered units they leave free."""
-        now, alive, first_seen, records = await self._claims_and_records(parcel_key)
+        moment, alive, first_seen, records = await self._claims_and_records(parcel_key)
         found = []
         for return_id, kept in records.items():
             if return_id in alive and kept.revision:
                 record = self._layout.record(parcel_key, return_id, kept)
                 orphan = _is_orphan(record, alive[return_id])
                 found.append(
-                    await self.get(parcel_key, return_id) if orphan else VersionedReturn(record, kept.revision, now)
+                    await self.get(parcel_key, return_id)
+                    if orphan
+                    else VersionedReturn(record, kept.revision, moment.now)
                 )
         by_age = sorted(found, key=lambda each: each.record.created_at)
         free = self._layout.free(parcel_key, ordered, alive, first_seen) if alive else ordered
-        return ParcelReturns(by_age, free, now)
+        return ParcelReturns(by_age, free, moment)
 
     async def _claims_and_records(
         self, parcel_key: str
-    ) -> tuple[float, Mapping[str, Claim], Mapping[str, int], Mapping[str, Versioned]]:
-        """The store's clock, a parcel's claims, its first numbers of units and the records to show, of one moment."""
+    ) -> tuple[Moment, Mapping[str, Claim], Mapping[str, int], Mapping[str, Versioned]]:
+        """The moment, a parcel's claims, its first numbers of units and the records to show, all read together."""
         # Reads the claims together with the records they named last time, which rarely change.
         known = shown(self._layout.remembered_claims(parcel_key))
         while True:
             names = [record_key(parcel_key, return_id) for return_id in known]
-            now, (kept, seen, *records) = await self._store.read(
-                claims_key(parcel_key), first_seen_key(parcel_key), *names
+            now, (kept, seen, delivered, *records) = await self._store.read(
+                claims_key(parcel_key), first_seen_key(parcel_key), delivered_key(parcel_key), *names
             )
             claims = self._layout.remember_claims(parcel_key, kept)
             if shown(claims) <= known:
                 standing = expire_leases(self._layout.unended(claims, now), now)
-                return now, standing, loaded_first_seen(seen), dict(zip(known, records, strict=True))
+                moment = Moment(now, loaded_delivery(delivered.value))
+                return moment, standing, loaded_first_seen(seen), dict(zip(known, records, strict=True))
             known = shown(claims)
 
     async def update(self, parcel_key: str, found: VersionedReturn, record: ReturnRecord) -> VersionedReturn:

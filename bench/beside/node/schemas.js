@@ -154,6 +154,7 @@ export const SCREEN = object({
       returnable: flag,
       why_not: maybe,
       why_not_text: words,
+      deadline: maybe,
       remaining: integer,
     }),
   ),

@@ -238,7 +238,7 @@ export declare class ReturnPortal implements Record<Name, (...input: never[]) =>
     }>;
     /** For the shipping service, with its signature among the `headers`. */
     takeUpstreamEvent: (brand: string, json: Body<"takeUpstreamEvent">, options?: Options) => Promise<{
-        outcome: "settled" | "moved" | "known" | "left_to_people" | "ignored" | (string & {});
+        outcome: "settled" | "moved" | "noted" | "known" | "left_to_people" | "ignored" | (string & {});
     }>;
     getLiveness: (options?: Options) => Promise<{
         status?: "ok";

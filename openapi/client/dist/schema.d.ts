@@ -454,7 +454,7 @@ export interface paths {
         put?: never;
         /**
          * Take Upstream Event
-         * @description For the shipping service: takes one of its events about a return; repeating the call changes nothing.
+         * @description For the shipping service: takes one of its events about a parcel; repeating the call changes nothing.
          */
         post: operations["takeUpstreamEvent"];
         delete?: never;
@@ -778,11 +778,14 @@ export interface components {
             returnable: boolean;
             /**
              * @description Why it cannot be returned: `not-returnable`, the shop does not take it back; `excluded-by-policy`, its return
-             *     policy names the item; or `incomplete`, too little of it is known. More reasons may come.
+             *     policy names the item; `window-over`, its deadline has passed; or `incomplete`, too little of it is known. More
+             *     reasons may come.
              */
             why_not?: string | null;
             /** @description The same in words. */
             why_not_text?: components["schemas"]["WhyNotText"] | null;
+            /** @description The last moment to return units of it; null where it is not known or there is none. */
+            deadline?: string | null;
             /** @description Units that can still be returned. */
             remaining: number;
         };
@@ -1479,8 +1482,11 @@ export interface components {
         };
         /** @description What became of an event of the shipping service. */
         UpstreamEventTaken: {
-            /** @description `settled`: a return's outcome is known now; `moved`: a parcel's status; `known`: nothing in it was new. */
-            outcome: "settled" | "moved" | "known" | "left_to_people" | "ignored" | (string & {});
+            /**
+             * @description `settled`: a return's outcome is known now; `moved`: a parcel's status; `noted`: a delivery, from which the
+             *     shop's window counts; `known`: nothing in it was new.
+             */
+            outcome: "settled" | "moved" | "noted" | "known" | "left_to_people" | "ignored" | (string & {});
         };
         /** @description Why something cannot be done, to show to a shopper; in a language of the request's `Accept-Language`. */
         WhyNotText: {
