@@ -73,7 +73,7 @@ function earlier({ words: { say, list }, session, draft, go }) {
 }
 
 function itemCard(journey, item, reasons, count) {
-  const { words: { say, money }, draft } = journey;
+  const { words: { say, money, moment }, draft } = journey;
   const price = item.unit_price && h("span", { class: "price" }, money(item.unit_price));
   const picture = pictureOf(item);
   if (!item.remaining) {
@@ -95,8 +95,9 @@ function itemCard(journey, item, reasons, count) {
   };
   show();
   const left = item.quantity > 1 && h("span", { class: "hint" }, say("left", { count: item.remaining, of: item.quantity }));
+  const until = item.deadline && h("span", { class: "hint" }, say("until", { moment: moment(item.deadline) }));
   return h("div", { class: "card", role: "group", "aria-label": item.name },
-    h("label", { class: "item" }, box, picture, h("span", {}, h("strong", {}, item.name), left), price), details);
+    h("label", { class: "item" }, box, picture, h("span", {}, h("strong", {}, item.name), left, until), price), details);
 }
 
 function pictureOf(item) {

@@ -30,6 +30,7 @@ function formats(locale) {
       ? new Intl.NumberFormat(locale, { style: "unit", unit: "meter" }).format(metres)
       : new Intl.NumberFormat(locale, { style: "unit", unit: "kilometer", maximumFractionDigits: 1 }).format(metres / 1000)),
     clock: time({ weekday: "short", hour: "2-digit", minute: "2-digit" }),
+    moment: time({ weekday: "short", day: "numeric", month: "long", hour: "2-digit", minute: "2-digit" }),
     day: time({ weekday: "long", day: "numeric", month: "long" }),
     weekday: (number) => time({ weekday: "long" })(Date.UTC(2024, 0, number), "UTC"),
     list: (texts) => new Intl.ListFormat(locale).format(texts),
