@@ -4,6 +4,7 @@ import asyncio
 import http.server
 import re
 import shutil
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,8 +20,9 @@ from pypdf import PdfReader
 from app.sandbox.shop import PAGE
 from tests.support.page import SIZES, Visit, everything_received, running_chromium, visiting
 from tests.support.processes import Bff, Valkey, free_port, fresh, running_bff
-from tests.support.sandbox import SandboxProcess, running_sandbox
+from tests.support.sandbox import SandboxProcess, customer_of, running_sandbox
 from tests.support.shopper import ComesAgain, prove_that_polling_works
+from tests.support.webhooks import ENTRIES, Integration, parcel_status_changed
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
@@ -346,6 +348,30 @@ async def test_excluded_items(
             await visit.look_up(fresh("LABEL"))
             await visit.headed("Nothing can be returned")
             await expect(visit.page.get_by_role("main").get_by_role("link", name="Contact the shop")).to_be_visible()
+
+
+async def test_deadline(
+    browser: Browser, store: Valkey, upstream: SandboxProcess, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Beside an item stands until when it can come back; an order whose time is over says so at once."""
+    (file := tmp_path_factory.mktemp("shops") / "shops.toml").write_text(f"{ENTRIES}[shops.demo.policy]\nwindow = 14\n")
+    in_time, late = fresh("ITEMS"), fresh("ITEMS")
+    async with (
+        running_bff(store.url, upstream, module="app.sandbox.shop", brands="", shops=file) as shop,
+        httpx.AsyncClient(base_url=upstream.panel_url, trust_env=False) as panel,
+    ):
+        for order, days in ((in_time, 1), (late, 16)):
+            parcel = (await customer_of(panel, order)).lookup["data"]["parcel"]["id"]
+            delivered = parcel_status_changed(order, parcel, 11, time.time() - days * 86_400)
+            assert (await Integration(shop.http).tells(delivered)).json() == {"outcome": "noted"}
+        url = f"http://localhost:{shop.port}/page/"
+        async with visiting(browser, url) as visit:
+            await visit.look_up(in_time)
+            await expect(visit.page.get_by_text("Return by").first).to_be_visible()
+            await visit.looked_at("deadline")
+        async with visiting(browser, url) as visit:
+            await visit.look_up(late)
+            await visit.headed("Nothing can be returned")
 
 
 async def test_returned_items(browser: Browser, url: str) -> None:
