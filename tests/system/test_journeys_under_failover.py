@@ -40,7 +40,7 @@ EVERYBODY_NEEDS = "q:{upstream}:burst"
 """A key that every lookup and creation needs: who holds it is the master whose failure costs most."""
 SETTINGS: dict[str, Any] = {"trusted_proxies": f"{LOCAL}/32", "poll_interval": 0.1, "timed": True}
 
-pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(300 + JOURNEYS)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300 + JOURNEYS)]
 
 
 @asynccontextmanager
@@ -88,6 +88,7 @@ async def _shopping(shop: Shop, trouble: Coroutine[None, None, None], at_least: 
     await asyncio.gather(over, *journeys)
 
 
+@pytest.mark.patient
 @pytest.mark.parametrize("running", [running_cluster, running_sentinels])
 async def test_a_store_that_fails_over_costs_no_session_and_no_return(
     sandbox: SandboxProcess, tmp_path: Path, running: Callable[[Path], Any]
@@ -99,6 +100,7 @@ async def test_a_store_that_fails_over_costs_no_session_and_no_return(
         await _check(shop, sandbox, running.__name__)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("move", [by_key, at_once])
 async def test_a_cluster_that_grows_costs_nothing_but_a_repetition(
     sandbox: SandboxProcess, tmp_path: Path, move: Move
@@ -128,6 +130,7 @@ async def _check(shop: Shop, sandbox: SandboxProcess, title: str) -> None:
     assert shop.told["complete"] >= COMPLETE * len(shop.orders)
 
 
+@pytest.mark.patient
 async def test_an_outcome_is_told_when_it_cannot_be_lost(sandbox: SandboxProcess, tmp_path: Path) -> None:
     """The outcome of a creation is answered only once a replica of the store has it; a repetition gets it later."""
     async with running_cluster(tmp_path) as deployment, running_bff(deployment.url, sandbox, **SETTINGS) as bff:
