@@ -180,11 +180,7 @@ class Sendcloud:
             return await self._asked(self._creates, request, deadline)
 
     async def create_return(
-        self,
-        brand: str,
-        access_token: str,
-        request: ReturnRequest,
-        before_first_byte: Callable[[], Awaitable[None]],
+        self, brand: str, access_token: str, request: ReturnRequest, before_first_byte: Callable[[], Awaitable[None]]
     ) -> AcceptedReturn:
         """Creates a return (E4), once. `before_first_byte` is awaited when the connection stands and nothing was sent.
 
@@ -192,9 +188,8 @@ class Sendcloud:
         `before_first_byte`, proves that it does not.
         """
         creation = protocol.incoming(self._at(brand).panel, brand, access_token, request, self._at(brand).public)
-        guard = self._guards[creation.call]
+        guard, witness = self._guards[creation.call], SendTracker(before_first_byte)
         async with guard.slot(brand) as deadline:
-            witness = SendTracker(before_first_byte)
             return await guard.tried(creation, deadline, partial(self._sent, creation, witness, deadline))
 
     async def _sent(
@@ -237,18 +232,18 @@ class Sendcloud:
             yield await guard.repeated(request.brand, deadline, partial(guard.tried, request, deadline, opened))
 
     async def _opened(
-        self, request: Request[None], deadline: float, connection: AsyncExitStack, attempt: Attempt
+        self, request: Request[None], deadline: float, kept: AsyncExitStack, attempt: Attempt
     ) -> Document:
         """The document once its head is here, on a connection that the stack gives back."""
         waits = self._guards[request.call].bulkhead.timeouts(deadline)
+        response = self._reads.response(self._headed(request), waits, deadline)
         async with AsyncExitStack() as opening:
-            response = self._reads.response(self._headed(request), waits, deadline)
             head, chunks = await opening.enter_async_context(response)
             attempt.status = head.status
             if attempt.status != HTTPStatus.OK:
                 refused = await read(decoded(head.headers, chunks))
                 raise protocol.refusal(request.call, attempt.status, head.headers, refused)
-            await connection.enter_async_context(opening.pop_all())
+            await kept.enter_async_context(opening.pop_all())
         length = content_length(head.headers)
         body = decoded(head.headers, complete(chunks, length))
         return Document(None if "content-encoding" in head.headers else length, body)
