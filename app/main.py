@@ -287,17 +287,7 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
     return_documents = ReturnDocuments(sendcloud, polling, documents, parcels)
     drop_off = DropOff(sendcloud, points, parcels)
     creation = Creation(
-        sendcloud,
-        portals,
-        drop_off.fetch,
-        kept,
-        attempts,
-        polling,
-        watch,
-        parcels,
-        markers,
-        outages,
-        keeps_contact=lambda brand: shops.of(brand).is_told_contacts,
+        sendcloud, portals, drop_off.fetch, kept, attempts, polling, watch, parcels, markers, outages, shops.of
     )
     return Services(
         settings,

@@ -34,6 +34,7 @@ from app.returns.store.records import SCHEMA, ReturnRecord, VersionedReturn
 from app.returns.store.returns import ParcelReturns, Returns
 from app.returns.view import public
 from app.sessions.session import Session
+from app.shops import Shop
 from app.telemetry.metrics import FOREIGN_POLLERS
 from app.uploads import handles
 from app.upstream import Upstream
@@ -59,8 +60,7 @@ class Creation:
     parcel_limit: ParcelLimit
     markers: Markers
     outages: CreationOutages
-    keeps_contact: Callable[[str], bool]
-    """Whether the shop of this brand is told whom a return is from."""
+    shop_of: Callable[[str], Shop]
 
     async def create(self, session: Session, session_id: SessionId, key: str, body: NewReturn) -> Return:
         """The return, created once even if the same key asks again.
@@ -128,7 +128,7 @@ class Creation:
             store=checked.store(),
             refund_type=body.refund and body.refund.type,
             fee=checked.fee,
-            contact=checked.contact if self.keeps_contact(brand) else None,
+            contact=checked.contact if self.shop_of(brand).is_told_contacts else None,
         )
 
     async def _recheck_failures(self, session: Session, parcel: ParcelReturns) -> None:
