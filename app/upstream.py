@@ -5,16 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from app.domain import (
-    AcceptedReturn,
-    LabelStatus,
-    OpenedOrder,
-    ReturnRequest,
-    ServicePoint,
-    ServicePointQuery,
-    ShopSettings,
-    UpstreamEvent,
-)
+from app.domain import OpenedOrder, ReturnRequest, ServicePoint, ServicePointQuery, ShopSettings
+from app.made_returns import AcceptedReturn, LabelStatus, UpstreamEvent
 
 
 @dataclass(frozen=True)

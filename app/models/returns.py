@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.domain import DeliveryOptionCode, TrackingStatus
+from app.domain import DeliveryOptionCode
+from app.made_returns import TrackingStatus
 from app.models.fields import Answer, Id, OpenEnum, ProblemError, WhyNotText, open_to_more
 from app.models.service_points import ServicePoint
 from app.models.shop import Money, Store

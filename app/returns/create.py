@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from app.domain import AcceptedReturn, ReturnRequest, ServicePoint
+from app.domain import ReturnRequest, ServicePoint
 from app.errors import (
     BffError,
     FieldProblem,
@@ -17,6 +17,7 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.http.callers.session_id import SessionId
+from app.made_returns import AcceptedReturn
 from app.models.fields import ProblemError
 from app.models.requests import NewDelivery, NewReturn
 from app.models.returns import Preview, Return, ReturnDelivery, ReturnParcel, ReturnState

@@ -12,16 +12,7 @@ from uuid import UUID
 
 import httpx
 
-from app.domain import (
-    AcceptedReturn,
-    LabelStatus,
-    OpenedOrder,
-    ReturnRequest,
-    ServicePoint,
-    ServicePointQuery,
-    ShopSettings,
-    UpstreamEvent,
-)
+from app.domain import OpenedOrder, ReturnRequest, ServicePoint, ServicePointQuery, ShopSettings
 from app.errors import (
     BadUpstream,
     ReturnOutcomeUnknown,
@@ -31,6 +22,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
+from app.made_returns import AcceptedReturn, LabelStatus, UpstreamEvent
 from app.sendcloud import protocol, webhooks
 from app.sendcloud.leniency.tokens import hosted_portal
 from app.sendcloud.policy.call_policy import Attempt, CallPolicy

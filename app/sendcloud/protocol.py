@@ -11,17 +11,7 @@ from functools import partial
 from typing import Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode
 
-from app.domain import (
-    AcceptedReturn,
-    LabelFailed,
-    LabelPending,
-    LabelStatus,
-    OpenedOrder,
-    ReturnRequest,
-    ServicePoint,
-    ServicePointQuery,
-    ShopSettings,
-)
+from app.domain import OpenedOrder, ReturnRequest, ServicePoint, ServicePointQuery, ShopSettings
 from app.errors import (
     BadUpstream,
     BffError,
@@ -35,6 +25,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
+from app.made_returns import AcceptedReturn, LabelFailed, LabelPending, LabelStatus
 from app.sendcloud import schemas, translation
 from app.sendcloud.leniency import answers
 from app.sendcloud.leniency.answers import MAX_JSON_BYTES, MAX_SEARCH_BYTES

@@ -9,7 +9,7 @@ from typing import get_args
 
 from pydantic import JsonValue, StrictBool, TypeAdapter
 
-from app import domain
+from app import domain, made_returns
 from app.domain import DeliveryOptionCode
 from app.errors import BadUpstream
 from app.sendcloud import schemas
@@ -205,14 +205,14 @@ def uploaded(names: Sequence[str], body: bytes) -> list[str]:
     return [stored[name] for name in names]
 
 
-def accepted(panel_url: str, public_url: str, brand: str, body: bytes) -> domain.AcceptedReturn:
+def accepted(panel_url: str, public_url: str, brand: str, body: bytes) -> made_returns.AcceptedReturn:
     """The answer to E4. An integer `return` makes it an acceptance, even if other members cannot be read."""
     said = fitted(_ACCEPTED, odd_object(body))
     try:
         poller_token = token_of(_at(panel_url, public_url, said.poller_url), panel_url, brand, "polling")
     except BadUpstream:
         poller_token = None
-    return domain.AcceptedReturn(
+    return made_returns.AcceptedReturn(
         return_id=said.return_id if abs(said.return_id) <= MAX_ID else None,
         incoming_parcels=tuple(said.incoming_parcels),
         poller_token=poller_token,
@@ -222,10 +222,10 @@ def accepted(panel_url: str, public_url: str, brand: str, body: bytes) -> domain
     )
 
 
-def label(panel_url: str, public_url: str, brand: str, body: bytes) -> domain.LabelReady:
+def label(panel_url: str, public_url: str, brand: str, body: bytes) -> made_returns.LabelReady:
     """The 200 answer to E5."""
     said = read(_ANNOUNCED, body)
-    return domain.LabelReady(
+    return made_returns.LabelReady(
         download_token=token_of(_at(panel_url, public_url, said.download_url), panel_url, brand, "download"),
         parcels=tuple(_labelled(said.parcels, said.tracking_numbers)),
         customs_path=customs_path(_at(panel_url, public_url, said.customs_declaration_url), panel_url, brand),
@@ -239,11 +239,11 @@ def _at(panel_url: str, public_url: str, url: object) -> object:
     return panel_url + url.removeprefix(public_url)
 
 
-def _labelled(parcels: Sequence[int | None], numbers: Sequence[str | None]) -> Iterable[domain.LabelledParcel]:
+def _labelled(parcels: Sequence[int | None], numbers: Sequence[str | None]) -> Iterable[made_returns.LabelledParcel]:
     """Each readable parcel with the tracking number at its index."""
     for parcel, number in zip_longest(parcels, numbers[: len(parcels)]):
         if parcel is not None:
-            yield domain.LabelledParcel(id=parcel, tracking_number=number or None)
+            yield made_returns.LabelledParcel(id=parcel, tracking_number=number or None)
 
 
 def new_return(request: domain.ReturnRequest) -> schemas.NewReturn:

@@ -8,8 +8,9 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from app.domain import ParcelMoved, RedactedModel, ReturnMade, TrackingStatus, UpstreamEvent
+from app.domain import RedactedModel
 from app.errors import BadUpstream
+from app.made_returns import ParcelMoved, ReturnMade, TrackingStatus, UpstreamEvent
 from app.sendcloud.leniency import answers
 from app.sendcloud.leniency.numbers import Count, Id, Integer, ParcelId
 from app.sendcloud.schemas import OptionalCode, Text

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
 
-from app.domain import ParcelMoved, ReturnMade
 from app.errors import FindingRefused, StoreUnavailable
 from app.events.event import EventType
+from app.made_returns import ParcelMoved, ReturnMade
 from app.models.fields import utc_datetime
 from app.models.returns import ParcelTracking, ReturnParcel, ReturnState
 from app.redis.encryption import Keyring

@@ -16,19 +16,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 from typing_extensions import override
 
-from app.domain import (
-    AcceptedReturn,
-    LabelFailed,
-    LabelPending,
-    LabelReady,
-    LabelStatus,
-    OpenedOrder,
-    Photo,
-    Refund,
-    ReturnedLine,
-    ReturnRequest,
-    ServicePointQuery,
-)
+from app.domain import OpenedOrder, Photo, Refund, ReturnedLine, ReturnRequest, ServicePointQuery
 from app.errors import (
     BadUpstream,
     BffError,
@@ -41,6 +29,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
+from app.made_returns import AcceptedReturn, LabelFailed, LabelPending, LabelReady, LabelStatus
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.transport.httpx_transport import HttpxTransport

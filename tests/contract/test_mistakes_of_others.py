@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from pydantic import ValidationError
 
-from app.domain import LabelPending, LabelReady, Order, ServicePoint
+from app.domain import Order, ServicePoint
 from app.errors import (
     BadUpstream,
     BffError,
@@ -22,6 +22,7 @@ from app.errors import (
     UpstreamError,
     UpstreamUnavailable,
 )
+from app.made_returns import LabelPending, LabelReady
 from app.models.requests import NewReturn, NewSession
 from app.redis.encryption import RecordUnreadable, seal, unseal
 from app.returns.checks.checked_return import CheckedReturn

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 import pytest_asyncio
 
-from app.domain import AcceptedReturn, Selection, Units
+from app.domain import Selection, Units
 from app.errors import (
     ClaimLost,
     FindingRefused,
@@ -24,6 +24,7 @@ from app.errors import (
 )
 from app.events.event import ParcelEvents
 from app.events.outbox import Outbox
+from app.made_returns import AcceptedReturn
 from app.models.returns import ReturnItem, ReturnState
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring, RecordUnreadable

@@ -10,7 +10,6 @@ import httpx
 import pytest
 from typing_extensions import override
 
-from app.domain import AcceptedReturn
 from app.errors import (
     BadUpstream,
     BffError,
@@ -21,6 +20,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
+from app.made_returns import AcceptedReturn
 from app.sendcloud.client import Sendcloud, connect
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.transport.httpx_transport import HttpxTransport

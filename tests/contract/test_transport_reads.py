@@ -9,7 +9,6 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 import httpx
 import pytest
 
-from app.domain import LabelPending
 from app.errors import (
     BadUpstream,
     BffError,
@@ -18,6 +17,7 @@ from app.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from app.made_returns import LabelPending
 from app.sendcloud import protocol
 from app.sendcloud.client import Sendcloud, connect
 from app.sendcloud.policy.bulkheads import Deadlines

@@ -5,14 +5,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
 
 from app.domain import (
-    AcceptedReturn,
     Address,
     Brand,
     Carrier,
-    LabelledParcel,
-    LabelPending,
-    LabelReady,
-    LabelStatus,
     OpenedOrder,
     Order,
     OrderLine,
@@ -21,9 +16,9 @@ from app.domain import (
     ServicePoint,
     ServicePointQuery,
     ShopSettings,
-    UpstreamEvent,
 )
 from app.errors import ParcelNotFound, ServicePointNotFound
+from app.made_returns import AcceptedReturn, LabelledParcel, LabelPending, LabelReady, LabelStatus, UpstreamEvent
 from app.upstream import Document, Picture
 
 PDF = b"%PDF-1.7\n%%EOF\n"

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.domain import LabelPending
+from app.made_returns import LabelPending
 from app.sendcloud.client import connect
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.policy.busy_signals import SEVERAL_CALLS

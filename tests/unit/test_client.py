@@ -13,7 +13,7 @@ import pytest
 import respx
 from typing_extensions import override
 
-from app.domain import LabelFailed, LabelPending, LabelReady, ServicePointQuery
+from app.domain import ServicePointQuery
 from app.errors import (
     BadUpstream,
     BffError,
@@ -24,6 +24,7 @@ from app.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from app.made_returns import LabelFailed, LabelPending, LabelReady
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.policy.bulkheads import Deadlines
 from app.sendcloud.transport.httpx_transport import HttpxTransport

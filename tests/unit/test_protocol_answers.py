@@ -10,16 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import (
-    AcceptedReturn,
-    LabelFailed,
-    LabelPending,
-    LabelReady,
-    OpenedOrder,
-    ServicePoint,
-    ServicePointQuery,
-    ShopSettings,
-)
+from app.domain import OpenedOrder, ServicePoint, ServicePointQuery, ShopSettings
 from app.errors import (
     BadUpstream,
     BffError,
@@ -32,6 +23,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
+from app.made_returns import AcceptedReturn, LabelFailed, LabelPending, LabelReady
 from app.sendcloud import protocol, translation
 from app.sendcloud.protocol import Call, Request
 from tests.support import samples

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.domain import ParcelMoved, ReturnMade
+from app.made_returns import ParcelMoved, ReturnMade
 from app.sendcloud import webhooks
 from tests.support.webhooks import parcel_status_changed, return_created
 

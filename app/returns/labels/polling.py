@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
-from app.domain import LabelFailed, LabelReady, LabelStatus, Units
+from app.domain import Units
 from app.errors import (
     ClaimLost,
     StoreUnavailable,
@@ -19,6 +19,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
+from app.made_returns import LabelFailed, LabelReady, LabelStatus
 from app.models.returns import ReturnParcel, ReturnState
 from app.redis.store import Store
 from app.returns.labels.evidence import BELIEVED_AFTER, Control, Evidence

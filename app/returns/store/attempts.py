@@ -36,7 +36,7 @@ from app.returns.claims import (
     remembered,
 )
 from app.returns.store.index import Index
-from app.returns.store.keys import KeyRecord
+from app.returns.store.keys import KeyRecord, claims_key, first_seen_key
 from app.returns.store.records import ReturnRecord, VersionedReturn, expected
 from app.returns.store.returns import (
     RACES,
@@ -46,8 +46,6 @@ from app.returns.store.returns import (
     RecordChange,
     Returns,
     Step,
-    claims_key,
-    first_seen_key,
     loaded_first_seen,
     loaded_use,
 )

@@ -1,4 +1,4 @@
-"""Idempotency keys as Redis keeps them."""
+"""The names of what Redis keeps of a parcel, and idempotency keys as it keeps them."""
 
 from typing import Literal, Self
 
@@ -27,3 +27,28 @@ class KeyRecord(RedactedModel):
         if version not in fingerprints:
             version, kept = FIRST, self.fingerprint
         return kept == fingerprints[version]
+
+
+def claims_key(parcel_key: str) -> str:
+    """The key of a parcel's claims."""
+    return f"p:{{{parcel_key}}}:claim"
+
+
+def first_seen_key(parcel_key: str) -> str:
+    """The key of a parcel's first numbers of units."""
+    return f"p:{{{parcel_key}}}:seen"
+
+
+def released_key(parcel_key: str, return_id: str) -> str:
+    """The key of an operator's finding about a return."""
+    return f"p:{{{parcel_key}}}:released:{return_id}"
+
+
+def record_key(parcel_key: str, return_id: str) -> str:
+    """The key of a return."""
+    return f"p:{{{parcel_key}}}:r:{return_id}"
+
+
+def summary_key(parcel_key: str, return_id: str) -> str:
+    """The key of a return's summary, which outlives its content."""
+    return f"p:{{{parcel_key}}}:summary:{return_id}"

@@ -188,6 +188,11 @@ def news(before: VersionedReturn, after: VersionedReturn | None, found_out: Even
     return [_event(each, after.record) for each in ([found_out] if found_out else _types(before, after))]
 
 
+def unanswered(found: VersionedReturn) -> ReturnRecord:
+    """The record of a return whose creating request died; its owner may have stored the outcome meanwhile."""
+    return found.became(ReturnState.OUTCOME_UNKNOWN) if found.record.state is ReturnState.CREATING else found.record
+
+
 def expected(begun: ReturnRecord) -> Event:
     """The event of a creation whose request dies after its first byte left."""
     return _event(EventType.OUTCOME_UNKNOWN, VersionedReturn(begun, 0, 0).became(ReturnState.OUTCOME_UNKNOWN))

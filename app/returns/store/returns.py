@@ -28,8 +28,8 @@ from app.returns.claims import (
     units_held,
 )
 from app.returns.store.deliveries import delivered_key, loaded_delivery
-from app.returns.store.keys import KeyRecord
-from app.returns.store.records import RETURN_ID, CleanPoint, ReturnRecord, VersionedReturn, news
+from app.returns.store.keys import KeyRecord, claims_key, first_seen_key, record_key, released_key, summary_key
+from app.returns.store.records import RETURN_ID, CleanPoint, ReturnRecord, VersionedReturn, news, unanswered
 from app.telemetry.logs import log
 from app.telemetry.metrics import CONFLICTS
 
@@ -205,31 +205,6 @@ def without_record(parcel_key: str, return_id: str) -> list[Change]:
     return [Change(key(parcel_key, return_id), ANY, None, 1) for key in (record_key, summary_key)]
 
 
-def claims_key(parcel_key: str) -> str:
-    """The key of a parcel's claims."""
-    return f"p:{{{parcel_key}}}:claim"
-
-
-def first_seen_key(parcel_key: str) -> str:
-    """The key of a parcel's first numbers of units."""
-    return f"p:{{{parcel_key}}}:seen"
-
-
-def released_key(parcel_key: str, return_id: str) -> str:
-    """The key of an operator's finding about a return."""
-    return f"p:{{{parcel_key}}}:released:{return_id}"
-
-
-def record_key(parcel_key: str, return_id: str) -> str:
-    """The key of a return."""
-    return f"p:{{{parcel_key}}}:r:{return_id}"
-
-
-def summary_key(parcel_key: str, return_id: str) -> str:
-    """The key of a return's summary, which outlives its content."""
-    return f"p:{{{parcel_key}}}:summary:{return_id}"
-
-
 def _context(return_id: str) -> str:
     return f"return|{return_id}|{SCHEMA}"
 
@@ -307,7 +282,7 @@ class Returns:
             raise ReturnNotFound("no such return of this parcel")
         if not _is_orphan(record, self._layout.standing(claims, now).get(return_id)):
             return VersionedReturn(record, version, now)
-        buried = await self.change(parcel_key, return_id, Step(expire_leases, _outcome_unknown))
+        buried = await self.change(parcel_key, return_id, Step(expire_leases, unanswered))
         if buried is None:
             raise ReturnNotFound("nothing was ever sent")
         return buried
@@ -483,9 +458,3 @@ def _is_orphan(record: ReturnRecord, claim: Claim | None) -> bool:
     """Whether the request that was creating this return is dead."""
     running = claim is not None and claim.phase in {Phase.INTENT, Phase.SENT}
     return record.state is ReturnState.CREATING and not running
-
-
-def _outcome_unknown(found: VersionedReturn) -> ReturnRecord:
-    # Its owner may have stored the outcome since we read it.
-    orphaned = found.record.state is ReturnState.CREATING
-    return found.became(ReturnState.OUTCOME_UNKNOWN) if orphaned else found.record
