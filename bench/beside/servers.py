@@ -14,6 +14,8 @@ from tests.support.processes import LOCAL, Valkey, free_port, running, running_b
 from tests.support.sandbox import SandboxProcess
 
 HERE = Path(__file__).parent
+POLL_SECONDS = 0.5
+"""Between two polls for a label, at ours and at the peers."""
 UNLIMITED: dict[str, object] = {
     "as_shipped": True,
     "brands": "demo",
@@ -79,7 +81,7 @@ def ours(around: Surroundings) -> AbstractAsyncContextManager[Server]:
 
 def ours_on_sandbox(around: Surroundings) -> AbstractAsyncContextManager[Server]:
     """The service in front of the sandbox."""
-    return _on_system_core(_bff(around, {"poll_interval": 0.5}))
+    return _on_system_core(_bff(around, {"poll_interval": POLL_SECONDS}))
 
 
 def fastapi(around: Surroundings) -> AbstractAsyncContextManager[Server]:
@@ -94,6 +96,28 @@ def node(around: Surroundings) -> AbstractAsyncContextManager[Server]:
     command = ["node", str(HERE / "node/server.js")]
     peer = _peer("Node", command, REDIS_URL=around.peers_url, UPSTREAM=around.stub, NODE_ENV="production")
     return _on_system_core(peer)
+
+
+def fastapi_on_sandbox(around: Surroundings) -> AbstractAsyncContextManager[Server]:
+    """FastAPI + httpx in front of the sandbox."""
+    sandbox = around.sandbox
+    command = [sys.executable, "-m", "bench.beside.fastapi_peer"]
+    upstream = {"UPSTREAM": sandbox.panel_url, "SERVICE_POINTS": sandbox.service_points_url}
+    peer = _peer("FastAPI + httpx", command, REDIS_URL=around.peers_url, POLL_SECONDS=f"{POLL_SECONDS}", **upstream)
+    return _on_system_core(peer)
+
+
+def node_on_sandbox(around: Surroundings) -> AbstractAsyncContextManager[Server]:
+    """Node in front of the sandbox."""
+    sandbox = around.sandbox
+    command = ["node", str(HERE / "node/server.js")]
+    upstream = {"UPSTREAM": _host(sandbox.panel_url), "SERVICE_POINTS": _host(sandbox.service_points_url)}
+    settings = upstream | {"POLL_SECONDS": f"{POLL_SECONDS}", "NODE_ENV": "production"}
+    return _on_system_core(_peer("Node", command, REDIS_URL=around.peers_url, **settings))
+
+
+def _host(url: str) -> str:
+    return url.removesuffix("/api/v2")
 
 
 def pass_through(around: Surroundings) -> AbstractAsyncContextManager[Server]:

@@ -1,45 +1,29 @@
-"""The peer as FastAPI and httpx are commonly put together. Environment: PORT, REDIS_URL, UPSTREAM (a base URL)."""
+"""The peer as FastAPI and httpx are commonly put together.
+
+Environment: PORT, REDIS_URL, UPSTREAM (a base URL), SERVICE_POINTS (another, if points are elsewhere), POLL_SECONDS.
+"""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
 
 import httpx
 import uvicorn
-from fastapi import Depends, FastAPI, Header, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
+from bench.beside.fastapi_peer import portal, returns, sessions
 from bench.beside.fastapi_peer.labels import Labels
-from bench.beside.fastapi_peer.points import Point, UpstreamPoint, enriched
+from bench.beside.fastapi_peer.points import Point, Points, UpstreamPoint, enriched, placed
+from bench.beside.fastapi_peer.returns import ReturnDep
+from bench.beside.fastapi_peer.sessions import FullSessionDep, SessionDep
 
-
-class Outgoing(BaseModel):
-    """What is needed of the lookup's answer."""
-
-    service_points_token: str
-
-
-class Session(BaseModel):
-    """What a shopper proved a right to."""
-
-    brand: str
-    parcel: str
-    outgoing: Outgoing
-
-
-class Return(BaseModel):
-    """What is needed of a return."""
-
-    state: str
-    download_token: str = ""
-    poller_token: str = ""
-
-
-AVAILABILITY = TypeAdapter(bool)
+RADIUS_METRES = 5_000
+AVAILABILITY, POINTS = TypeAdapter(bool), TypeAdapter(list[UpstreamPoint])
+POINTS_URL = os.environ.get("SERVICE_POINTS", os.environ["UPSTREAM"])
 
 
 @asynccontextmanager
@@ -53,17 +37,21 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(lifespan=lifespan)
+for part in (portal, sessions, returns):
+    app.include_router(part.router)
 
 
-async def current_session(request: Request, authorization: Annotated[str, Header()] = "") -> Session:
-    """The session of the bearer token."""
-    kept = await request.app.state.redis.get(f"session:{authorization.removeprefix('Bearer ')}")
-    if kept is None:
-        raise HTTPException(401)
-    return Session.model_validate_json(kept)
-
-
-SessionDep = Annotated[Session, Depends(current_session)]
+@app.get("/v1/service-points")
+async def search(request: Request, session: FullSessionDep) -> Points:
+    """The points around the shopper."""
+    http: httpx.AsyncClient = request.app.state.http
+    parcel = session.outgoing.data.parcel
+    asked = parcel.to_coordinates.model_dump() | {"country": parcel.country.iso_2, "radius": RADIUS_METRES}
+    token = {"access_token": session.outgoing.service_points_token}
+    answer = await http.get(f"{POINTS_URL}/service-points", params=asked | token)
+    if answer.status_code != httpx.codes.OK:
+        raise HTTPException(502)
+    return Points(service_points=[placed(each) for each in POINTS.validate_python(answer.json())])
 
 
 @app.get("/v1/service-points/{point_id}")
@@ -72,8 +60,8 @@ async def service_point(point_id: int, request: Request, session: SessionDep) ->
     http: httpx.AsyncClient = request.app.state.http
     token = {"access_token": session.outgoing.service_points_token}
     answers = await asyncio.gather(
-        http.get(f"/service-points/{point_id}", params=token),
-        http.get(f"/service-points/{point_id}/check-availability", params=token),
+        http.get(f"{POINTS_URL}/service-points/{point_id}", params=token),
+        http.get(f"{POINTS_URL}/service-points/{point_id}/check-availability", params=token),
     )
     if any(answer.status_code != httpx.codes.OK for answer in answers):
         raise HTTPException(502)
@@ -81,17 +69,6 @@ async def service_point(point_id: int, request: Request, session: SessionDep) ->
     return enriched(
         UpstreamPoint.model_validate(point.json()), available=AVAILABILITY.validate_python(available.json())
     )
-
-
-async def current_return(return_id: str, request: Request, session: SessionDep) -> Return:
-    """The return of the path, if it is of the session's parcel."""
-    kept = await request.app.state.redis.get(f"return:{session.parcel}:{return_id}")
-    if kept is None:
-        raise HTTPException(404)
-    return Return.model_validate_json(kept)
-
-
-ReturnDep = Annotated[Return, Depends(current_return)]
 
 
 @app.get("/v1/returns/{return_id}/label")  # noqa: FAST003  current_return reads it

@@ -30,7 +30,23 @@ export const UPSTREAM_POINT = {
     general_shop_type: maybe,
   },
 };
+export const UPSTREAM_POINTS = list(UPSTREAM_POINT);
 export const UPSTREAM_AVAILABILITY = flag;
+export const LOOKUP = object({
+  data: object({ parcel: object({ id: integer }), products: list(object({ id: text, name: text })) }),
+  service_points_token: text,
+  access_token: text,
+});
+export const UPSTREAM_SETTINGS = object({
+  portal: object({ brand: object({ name: text }), reasons: list(object({ id: integer })) }),
+  return_locations: list(object({ id: integer })),
+});
+export const NEW_RETURN = object({
+  items: { ...list(object({ id: text, quantity: { type: "integer", minimum: 1 }, reason: integer })), minItems: 1 },
+  refund: { type: "object", required: ["type"], properties: { type: text, message: text } },
+  delivery: { type: "object", required: ["option"], properties: { option: text, service_point: integer } },
+});
+export const PREVIEW = object({ valid: flag, problems: strings });
 
 const point = {
   id: integer,
@@ -57,6 +73,7 @@ const point = {
   next_open_at: maybe,
 };
 export const POINT = object({ ...point, available: flag });
+export const POINTS = object({ service_points: list(object(point)) });
 
 const words = or_null(object({ title: text, detail: text }));
 const action = object({ name: text, method: text, href: text, allowed: flag, why_not: maybe, why_not_text: words });
