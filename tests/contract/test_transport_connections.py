@@ -287,6 +287,23 @@ async def test_calls_that_are_cancelled_while_they_connect_leave_no_socket() -> 
         await eventually(are_closed, 10)
 
 
+async def test_calls_that_are_cancelled_while_they_connect_disturb_no_other() -> None:
+    """A connection that is made at the same moment, perhaps on the number of the closed socket, works."""
+    theirs, ours = self_signed("localhost")
+    closing = saying(HEAD + b"connection: close\r\n" + WELL)
+    async with raw_server(closing, tls=theirs) as server, reading(ours) as reads:
+        request = asked(server.port, host="localhost")
+        for turns in range(40):
+            calls = [asyncio.create_task(got(reads, request)) for _ in range(4)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for call in calls[1:]:
+                call.cancel()
+            await asyncio.gather(*calls[1:], return_exceptions=True)
+            calls = [calls[0], *(asyncio.create_task(got(reads, request)) for _ in range(3))]
+            assert [body for _, _, body in await asyncio.gather(*calls)] == [b"well"] * 4
+
+
 async def test_a_call_that_is_cancelled_twice_disturbs_nothing() -> None:
     """The second time may come while its connection closes, which goes on and ends without an error."""
     errors = list[dict[str, Any]]()

@@ -46,29 +46,26 @@ class Connector:
             deadline = min(loop.time() + seconds, deadline)
             async with asyncio.timeout_at(deadline):
                 sock = await start_connection(addresses, happy_eyeballs_delay=OTHER_ADDRESS_SECONDS)
-                try:
-                    if self._tunnel:
-                        return await self._tunnelled(sock, deadline)
-                    name = self._name if self._tls else None
-                    return (await loop.create_connection(Connection, sock=sock, ssl=self._tls, server_hostname=name))[1]
-                except BaseException:
-                    sock.close()
-                    raise
+                return await self._on(sock, deadline)
 
-    async def _tunnelled(self, sock: socket.socket, deadline: float) -> Connection:
+    async def _on(self, sock: socket.socket, deadline: float) -> Connection:
+        # TLS is a step of its own even without a tunnel. Where asyncio does both in one, a call that is cancelled early
+        # leaves the socket open, and closing it under its transport takes events from the next one of its number.
         loop = asyncio.get_running_loop()
-        transport, to_proxy = await loop.create_connection(Connection, sock=sock)
+        transport, connection = await loop.create_connection(Connection, sock=sock)
         try:
-            await _opened(to_proxy.ask(self._tunnel, inf, deadline))
-            connection = Connection()
-            if self._tls:
-                tunnel = await loop.start_tls(transport, connection, self._tls, server_hostname=self._name)
-                connection.connection_made(cast("asyncio.Transport", tunnel))
-            else:
+            if self._tunnel:
+                await _opened(connection.ask(self._tunnel, inf, deadline))
+                connection = Connection()
                 transport.set_protocol(connection)
                 connection.connection_made(transport)
+            if self._tls:
+                if transport.is_closing():
+                    raise ConnectionAbortedError
+                tls = await loop.start_tls(transport, connection, self._tls, server_hostname=self._name)
+                connection.connection_made(cast("asyncio.Transport", tls))
         except BaseException:
-            to_proxy.close()
+            transport.abort()
             raise
         return connection
 
