@@ -1,4 +1,4 @@
-"""A connection of HTTP/1.1 for one answer after the other; no byte reaches an answer that is not its own."""
+"""A connection of HTTP/1.1 for one answer after the other; what comes with an answer and is not its own ends it."""
 
 import asyncio
 from http import HTTPStatus
