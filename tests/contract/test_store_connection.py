@@ -78,6 +78,24 @@ async def test_a_reply_too_many_reaches_nobody() -> None:
             assert [await node.run([("PING",)]) for _ in range(3)] == [[b"one"]] * 3
 
 
+async def test_a_server_may_close_a_connection_that_was_just_opened() -> None:
+    """A caller whose fresh connection is closed, as by a restart at this moment, is answered over another one."""
+    seen = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal seen
+        seen += 1
+        if await reader.read(1024) and seen > 1:
+            writer.write(b"+PONG\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, LOCAL, 0) as server:
+        link = Link(Server(LOCAL, server.sockets[0].getsockname()[1]))
+        assert await link.ask(PING, 1, TIMEOUT_SECONDS) == [b"PONG"]
+        link.close()
+    assert seen == 2
+
+
 async def test_a_late_reply_goes_to_the_caller_that_left() -> None:
     """Whoever leaves takes the reply along; the next caller gets its own."""
     async with saying(b"+first\r\n+second\r\n") as server:

@@ -79,16 +79,15 @@ class Link:
             RedisError, OSError, ...: one of `FOREIGN`.
             StoreUnavailable: the attempt to connect was ended.
         """
-        if self._connection and self._connection.is_open:
-            try:
-                return await self._connection.ask(packed, expected, seconds)
-            except (TimeoutError, AuthenticationError, BusyLoadingError):
-                raise
-            except FOREIGN:
-                # It had been closed, as by a restart, which says nothing about the server. Every command of ours can
-                # be sent twice.
-                pass
         connection = await self.connection()
+        try:
+            return await connection.ask(packed, expected, seconds)
+        except (TimeoutError, AuthenticationError, BusyLoadingError):
+            raise
+        except FOREIGN:
+            # It was closed, as by a restart, which says nothing about the server, even if it had just been opened.
+            # Every command of ours can be sent twice.
+            connection = await self.connection()
         return await connection.ask(packed, expected, seconds)
 
     async def connection(self) -> Connection:
