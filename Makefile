@@ -60,7 +60,7 @@ stack: ## the same in containers, with TLS: https://localhost (needs Docker with
 serve: $(READY) ## the production entry; settings come from the environment
 	@$(BIN)/python -m app
 
-test: $(READY) ## all tests that need no Debian package, with branch coverage over app
+test: $(READY) ## all tests that need no Debian package, with branch coverage over app and tests
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(IN_PARALLEL) -m "not system"
 	$(BIN)/coverage combine --quiet

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from coverage import Coverage
 from hypothesis import settings
 
 from tests.support.processes import Bff, Valkey, running_bff, running_valkey
@@ -14,7 +13,6 @@ from tests.support.sandbox import SandboxProcess, running_sandbox
 
 # httpx asks at each of its locks whether this is installed; to find that it is not takes a look into every path.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None says that there is no such module
-TRACING = Coverage.current()
 # No deadline: the machine may be busy. In CI the same examples every time, so that a failure is the change's own.
 settings.register_profile("bff", deadline=None, max_examples=60, derandomize="CI" in os.environ)
 settings.load_profile("bff")
@@ -23,14 +21,6 @@ settings.load_profile("bff")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leaves the short files for the end, or a worker would be alone with a long one."""
     items.sort(key=lambda item: item.path.parent.name == "unit")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> None:
-    """Traces no test whose service is another process: that took two fifths of its time, and saw the test alone."""
-    wanted = item.path.parent.name not in {"api", "fleet"}
-    if TRACING and wanted != (Coverage.current() is TRACING):
-        (TRACING.start if wanted else TRACING.stop)()
 
 
 @pytest_asyncio.fixture(scope="session")
