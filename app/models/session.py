@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from app.models.fields import Answer, WhyNotText
 from app.models.returns import Action, Return
 from app.models.service_points import ServicePoint
@@ -64,8 +66,8 @@ class Item(Answer):
     reasons may come."""
     why_not_text: WhyNotText | None = None
     """The same in words."""
-    deadline: datetime | None = None
-    """The last moment to return units of it; null where it is not known or there is none."""
+    deadline: datetime | None = Field(None, exclude_if=lambda deadline: deadline is None)
+    """The last moment to return units of it; absent where it is not known or there is none."""
     remaining: int
     """Units that can still be returned."""
 

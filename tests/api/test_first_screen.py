@@ -104,7 +104,6 @@ async def test_the_screen_is_complete(bff: Bff) -> None:
         "returnable",
         "why_not",
         "why_not_text",
-        "deadline",
         "remaining",
     } == {*screen["items"][0]}
     assert screen["expires_at"] > "2020"

@@ -24,7 +24,7 @@ BRANDS = [f"shop-{number}" for number in range(4000)]
 """Answers are kept by brand, so each case takes one of its own."""
 UNUSED = iter(BRANDS)
 MAX_TEXT = 2000
-MAX_ANSWER_BYTES = 2 * 1024 * 1024
+MAX_ANSWER_BYTES = 2_000_000
 # Markup is text in JSON: "Hose <M" is a name, and pages escape (tests/system/test_page.py). Joiners are parts of words.
 UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>Shirt"
@@ -209,7 +209,7 @@ async def test_points_at_no_place_are_left_out(stage: Stage, number: object) -> 
 
 
 async def test_ten_thousand_items(stage: Stage) -> None:
-    """An order of ten thousand lines is shown whole, in an answer that stays below two mebibytes."""
+    """An order of ten thousand lines is shown whole, in an answer that stays below two megabytes."""
     lines = [{"id": f"{number}", "price": 1, "quantity": 1, "returnable": True} for number in range(10_000)]
     response = await stage.look_up(outgoing=scripted_upstream.outgoing(products=lines))
     assert response.status_code == 201

@@ -215,7 +215,6 @@ function item(product, returns, language) {
     returnable: product.returnable,
     why_not: why,
     why_not_text: whyNotText(why, language),
-    deadline: null,
     remaining: product.returnable ? Math.max(0, product.quantity - held) : 0,
   };
 }

@@ -171,7 +171,6 @@ export const SCREEN = object({
       returnable: flag,
       why_not: maybe,
       why_not_text: words,
-      deadline: maybe,
       remaining: integer,
     }),
   ),

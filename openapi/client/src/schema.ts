@@ -785,7 +785,7 @@ export interface components {
             why_not?: string | null;
             /** @description The same in words. */
             why_not_text?: components["schemas"]["WhyNotText"] | null;
-            /** @description The last moment to return units of it; null where it is not known or there is none. */
+            /** @description The last moment to return units of it; absent where it is not known or there is none. */
             deadline?: string | null;
             /** @description Units that can still be returned. */
             remaining: number;
