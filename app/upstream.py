@@ -50,6 +50,13 @@ class Upstream(Protocol):
     async def upload(self, brand: str, access_token: str, pictures: Sequence[Picture]) -> list[str]:
         """The names under which the pictures are stored, in their order."""
 
+    def check_creation(self, brand: str, parcel_id: int) -> None:
+        """Returns if a return of this parcel may be created now, as far as is known here. Asks nobody.
+
+        Raises:
+            UpstreamUnavailable: creations pause, so that nothing needs to be prepared for one.
+        """
+
     async def create_return(
         self,
         brand: str,

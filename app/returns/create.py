@@ -82,6 +82,8 @@ class Creation:
         parcel, checked = await self._check(session, session_id, body)
         if checked.problems:
             raise InvalidRequest("the body does not fit the parcel", errors=checked.problems)
+        # Before anything is asked for it, so that impatient repetitions of a creation cost the upstream nothing.
+        self.sendcloud.check_creation(session.brand, parcel_id)
         await self._recheck_failures(session, parcel)
         record, selection = self._new_record(session.brand, body, checked), order.selection(checked.units)
         async with self.outages.passing(session.brand):

@@ -171,6 +171,10 @@ class Sendcloud:
         async with self._guards[request.call].slot(brand) as deadline:
             return await self._asked(self._creates, request, deadline)
 
+    def check_creation(self, brand: str, parcel_id: int) -> None:
+        """Returns if a creation for this parcel may leave now. Raises `UpstreamUnavailable` if creations pause."""
+        self._guards[Call.INCOMING].check(brand, str(parcel_id))
+
     async def create_return(
         self, brand: str, access_token: str, request: ReturnRequest, before_first_byte: Callable[[], Awaitable[None]]
     ) -> AcceptedReturn:

@@ -10,7 +10,7 @@ import pytest_asyncio
 from tests.support.pdf import pages
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess, running_sandbox
-from tests.support.shopper import ComesAgain, Shopper, key, look_up, shopper, told
+from tests.support.shopper import Shopper, key, look_up, shopper, told
 
 TESTED = [
     "NOIDS",
@@ -208,8 +208,6 @@ async def test_the_limits_of_the_upstream(valkey: Valkey) -> None:
         running_sandbox(rate_limits=True) as sandbox,
         running_bff(valkey.url, sandbox, timed=True) as bff,
     ):
-        # Whoever does not wait as told asks for the point each time, until the upstream refuses reads for a minute.
-        bff.http.auth = ComesAgain()
         crowd = [await shopper(bff.http, fresh("LABEL")) for _ in range(30)]
         await asyncio.gather(*map(_created, crowd))
         made = [entry["order"] for entry in await sandbox.ledger(kind="incoming") if entry["created"]]

@@ -113,6 +113,9 @@ class ToyUpstream:
         """Names by number."""
         return [f"picture-{number}" for number, _ in enumerate(pictures)]
 
+    def check_creation(self, brand: str, parcel_id: int) -> None:
+        """Creations never pause."""
+
     async def create_return(
         self,
         brand: str,

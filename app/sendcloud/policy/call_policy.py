@@ -130,7 +130,7 @@ class CallPolicy:
             UpstreamUnavailable: the breaker is open, or the bulkhead is full.
         """
         # Before the bulkhead, because that may be full of calls that hang.
-        self._check(brand)
+        self.check(brand)
         return self.bulkhead
 
     async def tried(self, request: Request[object], deadline: float, ask: Callable[[Attempt], Awaitable[T]]) -> T:
@@ -140,7 +140,7 @@ class CallPolicy:
             UpstreamUnavailable: the breaker is open, the upstream wants to be asked later, or the quota has no room; no
                 byte has left.
         """
-        self._check(request.brand, request)
+        self.check(request.brand, request.failure_key)
         begun = self._breakers.begin(request.brand)
         attempt, outcome, connected = Attempt(), Outcome.ABANDONED, True
         try:
@@ -185,11 +185,16 @@ class CallPolicy:
         if self._busy.is_general(_now(), self._breakers.brands):
             await self._quota.pause(self.bulkhead.name, min(seconds, LONGEST_PAUSE))
 
-    def _check(self, brand: str, request: Request[object] | None = None) -> None:
+    def check(self, brand: str, failure_key: str | None = None) -> None:
+        """Returns if such a call may be made now, as far as is known here; with a key, a call of this subject.
+
+        Raises:
+            UpstreamUnavailable: the breaker is open, or the upstream wants to be asked later.
+        """
         now = _now()
         wait = self._breakers.wait(brand, now)
-        if request and not wait:
-            wait = self._busy.wait(brand, request.failure_key, now)
+        if failure_key is not None and not wait:
+            wait = self._busy.wait(brand, failure_key, now)
         if wait:
             self._observer.called(self.bulkhead.name, Outcome.NOT_TRIED, 0)
             raise UpstreamUnavailable(f"no {self.bulkhead.name} calls for a while", retry_after=math.ceil(wait))
