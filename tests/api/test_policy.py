@@ -1,6 +1,5 @@
 """A real service with a policy in its file of shops: first screen, preview and creation say the same."""
 
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest_asyncio
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, key, look_up, shopper
+from tests.support.shops import reloaded
 
 DEMO = '[shops.demo]\ncurrency = "EUR"\n'
 SHIRT, CHANGED_MIND = "1234", 11
@@ -23,11 +23,6 @@ POLICIES = {
 }
 """What a policy says, and where and how it refuses the return of a shirt because of a changed mind."""
 SetPolicy = Callable[[str], Awaitable[None]]
-
-
-def write(path: Path, text: str) -> None:
-    """Replaces the file's text."""
-    path.write_text(text)
 
 
 @pytest.fixture(scope="module", name="file")
@@ -50,14 +45,7 @@ async def a_way_to_set_the_policy(service: Bff, file: Path) -> SetPolicy:
     """Gives the running service's shop a policy; none to begin with."""
 
     async def set_policy(policy: str) -> None:
-        before = service.process.output.read_text().count("shops file taken")
-        write(file, f"{DEMO}[shops.demo.policy]\n{policy}")
-        service.process.send(signal.SIGHUP)
-
-        async def is_taken() -> bool:
-            return service.process.output.read_text().count("shops file taken") > before
-
-        await eventually(is_taken, 20)
+        await reloaded(service, file, f"{DEMO}[shops.demo.policy]\n{policy}")
 
     await set_policy("")
     return set_policy

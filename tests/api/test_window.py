@@ -1,11 +1,11 @@
 """A real service with a window in its policy: it counts from the delivery that the upstream told, and from no other."""
 
 import base64
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ import pytest
 import pytest_asyncio
 
 from app.redis.encryption import Keyring
-from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff
+from tests.support.processes import Bff, Valkey, fresh, running_bff
 from tests.support.sandbox import SandboxProcess, customer_of
 from tests.support.shopper import Shopper, key, look_up, shopper, told
+from tests.support.shops import reloaded
 from tests.support.webhooks import KEY, Integration, parcel_status_changed, signature
 
 DAY, DAYS = 86_400, 14
@@ -77,24 +78,8 @@ async def a_parcel(service: Bff, sandbox: SandboxProcess) -> Parcel:
 @pytest_asyncio.fixture(name="set_file")
 async def a_way_to_change_the_file(service: Bff, file: Path) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
     """Gives the running service another file, until the test is over."""
-
-    async def set_file(text: str) -> None:
-        before = service.process.output.read_text().count("shops file taken")
-        write(file, text)
-        service.process.send(signal.SIGHUP)
-
-        async def is_taken() -> bool:
-            return service.process.output.read_text().count("shops file taken") > before
-
-        await eventually(is_taken, 20)
-
-    yield set_file
-    await set_file(WITH)
-
-
-def write(path: Path, text: str) -> None:
-    """Replaces the file's text."""
-    path.write_text(text)
+    yield partial(reloaded, service, file)
+    await reloaded(service, file, WITH)
 
 
 def moment(seconds: float) -> str:

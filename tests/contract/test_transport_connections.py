@@ -184,12 +184,16 @@ async def test_a_connection_that_has_ended_is_not_used() -> None:
         ended.set()
 
     async with raw_server(then_end) as server, reading() as reads:
+        before = _sockets()
+
+        async def are_closed() -> bool:
+            return _sockets() == before
+
         for _ in range(5):
             assert (await got(reads, asked(server.port)))[0] == 200
             await ended.wait()
             ended.clear()
-            # One look at the sockets.
-            await asyncio.sleep(0.01)
+            await eventually(are_closed, 10)
         assert (len(server.requests), server.connections) == (5, 5)
 
 
