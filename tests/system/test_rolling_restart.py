@@ -1,7 +1,4 @@
-"""Replicas are restarted one after the other, by the recipe of deploy/, under load, without a failed request.
-
-Replicas are restarted twenty times in all; `RESTARTS` asks for more or fewer.
-"""
+"""Replicas are restarted one after the other, by the recipe of deploy/, under load, without a failed request."""
 
 import asyncio
 import contextlib
@@ -39,7 +36,7 @@ from tests.support.shopper import Shopper, look_up, shopper
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
-RESTARTS = int(os.environ.get("RESTARTS", "20"))
+RESTARTS = 20
 SETTINGS = {"drain": 0.5, "poll_interval": 0.1, "label_budget": 5}
 PAUSE_SECONDS = 0.1
 
