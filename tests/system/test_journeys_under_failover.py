@@ -88,7 +88,7 @@ async def _shopping(shop: Shop, trouble: Coroutine[None, None, None], at_least: 
     await asyncio.gather(over, *journeys)
 
 
-@pytest.mark.patient
+@pytest.mark.alone
 @pytest.mark.parametrize("running", [running_cluster, running_sentinels])
 async def test_a_store_that_fails_over_costs_no_session_and_no_return(
     sandbox: SandboxProcess, tmp_path: Path, running: Callable[[Path], Any]
