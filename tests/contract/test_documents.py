@@ -2,9 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -428,21 +429,22 @@ async def test_another_parcel(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("refused", "told"),
     [
-        (Source([], refusal=UpstreamUnauthorized()), BadUpstream),
-        (Source([], refusal=UpstreamRejected()), BadUpstream),
-        (Source([], refusal=UpstreamUnavailable()), UpstreamUnavailable),
-        (Source([b"<html>"]), BadUpstream),
-        (Source([]), BadUpstream),
-        (Source([pdf(100)], 26 * 1024 * 1024), BadUpstream),
-        (Source([HEAD + bytes(2 * CHUNK_BYTES)]), BadUpstream),
-        (Source([pdf(2 * CHUNK_BYTES)], 3 * CHUNK_BYTES, error=BadUpstream()), BadUpstream),
+        (partial(Source, [], refusal=UpstreamUnauthorized()), BadUpstream),
+        (partial(Source, [], refusal=UpstreamRejected()), BadUpstream),
+        (partial(Source, [], refusal=UpstreamUnavailable()), UpstreamUnavailable),
+        (partial(Source, [b"<html>"]), BadUpstream),
+        (partial(Source, []), BadUpstream),
+        (partial(Source, [pdf(100)], 26 * 1024 * 1024), BadUpstream),
+        (partial(Source, [HEAD + bytes(2 * CHUNK_BYTES)]), BadUpstream),
+        (partial(Source, [pdf(2 * CHUNK_BYTES)], 3 * CHUNK_BYTES, error=BadUpstream()), BadUpstream),
     ],
     ids=["no token", "rejected", "away", "no PDF", "nothing", "announced too large", "cut off", "shorter"],
 )
-async def test_no_document(fleet: Fleet, source: Source, told: type[Exception]) -> None:
+async def test_no_document(fleet: Fleet, refused: Callable[[], Source], told: type[Exception]) -> None:
     """A document that is refused, no PDF, cut or too large fails for all readers; the next one asks upstream again."""
+    source = refused()
     for _ in range(2):
         with pytest.raises(told):
             await fleet.read(fleet.one, source)
