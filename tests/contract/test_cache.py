@@ -30,6 +30,7 @@ FRESH, NEVER_FRESH = 600.0, -1.0
 PATIENCE, SHORT_PATIENCE = 5.0, 0.3
 DELAY_SECONDS = 0.06
 """Either way between a distant replica and the store: long enough for another one to ask and to keep its answer."""
+MILLISECOND = 0.001
 AGE_SECONDS, FRESH_FOR_THAT_AGE = 1.0, 1.9
 """At this age an answer is past the half of this freshness, and not past the whole."""
 
@@ -157,7 +158,7 @@ async def test_fresh_answer(fleet: Fleet) -> None:
     for cache in (fleet.one, fleet.other):
         cached = await cache.get(fleet.key, fleet.upstream.fetch, FRESH)
         assert (cached.value, cached.stale) == (b"1", False)
-        assert before <= cached.now <= await fleet.store.now() + 0.001
+        assert before - MILLISECOND <= cached.now <= await fleet.store.now() + MILLISECOND
     assert fleet.upstream.asked == 1
 
 

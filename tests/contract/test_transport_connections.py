@@ -18,7 +18,7 @@ from app.sendcloud.protocol import Call, Request
 from app.sendcloud.transport.base import Answer, exchange
 from app.sendcloud.transport.connection import MAX_HEAD_BYTES, Connection
 from app.sendcloud.transport.httptools_transport import HttptoolsTransport
-from tests.support.calls import client
+from tests.support.calls import clients
 from tests.support.processes import eventually
 from tests.support.raw_server import (
     Behaviour,
@@ -259,11 +259,11 @@ async def test_a_cancelled_call_has_closed_its_connection_when_it_leaves_its_bul
 
     async def ask() -> None:
         try:
-            await sendcloud.portal_settings("my-shop")
+            await patient(server.port).portal_settings("my-shop")
         finally:
             open_after.append(_sockets())
 
-    async with raw_server(behaviour) as server, client(server.port) as sendcloud:
+    async with raw_server(behaviour) as server, clients() as patient:
         calls = [asyncio.create_task(ask()) for _ in range(20)]
         await eventually(lambda: _has(server, requests=20), 10)
         before = _sockets()
