@@ -1,9 +1,11 @@
 """The address to which a shop's events go: signed posts over connections whose address was checked."""
 
+import asyncio
 import ipaddress
 import socket
 import ssl
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
@@ -11,7 +13,9 @@ from typing import NamedTuple
 
 import aiohttp
 from aiohappyeyeballs import AddrInfoType
+from aiohttp.abc import AbstractResolver, ResolveResult
 from standardwebhooks import Webhook
+from typing_extensions import override
 from yarl import URL
 
 from app.shops import EventsEntry
@@ -20,6 +24,8 @@ POST_SECONDS = 5.0
 """For a whole delivery, from the look-up of the name to the head of the answer."""
 DNS_SECONDS = 10
 """How long an address is known. All posts to one name share a look-up, so that a dead name server holds one thread."""
+LOOKUPS_AT_ONCE = 64
+"""Twice the posts to failing endpoints (`delivery.py`), because a look-up can outlive its post."""
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 """The one part of IPv6 whose addresses are those of the internet so far."""
 _SPECIAL = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
@@ -57,8 +63,9 @@ class Poster:
     """Posts events; nothing of an answer but its status is kept."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
-        self._public = _session(tls, _public_socket)
-        self._private = _session(tls, _any_socket)
+        self._names = _Names()
+        self._public = _session(tls, self._names, _public_socket)
+        self._private = _session(tls, self._names, _any_socket)
 
     async def post(self, endpoint: EventsEntry, event_id: str, body: str) -> Posted:
         """Whether the endpoint took the event within `POST_SECONDS`."""
@@ -81,6 +88,7 @@ class Poster:
         """Closes every connection."""
         await self._public.close()
         await self._private.close()
+        await self._names.close()
 
 
 def signed(secrets: Sequence[str], event_id: str, at: datetime, body: str) -> dict[str, str]:
@@ -108,6 +116,31 @@ class _AddressRefused(OSError):
     pass
 
 
+class _Names(AbstractResolver):
+    """Looks names up in threads of its own: the loop's are few, and upstream and store are looked up there."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, "endpoint-names")
+
+    @override
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await asyncio.get_running_loop().run_in_executor(
+            self._threads, socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG
+        )
+        return [
+            ResolveResult(
+                hostname=host, host=str(where[0]), port=port, family=of, proto=proto, flags=socket.AI_NUMERICHOST
+            )
+            for of, _, proto, _, where in found
+        ]
+
+    @override
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
 def _failure(error: Exception) -> Failure:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return Failure.NAME
@@ -130,10 +163,15 @@ def _any_socket(where: AddrInfoType) -> socket.socket:
     return socket.socket(where[0], where[1], where[2])
 
 
-def _session(tls: ssl.SSLContext, sockets: "aiohttp.SocketFactoryType") -> aiohttp.ClientSession:
+def _session(tls: ssl.SSLContext, names: _Names, sockets: "aiohttp.SocketFactoryType") -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            ssl=tls, limit=0, force_close=True, ttl_dns_cache=DNS_SECONDS, socket_factory=sockets
+            ssl=tls,
+            limit=0,
+            force_close=True,
+            resolver=names,
+            ttl_dns_cache=DNS_SECONDS,
+            socket_factory=sockets,
         ),
         timeout=aiohttp.ClientTimeout(total=POST_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -2,11 +2,15 @@
 
 import asyncio
 import secrets
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -405,6 +409,36 @@ async def test_why_an_event_was_not_taken(world: World, url: str, expected: str)
     posted = await poster.post(endpoint, "rtn_a:2:created", "{}")
     await poster.aclose()
     assert posted.failure == expected
+
+
+async def test_dead_name_servers_of_shops_hold_up_no_other_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the name servers of two shops are dead, upstream and store are still found by their names."""
+    asked, is_over, look_up = set[str](), threading.Event(), socket.getaddrinfo
+
+    def addresses(host: str, *rest: Any, **named: Any) -> list[Any]:
+        if not host.endswith(".dead.example"):
+            return list(look_up(host, *rest, **named))
+        asked.add(host)
+        is_over.wait()
+        raise socket.gaierror
+
+    async def both_are_asked_for() -> bool:
+        return len(asked) == 2
+
+    monkeypatch.setattr(socket, "getaddrinfo", addresses)
+    loop, poster = asyncio.get_running_loop(), Poster(ssl.create_default_context())
+    # As many as uvloop looks names up in.
+    loop.set_default_executor(ThreadPoolExecutor(2))
+    ends = [world.shops(url=f"https://{n}.dead.example/", private=False).told[world.brand] for n in range(2)]
+    posts = [asyncio.create_task(poster.post(each, "rtn_a:2:created", "{}")) for each in ends]
+    try:
+        await eventually(both_are_asked_for, 30)
+        async with asyncio.timeout(30):
+            assert await loop.getaddrinfo("localhost", 80)
+    finally:
+        is_over.set()
+        await asyncio.gather(*posts)
+        await poster.aclose()
 
 
 async def test_each_letter_is_tried_by_one_replica(world: World) -> None:
