@@ -81,11 +81,11 @@ class UpstreamEvents:
         unknown = _in_state(ReturnState.OUTCOME_UNKNOWN, of_order)
         if any(each.found.record.sendcloud_return_id == event.sendcloud_return_id for each in of_order):
             return Outcome.KNOWN
+        if _in_state(ReturnState.CREATING, of_order):
+            # The event may be about that one, whose answer is on its way or lost.
+            raise StoreUnavailable("a creation of the order is under way", retry_after=CLOCKS_APART_SECONDS)
         if not unknown:
             return Outcome.IGNORED
-        if _in_state(ReturnState.CREATING, of_order):
-            # The event may be about that one, whose answer is on its way.
-            raise StoreUnavailable("a creation of the order is under way", retry_after=CLOCKS_APART_SECONDS)
         fitting = [each for each in unknown if _fits(each.found.record, event)]
         if len(fitting) != 1:
             return _left([each.found.record.id for each in unknown])

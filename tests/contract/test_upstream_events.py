@@ -103,6 +103,15 @@ async def test_a_webhook_before_the_answer(shelf: Shelf) -> None:
     assert await shelf.state(lost) is ReturnState.OUTCOME_UNKNOWN
 
 
+async def test_a_webhook_before_the_answer_is_lost(shelf: Shelf) -> None:
+    """A webhook that is faster than the end of its own creation comes again, and settles the outcome once it is lost."""
+    posted = await shelf.posted()
+    with pytest.raises(StoreUnavailable):
+        await shelf.told()
+    await shelf.attempts.settle(posted, Event.LOST, lambda found: found.became(ReturnState.OUTCOME_UNKNOWN))
+    assert await shelf.told() == "settled"
+
+
 async def test_a_webhook_of_a_known_return(shelf: Shelf) -> None:
     """A webhook about a return that is known by its number does not settle another one of the same items."""
     known = await shelf.posted()
