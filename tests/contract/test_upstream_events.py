@@ -104,7 +104,7 @@ async def test_a_webhook_before_the_answer(shelf: Shelf) -> None:
 
 
 async def test_a_webhook_before_the_answer_is_lost(shelf: Shelf) -> None:
-    """A webhook that is faster than the end of its own creation comes again, and settles the outcome once it is lost."""
+    """A webhook that is faster than the end of its own creation comes again, and settles it once its answer is lost."""
     posted = await shelf.posted()
     with pytest.raises(StoreUnavailable):
         await shelf.told()

@@ -18,7 +18,7 @@ from typing_extensions import override
 from app.domain import Selection, Units
 from app.errors import UpstreamUnavailable
 from app.events.outbox import Outbox
-from app.models.returns import ReturnState
+from app.models.returns import ReturnParcel, ReturnState
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
 from app.redis.store import Store
@@ -31,6 +31,7 @@ from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import ParcelLayout, Returns
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
+from app.sendcloud.leniency.tokens import portal_url
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.processes import Valkey, eventually
 from tests.support.samples import forms, return_record
@@ -213,6 +214,20 @@ async def test_a_label_is_lost_after_a_day_of_refusals(desk: Desk, parcel_key: s
     again = await desk.looked(parcel_key, await since(desk, parcel_key, lost))
     assert again.record.state is ReturnState.LABEL_PENDING
     assert again.record.refused_since is None
+
+
+async def test_a_label_that_names_some_parcels_loses_none(desk: Desk, parcel_key: str) -> None:
+    """A parcel of the return that the label's answer does not name, or not readably, stays one of the return."""
+    found = await desk.pending(parcel_key)
+    parcels = tuple(ReturnParcel(id=each, tracking_number=None) for each in (1, 2))
+    news = {"parcels": parcels, "next_poll_at": found.now}
+    await desk.returns.update(parcel_key, found, found.record.model_copy(update=news))
+    url = f"{portal_url('https://panel.example', found.record.brand)}/label/download?token=a.b.c"
+    ready = {"download_url": url, "parcels": [2, None], "tracking_numbers": ["3SABC"]}
+    desk.upstream.answer = httpx.Response(200, json=ready)
+    labelled = await desk.labels.current(parcel_key, found.record.id)
+    assert labelled.record.state is ReturnState.LABEL_READY
+    assert [(each.id, each.tracking_number) for each in labelled.record.parcels] == [(2, "3SABC"), (1, None)]
 
 
 async def test_a_lost_label_frees_no_units(desk: Desk, parcel_key: str) -> None:

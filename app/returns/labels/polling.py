@@ -225,9 +225,11 @@ class Polling:
         labelled = tuple(
             ReturnParcel(**dict(parcel), tracking=tracking.get(parcel.id)) for parcel in status.parcels[:MAX_PARCELS]
         )
+        # The answer may name only some of them, and as long as one is on its way the units are held.
+        named = {parcel.id for parcel in labelled}
         return found.became(
             ReturnState.LABEL_READY,
-            parcels=labelled or found.record.parcels,
+            parcels=labelled + tuple(parcel for parcel in found.record.parcels if parcel.id not in named),
             download_token=status.download_token,
             customs_path=status.customs_path,
             label_expires_at=found.now + self.schedule.label_ttl,
