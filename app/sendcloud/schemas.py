@@ -32,6 +32,10 @@ def _present(items: Iterable[T | None]) -> list[T]:
     return [item for item in items if item is not None]
 
 
+def _known(items: list[T | None]) -> list[T] | None:
+    return _present(items) or (None if items else [])
+
+
 def _first(most: int) -> Callable[[object], object]:
     return lambda value: value[:most] if isinstance(value, list) else value
 
@@ -60,6 +64,12 @@ Elements = Annotated[
     AfterValidator(_present),
 ]
 """The readable ones of the first thousand elements."""
+KnownElements = Annotated[
+    list[Annotated[T, WrapValidator(_unless_none)]],
+    BeforeValidator(_first(MAX_ELEMENTS)),
+    AfterValidator(_known),
+]
+"""Like `Elements`, but None where there are elements and none is readable: that says nothing, an empty list does."""
 AllElements = Annotated[list[Annotated[T, WrapValidator(_unless_none)]], AfterValidator(_present)]
 """The readable elements, bounded only by the size of the answer."""
 
@@ -132,7 +142,7 @@ class Portal(RedactedModel):
     refund_options: Elements[RefundOption] = Field(default_factory=list)
     return_fee: Money | None = None
     """The upstream states no currency for it."""
-    delivery_options: Elements[str] | None = None
+    delivery_options: KnownElements[str] | None = None
     """None where they are not known: the documented answer ends before them."""
 
 
@@ -284,7 +294,7 @@ class OutgoingData(RedactedModel):
         BeforeValidator(_first(MAX_LINES)),
         AfterValidator(_present),
     ]
-    carriers: Elements[Carrier] | None = None
+    carriers: KnownElements[Carrier] | None = None
     """None where they are not known."""
     service_point: ServicePoint | None = None
     labelless_service_point: ServicePoint | None = None

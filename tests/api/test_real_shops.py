@@ -111,7 +111,15 @@ async def test_only_what_is_needed_may_fail_a_line(stage: Stage, odd: dict[str, 
 
 @pytest.mark.parametrize(
     ("carriers", "known"),
-    [(None, ["postnl"]), ({}, ["postnl"]), ("x", ["postnl"]), ([], []), ([{"code": "dhl"}], ["dhl"])],
+    [
+        (None, ["postnl"]),
+        ({}, ["postnl"]),
+        ("x", ["postnl"]),
+        ([None], ["postnl"]),
+        (["dhl", {"code": None}], ["postnl"]),
+        ([], []),
+        ([{"code": "dhl"}, {"code": None}], ["dhl"]),
+    ],
 )
 async def test_carriers_that_are_not_known_are_not_none(stage: Stage, carriers: object, known: list[str]) -> None:
     """Where the carriers cannot be read the one that brought the parcel takes it back; an empty list means none."""
@@ -234,7 +242,7 @@ async def test_a_shop_with_refunds_asks_for_one(stage: Stage) -> None:
     assert told(await someone.create(SHIRT)) == (422, "invalid-request")
 
 
-@pytest.mark.parametrize("said", [{}, {"delivery_options": None}, {"delivery_options": 7}])
+@pytest.mark.parametrize("said", [{}, *({"delivery_options": odd} for odd in (None, 7, [None], [{"code": "pickup"}]))])
 async def test_settings_that_name_no_way_back(stage: Stage, said: dict[str, object]) -> None:
     """Where the answer does not name the shop's return methods, every one that the parcel can take is offered."""
     portal = {name: samples.portal_settings()["portal"][name] for name in ("reasons", "brand")}
