@@ -122,7 +122,7 @@ def outgoing(panel_url: str, brand: str, identifier: str, postal_code: str) -> R
 
 
 def uploads(panel_url: str, brand: str, access_token: str, pictures: Sequence[Picture]) -> Request[list[str]]:
-    """E3. The answer has the pictures' order.
+    """E3. The answer has the pictures' order; any 2xx is one, because the status 201 is inferred.
 
     Field names are free (documented), so we make them: no text of the shopper gets into the framing.
     """
@@ -142,7 +142,7 @@ def uploads(panel_url: str, brand: str, access_token: str, pictures: Sequence[Pi
             "Content-Length": str(length + len(end)),
         },
         _form(parts, end),
-        {201: partial(translation.uploaded, names)},
+        dict.fromkeys(range(200, 300), partial(translation.uploaded, names)),
         brand=brand,
         failure_key=access_token,
     )
@@ -305,18 +305,18 @@ NO_VERDICT = frozenset({408, 409, 423, 424, 425, 499})
 """Statuses that do not tell whether a creation was carried out: it timed out, or it conflicted with itself."""
 _ALL = frozenset(Call)
 _WITHOUT_TOKEN = frozenset({Call.SETTINGS, Call.OUTGOING})
+_LOOKUP = frozenset({Call.OUTGOING})
+_BUSINESS = frozenset({400, 409, 410, 422})
+"""Statuses of a lookup that refuse the order, for the reason that the code tells."""
 _CREATION = frozenset({Call.INCOMING})
 _ONE_POINT = frozenset({Call.SERVICE_POINT, Call.AVAILABILITY})
 
 # The first row that fits decides, so the most specific stand first.
 _REFUSALS = (
-    _Refusal(frozenset({Call.OUTGOING}), range(400, 401), "order_not_found", ParcelNotFound),
-    _Refusal(frozenset({Call.OUTGOING}), range(400, 401), "invalid_postal_code", ParcelNotFound),
-    _Refusal(frozenset({Call.OUTGOING}), range(404, 405), None, ParcelNotFound),
-    *(
-        _Refusal(frozenset({Call.OUTGOING}), range(each, each + 1), None, NotReturnableNow)
-        for each in (400, 409, 410, 422)
-    ),
+    _Refusal(_LOOKUP, _BUSINESS, "order_not_found", ParcelNotFound),
+    _Refusal(_LOOKUP, _BUSINESS, "invalid_postal_code", ParcelNotFound),
+    _Refusal(_LOOKUP, {404}, None, ParcelNotFound),
+    _Refusal(_LOOKUP, _BUSINESS, None, NotReturnableNow),
     _Refusal(frozenset({Call.SETTINGS}), range(404, 405), None, BrandNotFound),
     _Refusal(_ONE_POINT, {404, 410}, None, ServicePointNotFound),
     _Refusal(_WITHOUT_TOKEN, range(401, 402), None, BadUpstream),

@@ -51,7 +51,7 @@ class _Carrier(RedactedModel):
 
 class _Parcel(RedactedModel):
     id: ParcelId
-    order_number: Text
+    order_number: Text = ""
     tracking_number: Text = ""
     status: _Status
     carrier: _Carrier = _Carrier()

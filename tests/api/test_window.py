@@ -162,6 +162,15 @@ async def test_the_first_delivery_counts(parcel: Parcel) -> None:
     assert await parcel.deadlines() == {moment(at + (DAYS + 1) * DAY)}
 
 
+@pytest.mark.parametrize("odd", [{"order_number": None}, {"order_number": []}, {"carrier": None, "tracking_number": 7}])
+async def test_a_delivery_needs_only_its_parcel(parcel: Parcel, odd: dict[str, Any]) -> None:
+    """A delivery counts by the number of its parcel, though its other members cannot be read."""
+    webhook = parcel_status_changed(parcel.order, parcel.number, DELIVERED, time.time())
+    webhook["parcel"] |= odd
+    assert (await parcel.sendcloud.tells(webhook)).json()["outcome"] == "noted"
+    assert None not in await parcel.deadlines()
+
+
 async def test_other_words_of_the_upstream_are_no_delivery(service: Bff, parcel: Parcel) -> None:
     """A parcel on its way, a delivery of the far future or past, and a forged one leave the deadline unknown."""
     now = time.time()

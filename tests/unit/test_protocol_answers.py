@@ -306,6 +306,19 @@ def test_unexpected_statuses_are_a_bad_upstream(call: Call) -> None:
         assert type(refusal(call, status)) is BadUpstream, status
 
 
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_files_are_stored_with_any_success(status: int) -> None:
+    """That an upload answers 201 is inferred, so any other success is one as well."""
+    assert protocol.decode(REQUESTS[Call.UPLOADS], status, {}, b"[]") == []
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 410, 422])
+@pytest.mark.parametrize("code", ["order_not_found", "invalid_postal_code"])
+def test_a_wrong_guess_is_one_under_any_status(status: int, code: str) -> None:
+    """Codes that say that order and postal code do not match are answered alike, with whatever status they come."""
+    assert type(refusal(Call.OUTGOING, status, json.dumps({"error": {"code": code}}).encode())) is ParcelNotFound
+
+
 @pytest.mark.parametrize("call", sorted(set(Call) - {Call.POLLING}))
 def test_a_500_is_an_answer_for_polls_alone(call: Call) -> None:
     """Only a poll says with 500 that the announcement failed."""
