@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 
+from app.models.fields import cleaned_language
+
 MAX_LANGUAGES = 20
-_ACCEPTED = re.compile(
-    r"(\*|[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3})(?:\s*;\s*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?"
-)
+_ACCEPTED = re.compile(r"([^\s;]+)(?:\s*;\s*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?")
 
 
 def negotiate_language(wanted: Iterable[str], offered: Sequence[str]) -> str | None:
@@ -21,7 +21,7 @@ def negotiate_language(wanted: Iterable[str], offered: Sequence[str]) -> str | N
 
 
 def accepted_languages(header: str) -> list[str]:
-    """The tags of an Accept-Language header, best first; parts that are no tags are left out.
+    """The tags of an Accept-Language header, best first and spelled as in bodies; other parts are left out.
 
     The list ends before `*`, because that accepts every language no less than the tags after it.
     """
@@ -29,4 +29,4 @@ def accepted_languages(header: str) -> list[str]:
     found = [match for part in parts if (match := _ACCEPTED.fullmatch(part.strip()))]
     weighed = [(float(match[2] or 1), match[1]) for match in found]
     wanted = (tag for weight, tag in sorted(weighed, key=lambda each: -each[0]) if weight)
-    return list(takewhile(lambda tag: tag != "*", wanted))
+    return [tag for each in takewhile(lambda tag: tag != "*", wanted) if (tag := cleaned_language(each))]

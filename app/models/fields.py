@@ -36,7 +36,7 @@ def cleaned_prose(value: object) -> object:
     return _ENDS.sub("", _DIRECTION_TRICKS.sub("", value)) if isinstance(value, str) else value
 
 
-def cleaned_language(value: object) -> object:
+def cleaned_language(value: object) -> str | None:
     """A language tag up to its first extension; None for all else, because a bad tag must not fail a request."""
     if not isinstance(value, str):
         return None
@@ -62,8 +62,8 @@ Code = BeforeValidator(cleaned_code)
 Prose = BeforeValidator(cleaned_prose)
 Id = Annotated[int, Field(ge=-(2**53), le=2**53, json_schema_extra={"format": "int64"})]
 """A number that the shipping service gave; it may need more than 32 bits."""
-Amount = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$", examples=["4.95"])]
-IsoDate = Annotated[date, BeforeValidator(_iso_date)]
+Amount = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$", examples=["4.95"]), Code]
+IsoDate = Annotated[date, BeforeValidator(_iso_date), Code]
 
 
 def utc_datetime(seconds: float) -> datetime:

@@ -61,11 +61,11 @@ class NewReturnItem(Request):
     """The `id` of a reason of the session; needed here or for the whole return."""
     comment: Annotated[str, Field(max_length=500, pattern=Visible), Prose] | None = None
     """The shopper's comment on this item."""
-    hs_code: Annotated[str, Field(pattern=r"^[0-9]{4,12}$")] | None = None
+    hs_code: Annotated[str, Field(pattern=r"^[0-9]{4,12}$"), Code] | None = None
     """The tariff number, for international returns."""
-    origin_country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    origin_country: Annotated[str, Field(pattern=r"^[A-Z]{2}$"), Code] | None = None
     """Country of origin (ISO 3166-1 alpha-2), for international returns."""
-    weight: Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,3})?$")] | None = None
+    weight: Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,3})?$"), Code] | None = None
     """Kilograms of one unit, for international returns."""
 
 

@@ -242,7 +242,7 @@ def test_amount(field: str, amount: str) -> None:
     assert getattr(requests.NewCustoms.model_validate({**CUSTOMS, field: amount}), field) == amount
 
 
-@pytest.mark.parametrize("amount", ["", "-1", "+1", "4,95", "4.955", "1e3", ".5", "5.", "1234567890", "\u0664", "4\n"])
+@pytest.mark.parametrize("amount", ["", "-1", "+1", "4,95", "4.955", "1e3", ".5", "5.", "1234567890", "\u0664"])
 def test_no_amount(amount: str) -> None:
     """Signs, exponents, other digits and more than two decimals make no amount."""
     for field in COSTS:
@@ -252,9 +252,9 @@ def test_no_amount(amount: str) -> None:
 @pytest.mark.parametrize(
     ("field", "sound", "unsound"),
     [
-        ("hs_code", ["6109", "61091000", "6" * 12], ["", "610", "6" * 13, "6109.10", "abcd", "6109\n", "\u0666109"]),
-        ("origin_country", ["NL", "PT"], ["", "N", "NLD", "nl", "N1", "NL\n"]),
-        ("weight", ["0", "1.5", "9999.999"], ["", "-1", "1.5555", "10000", "1,5", "1 kg", ".5", "1\n"]),
+        ("hs_code", ["6109", "61091000", "6" * 12], ["", "610", "6" * 13, "6109.10", "abcd", "\u0666109"]),
+        ("origin_country", ["NL", "PT"], ["", "N", "NLD", "nl", "N1"]),
+        ("weight", ["0", "1.5", "9999.999"], ["", "-1", "1.5555", "10000", "1,5", "1 kg", ".5"]),
     ],
 )
 def test_tariff_of_an_item(field: str, sound: list[str], unsound: list[str]) -> None:
@@ -293,13 +293,28 @@ def test_dates_are_read(model: type[BaseModel], field: str) -> None:
         "2026-12-1",
         "01-12-2026",
         "2026-12-01T00:00:00",
-        "2026-12-01\n",
         ["2026-12-01"],
     ],
 )
 def test_no_date(model: type[BaseModel], field: str, value: object) -> None:
     """A number, a moment and a day that the calendar does not have are no dates."""
     assert [place for place, _ in findings(model, {**dict(SOUND)[model], field: value})] == [(field,)]
+
+
+@pytest.mark.parametrize(
+    ("model", "field", "pasted", "read"),
+    [
+        (requests.NewReturnItem, "hs_code", " 6109\n", "6109"),
+        (requests.NewReturnItem, "hs_code", "\uff16\uff11\uff10\uff19", "6109"),
+        (requests.NewReturnItem, "origin_country", "\u200ePT ", "PT"),
+        (requests.NewReturnItem, "weight", "0.250\u00a0", "0.250"),
+        *((requests.NewCustoms, field, "\t4.95 ", "4.95") for field in COSTS),
+        *((model, field, "2026-12-01\n", date(2026, 12, 1)) for model, field in DATES),
+    ],
+)
+def test_pasted_customs_information(model: type[BaseModel], field: str, pasted: str, read: object) -> None:
+    """Blanks and marks around codes, amounts and dates are no part of them; full-width digits are read."""
+    assert getattr(model.model_validate({**dict(SOUND)[model], field: pasted}), field) == read
 
 
 @pytest.mark.parametrize(

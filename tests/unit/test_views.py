@@ -229,6 +229,7 @@ def test_spoken(wanted: list[str], expected: str | None) -> None:
         ("fr-CH, fr;q=0.9, en;q=0.8, *;q=0.5", ["fr-CH", "fr", "en"]),
         ("nl ; q=0.3,de ;q=1.000", ["de", "nl"]),
         ("zh-Hant-TW", ["zh-Hant-TW"]),
+        ("nl_NL, en-US-u-hc-h12;q=0.9, C;q=0.8", ["nl-NL", "en-US"]),
         ("<script>, n, en;q=nan, en;q=2, toolonglanguage, nl;q=, ../../x", []),
         (",".join(["x"] * 20 + ["nl"]), []),
         ("en;q=0, nl;q=0.1", ["nl"]),
