@@ -155,12 +155,15 @@ class Download:
     async def end(self, phase: Literal["done", "failed", "direct"]) -> None:
         """Tells all readers how it ended."""
         self._move(phase=phase)
+        chunks = [chunk_key(self.name, self.id, number) for number in range(self.progress.chunks)]
         with contextlib.suppress(StoreUnavailable):
             if self._is_kept:
                 # Before the progress says "done", and for longer, so that no chunk ends before the progress does.
-                chunks = [chunk_key(self.name, self.id, number) for number in range(self.progress.chunks)]
                 await self.store.prolong(chunks, KEPT_SECONDS + PASSING_SECONDS)
-            await self._store_progress()
+            if not await self._store_progress():
+                # It was erased meanwhile, or taken for dead.
+                for chunk in chunks:
+                    await self.store.delete(chunk, durable=True)
 
     async def _show_life(self) -> None:
         """Renews `alive_until`, so that a slow download does not count as dead."""

@@ -604,3 +604,15 @@ async def test_end_of_a_replica(fleet: Fleet) -> None:
     await end
     assert source.connections == 0
     assert await staying == document
+
+
+async def test_a_document_that_is_erased_while_it_arrives_leaves_nothing(fleet: Fleet) -> None:
+    """An erasure during the download takes the chunks that are stored by then and those that come afterwards."""
+    source = whole(pdf(4 * CHUNK_BYTES), pieces=4)
+    with source.held():
+        reader = fleet.reading(fleet.one, source)
+        await source.flows.wait()
+        await fleet.other.erase(fleet.name)
+    await asyncio.gather(reader, return_exceptions=True)
+    await fleet.one.aclose()
+    assert await fleet.chunks() == []
