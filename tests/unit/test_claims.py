@@ -27,6 +27,7 @@ from app.returns.claims import (
     location_of,
     remembered,
     resolved,
+    restored,
     shown,
     units_held,
 )
@@ -190,6 +191,22 @@ def test_failed_announcement(phase: Phase) -> None:
 def test_only_a_created_return_can_fail_to_be_announced(phase: Phase) -> None:
     """News about a label changes nothing for a claim whose return is not known to exist."""
     assert announcement_failed(standing(phase), "rtn_1", now=0) == standing(phase)
+
+
+@pytest.mark.parametrize("phase", [ABSENT, *Phase])
+def test_only_a_failed_return_comes_back_to_life(phase: Phase | None) -> None:
+    """A label that works after all makes a failed return hold its units again, and changes nothing for any other."""
+    claims = {**standing(phase), "rtn_2": claim(Phase.OUTCOME_UNKNOWN, hat=1)}
+    after = restored(claims, "rtn_1", ORDERED, now=0)
+    assert after == claims | standing(Phase.DONE if phase is Phase.FAILED else phase)
+
+
+def test_units_that_were_returned_again_stay_with_the_later_return() -> None:
+    """A failed return whose units another one holds by now stays failed, and the other one is named."""
+    claims = {"rtn_1": claim(Phase.FAILED, hat=1), "rtn_2": claim(Phase.DONE, hat=1)}
+    with pytest.raises(UnitsClaimed) as caught:
+        restored(claims, "rtn_1", ORDERED, now=0)
+    assert caught.value.location == location_of("rtn_2")
 
 
 def test_failed_announcement_of_nothing() -> None:
