@@ -394,6 +394,20 @@ def _public(kind: str) -> str:
     return f"{PUBLIC}/brand/BRAND/return-portal/label/{kind}?token={token(kind)}"
 
 
+@pytest.mark.parametrize("carrier", [None, "", {"code": "postnl"}])
+async def test_a_point_of_an_unknown_carrier_takes_the_parcel(stage: Stage, carrier: object) -> None:
+    """A point whose carrier cannot be read is not one of another carrier; the return names a carrier if it was told."""
+    stage.upstream.say(**{"20000001": samples.point(carrier=carrier)})
+    for named in ({}, {"carrier": "dhl"}):
+        someone = await stage.shopper()
+        body = someone.body()
+        body["delivery"] |= named
+        assert (await preview(someone, body))["problems"] == []
+        assert (await someone.create(body)).status_code == 202
+        sent = json.loads(stage.upstream.requests_for("incoming")[-1].body)
+        assert sent.get("selected_carrier_code") == named.get("carrier")
+
+
 async def test_without_a_token_for_service_points_the_session_lives(stage: Stage) -> None:
     """A lookup without a token for service points opens the order; only questions about points fail, as upstream's."""
     order = scripted_upstream.outgoing({"id": next(stage.parcels)}) | {"service_points_token": None}

@@ -137,7 +137,7 @@ class CheckedReturn:
             sender=self._sender,
             parcels=body.parcels,
             service_point=point and point.id,
-            carrier=delivery.carrier or (point and point.carrier),
+            carrier=delivery.carrier or (point and point.carrier) or None,
             pickup_date=delivery.pickup_date and delivery.pickup_date.isoformat(),
             photos=self._photos(),
             customs=body.customs and body.customs.model_dump(mode="json", exclude_none=True),

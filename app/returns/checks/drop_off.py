@@ -41,7 +41,8 @@ class DropOff:
             point = None
         offered = tuple(carrier.code for carrier in session.order.carriers)
         wanted = (delivery.carrier,) if delivery.carrier else offered
-        if point is None or point.carrier not in wanted:
+        # A point whose carrier is not known may be one of theirs; the upstream decides.
+        if point is None or point.carrier not in {"", *wanted}:
             alternatives = await self._find_alternatives(session, wanted)
             raise ServicePointUnavailable("gone, or of another carrier", alternatives=alternatives)
         return point
