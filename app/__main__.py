@@ -11,6 +11,8 @@ gc.disable()
 # Until the server handles them, SIGHUP would end the process, and SIGTERM would not where it is a container's first.
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+# uvloop looks half as many names up at once, two by default: two dead ones held up every other, that of the store too.
+os.environ.setdefault("UV_THREADPOOL_SIZE", "64")
 # aiohttp reads the machine's certificates twice when it is imported, a tenth of the start's time. Calls of
 # the upstream and of shops bring their own; a connection to the store may need them, and is made later.
 chosen = os.environ.get("SSL_CERT_FILE")

@@ -51,6 +51,17 @@ finally:
 """Says how many collections there were until the service was made, and whether there are any once it listens."""
 
 
+LOOK_UP = """
+import asyncio, os, uvloop
+import app.__main__
+async def looked_up():
+    await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+uvloop.run(looked_up())
+print(len(os.listdir("/proc/self/task")))
+"""
+"""Says how many threads there are once a name was looked up."""
+
+
 INTERRUPTED = """
 import os, signal, sys
 class Interruption:
@@ -131,6 +142,11 @@ def test_the_start_does_no_needless_work(tmp_path: Path) -> None:
     assert int(collections) < 10
     assert file == str(certificates)
     assert printed[-1] == "enabled"
+
+
+def test_dead_names_hold_up_no_others() -> None:
+    """The threads for look-ups, half of which can wait for dead names, are enough for those of some upstreams."""
+    assert int(interpreted(LOOK_UP).stdout) >= 64
 
 
 def test_sighup_during_the_imports() -> None:
