@@ -378,7 +378,9 @@ class OpenedOrder(RedactedModel):
     service_points_token: str
     """Empty where the upstream gave none: then nothing can be asked about service points."""
     expires_at: int | None
-    """When the first token ends, in Unix seconds; None where they do not tell. Unverified: a hint and no more."""
+    """When the access token ends, in Unix seconds; None where it does not tell. Unverified: a hint and no more."""
+    service_points_expire_at: int | None = None
+    """The same of the token for service points."""
 
 
 class ServicePointQuery(RedactedModel):

@@ -91,12 +91,12 @@ def _store(location: schemas.ReturnLocation) -> domain.Store:
 def opened_order(body: bytes) -> domain.OpenedOrder:
     """The answer to E2."""
     said = read(_OUTGOING, body)
-    tokens = [said.access_token, *filter(None, [said.service_points_token])]
     return domain.OpenedOrder(
         order=_order(said.data),
         access_token=said.access_token,
         service_points_token=said.service_points_token or "",
-        expires_at=min((end for end in map(token_expiry, tokens) if end is not None), default=None),
+        expires_at=token_expiry(said.access_token),
+        service_points_expire_at=token_expiry(said.service_points_token) if said.service_points_token else None,
     )
 
 

@@ -72,18 +72,22 @@ class Lookups:
         )
         # The upstream may have taken seconds, by which a session must not outlive its tokens.
         now = attempt.at + asyncio.get_running_loop().time() - started
+        points_end = opened.service_points_expire_at
+        # Without that token the order opens, so one that has ended already counts as none.
+        has_points = points_end is None or points_end > now
+        ends = [end for end in (opened.expires_at, points_end if has_points else None) if end is not None]
         session = Session(
             brand=brand,
             parcel_key=parcel_key_of(self.keyring, brand, opened.order, wanted.identifier),
             languages=[portal.language] if portal.language else [],
-            expires_at=min([now + self.session_ttl, *([] if opened.expires_at is None else [opened.expires_at])]),
+            expires_at=min([now + self.session_ttl, *ends]),
             opened_at=attempt.at,
             order=opened.order,
             access_token=opened.access_token,
-            service_points_token=opened.service_points_token,
+            service_points_token=opened.service_points_token if has_points else "",
         )
         if session.expires_at <= now:
-            raise BadUpstream("tokens that have expired already")
+            raise BadUpstream("an access token that has expired already")
         screen, _ = await asyncio.gather(
             self.first_screen(session, portal.settings, language), self._count_shared(brand, opened.order.parcel_id)
         )
