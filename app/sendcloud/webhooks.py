@@ -38,7 +38,8 @@ class _Item(RedactedModel):
 class _Return(RedactedModel):
     id: Id
     order_number: Text
-    items: list[_Item]
+    items: list[_Item] = []
+    """None if any cannot be read, because the readable ones could be all of another return."""
 
 
 class _Status(RedactedModel):

@@ -37,6 +37,16 @@ def test_a_status_that_is_not_known() -> None:
     assert said.status == "other"
 
 
+@pytest.mark.parametrize("odd", [None, 7, {"description": None, "quantity": 1}, {"description": "Hat", "quantity": 0}])
+def test_a_return_with_an_unreadable_item_fits_none(odd: object) -> None:
+    """A return of which an item cannot be read is told without items, so that people look at it."""
+    webhook = return_created("#1001", [{"description": "Shirt", "quantity": 1}])
+    webhook["data"]["items"].append(odd)
+    said = webhooks.event(json.dumps(webhook).encode())
+    assert isinstance(said, ReturnMade)
+    assert (said.order_number, said.units) == ("#1001", {})
+
+
 def test_lines_of_one_name_are_counted_together() -> None:
     """Units of several lines with one name are one number, as the lines of a return are compared."""
     items = [{"description": "Shirt", "quantity": 1}, {"description": " Shirt ", "quantity": 2}]
