@@ -38,8 +38,8 @@ class _Item(RedactedModel):
 class _Return(RedactedModel):
     id: Id
     order_number: Text
-    items: list[_Item] = []
-    """None if any cannot be read, because the readable ones could be all of another return."""
+    items: list[_Item] = Field(default_factory=list)
+    """Empty if one of them cannot be read, because the others could be all of another return."""
 
 
 class _Status(RedactedModel):
