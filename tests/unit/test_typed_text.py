@@ -1,5 +1,7 @@
 """What people type and paste is cleaned before it is validated."""
 
+import time
+
 import pytest
 
 from app.models.fields import cleaned_code, cleaned_language, cleaned_prose
@@ -50,6 +52,15 @@ def test_codes(typed: object, clean: object) -> None:
 def test_prose(typed: object, clean: object) -> None:
     """Marks at the ends and what turns a text around go; joiners and marks inside words stay."""
     assert cleaned_prose(typed) == clean
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\u00a0", "\u200b"])
+def test_prose_is_cleaned_in_linear_time(blank: str) -> None:
+    """A comment as long as a body may be, blanks but for its ends, is cleaned at once; it took seconds."""
+    comment = f"a{blank * 60_000}b"
+    started = time.process_time()
+    found = cleaned_prose(f" {comment}{blank}")
+    assert (found, time.process_time() - started < 0.5) == (comment, True)
 
 
 @pytest.mark.parametrize(
