@@ -19,8 +19,8 @@ HOUR, NOON, MIDNIGHT = 60, 12 * 60, 24 * 60
 LAST_MINUTE = MIDNIGHT - 1
 """Upstream writes "00:00 - 23:59" for points that never close."""
 EVERY_DAY = frozenset(range(1, 8))
-_TIME = r"([0-9]{1,2})(?:[:.h]?([0-9]{2})(?::[0-9]{2})?|h)?\s*([ap]\.?m\.?(?![a-z]))?"
-_INTERVAL = re.compile(rf"(?<![0-9:.]){_TIME}\s*(?:[-\u2010-\u2015\u2212~]|to)\s*{_TIME}(?![0-9:.])", re.IGNORECASE)
+_TIME = r"([0-9]{1,2})(?:[:.h]?([0-9]{2})(?::[0-9]{2})?|h)?(?:\s*([ap]\.?m\.?(?![a-z])))?"
+_INTERVAL = re.compile(rf"(?<![0-9:.]){_TIME}\s*(?:[-\u2010-\u2015\u2212~]|to)\s*{_TIME}\s*(?![0-9:.])", re.IGNORECASE)
 _ALL_DAY = re.compile(r"(?:open )?24 ?(?:/ ?7|h|hrs?|hours)", re.IGNORECASE)
 _BETWEEN = " ,;&|/"
 _DAY = 24 * 60
