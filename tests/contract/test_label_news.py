@@ -69,7 +69,7 @@ async def test_a_failure_is_told_on_every_replica(fleet: Fleet) -> None:
     with fleet.here.labels.watching(fleet.parcel_key, pending) as watch:
         unpaid = await fleet.unpaid(pending)
         assert await fleet.told(watch, pending) is ReturnState.AWAITING_PAYMENT
-        await fleet.elsewhere.returns.announcement_failed(fleet.parcel_key, pending.record.id)
+        await fleet.elsewhere.returns.announcement_failed(fleet.parcel_key, unpaid)
         assert await fleet.told(watch, unpaid) is ReturnState.FAILED
 
 
@@ -80,5 +80,5 @@ async def test_missed_news_are_looked_up(fleet: Fleet) -> None:
         unpaid = await fleet.unpaid(pending)
         assert await fleet.told(watch, pending) is ReturnState.AWAITING_PAYMENT
         await fleet.valkey.client.client_kill_filter(_type="pubsub")
-        await fleet.elsewhere.returns.announcement_failed(fleet.parcel_key, pending.record.id)
+        await fleet.elsewhere.returns.announcement_failed(fleet.parcel_key, unpaid)
         assert await fleet.told(watch, unpaid) is ReturnState.FAILED

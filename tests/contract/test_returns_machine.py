@@ -274,7 +274,9 @@ class Parcels(RuleBasedStateMachine):
         """A label that will never come frees the units of a return that exists."""
         if request.phase not in {None, Phase.DONE, Phase.FAILED}:
             return
-        found = self.told(self.returns.announcement_failed(request.attempt.parcel_key, request.attempt.return_id))
+        found = self.told(self.returns.get(request.attempt.parcel_key, request.attempt.return_id))
+        if isinstance(found, VersionedReturn):
+            found = self.told(self.returns.announcement_failed(request.attempt.parcel_key, found))
         if request.phase is None:
             assert found is ReturnNotFound
             return

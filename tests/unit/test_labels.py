@@ -22,7 +22,7 @@ from app.models.returns import ReturnParcel, ReturnState
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
 from app.redis.store import Store
-from app.returns.claims import Event
+from app.returns.claims import Event, Phase
 from app.returns.labels.evidence import Evidence
 from app.returns.labels.polling import GROWTH, JITTER, Polling, Schedule
 from app.returns.labels.watching import WOKEN_AT_ONCE, Labels, Watch
@@ -240,6 +240,16 @@ async def test_a_lost_label_frees_no_units(desk: Desk, parcel_key: str) -> None:
     assert lost.record.state is ReturnState.LABEL_LOST
 
 
+async def test_a_late_failure_frees_no_units_of_a_ready_label(desk: Desk, parcel_key: str) -> None:
+    """A 500 that is stored late, by a replica that stood still, changes nothing of a label that is ready by then."""
+    found = await desk.pending(parcel_key)
+    ready = await desk.returns.update(parcel_key, found, found.became(ReturnState.LABEL_READY, next_poll_at=None))
+    after = await desk.returns.announcement_failed(parcel_key, found)
+    assert after.record == ready.record
+    _, claims = await desk.returns.claims(parcel_key)
+    assert claims[found.record.id].phase is Phase.DONE
+
+
 async def test_a_control_that_nobody_can_read(desk: Desk, store: Store, parcel_key: str) -> None:
     """A label is looked at although the control of its brand is sealed with a key that is gone."""
     found = await desk.pending(parcel_key)
@@ -256,7 +266,7 @@ async def test_a_failed_return_whose_polls_are_refused(
 ) -> None:
     """After a day, a failed return whose poller is gone no longer keeps its units from being claimed again."""
     found = await desk.pending(parcel_key)
-    failed = await desk.returns.announcement_failed(parcel_key, found.record.id)
+    failed = await desk.returns.announcement_failed(parcel_key, found)
     moments = {"updated_at": failed.now - failed_for, "created_at": failed.now - failed_for}
     await desk.returns.update(parcel_key, failed, failed.record.model_copy(update=moments))
     desk.upstream.answer = httpx.Response(404)

@@ -179,7 +179,7 @@ class Polling:
         if not is_lost and polls.prove_failure(record.id, since, self.schedule.interval):
             ANNOUNCEMENT_FAILURES.labels("believed").inc()
             _settled("failed", found)
-            return await self.returns.announcement_failed(parcel_key, record.id)
+            return await self.returns.announcement_failed(parcel_key, found)
         is_delayed = record.failing_since is not None
         ANNOUNCEMENT_FAILURES.labels("doubted" if is_delayed else "first").inc()
         wait = RARE_LOOK if is_lost else BELIEVED_AFTER * self.schedule.interval

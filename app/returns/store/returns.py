@@ -241,7 +241,7 @@ class Step(NamedTuple):
     expected: Expected | None = None
     """The event to look for later, in case this process dies."""
     is_over: Callable[[ReturnRecord], bool] = lambda _: False
-    """Whether the change was made before, so that the same is only stored once more, until it is acknowledged."""
+    """Whether the change was made before or comes too late, so that what stands is only stored once more, durably."""
 
 
 class Commit(Protocol):
@@ -340,17 +340,19 @@ class Returns:
             return replace(after, version=found.version + 1)
         return await self.get(parcel_key, record.id)
 
-    async def announcement_failed(self, parcel_key: str, return_id: str) -> VersionedReturn:
-        """The return as failed, its units free again.
+    async def announcement_failed(self, parcel_key: str, polled: VersionedReturn) -> VersionedReturn:
+        """The return as failed, its units free again; a change that was stored since it was read wins.
 
         Raises:
             ReturnNotFound: the return is gone.
         """
         step = Step(
-            lambda claims, now: announcement_failed(claims, return_id, now=now),
+            lambda claims, now: announcement_failed(claims, polled.record.id, now=now),
             lambda found: found.became(ReturnState.FAILED, next_poll_at=None),
+            # The lease of the poll may have ended, and a later poll may have brought the label.
+            is_over=lambda record: record != polled.record,
         )
-        found = await self.change(parcel_key, return_id, step)
+        found = await self.change(parcel_key, polled.record.id, step)
         if found is None:
             raise ReturnNotFound("the return is gone")
         return found
