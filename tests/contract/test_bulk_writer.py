@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 
 import pytest
 import pytest_asyncio
@@ -90,12 +90,12 @@ async def test_few_values_are_on_their_way() -> None:
     received, acknowledge = bytearray(), asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(1024):
-            received.extend(data)
-            if received.count(b"SET") == UNACKNOWLEDGED:
-                await acknowledge.wait()
-                writer.write(b"+OK\r\n")
-        writer.close()
+        with closing(writer):
+            while data := await reader.read(1024):
+                received.extend(data)
+                if received.count(b"SET") == UNACKNOWLEDGED:
+                    await acknowledge.wait()
+                    writer.write(b"+OK\r\n")
 
     async def refused(_key: str, _value: bytes, _ttl: float) -> None:
         raise StoreUnavailable

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,22 +26,21 @@ class Tunnels:
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serves one connection."""
-        head = await reader.readuntil(b"\r\n\r\n")
-        self.heads.append(head)
-        writer.write(f"HTTP/1.1 {self.status} -\r\n\r\n".encode())
-        if self.status == 200:
-            port = int(head.split(b" ")[1].rpartition(b":")[2])
-            to_reader, to_writer = await asyncio.open_connection("127.0.0.1", port)
-            await asyncio.gather(_move(reader, to_writer), _move(to_reader, writer))
-        writer.close()
+        with closing(writer):
+            head = await reader.readuntil(b"\r\n\r\n")
+            self.heads.append(head)
+            writer.write(f"HTTP/1.1 {self.status} -\r\n\r\n".encode())
+            if self.status == 200:
+                port = int(head.split(b" ")[1].rpartition(b":")[2])
+                to_reader, to_writer = await asyncio.open_connection("127.0.0.1", port)
+                await asyncio.gather(_move(reader, to_writer), _move(to_reader, writer))
 
 
 async def _move(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
+    with closing(writer), suppress(ConnectionError):
         while piece := await reader.read(65536):
             writer.write(piece)
             await writer.drain()
-    writer.close()
 
 
 @asynccontextmanager

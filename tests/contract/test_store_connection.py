@@ -4,7 +4,7 @@ import asyncio
 import gc
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, closing
 
 import pytest
 from redis.exceptions import (
@@ -34,12 +34,12 @@ async def saying(*answers: bytes) -> AsyncIterator[Server]:
     """A server that gives these answers, one to each read of every connection, and then closes it."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for answer in answers:
-            if not await reader.read(1024):
-                break
-            writer.write(answer)
-            await writer.drain()
-        writer.close()
+        with closing(writer):
+            for answer in answers:
+                if not await reader.read(1024):
+                    break
+                writer.write(answer)
+                await writer.drain()
 
     async with await asyncio.start_server(serve, LOCAL, 0) as server:
         yield Server(LOCAL, server.sockets[0].getsockname()[1])
@@ -85,9 +85,9 @@ async def test_a_server_may_close_a_connection_that_was_just_opened() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal seen
         seen += 1
-        if await reader.read(1024) and seen > 1:
-            writer.write(b"+PONG\r\n")
-        writer.close()
+        with closing(writer):
+            if await reader.read(1024) and seen > 1:
+                writer.write(b"+PONG\r\n")
 
     async with await asyncio.start_server(serve, LOCAL, 0) as server:
         link = Link(Server(LOCAL, server.sockets[0].getsockname()[1]))

@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, closing, suppress
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
@@ -393,9 +393,9 @@ async def test_an_address_of_version_6_is_an_address() -> None:
     heads = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(HEAD + b"connection: close\r\ncontent-length: 0\r\n\r\n")
-        writer.close()
+        with closing(writer):
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(HEAD + b"connection: close\r\ncontent-length: 0\r\n\r\n")
 
     try:
         server = await asyncio.start_server(handle, "::1", 0)
@@ -479,8 +479,8 @@ async def test_a_server_that_is_connected_and_not_ready_is_out_of_reach() -> Non
     """The time to connect covers TLS, and nothing was sent."""
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
+        with closing(writer):
+            await reader.read()
 
     accepted = await asyncio.start_server(listen, "127.0.0.1", 0)
     async with accepted, reading() as reads:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 
 from tests.support.processes import LOCAL, free_port
@@ -31,17 +31,17 @@ class Proxy:
             self._server = None
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_reader, to_writer = await asyncio.open_connection(LOCAL, self.target)
-        await asyncio.gather(self._move(reader, to_writer), self._move(to_reader, writer))
+        with closing(writer):
+            to_reader, to_writer = await asyncio.open_connection(LOCAL, self.target)
+            await asyncio.gather(self._move(reader, to_writer), self._move(to_reader, writer))
 
     async def _move(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
+        with closing(writer), suppress(ConnectionError):
             while piece := await reader.read(PIECE_BYTES):
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 writer.write(piece)
                 await writer.drain()
-        writer.close()
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import ssl
 import struct
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -66,9 +66,9 @@ async def deaf_server(answer: bytes) -> AsyncIterator[RawServer]:
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         here.connections += 1
-        await reader.read(1)
-        writer.write(answer)
-        writer.close()
+        with closing(writer):
+            await reader.read(1)
+            writer.write(answer)
         with suppress(ConnectionError):
             await writer.wait_closed()
 

@@ -16,7 +16,7 @@ from app.errors import BadUpstream, BffError, ReturnOutcomeUnknown, StoreUnavail
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.policy.breaker import FAILURES_IN_A_ROW, State
 from app.sendcloud.policy.bulkheads import Deadlines
-from app.sendcloud.policy.call_policy import LONGEST_PAUSE, RETRY_RESERVE, guards
+from app.sendcloud.policy.call_policy import LONGEST_PAUSE, RETRY_PAUSE, RETRY_RESERVE, guards
 from app.sendcloud.protocol import Call, Method
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from app.upstream import Picture
@@ -178,29 +178,35 @@ async def test_a_document_is_asked_for_again_before_its_first_byte_only() -> Non
     assert stage.upstream.calls == 1
 
 
-async def test_no_second_try_beyond_the_deadline() -> None:
-    """A call that has no time left for the pause ends with its first failure."""
-    stage = Stage(503, SETTINGS, deadlines=Deadlines(lookup=0.04))
-    with pytest.raises(BadUpstream):
-        await stage.settings()
-    assert stage.upstream.calls == 1
+@dataclass
+class Failing:
+    """Fails in a way that may pass, and counts its calls."""
 
+    calls: int = 0
 
-async def test_second_tries_are_few() -> None:
-    """When everything fails, a hundred calls get a fifth more tries, and those saved before."""
-    guard = unlimited()[Call.SETTINGS]
-    asked = 0
-
-    async def ask() -> None:
-        nonlocal asked
-        asked += 1
+    async def ask(self) -> None:
+        """Fails."""
+        self.calls += 1
         error = BadUpstream("503")
         error.transient = True
         raise error
 
+
+async def test_no_second_try_beyond_the_deadline() -> None:
+    """A call that has no time left for the pause ends with its first failure."""
+    failing, deadline = Failing(), asyncio.get_running_loop().time() + RETRY_PAUSE[0]
+    with pytest.raises(BadUpstream):
+        await unlimited()[Call.SETTINGS].repeated("my-shop", deadline, failing.ask)
+    assert failing.calls == 1
+
+
+async def test_second_tries_are_few() -> None:
+    """When everything fails, a hundred calls get a fifth more tries, and those saved before."""
+    guard, failing = unlimited()[Call.SETTINGS], Failing()
     deadline = asyncio.get_running_loop().time() + 5
-    await asyncio.gather(*[guard.repeated("my-shop", deadline, ask) for _ in range(100)], return_exceptions=True)
-    assert 100 < asked <= 120 + RETRY_RESERVE
+    asking = [guard.repeated("my-shop", deadline, failing.ask) for _ in range(100)]
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert 100 < failing.calls <= 120 + RETRY_RESERVE
 
 
 @pytest.mark.parametrize(
