@@ -2,12 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, get_args
 
 from fastapi import Request, params
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
+from starlette.datastructures import Headers
 from starlette.responses import Response
 
 
@@ -61,15 +63,15 @@ class HotRoute(APIRoute):
         return answer
 
     def _read(self, request: Request) -> dict[str, object]:
-        places: Mapping[str, Mapping[str, str]] = {
-            "path": request.path_params,
-            "query": request.query_params,
-            "header": request.headers,
+        places: Mapping[str, Callable[[str], str | None]] = {
+            "path": request.path_params.get,
+            "query": request.query_params.get,
+            "header": partial(_field, request.headers),
         }
         values: dict[str, object] = {}
         wrong: list[object] = []
         for each in self._parameters:
-            text = places[each.place].get(each.alias)
+            text = places[each.place](each.alias)
             if text is None and not each.is_required:
                 continue
             try:
@@ -79,3 +81,9 @@ class HotRoute(APIRoute):
         if wrong:
             raise RequestValidationError(wrong)
         return values
+
+
+def _field(headers: Headers, name: str) -> str | None:
+    """All fields of this name as one (RFC 9110, section 5.3); None without any."""
+    found = headers.getlist(name)
+    return ", ".join(found) if found else None

@@ -189,7 +189,9 @@ async def watch_return(
     if found.record.state in FINAL_STATES and found.record.revision <= seen:
         return Response(status_code=204)
     if is_head(request):
-        return Response()
+        without_body = Response()
+        without_body.raw_headers = [*EVENT_HEADERS]
+        return without_body
     goes_on = partial(service_of(request, SessionStore).may_go_on, session_id)
 
     async def tell(scope: Scope, receive: Receive, send: Send) -> None:

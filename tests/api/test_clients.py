@@ -100,15 +100,16 @@ async def test_the_end_of_a_head_may_come_with_a_body(bff: Bff) -> None:
 
 
 async def test_head_of_what_monitors_and_mail_programs_ask_for(bff: Bff) -> None:
-    """HEAD on health checks, a shop's portal and a label is the answer to GET without its body."""
+    """HEAD on health checks, a shop's portal, a label and its events is the answer to GET without its body."""
     someone = await shopper(bff.http, fresh("LABEL"))
     label = (await someone.create()).headers["location"] + "/label"
     assert (await someone.get(label, Prefer="wait=30")).status_code == 200
-    for path in ("/livez", "/readyz", "/v1/brands/demo/portal", label):
+    for path in ("/livez", "/readyz", "/v1/brands/demo/portal", label, label.replace("label", "events")):
         head = await bff.http.head(path, headers=someone.headers)
         get = await bff.http.get(path, headers=someone.headers)
         assert (head.status_code, head.content) == (200, b"")
-        assert head.headers["content-length"] == get.headers["content-length"]
+        for name in ("content-length", "content-type", "cache-control"):
+            assert head.headers.get(name) == get.headers.get(name)
 
 
 async def test_origins_of_apps(valkey: Valkey, sandbox: SandboxProcess) -> None:

@@ -465,6 +465,12 @@ async def test_errors_of_the_framework(client: httpx.AsyncClient, status: int, c
     assert SECRET not in response.text
 
 
+async def test_odd_paths(client: httpx.AsyncClient) -> None:
+    """The path of a problem is a URI reference, as RFC 9457 has it, whatever characters the caller put into it."""
+    response = await client.get("/a%20b/%C3%A9%00%22/~c:d@e%25")
+    assert response.json()["instance"] == "/a%20b/%C3%A9%00%22/~c:d@e%25"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "code"), [("GET", "/nowhere", "not-found"), ("PUT", "/raise_group", "method-not-allowed")]
 )

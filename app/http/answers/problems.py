@@ -33,6 +33,8 @@ RETRY_AFTER_SECONDS = 2
 _STATUSES_OF_ROUTING: Mapping[int, type[BffError]] = MappingProxyType(
     {404: errors.RouteNotFound, 405: errors.MethodNotAllowed, 400: errors.MalformedRequest}
 )
+_PATH_CHARACTERS = "/~!$&'()*+,;=:@"
+"""What stands unescaped in a URI's path (RFC 3986, section 3.3)."""
 EndSession = Callable[[Request], Awaitable[None]]
 _WAITING_HELPS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
@@ -50,7 +52,7 @@ def problem_response(public_url: str) -> ProblemResponse:
             title=text.title,
             status=kind.status,
             detail=text.detail,
-            instance=exchange.path,
+            instance=quote(exchange.path, safe=_PATH_CHARACTERS),
             code=kind.code,
             retryable=kind.retryable,
             request_id=exchange.request_id,
@@ -159,4 +161,4 @@ def _field_problem(found: Json) -> FieldProblem:
 
 
 def _escaped(part: str | int) -> str:
-    return quote(str(part).replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@")
+    return quote(str(part).replace("~", "~0").replace("/", "~1"), safe=_PATH_CHARACTERS)
