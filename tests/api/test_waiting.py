@@ -135,3 +135,14 @@ async def test_events_are_as_described(bff: Bff) -> None:
         Draft202012Validator(event_schema).validate(fields)
         Draft202012Validator(data_schema).validate(json.loads(event["data"]))
     assert "retry" in told[0]
+
+
+async def test_events_are_whole_where_a_comment_has_line_separators(bff: Bff) -> None:
+    """A line or paragraph separator in a pasted comment ends no line for clients to which it is the end of one."""
+    someone = await shopper(bff.http, fresh("INSTANT"))
+    body = someone.body()
+    body["items"][0]["comment"] = comment = "Too\u2028small,\u2029sadly"
+    path = (await someone.create(body)).headers["location"]
+    async with someone.events(path) as events:
+        told = [json.loads(each["data"]) async for each in events]
+    assert {each["items"][0]["comment"] for each in told} == {comment}
