@@ -937,6 +937,20 @@ async def test_where_the_parcel_is(browser: Browser, url: str) -> None:
             await expect(visit.page.locator("dd").last).to_have_text(shown)
 
 
+@pytest.mark.parametrize("body", ["null", '{"message": "Endpoint request timed out"}', "<h1>Bad gateway</h1>"])
+async def test_answers_of_a_gateway(browser: Browser, url: str, body: str) -> None:
+    """An error that is no problem document, as gateways answer it, is told as no connection and can be tried again."""
+
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=502, content_type="application/json", body=body)
+
+    async with visiting(browser, url) as visit:
+        await visit.page.route("**/v1/brands/demo/sessions", refuse)
+        await visit.look_up(fresh("LABEL"))
+        await visit.says("There is no connection. Please check your network.")
+        await expect(visit.page.get_by_role("button", name="Try again")).to_be_enabled()
+
+
 async def test_an_order_that_cannot_be_returned_now(browser: Browser, url: str) -> None:
     """A refused lookup leads to the shop's own return portal."""
 

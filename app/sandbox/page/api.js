@@ -43,7 +43,9 @@ async function once(path, { method = "GET", json, form, headers = {}, language, 
     body: json ? JSON.stringify(json) : form,
   }).catch((error) => { throw signal?.aborted ? error : new Problem(UNREACHABLE); });
   if (response.ok) return response;
-  const problem = await response.json().catch(() => UNREACHABLE);
+  const said = await response.json().catch(() => null);
+  // A gateway may answer JSON of its own.
+  const problem = typeof said?.code === "string" ? said : UNREACHABLE;
   if (problem.code === "session-expired") sessionStorage.removeItem(TOKEN);
   throw new Problem(problem, Number(response.headers.get("Retry-After")) || null, response.headers.get("Location"));
 }
