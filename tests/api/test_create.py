@@ -53,6 +53,15 @@ async def test_idempotency_key_is_required(bff: Bff, used: str | None) -> None:
     assert told(response) == (400, "idempotency-key-invalid")
 
 
+async def test_two_idempotency_keys(bff: Bff) -> None:
+    """Two keys with one creation are refused, whether they come in one header field or in two."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    for fields in ([key(), key()], [f"{key()}, {key()}"]):
+        sent = [*someone.headers.items(), *(("Idempotency-Key", each) for each in fields)]
+        response = await bff.http.post("/v1/returns", json=someone.body(), headers=sent)
+        assert told(response) == (400, "idempotency-key-invalid")
+
+
 @pytest.mark.parametrize("used", ["x" * 16, "x" * 255, "!~" * 8])
 async def test_same_key_same_answer(bff: Bff, sandbox: SandboxProcess, used: str) -> None:
     """The same key, with quotes or without, gets the first answer again, byte by byte, even after later changes."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Request
 
 from app.errors import (
     IdempotencyKeyInvalid,
@@ -92,13 +92,13 @@ async def json_body(request: Request) -> None:
         raise UnsupportedMediaType
 
 
-async def idempotency_key(idempotency_key: Annotated[str, Header(include_in_schema=False)] = "") -> str:
-    """The client's key for this creation, without its quotes.
+async def idempotency_key(request: Request) -> str:
+    """The client's key for this creation, without its quotes. A proxy may repeat it.
 
     Raises:
-        IdempotencyKeyInvalid: missing or malformed.
+        IdempotencyKeyInvalid: missing or malformed, or several.
     """
-    match = re.fullmatch(KEY, idempotency_key)
+    match = re.fullmatch(KEY, ", ".join({*request.headers.getlist("idempotency-key")}))
     if match is None:
         raise IdempotencyKeyInvalid
     return match[1] or match[2]
