@@ -32,6 +32,7 @@ class LogWriter:
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
         self._waiting: deque[str] = deque()
+        self._rest = b""
         self._news = threading.Event()
         self._ending = threading.Event()
         self._ended = threading.Event()
@@ -67,12 +68,15 @@ class LogWriter:
 
     def _write_some(self) -> None:
         lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        left = "".join(lines).encode()
+        left = self._rest + "".join(lines).encode()
         # A full disk or a closed pipe: these lines are lost, and the next ones are tried.
         with contextlib.suppress(OSError):
             while left and self._descriptor is not None:
                 left = left[os.write(self._descriptor, left) :]
-        LOG_LINES_DROPPED.inc(left.count(b"\n"))
+        # But the first, of which a part may be written: without its end, the next line would be unreadable too.
+        end = left.find(b"\n") + 1
+        self._rest = left[:end]
+        LOG_LINES_DROPPED.inc(left.count(b"\n", end))
 
 
 class _Reduced(logging.Handler):

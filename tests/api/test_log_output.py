@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.telemetry.log_output import LogWriter
+from app.telemetry.metrics import REGISTRY
 from tests.support.forks import fork
 from tests.support.processes import LOCAL, STOP_SECONDS, Handle, Valkey, bff_environment, eventually, free_port, fresh
 from tests.support.sandbox import SandboxProcess
@@ -119,3 +121,25 @@ async def test_the_log_cannot_be_written(valkey: Valkey, sandbox: SandboxProcess
     async with _serving(start, valkey, sandbox) as (http, _):
         await _serves(http)
         await _counts_lost_lines(http)
+
+
+async def test_a_line_that_is_cut_is_completed() -> None:
+    """If a line fits only in part, its end comes as soon as there is room, so that the next line stands alone."""
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    before = REGISTRY.get_sample_value("bff_log_lines_dropped_total") or 0.0
+
+    async def is_one_lost() -> bool:
+        return (REGISTRY.get_sample_value("bff_log_lines_dropped_total") or 0.0) > before
+
+    log, cut = LogWriter(writer), "c" * (PIPE_BYTES + 1)
+    log.write(f"{cut}\n")
+    log.write("lost\n")
+    await eventually(is_one_lost, 10)
+    printed = os.read(reader, PIPE_BYTES)
+    log.write("next\n")
+    log.close()
+    printed += os.read(reader, PIPE_BYTES)
+    os.close(reader)
+    os.close(writer)
+    assert printed.decode().splitlines() == [cut, "next"]
