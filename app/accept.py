@@ -16,8 +16,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Shows the marker of every server; with `--yes` it accepts all of them, and creations resume."""
     parser = argparse.ArgumentParser("python -m app.accept", description="Accept a store that lost its memory.")
     parser.add_argument("--yes", action="store_true", help="accept it: what is not in it counts as never made")
+    wanted = parser.parse_args(arguments)
     try:
-        asyncio.run(_accept(load_settings(), really=parser.parse_args(arguments).yes))
+        asyncio.run(_accept(load_settings(), really=wanted.yes))
     except (SettingsError, StoreUnavailable) as error:
         sys.exit(f"return-portal-bff: {error}")
 

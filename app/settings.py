@@ -366,4 +366,5 @@ def load_settings() -> Settings:
 
 def _line(fault: ErrorDetails) -> str:
     name = PREFIX + str(fault["loc"][0]).upper() + ": " if fault["loc"] else ""
-    return name + fault["msg"].removeprefix("Value error, ")
+    # Some texts quote what is wrong in a value, such as a line feed.
+    return name + "".join(filter(str.isprintable, fault["msg"].removeprefix("Value error, ")))

@@ -184,3 +184,12 @@ async def test_a_malformed_token_of_the_collector() -> None:
     ended = await run(["app"], environment(BFF_HOST=NOT_OURS, **collector))
     assert '"logger": "opentelemetry.' in ended.stdout
     assert "swordfish" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(("argument", "status"), [("--help", 0), ("--wrong", 2)])
+@pytest.mark.parametrize("command", ["app.accept", "app.release"])
+async def test_how_to_call_a_command(command: str, argument: str, status: int) -> None:
+    """The commands say how they are called although settings are missing."""
+    said = await run([command, argument], environment(BFF_REDIS_URL=None))
+    assert said.returncode == status
+    assert "usage: python -m " + command in said.stdout + said.stderr

@@ -532,3 +532,11 @@ def test_refused_links_and_partners(monkeypatch: pytest.MonkeyPatch, name: str, 
     monkeypatch.setenv(f"BFF_{name}", value)
     with pytest.raises(SettingsError, match=f"BFF_{name}"):
         load_settings()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\u2028"])
+def test_a_fault_is_one_line(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """What a value ends with, as a mounted secret with a line feed, breaks no line in two."""
+    monkeypatch.setenv("BFF_UPSTREAM_PARTNER_ID", f"12345678-1234-4234-8234-123456789012{end}")
+    [line] = refusal().splitlines()
+    assert line.startswith("BFF_UPSTREAM_PARTNER_ID: ")
