@@ -31,7 +31,8 @@ PREFIX = "BFF_"
 SECRET_KEY_BYTES = 32
 _ANY_HTTP_URL = TypeAdapter(AnyHttpUrl)
 _HTTP_URL = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?"
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*\.?|\[[0-9A-Fa-f:.]+\])"
+    r"(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?"
 )
 _PORT = r"(:(?!0)(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
 _WHO, _HOST = r"([^\s/@?#\[\]]*@)?", rf"[A-Za-z0-9._-]+{_PORT}"
