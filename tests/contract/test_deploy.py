@@ -1,5 +1,6 @@
 """The deployment files fit the service; `make check` holds them to their schemas."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -90,6 +91,23 @@ def test_the_overlay_asks_for_the_range_of_the_ingress(monkeypatch: pytest.Monke
         load_settings()
     _set(monkeypatch, {"BFF_TRUSTED_PROXIES": "10.4.0.0/24"})
     assert load_settings().brands == ["my-shop"]
+
+
+def test_what_keeps_the_preparation_from_its_end(tmp_path: Path) -> None:
+    """Where deploy/compose/prepare can make no certificate, it fails and says why."""
+    shutil.copytree(DEPLOY / "compose", tmp_path / "compose")
+    (openssl := tmp_path / "openssl").write_text("#!/bin/sh\necho no entropy >&2\nexit 1\n")
+    openssl.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    ended = subprocess.run(
+        [tmp_path / "compose/prepare"],
+        env={"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=10,
+    )
+    assert (ended.returncode, ended.stderr) == (1, "no entropy\n")
 
 
 def test_what_is_prepared_suffices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
