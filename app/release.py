@@ -54,6 +54,9 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _check(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> None:
     if not wanted.return_id and not all((wanted.brand, wanted.order, wanted.postal_code)):
         parser.error("name a return id, or --brand, --order and --postal-code")
+    # What is not UTF-8 comes as half a surrogate pair, which no request can hold.
+    if not f"{wanted.brand}{wanted.order}{wanted.postal_code}".isprintable():
+        parser.error("--brand, --order and --postal-code are printable text in UTF-8")
     if wanted.finding and not wanted.return_id:
         parser.error("--as needs the id of one return")
     if wanted.finding is Finding.NEVER_MADE and not wanted.panel_checked:

@@ -193,3 +193,13 @@ async def test_how_to_call_a_command(command: str, argument: str, status: int) -
     said = await run([command, argument], environment(BFF_REDIS_URL=None))
     assert said.returncode == status
     assert "usage: python -m " + command in said.stdout + said.stderr
+
+
+async def test_an_order_that_is_not_utf8() -> None:
+    """An order number from a terminal with another encoding is refused before anybody is asked."""
+    named = ["--brand", "demo", "--order", "\udce9", "--postal-code", "1234AB"]
+    said = await run(["app.release", *named], environment())
+    assert (said.returncode, said.stderr.splitlines()[-1]) == (
+        2,
+        "python -m app.release: error: --brand, --order and --postal-code are printable text in UTF-8",
+    )
