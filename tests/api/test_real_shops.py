@@ -18,7 +18,7 @@ from tests.support.sandbox import SandboxProcess
 from tests.support.scripted_upstream import ScriptedUpstream, token
 from tests.support.shopper import Shopper, told
 
-BRANDS = [f"shop-{number}" for number in range(100)]
+BRANDS = [f"shop-{number}" for number in range(200)]
 """Settings are kept by brand, so each case takes one of its own."""
 PUBLIC = "https://panel.public.example/api/v2"
 SHIRT = {"items": [{"id": "shirt", "quantity": 1, "reason": 11}], "delivery": {"option": "pickup"}}
@@ -419,11 +419,11 @@ async def test_without_a_token_for_service_points_the_session_lives(stage: Stage
 async def test_orders_without_a_number_share_nothing(stage: Stage) -> None:
     """Two orders without any number upstream are two parcels here, and neither uses up the other's limits."""
     unnamed = {"id": None, "order_number": None, "tracking_number": None}
-    screens = []
+    brand, screens = next(stage.brands), []
     for identifier in ("A-1", "A-2"):
         stage.upstream.say(return_portal=scripted_upstream.settings(), outgoing=scripted_upstream.outgoing(unnamed))
         wanted = {"identifier": identifier, "postal_code": "5611 AA", "token_delivery": "body"}
-        screens.append((await stage.http.post("/v1/brands/shop-99/sessions", json=wanted)).json())
+        screens.append((await stage.http.post(f"/v1/brands/{brand}/sessions", json=wanted)).json())
     handoffs = [
         await stage.http.post(
             "/v1/session/handoff", json={}, headers={"Authorization": f"Bearer {each['session_token']}"}
