@@ -21,7 +21,8 @@ MASTERS = 3
 SLOTS = 16384
 FORMED_SECONDS = 30.0
 NODE_TIMEOUT_MS = 1500
-DOWN_AFTER_MS = 1000
+DOWN_AFTER_MS = 1500
+"""A Sentinel pings once a second: with a second here, a new master may count as down before its first answer."""
 REPLICATING = {
     "save": "",
     "appendonly": "yes",
