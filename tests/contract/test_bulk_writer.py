@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import aclosing, closing
+from contextlib import aclosing
 
 import pytest
 import pytest_asyncio
@@ -16,6 +16,7 @@ from app.redis.connections.discovery import topology
 from app.redis.connections.server import opened
 from app.redis.store import Store
 from tests.support.processes import LOCAL, Valkey, eventually, running_valkey
+from tests.support.raw_server import listening
 
 NAME = progress_key(secrets.token_hex(8))
 SECONDS = 5.0
@@ -90,12 +91,11 @@ async def test_few_values_are_on_their_way() -> None:
     received, acknowledge = bytearray(), asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer):
-            while data := await reader.read(1024):
-                received.extend(data)
-                if received.count(b"SET") == UNACKNOWLEDGED:
-                    await acknowledge.wait()
-                    writer.write(b"+OK\r\n")
+        while data := await reader.read(1024):
+            received.extend(data)
+            if received.count(b"SET") == UNACKNOWLEDGED:
+                await acknowledge.wait()
+                writer.write(b"+OK\r\n")
 
     async def refused(_key: str, _value: bytes, _ttl: float) -> None:
         raise StoreUnavailable
@@ -103,8 +103,8 @@ async def test_few_values_are_on_their_way() -> None:
     async def sent() -> bool:
         return received.count(b"SET") == UNACKNOWLEDGED
 
-    async with await asyncio.start_server(serve, LOCAL, 0) as server:
-        connection = await opened(Server(LOCAL, server.sockets[0].getsockname()[1]))
+    async with listening(serve) as port:
+        connection = await opened(Server(LOCAL, port))
         bulk = BulkWriter(connection, SECONDS, refused, [])
         for number in range(UNACKNOWLEDGED):
             await put(bulk, number, b"value")

@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import BadUpstream, BrandNotFound, UpstreamGone, UpstreamUnavailable
 from app.sendcloud.client import DIRECT, Egress, Sendcloud, connect
-from tests.support.raw_server import RawServer, answer, raw_server, self_signed
+from tests.support.raw_server import RawServer, answer, listening, raw_server, self_signed
 from tests.support.unlimited import unlimited
 from tests.unit.test_protocol_answers import RETURN_REQUEST
 
@@ -26,14 +26,13 @@ class Tunnels:
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serves one connection."""
-        with closing(writer):
-            head = await reader.readuntil(b"\r\n\r\n")
-            self.heads.append(head)
-            writer.write(f"HTTP/1.1 {self.status} -\r\n\r\n".encode())
-            if self.status == 200:
-                port = int(head.split(b" ")[1].rpartition(b":")[2])
-                to_reader, to_writer = await asyncio.open_connection("127.0.0.1", port)
-                await asyncio.gather(_move(reader, to_writer), _move(to_reader, writer))
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.heads.append(head)
+        writer.write(f"HTTP/1.1 {self.status} -\r\n\r\n".encode())
+        if self.status == 200:
+            port = int(head.split(b" ")[1].rpartition(b":")[2])
+            to_reader, to_writer = await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.gather(_move(reader, to_writer), _move(to_reader, writer))
 
 
 async def _move(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,9 +46,7 @@ async def _move(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def tunnels(status: int = 200) -> AsyncIterator[Tunnels]:
     """A running proxy."""
     here = Tunnels(status=status)
-    server = await asyncio.start_server(here.handle, "127.0.0.1", 0)
-    here.port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with listening(here.handle) as here.port:
         yield here
 
 

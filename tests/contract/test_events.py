@@ -33,6 +33,7 @@ from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
 from app.shops import Shops
 from app.telemetry.metrics import EVENTS_ALERTED, REGISTRY
 from tests.support.processes import Valkey, eventually, free_port
+from tests.support.raw_server import listening
 from tests.support.receiver import SECRETS, Post, Receiver, running_receiver, shops_entry
 from tests.support.samples import forms, return_record
 from tests.support.shops import shops
@@ -282,13 +283,11 @@ async def test_private_addresses_are_refused(world: World, host: str) -> None:
     """No connection is made to a private address unless the entry allows it, whether named or written out."""
     connections = 0
 
-    async def count(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def count(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
         nonlocal connections
         connections += 1
-        writer.close()
 
-    async with await asyncio.start_server(count, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with listening(count) as port:
         public = world.shops(url=f"https://{host}:{port}", private=False)
         outbox = Outbox(world.store, KEYRING, public)
         async with delivering(world, outbox, public):

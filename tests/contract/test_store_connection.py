@@ -4,7 +4,7 @@ import asyncio
 import gc
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, closing
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
 from redis.exceptions import (
@@ -23,6 +23,7 @@ from app.redis.connections.discovery import topology
 from app.redis.connections.server import Link, Node, opened
 from app.redis.store import Store
 from tests.support.processes import LOCAL, eventually, free_port
+from tests.support.raw_server import listening
 
 PING = packed([("PING",)])
 NOPERM = b"-NOPERM no permissions to access a channel\r\n"
@@ -34,15 +35,14 @@ async def saying(*answers: bytes) -> AsyncIterator[Server]:
     """A server that gives these answers, one to each read of every connection, and then closes it."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer):
-            for answer in answers:
-                if not await reader.read(1024):
-                    break
-                writer.write(answer)
-                await writer.drain()
+        for answer in answers:
+            if not await reader.read(1024):
+                break
+            writer.write(answer)
+            await writer.drain()
 
-    async with await asyncio.start_server(serve, LOCAL, 0) as server:
-        yield Server(LOCAL, server.sockets[0].getsockname()[1])
+    async with listening(serve) as port:
+        yield Server(LOCAL, port)
 
 
 @pytest.mark.parametrize(
@@ -85,12 +85,11 @@ async def test_a_server_may_close_a_connection_that_was_just_opened() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal seen
         seen += 1
-        with closing(writer):
-            if await reader.read(1024) and seen > 1:
-                writer.write(b"+PONG\r\n")
+        if await reader.read(1024) and seen > 1:
+            writer.write(b"+PONG\r\n")
 
-    async with await asyncio.start_server(serve, LOCAL, 0) as server:
-        link = Link(Server(LOCAL, server.sockets[0].getsockname()[1]))
+    async with listening(serve) as port:
+        link = Link(Server(LOCAL, port))
         assert await link.ask(PING, 1, TIMEOUT_SECONDS) == [b"PONG"]
         link.close()
     assert seen == 2

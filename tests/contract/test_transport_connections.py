@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager, closing, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +25,7 @@ from tests.support.raw_server import (
     RawServer,
     answer,
     fin,
+    listening,
     raw_server,
     saying,
     self_signed,
@@ -393,16 +394,15 @@ async def test_an_address_of_version_6_is_an_address() -> None:
     heads = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer):
-            heads.append(await reader.readuntil(b"\r\n\r\n"))
-            writer.write(HEAD + b"connection: close\r\ncontent-length: 0\r\n\r\n")
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(HEAD + b"connection: close\r\ncontent-length: 0\r\n\r\n")
 
-    try:
-        server = await asyncio.start_server(handle, "::1", 0)
-    except OSError:
-        pytest.skip("this machine has no IPv6")
-    async with server, reading() as reads:
-        port = server.sockets[0].getsockname()[1]
+    async with AsyncExitStack() as stack:
+        try:
+            port = await stack.enter_async_context(listening(handle, "::1"))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        reads = await stack.enter_async_context(reading())
         assert (await got(reads, asked(port, host="[::1]")))[0] == 200
         assert f"Host: [::1]:{port}\r\n".encode() in heads[0]
 
@@ -478,13 +478,10 @@ async def test_connections_over_tls_are_kept_and_end_like_others() -> None:
 async def test_a_server_that_is_connected_and_not_ready_is_out_of_reach() -> None:
     """The time to connect covers TLS, and nothing was sent."""
 
-    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer):
-            await reader.read()
+    async def listen(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
 
-    accepted = await asyncio.start_server(listen, "127.0.0.1", 0)
-    async with accepted, reading() as reads:
-        port = accepted.sockets[0].getsockname()[1]
+    async with listening(listen) as port, reading() as reads:
         now = asyncio.get_running_loop().time()
         with pytest.raises(UpstreamUnavailable) as caught:
             await exchange(reads, asked(port, host="localhost"), {"connect": 0.1, "read": 5.0}, now + 60)

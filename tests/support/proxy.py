@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 
 from tests.support.processes import LOCAL, free_port
+from tests.support.raw_server import refuse
 
 PIECE_BYTES = 64 * 1024
 
@@ -27,7 +28,7 @@ class Proxy:
     async def close(self) -> None:
         """Refuses connections; those that stand are left alone."""
         if self._server:
-            self._server.close()
+            await refuse(self._server)
             self._server = None
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

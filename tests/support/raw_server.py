@@ -15,8 +15,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""Serves one connection, which is closed afterwards."""
 Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
 """What to do once a request has arrived whole; the connection stays open unless this closes it."""
+
+
+ACCEPTING_TURNS = 4
+"""Turns of the event loop until a connection that it has accepted is being served."""
 
 
 class RawServer:
@@ -31,12 +37,43 @@ class RawServer:
 
 
 @asynccontextmanager
-async def raw_server(behaviour: Behaviour, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
-    """A server on a free port of 127.0.0.1, gone with all its connections afterwards."""
+async def listening(handle: Handle, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """The port of a server, gone with all its connections afterwards."""
     writers: list[asyncio.StreamWriter] = []
 
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
+        with closing(writer):
+            await handle(reader, writer)
+
+    server = await asyncio.start_server(serve, host, 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        await refuse(server)
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
+        await server.wait_closed()
+
+
+async def refuse(server: asyncio.Server) -> None:
+    """Closes the server, once all that it has accepted are being served.
+
+    Else asyncio would leave them open, until the collector finds them in whichever test runs then.
+    """
+    for listener in server.sockets:
+        asyncio.get_running_loop().remove_reader(listener.fileno())
+    for _ in range(ACCEPTING_TURNS):
+        await asyncio.sleep(0)
+    server.close()
+
+
+@asynccontextmanager
+async def raw_server(behaviour: Behaviour, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
+    """A server on a free port of 127.0.0.1, gone with all its connections afterwards."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         here.connections += 1
         here.open += 1
         try:
@@ -47,17 +84,9 @@ async def raw_server(behaviour: Behaviour, *, tls: ssl.SSLContext | None = None)
         finally:
             here.open -= 1
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
-    here = RawServer(server.sockets[0].getsockname()[1])
-    try:
+    async with listening(handle, tls=tls) as port:
+        here = RawServer(port)
         yield here
-    finally:
-        server.close()
-        for writer in writers:
-            writer.transport.abort()
-        # Else its socket may be found open by the collector, in whichever test runs then.
-        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
-        await server.wait_closed()
 
 
 @asynccontextmanager
@@ -66,15 +95,11 @@ async def deaf_server(answer: bytes) -> AsyncIterator[RawServer]:
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         here.connections += 1
-        with closing(writer):
-            await reader.read(1)
-            writer.write(answer)
-        with suppress(ConnectionError):
-            await writer.wait_closed()
+        await reader.read(1)
+        writer.write(answer)
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    here = RawServer(server.sockets[0].getsockname()[1])
-    async with server:
+    async with listening(handle) as port:
+        here = RawServer(port)
         yield here
 
 
