@@ -21,7 +21,7 @@ from app.errors import (
 from app.events.event import Expected
 from app.models.returns import ReturnState
 from app.redis.encryption import RecordUnreadable
-from app.redis.store import Store, Versioned
+from app.redis.store import ANY, Change, Store, Versioned
 from app.returns.checks.fingerprints import Fingerprints
 from app.returns.claims import (
     AFTER_FIRST_BYTE,
@@ -69,6 +69,8 @@ class Attempt:
     record: ReturnRecord
     claim: Claim
     order_number: str
+    use: Change
+    """Stores the use of its idempotency key, whatever the store has there."""
 
     @property
     def return_id(self) -> str:
@@ -137,15 +139,16 @@ class Attempts:
             claim = Claim(phase=Phase.INTENT, owner=owner, lease_until=now + layout.lease, units=units)
             begun = record.model_copy(update={"created_at": now, "updated_at": now})
             after = claimed(standing, record.id, claim, limited(standing, limits, first_seen), now=now)
+            use = layout.used_change(parcel_key, key, used, KeyRecord.of(layout.keyed(parcel_key, forms), record.id))
             # One commit for all: a key without its claim, or a claim without its return, could not be explained.
             changes = [
                 layout.claims_change(parcel_key, claims, after, now),
-                layout.used_change(parcel_key, key, used, KeyRecord.of(layout.keyed(parcel_key, forms), record.id)),
+                use,
                 layout.first_seen_change(parcel_key, seen, remembered(standing, limits, first_seen)),
                 *layout.record_changes(parcel_key, VersionedReturn(begun, 0, now)),
             ]
             if await self._store.commit(owner, changes, durable=True):
-                return Attempt(parcel_key, begun, claim, selection.order_number)
+                return Attempt(parcel_key, begun, claim, selection.order_number, replace(use, expected=ANY))
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
     async def first_byte(self, attempt: Attempt) -> None:
@@ -215,7 +218,7 @@ class Attempts:
         step = Step(
             advance,
             change,
-            forgotten=Forgotten(attempt.record, index) if event in AFTER_FIRST_BYTE else None,
+            forgotten=Forgotten(attempt.record, attempt.use, index) if event in AFTER_FIRST_BYTE else None,
             # A server that takes over after a failover must not contradict an outcome that was told.
             durable=True,
             # Without this, a cancellation or an erasure since then would be taken back.

@@ -221,6 +221,8 @@ class Forgotten(NamedTuple):
     """A return that the store may have lost, as the creating request knows it."""
 
     record: ReturnRecord
+    use: Change
+    """Stores the use of its idempotency key."""
     index_again: Callable[[], Awaitable[None]]
     """Stores the entries that lead to it."""
 
@@ -419,6 +421,8 @@ class Returns:
             after = step.claims(before, now)
             found, changes = None, [self._layout.claims_change(parcel_key, claims, after, now), *step.beside]
             events = ParcelEvents(parcel_key, [], step.expected)
+            if step.forgotten and not version:
+                changes.append(step.forgotten.use)
             if record:
                 stays = return_id in after or lasting_location(before, return_id) is not None
                 known = VersionedReturn(record, version, now)
