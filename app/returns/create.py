@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -11,6 +12,7 @@ from app.errors import (
     FieldProblem,
     InvalidRequest,
     NotReturnableOnline,
+    ReturnNotFound,
     ReturnOutcomeUnknown,
     ReturnRefused,
     ServicePointUnavailable,
@@ -136,7 +138,11 @@ class Creation:
 
     async def _recheck_failures(self, session: Session, parcel: ParcelReturns) -> None:
         """Polls returns whose announcement failed once more, before their units are claimed again."""
-        for found in parcel.returns:
+        known = [*parcel.returns]
+        for return_id in parcel.unlisted:
+            with suppress(ReturnNotFound):
+                known.append(await self.returns.get(session.parcel_key, return_id))
+        for found in known:
             if found.record.announcement_failed:
                 await self.parcel_limit.spend(session.parcel_key)
                 await self.polling.recheck(session.parcel_key, found.record.id, session.order.units)

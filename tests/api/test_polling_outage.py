@@ -1,5 +1,6 @@
 """Polls that are answered 500, refused or not at all: what a shopper is told, and whose units are whose then."""
 
+import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -10,6 +11,8 @@ import jwt
 import pytest
 import pytest_asyncio
 
+from app.domain import DAY_SECONDS
+from app.returns.claims import FAILED_COUNTED_SECONDS, MAX_FAILED
 from tests.support import scripted_upstream
 from tests.support.processes import Bff, Valkey, eventually, running_bff
 from tests.support.raw_server import Behaviour, answer
@@ -23,6 +26,8 @@ BRANDS = list(ALL_BRANDS)
 POLL_INTERVAL = 0.05
 SIGNING_KEY = "0123456789abcdef0123456789abcdef"
 REFUSED = re.compile(r'^bff_upstream_(brands_refused{lane="poll"} [1-9]|breaker{lane="poll"} [12])', re.MULTILINE)
+LEASE_SECONDS = 60
+"""More than a creation has."""
 LONG_AGO = 1_600_000_000
 
 
@@ -130,6 +135,26 @@ async def fails(bff: Bff, upstream: ScriptedUpstream, brand: str) -> tuple[Shopp
     return someone, location
 
 
+async def add_refusals(store: Valkey, failed: str, number: int) -> None:
+    """Makes the claim of this failed return two days old, and so many others of its parcel one day."""
+    (name,) = [each async for each in store.client.scan_iter("p:*:claim") if failed in await claims_of(store, each)]
+    claims = await claims_of(store, name)
+    two_days = {**claims[failed], "lease_until": claims[failed]["lease_until"] - 2 * DAY_SECONDS}
+    a_day = {**two_days, "lease_until": claims[failed]["lease_until"] - FAILED_COUNTED_SECONDS - LEASE_SECONDS}
+    claims = {f"rtn_{place:022}": a_day for place in range(number)} | {failed: two_days}
+    await store.client.hset(name, "v", json.dumps(claims))
+
+
+async def claims_of(store: Valkey, name: bytes) -> dict[str, Any]:
+    """The claims that the store has under this name; other tests leave some that are no JSON."""
+    kept = await store.client.hget(name, "v") or b"{}"
+    try:
+        claims: dict[str, Any] = json.loads(kept)
+    except ValueError:
+        return {}
+    return claims
+
+
 def portal(upstream: ScriptedUpstream, brand: str) -> str:
     """The URL of the brand's portal."""
     return f"{upstream.url}/brand/{brand}/return-portal"
@@ -194,6 +219,17 @@ async def test_a_return_that_is_alive_takes_its_units_back(
     assert told(refused) == (409, "units-claimed")
     assert refused.headers["location"] == location
     assert (await someone.get(location)).json()["state"] == state
+    assert len([here for here in upstream.requests_for("incoming") if f"/{brand}/" in here.path]) == 2
+
+
+async def test_a_return_that_is_alive_is_found_behind_many_refused_ones(
+    bff: Bff, store: Valkey, upstream: ScriptedUpstream, brand: str
+) -> None:
+    """A failed return is polled before its units are claimed again, also if more were refused since than are listed."""
+    someone, location = await fails(bff, upstream, brand)
+    await add_refusals(store, location.rpartition("/")[2], MAX_FAILED)
+    upstream.do(polling=always(answer(202)))
+    assert told(await someone.create(everything(someone))) == (409, "units-claimed")
     assert len([here for here in upstream.requests_for("incoming") if f"/{brand}/" in here.path]) == 2
 
 

@@ -321,7 +321,7 @@ class Parcels(RuleBasedStateMachine):
     def list_parcel(self, parcel: str) -> None:
         """A parcel has its own returns, oldest first, and what they hold adds up."""
         parcel_key = self.parcel_keys[parcel]
-        found, free, _ = self.bench.run(self.returns.of_parcel(parcel_key, Units(ORDERED, ORDERED)))
+        found, free, *_ = self.bench.run(self.returns.of_parcel(parcel_key, Units(ORDERED, ORDERED)))
         here = [(request.attempt.return_id, STATES[request.phase]) for request in self.of(parcel_key) if request.phase]
         assert [(each.record.id, each.record.state) for each in found] == here
         left = {item_id: ordered - self.held(parcel_key)[item_id] for item_id, ordered in ORDERED.items()}

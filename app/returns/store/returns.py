@@ -261,6 +261,8 @@ class ParcelReturns(NamedTuple):
     returns: list[VersionedReturn]
     free: Units
     moment: Moment
+    unlisted: Collection[str] = ()
+    """The ids of older failed returns, which are too many for a list."""
 
 
 class Returns:
@@ -298,7 +300,7 @@ class Returns:
         return found.record.state is not ReturnState.CREATING
 
     async def of_parcel(self, parcel_key: str, ordered: Units) -> ParcelReturns:
-        """Every return of the parcel, and how many of the ordered units they leave free."""
+        """The returns of the parcel, of failed ones the newest, and how many of the ordered units all leave free."""
         moment, alive, first_seen, records = await self._claims_and_records(parcel_key)
         found = []
         for return_id, kept in records.items():
@@ -312,7 +314,7 @@ class Returns:
                 )
         by_age = sorted(found, key=lambda each: each.record.created_at)
         free = self._layout.free(parcel_key, ordered, alive, first_seen) if alive else ordered
-        return ParcelReturns(by_age, free, moment)
+        return ParcelReturns(by_age, free, moment, alive.keys() - records.keys())
 
     async def _claims_and_records(
         self, parcel_key: str
