@@ -162,6 +162,11 @@ async def test_interrupted_wait(cases: Path, bff: Bff) -> None:
     assert (await _seen(cases, "interrupted", bff.port, fresh("LABEL")))["state"] == "label_ready"
 
 
+async def test_no_listener_stays(cases: Path) -> None:
+    """A signal that many calls share has none of their listeners once they have ended, however they did."""
+    assert await _seen(cases, "listeners", port=1) == {"listening": 0, "requests": 4}
+
+
 async def test_aborted_wait(cases: Path, bff: Bff) -> None:
     """An aborted wait ends with the reason of its signal while the service still holds the request."""
     seen = await _seen(cases, "aborted", bff.port, fresh("PAID"))

@@ -21,7 +21,7 @@ export class ReturnPortal {
     /** Looks a parcel up; the session is this client's from here on. */
     createSession = (brand, json, options) => this.#started("createSession", { path: { brand }, json, ...options });
     getSession = (options) => this.#json("getSession", { ...options });
-    deleteSession = (options) => this.#send("deleteSession", { ...options }).then(() => { this.token = undefined; });
+    deleteSession = (options) => this.#send("deleteSession", { ...options }, async () => { this.token = undefined; });
     createHandoff = (json = {}, options) => this.#json("createHandoff", { json, ...options });
     /** Goes on with the session of another device. */
     redeemHandoff = (token, options) => this.#started("redeemHandoff", { json: { token }, ...options });
@@ -59,7 +59,8 @@ export class ReturnPortal {
         if (!canStream())
             return yield* this.#held(id, seen, options.signal);
         const headers = { "Last-Event-ID": String(seen ?? 0) };
-        const response = await this.#send("watchReturn", { path: { return_id: id }, headers, seconds: 0, ...options });
+        const sent = { path: { return_id: id }, headers, seconds: 0, ...options };
+        const response = await this.#send("watchReturn", sent, async (begun) => begun);
         const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
         try {
             for (let rest = ""; reader;) {
@@ -116,19 +117,24 @@ export class ReturnPortal {
         this.token = screen.session_token ?? undefined;
         return screen;
     }
-    async #json(name, sent) {
-        const response = await this.#send(name, sent);
-        return (await whole(response.json(), sent.signal));
+    #json(name, sent) {
+        return this.#send(name, sent, async (response) => (await whole(response.json(), sent.signal)));
     }
-    async #document(name, sent) {
-        const response = await this.#send(name, sent);
-        const blob = await whole(response.blob(), sent.signal);
-        // Not every browser reports it by itself. A gateway may have compressed it, so more is no error.
-        if (blob.size < Number(response.headers.get("Content-Length")))
-            throw new Problem(INCOMPLETE);
-        return blob;
+    #document(name, sent) {
+        return this.#send(name, sent, async (response) => {
+            const blob = await whole(response.blob(), sent.signal);
+            // Not every browser reports it by itself. A gateway may have compressed it, so more is no error.
+            if (blob.size < Number(response.headers.get("Content-Length")))
+                throw new Problem(INCOMPLETE);
+            return blob;
+        });
     }
-    async #send(name, { path = {}, query = {}, json, form, signal, ...sent }) {
+    async #send(name, sent, read) {
+        const seconds = sent.seconds ?? ANSWER_SECONDS + (sent.wait ?? 0);
+        const call = async (limit) => read(await this.#answered(name, sent, limit));
+        return seconds ? limited(call, seconds, sent.signal) : call(sent.signal);
+    }
+    async #answered(name, { path = {}, query = {}, json, form, signal, ...sent }, limit) {
         const [method, template] = CALLS[name];
         const place = template.replace(/\{(\w+)\}/g, (_, part) => encodeURIComponent(path[part] ?? ""));
         const asked = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
@@ -140,13 +146,12 @@ export class ReturnPortal {
             headers.set("Prefer", `wait=${sent.wait}`);
         if (json)
             headers.set("Content-Type", "application/json");
-        const seconds = sent.seconds ?? ANSWER_SECONDS + (sent.wait ?? 0);
         const response = await (this.#settings.fetch ?? fetch)(this.#base + place + search, {
             method,
             headers,
             body: json ? JSON.stringify(json) : (form ?? null),
             credentials: this.#settings.session === "bearer" ? "omit" : "include",
-            signal: limited(signal, seconds),
+            signal: limit ?? null,
         }).catch(() => {
             check(signal);
             throw new Problem({});

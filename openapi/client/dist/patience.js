@@ -6,18 +6,22 @@ export function check(signal) {
     if (signal?.aborted)
         throw signal.reason ?? new Error("aborted");
 }
-/** A signal that aborts with another one, or after so many seconds. */
-export function limited(signal, seconds) {
-    const ended = new AbortController();
-    const end = () => ended.abort(signal?.reason);
+/** What the call answers; its signal aborts with another one, or after so many seconds. */
+export async function limited(call, seconds, signal) {
+    const limit = new AbortController();
+    const end = () => limit.abort(signal?.reason);
     // AbortSignal.any is missing before Node 20.3, Safari 17.4 and in React Native.
-    signal?.addEventListener("abort", end, { once: true, signal: ended.signal });
+    signal?.addEventListener("abort", end);
     if (signal?.aborted)
         end();
-    const timer = seconds ? setTimeout(end, 1000 * seconds) : undefined;
-    // In Node a timer is an object, and would keep the process alive.
-    timer?.unref?.();
-    return ended.signal;
+    const timer = setTimeout(end, 1000 * seconds);
+    try {
+        return await call(limit.signal);
+    }
+    finally {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", end);
+    }
 }
 /** Resolves after so many seconds. */
 export function pause(seconds, signal) {

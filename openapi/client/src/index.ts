@@ -76,7 +76,7 @@ export class ReturnPortal implements Record<Name, (...input: never[]) => unknown
     this.#started("createSession", { path: { brand }, json, ...options });
   getSession = (options?: Options) => this.#json("getSession", { ...options });
   deleteSession = (options?: Options) =>
-    this.#send("deleteSession", { ...options }).then(() => { this.token = undefined; });
+    this.#send("deleteSession", { ...options }, async () => { this.token = undefined; });
 
   createHandoff = (json: Body<"createHandoff"> = {}, options?: Options) =>
     this.#json("createHandoff", { json, ...options });
@@ -139,7 +139,8 @@ export class ReturnPortal implements Record<Name, (...input: never[]) => unknown
   async *watchReturn(id: string, { seen, ...options }: Options & { seen?: number } = {}): AsyncGenerator<Return> {
     if (!canStream()) return yield* this.#held(id, seen, options.signal);
     const headers = { "Last-Event-ID": String(seen ?? 0) };
-    const response = await this.#send("watchReturn", { path: { return_id: id }, headers, seconds: 0, ...options });
+    const sent = { path: { return_id: id }, headers, seconds: 0, ...options };
+    const response = await this.#send("watchReturn", sent, async (begun) => begun);
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
     try {
       for (let rest = ""; reader; ) {
@@ -191,20 +192,30 @@ export class ReturnPortal implements Record<Name, (...input: never[]) => unknown
     return screen;
   }
 
-  async #json<N extends Name>(name: N, sent: Sent): Promise<Answer<N>> {
-    const response = await this.#send(name, sent);
-    return (await whole(response.json(), sent.signal)) as Answer<N>;
+  #json<N extends Name>(name: N, sent: Sent): Promise<Answer<N>> {
+    return this.#send(name, sent, async (response) => (await whole(response.json(), sent.signal)) as Answer<N>);
   }
 
-  async #document(name: Name, sent: Sent): Promise<Blob> {
-    const response = await this.#send(name, sent);
-    const blob = await whole(response.blob(), sent.signal);
-    // Not every browser reports it by itself. A gateway may have compressed it, so more is no error.
-    if (blob.size < Number(response.headers.get("Content-Length"))) throw new Problem(INCOMPLETE);
-    return blob;
+  #document(name: Name, sent: Sent): Promise<Blob> {
+    return this.#send(name, sent, async (response) => {
+      const blob = await whole(response.blob(), sent.signal);
+      // Not every browser reports it by itself. A gateway may have compressed it, so more is no error.
+      if (blob.size < Number(response.headers.get("Content-Length"))) throw new Problem(INCOMPLETE);
+      return blob;
+    });
   }
 
-  async #send(name: Name, { path = {}, query = {}, json, form, signal, ...sent }: Sent): Promise<Response> {
+  async #send<T>(name: Name, sent: Sent, read: (response: Response) => Promise<T>): Promise<T> {
+    const seconds = sent.seconds ?? ANSWER_SECONDS + (sent.wait ?? 0);
+    const call = async (limit: AbortSignal | undefined) => read(await this.#answered(name, sent, limit));
+    return seconds ? limited(call, seconds, sent.signal) : call(sent.signal);
+  }
+
+  async #answered(
+    name: Name,
+    { path = {}, query = {}, json, form, signal, ...sent }: Sent,
+    limit: AbortSignal | undefined,
+  ): Promise<Response> {
     const [method, template] = CALLS[name];
     const place = template.replace(/\{(\w+)\}/g, (_, part: string) => encodeURIComponent(path[part] ?? ""));
     const asked = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
@@ -213,13 +224,12 @@ export class ReturnPortal implements Record<Name, (...input: never[]) => unknown
     if (this.token) headers.set("Authorization", `Bearer ${this.token}`);
     if (sent.wait) headers.set("Prefer", `wait=${sent.wait}`);
     if (json) headers.set("Content-Type", "application/json");
-    const seconds = sent.seconds ?? ANSWER_SECONDS + (sent.wait ?? 0);
     const response = await (this.#settings.fetch ?? fetch)(this.#base + place + search, {
       method,
       headers,
       body: json ? JSON.stringify(json) : (form ?? null),
       credentials: this.#settings.session === "bearer" ? "omit" : "include",
-      signal: limited(signal, seconds),
+      signal: limit ?? null,
     }).catch(() => {
       check(signal);
       throw new Problem({});

@@ -76,6 +76,19 @@ const cases: Record<string, () => Promise<unknown>> = {
     for await (const { state } of client.watchReturn(id)) states.push(state);
     return { states, label: await (await client.getLabel(id)).text() };
   },
+  async listeners() {
+    const { signal } = new AbortController();
+    let listening = 0;
+    const addEventListener = () => { listening += 1; };
+    const removeEventListener = () => { listening -= 1; };
+    Object.assign(signal, { addEventListener, removeEventListener });
+    first.push(Response.json({}), new Response("%PDF-"), new Response(null, { status: 204 }), Response.error());
+    await client.getSession({ signal });
+    await client.getLabel("rtn_1", { signal });
+    await client.deleteSession({ signal });
+    await problem(client.getSession({ signal }));
+    return { listening, requests };
+  },
   async problem() {
     return problem(lookUp());
   },
