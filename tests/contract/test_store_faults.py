@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -188,6 +189,25 @@ async def test_an_open_server_and_a_password(server: Server) -> None:
     await server.client.config_set("requirepass", "secret")
     async with aclosing(Store(topology(f"redis://{LOCAL}:{server.port}/0"))) as store:
         assert (await refusal(store))[0] == "AuthenticationError"
+
+
+async def test_a_name_that_leads_to_another_server(server: Server, valkey: Valkey) -> None:
+    """A server that has become a replica is left for the one that its name leads to, as where a provider fails over."""
+    key, master = f"s:{{{secrets.token_urlsafe(9)}}}", urlsplit(valkey.url).port or 0
+
+    async def is_stored() -> bool:
+        with suppress(StoreUnavailable):
+            await store.put(key, b"x", 60)
+        return bool(await valkey.client.exists(key))
+
+    async with (
+        running_proxy(server.port) as name,
+        aclosing(Store(topology(f"redis://{LOCAL}:{name.port}/0"))) as store,
+    ):
+        await store.ping()
+        name.target = master
+        await server.client.replicaof(LOCAL, str(master))
+        await eventually(is_stored, 5)
 
 
 async def test_cancelled_calls_keep_nothing(valkey: Valkey) -> None:

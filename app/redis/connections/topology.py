@@ -122,11 +122,14 @@ class Topology:
         found = await self.first_on_each(names)
         return found.get(await self.node(key_slot(key.encode()))) or next(iter(found.values()))
 
-    def doubt(self) -> None:
-        """Asks in the background for a new map, and again while doubts come in, but not more often than probes."""
-        if self.replicated and not self._doubted:
+    def doubt(self, replica: Node | None = None) -> None:
+        """Asks in the background for a new map, and again while doubts come in, but not more often than probes.
+
+        A server that says it is a replica is connected to again, because by now its name may lead to another one.
+        """
+        if not self._doubted:
             self._doubted = True
-            self._start(self._look_later())
+            self._start(self._look_later(replica))
 
     async def look(self) -> Map:
         """Asks for the newest map. Raises one of `FOREIGN` if no server answers."""
@@ -154,7 +157,7 @@ class Topology:
             self.doubt()
             raise
         if any(_is_no_master(reply) for reply in replies):
-            self.doubt()
+            self.doubt(node if any(isinstance(reply, ReadOnlyError) for reply in replies) else None)
         return replies
 
     async def _first_map(self) -> Map:
@@ -175,10 +178,13 @@ class Topology:
                 self._start(work)
         return found
 
-    async def _look_later(self) -> None:
+    async def _look_later(self, replica: Node | None) -> None:
         try:
             with contextlib.suppress(*FOREIGN):
                 await self.look()
+            if replica:
+                self._nodes = {address: node for address, node in self._nodes.items() if node is not replica}
+                await replica.aclose()
             await asyncio.sleep(PROBE_SECONDS)
         finally:
             self._doubted = False
