@@ -40,7 +40,8 @@ class AcceptedReturn(RedactedModel):
 
     return_id: int | None
     """None for a number that not every JSON reader can hold."""
-    incoming_parcels: tuple[int, ...]
+    incoming_parcels: tuple[int | None, ...]
+    """None for one whose id cannot be read."""
     poller_token: str | None
     """None: nothing is polled, because upstream named no URL for it or one that is not ours."""
     poller_expires_at: int | None = None
@@ -67,6 +68,8 @@ class LabelReady(RedactedModel):
     download_token: str
     parcels: tuple[LabelledParcel, ...]
     """Empty where the answer names none."""
+    names_all: bool = True
+    """Whether the id of each parcel that the answer names can be read."""
     customs_path: str | None
 
 

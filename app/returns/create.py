@@ -192,14 +192,14 @@ class Creation:
 def created_record(schedule: Schedule, created: AcceptedReturn, found: VersionedReturn) -> ReturnRecord:
     """The record once the upstream took the return; it is polled unless no label can come through us."""
     state = _accepted_state(created, RETURN_METHODS[found.record.delivery.option])
+    parcels = [parcel for parcel in created.incoming_parcels if parcel is not None][:MAX_PARCELS]
     polled = created.poller_token is not None and state is not ReturnState.NO_LABEL_NEEDED
     # News even in its present state: a return that the shop found before has got its number only now.
     record = found.changed(
         state=state,
         sendcloud_return_id=created.return_id,
-        parcels=tuple(
-            ReturnParcel(id=parcel, tracking_number=None) for parcel in created.incoming_parcels[:MAX_PARCELS]
-        ),
+        parcels=tuple(ReturnParcel(id=parcel, tracking_number=None) for parcel in parcels),
+        has_unnamed_parcels=len(parcels) < len(created.incoming_parcels),
         payment_url=created.payment_url,
         poller_token=created.poller_token,
         poller_expires_at=created.poller_expires_at,

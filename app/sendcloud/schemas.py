@@ -413,7 +413,7 @@ class ReturnAccepted(RedactedModel):
 
     return_id: Integer = Field(alias="return")
     """Of any size, because an integer proves that the return exists."""
-    incoming_parcels: Elements[Id] = Field(default_factory=list)
+    incoming_parcels: Places[Id] = Field(default_factory=list)
     poller_url: object = None
     payment_url: object = None
 

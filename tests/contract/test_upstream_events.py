@@ -2,8 +2,11 @@
 
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -18,8 +21,11 @@ from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
 from app.redis.store import Store
 from app.returns.claims import Event
+from app.returns.create import created_record
+from app.returns.labels.polling import Schedule
 from app.returns.store.attempts import Attempt, Attempts
 from app.returns.store.returns import ParcelLayout
+from app.sendcloud import translation
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
 from app.sendcloud.transport.httpx_transport import HttpxTransport
@@ -29,9 +35,11 @@ from tests.support.processes import Valkey
 from tests.support.samples import forms, return_record
 from tests.support.shops import shops
 from tests.support.unlimited import unlimited
-from tests.support.webhooks import KEY, return_created, signature
+from tests.support.webhooks import KEY, parcel_status_changed, return_created, signature
 
-ENTRY = UpstreamEventsEntry(signature_keys=(SecretStr(KEY),))
+ENTRY = UpstreamEventsEntry(signature_keys=(SecretStr(KEY),), cancellation_frees=True)
+CANCELLED = 2000
+SCHEDULE = Schedule(interval=1, lease=5, budget=5, label_ttl=600)
 SHOP = replace(shops().of("my-shop"), name="my-shop")
 
 
@@ -69,7 +77,11 @@ class Shelf:
 
     async def told(self, number: int = 4711) -> str:
         """What becomes of the webhook about a return of one shirt."""
-        body = json.dumps(return_created(self.order, [{"description": "Shirt", "quantity": 1}], id=number)).encode()
+        return await self.hears(return_created(self.order, [{"description": "Shirt", "quantity": 1}], id=number))
+
+    async def hears(self, webhook: dict[str, Any]) -> str:
+        """What becomes of this webhook, in a shop whose units the cancellation of parcels frees."""
+        body = json.dumps(webhook).encode()
         signed = {name.lower(): value for name, value in signature(body).items()}
         events = UpstreamEvents(self.attempts.index, self.attempts.returns, upstream(), self.store, self.keyring)
         return await events.take(SHOP, ENTRY, signed, body)
@@ -123,3 +135,18 @@ async def test_a_webhook_of_a_known_return(shelf: Shelf) -> None:
     assert await shelf.state(lost) is ReturnState.OUTCOME_UNKNOWN
     assert await shelf.told(4712) == "settled"
     assert await shelf.state(lost) is ReturnState.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("parcels", "state"),
+    [([12], ReturnState.FAILED), ([12, "12a"], ReturnState.ACCEPTED), ([12, None], ReturnState.ACCEPTED)],
+)
+async def test_a_parcel_whose_id_cannot_be_read_holds_its_units(
+    shelf: Shelf, parcels: list[object], state: ReturnState
+) -> None:
+    """The cancellation of the known parcels of a return frees no units if the upstream named another, unreadably."""
+    said = json.dumps({"return": 4711, "incoming_parcels": parcels}).encode()
+    accepted = partial(created_record, SCHEDULE, translation.accepted("https://p.example", "", "my-shop", said))
+    await shelf.attempts.settle(posted := await shelf.posted(), Event.ACCEPTED, accepted)
+    await shelf.hears(parcel_status_changed(shelf.order, 12, CANCELLED, time.time()))
+    assert await shelf.state(posted) is state

@@ -230,6 +230,20 @@ async def test_a_label_that_names_some_parcels_loses_none(desk: Desk, parcel_key
     assert [(each.id, each.tracking_number) for each in labelled.record.parcels] == [(2, "3SABC"), (1, None)]
 
 
+@pytest.mark.parametrize(("parcels", "is_known"), [([2, 3], True), ([2, None], False)])
+async def test_a_label_that_names_the_parcels_first(
+    desk: Desk, parcel_key: str, parcels: list[int | None], *, is_known: bool
+) -> None:
+    """A return whose parcels the label's answer names first is known to have more if one of those cannot be read."""
+    found = await desk.pending(parcel_key)
+    await desk.returns.update(parcel_key, found, found.record.model_copy(update={"next_poll_at": found.now}))
+    url = f"{portal_url('https://panel.example', found.record.brand)}/label/download?token=a.b.c"
+    desk.upstream.answer = httpx.Response(200, json={"download_url": url, "parcels": parcels})
+    labelled = await desk.labels.current(parcel_key, found.record.id)
+    assert labelled.record.state is ReturnState.LABEL_READY
+    assert labelled.record.has_unnamed_parcels is not is_known
+
+
 async def test_a_lost_label_frees_no_units(desk: Desk, parcel_key: str) -> None:
     """A look for a lost label that is answered 500 leaves it lost, however often that happens."""
     found = await desk.pending(parcel_key)

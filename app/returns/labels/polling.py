@@ -227,8 +227,10 @@ class Polling:
         )
         # The answer may name only some of them, and as long as one is on its way the units are held.
         named = {parcel.id for parcel in labelled}
+        is_partly_named = found.record.has_unnamed_parcels or not (tracking or status.names_all)
         return found.became(
             ReturnState.LABEL_READY,
+            has_unnamed_parcels=is_partly_named,
             parcels=labelled + tuple(parcel for parcel in found.record.parcels if parcel.id not in named),
             download_token=status.download_token,
             customs_path=status.customs_path,

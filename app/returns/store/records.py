@@ -73,6 +73,8 @@ class ReturnRecord(RedactedModel):
     """Kept for the shop's events alone, and only where it asked for it."""
     sendcloud_return_id: int | None = None
     parcels: tuple[ReturnParcel, ...] = ()
+    has_unnamed_parcels: bool = False
+    """Whether upstream named further parcels in a way that cannot be read."""
     payment_url: str | None = None
     poller_token: str | None = None
     poller_expires_at: int | None = None
