@@ -5,6 +5,7 @@ optional, and of a list each element is read on its own. Null and absent are the
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Annotated, TypeVar
 
 from pydantic import (
@@ -80,7 +81,7 @@ AllElements = Annotated[list[Annotated[T, WrapValidator(_unless_none)]], AfterVa
 class Layout(RedactedModel):
     """The texts of the hosted portal."""
 
-    helper_text: Text = ""
+    helper_text: Annotated[str, AfterValidator(partial(cleaning.text, longest=cleaning.PAGE_LENGTH))] = ""
     background_image: WebUrl = None
 
 

@@ -401,6 +401,13 @@ def test_bare_portal() -> None:
     assert (shown.brand.logo, shown.brand.support_email) == (None, None)
 
 
+def test_a_long_text_of_the_shop() -> None:
+    """A shop's text for shoppers is shown to its end, up to 5,000 characters."""
+    text = "Worn shoes do not come back. " * 100
+    assert shown_portal(layout={"helper_text": text}).helper_text == text.strip()
+    assert shown_portal(layout={"helper_text": 3 * text}).helper_text == (3 * text)[:5000]
+
+
 def test_logos() -> None:
     """Pictures of brand and carriers are passed on where they are web addresses."""
     settings = shop_settings(brand={"screen_logo": {"url": "https://media.example/s.png"}})

@@ -4,6 +4,8 @@ import re
 from urllib.parse import quote
 
 TEXT_LENGTH = 500
+PAGE_LENGTH = 5000
+"""Of a text that a shop writes for its shoppers."""
 URL_LENGTH = 2000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # Direction marks and zero-width blanks. Joiners stay, because Persian words and many emoji need them.
@@ -15,13 +17,13 @@ _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 
 
-def text(value: str) -> str:
-    """The text on one line, without control and direction characters, cut to 500 characters; markup stays text."""
+def text(value: str, *, longest: int = TEXT_LENGTH) -> str:
+    """The text on one line, without control and direction characters, cut to so many; markup stays text."""
     # Cut before it is searched, because an upstream text may have any length.
-    visible = value[: 4 * TEXT_LENGTH]
+    visible = value[: 4 * longest]
     if not (visible.isascii() and visible.isprintable()):
         visible = _INVISIBLE.sub("", _CONTROL.sub(" ", visible))
-    return visible.strip()[:TEXT_LENGTH]
+    return visible.strip()[:longest]
 
 
 def web_url(value: str) -> str:
