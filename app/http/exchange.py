@@ -11,7 +11,7 @@ from typing import cast
 
 from starlette.types import Message, Receive, Scope, Send
 
-from app.errors import BodyTooLarge, BodyTooSlow, HeadersTooLarge
+from app.errors import BodyTooLarge, BodyTooSlow, HeadersTooLarge, RouteNotFound
 from app.http.callers.session_id import SessionId
 from app.http.load_shedding import InFlightSlot, Load
 from app.telemetry.request_cost import Cost
@@ -34,7 +34,8 @@ class Exchange:
 
     Handlers leave here the caller's members of the log line (`brand`, `partner`, `journey`: names of ours and a
     pseudonym, nothing personal), the session to end when the upstream refuses its tokens, and headers that go
-    with the answer, an error included. The request counts as work from the end of its body until its answer begins.
+    with the answer, an error included. A POST counts as work from the end of its body, any other request from its
+    beginning, until its answer begins.
     """
 
     brand: str | None = None
@@ -102,11 +103,16 @@ class Exchange:
         """Admits the request, with a body of at most so many bytes that arrives in time.
 
         Raises:
+            RouteNotFound: its path ends with a line feed.
             HeadersTooLarge: its headers exceed their limit.
             BodyTooLarge: its body is announced with more.
         """
-        if not self._has_body:
+        # No other method has a handler that reads a body.
+        if self.method != "POST" or not self._has_body:
             self._slot.take()
+        if self.path.endswith("\n"):
+            # Patterns of routes match such a path without its end, and a gateway may keep `/metrics` private.
+            raise RouteNotFound
         if self._head_bytes > MAX_HEADER_BYTES:
             raise HeadersTooLarge
         announced = self._announced

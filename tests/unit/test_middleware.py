@@ -314,6 +314,27 @@ async def test_no_body_is_work_at_once() -> None:
     assert (in_flight, load.in_flight) == ([1, 1, 1, 1], 0)
 
 
+@pytest.mark.parametrize("headers", [{"content-length": "1"}, {"transfer-encoding": "chunked"}])
+async def test_a_body_that_no_handler_reads_hides_no_work(headers: dict[str, str]) -> None:
+    """A GET counts as work at once, even if a caller sends a body with it."""
+
+    async def handler(scope: Scope, receive: Receive, send: Send) -> None:
+        """Works, and does not look at the body."""
+        assert load.in_flight == 1
+        await PlainTextResponse("")(scope, receive, send)
+
+    load, app = busy(handler)
+    assert seen(await call(app, b"x", headers=headers, method="GET"))[0] == 200
+    assert load.in_flight == 0
+
+
+@pytest.mark.parametrize("path", ["/metrics\n", "/v1/session\n"])
+async def test_a_path_with_a_line_feed_is_no_path_of_ours(path: str) -> None:
+    """No pattern of a route matches it, so that a gateway need not know of it to keep `/metrics` private."""
+    status, _, body = seen(await call(stack(reads_all), path=path))
+    assert (status, b'"not-found"' in body) == (404, True)
+
+
 async def test_who_waits_does_not_count() -> None:
     """A handler that only waits frees its place, even if it reads meanwhile."""
 
