@@ -2,16 +2,18 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+import pytest
 import pytest_asyncio
 
+from app.http.answers.deferred import Leaving
 from app.models.returns import ReturnState
 from app.redis.connections.discovery import topology
 from app.redis.store import CHANNEL, Store
-from app.returns.labels.watching import Watch
+from app.returns.labels.watching import Labels, Watch
 from app.returns.store.records import VersionedReturn
 from tests.support.processes import Valkey, eventually
 from tests.unit.test_labels import Desk, desk_on, stays
@@ -19,6 +21,7 @@ from tests.unit.test_labels import Desk, desk_on, stays
 INTERVAL_SECONDS = 600.0
 """No poll is due while a test runs, so that all news comes from the other replica."""
 TOLD_WITHIN_SECONDS = 10.0
+Wait = Callable[[Labels, str, VersionedReturn, float, Leaving], Awaitable[VersionedReturn]]
 
 
 @dataclass
@@ -63,6 +66,10 @@ async def _is_listening(valkey: Valkey) -> bool:
     return bool(listeners)
 
 
+async def _is_watching(desk: Desk) -> bool:
+    return desk.labels.waiting > 0
+
+
 async def test_a_failure_is_told_on_every_replica(fleet: Fleet) -> None:
     """A caller who waits on one replica hears at once that another one found the label failed."""
     pending = await fleet.elsewhere.pending(fleet.parcel_key)
@@ -82,3 +89,33 @@ async def test_missed_news_are_looked_up(fleet: Fleet) -> None:
         await fleet.valkey.client.client_kill_filter(_type="pubsub")
         await fleet.elsewhere.returns.announcement_failed(fleet.parcel_key, unpaid)
         assert await fleet.told(watch, unpaid) is ReturnState.FAILED
+
+
+async def test_a_wait_for_news_ends_with_the_news(fleet: Fleet) -> None:
+    """A caller who waits for any change gets the version that another replica stored meanwhile."""
+    pending = await fleet.elsewhere.pending(fleet.parcel_key)
+    waiting = asyncio.create_task(fleet.here.labels.awaited(fleet.parcel_key, pending, TOLD_WITHIN_SECONDS, stays))
+    await eventually(lambda: _is_watching(fleet.here), 5)
+    unpaid = await fleet.unpaid(pending)
+    assert (await waiting).record == unpaid.record
+
+
+async def test_a_wait_for_the_end_goes_on_beyond_other_news(fleet: Fleet) -> None:
+    """A caller who waits for the final state is not answered before it, whatever else changes meanwhile."""
+    pending = await fleet.elsewhere.pending(fleet.parcel_key)
+    waiting = asyncio.create_task(fleet.here.labels.settled(fleet.parcel_key, pending, TOLD_WITHIN_SECONDS, stays))
+    await eventually(lambda: _is_watching(fleet.here), 5)
+    unpaid = await fleet.unpaid(pending)
+    with fleet.here.labels.watching(fleet.parcel_key, pending) as watch:
+        assert await fleet.told(watch, pending) is ReturnState.AWAITING_PAYMENT
+    assert not waiting.done()
+    failed = await fleet.elsewhere.returns.announcement_failed(fleet.parcel_key, unpaid)
+    assert (await waiting).record == failed.record
+
+
+@pytest.mark.parametrize("wait", [Labels.awaited, Labels.settled])
+async def test_a_wait_without_news_ends_in_time(fleet: Fleet, wait: Wait) -> None:
+    """A caller for whom nothing changes gets the return as it stands, once the time that was asked for is up."""
+    pending = await fleet.here.pending(fleet.parcel_key)
+    async with asyncio.timeout(TOLD_WITHIN_SECONDS):
+        assert (await wait(fleet.here.labels, fleet.parcel_key, pending, 0.05, stays)).record == pending.record

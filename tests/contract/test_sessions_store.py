@@ -20,7 +20,7 @@ from app.redis.connections.discovery import topology
 from app.redis.encryption import seal, unseal
 from app.redis.store import Store
 from app.sendcloud.earlier_records import opened_order_of_schema_1
-from app.sessions.store import SessionStore
+from app.sessions.store import OPENED_BYTES, SessionStore
 from tests.support.processes import Valkey, eventually, free_port
 from tests.support.samples import session
 
@@ -125,12 +125,13 @@ async def test_a_record_of_the_release_after(sessions: SessionStore, valkey: Val
 
 
 async def test_the_release_before_finds_the_order_in_its_own_words(sessions: SessionStore, valkey: Valkey) -> None:
-    """A session holds the order twice: as this release reads it, and as the release before does."""
+    """A session holds order and tokens twice: as this release reads them, and as the release before does."""
     session_id = await sessions.create(SESSION, 60)
     sealed = await valkey.client.get(name(session_id))
     assert isinstance(sealed, bytes)
     record = json.loads(unseal(session_id.secret, sealed, f"session|{session_id.key}|1"))
-    assert opened_order_of_schema_1(record["outgoing"]).order == SESSION.order
+    old = opened_order_of_schema_1(record["outgoing"])
+    assert (old.order, old.access_token, old.service_points_token) == (SESSION.order, "access", "points")
 
 
 async def test_deleting(sessions: SessionStore, valkey: Valkey) -> None:
@@ -165,12 +166,13 @@ async def test_a_session_nobody_knows(sessions: SessionStore) -> None:
 
 
 async def test_store_away() -> None:
-    """Without the store no session is created, over or deleted: nothing is known."""
+    """Without the store no session is created, over or deleted, and waits go on: nothing is known."""
     store = Store(topology(f"redis://127.0.0.1:{free_port()}/0"))
     sessions = SessionStore(store, 1000)
     for call in (sessions.create(SESSION, 60), sessions.get(SessionId.new()), sessions.delete(SessionId.new())):
         with pytest.raises(StoreUnavailable):
             await call
+    assert await sessions.may_go_on(SessionId.new(), "news")
     await store.aclose()
 
 
@@ -185,6 +187,26 @@ async def test_an_ended_session_leaves_the_memory(
     await end(sessions, session_id)
     gc.collect()
     assert parsed() is None
+
+
+async def test_a_session_ended_elsewhere_leaves_the_memory(sessions: SessionStore, valkey: Valkey) -> None:
+    """The parsed copy of a session is dropped once this replica finds that another one ended the session."""
+    session_id = await sessions.create(SESSION, 60)
+    parsed = weakref.ref(await sessions.get(session_id))
+    await valkey.client.delete(name(session_id))
+    assert await is_over(sessions, session_id)
+    gc.collect()
+    assert parsed() is None
+
+
+async def test_a_long_session_makes_others_leave_the_memory(sessions: SessionStore) -> None:
+    """Of two sessions that are too long to be kept in memory together, the one used last stays."""
+    # Its record holds the token twice.
+    long = SESSION.model_copy(update={"access_token": "a" * (OPENED_BYTES // 4)})
+    first, second = [weakref.ref(await sessions.get(await sessions.create(long, 60))) for _ in range(2)]
+    gc.collect()
+    assert first() is None
+    assert second() is not None
 
 
 @pytest.mark.parametrize(("news", "least", "most"), [([1] * 50, 1, 49), (range(50), 50, 99)])

@@ -244,6 +244,19 @@ async def test_a_label_that_names_the_parcels_first(
     assert labelled.record.has_unnamed_parcels is not is_known
 
 
+async def test_a_label_is_looked_at_though_no_caller_waits(desk: Desk, parcel_key: str) -> None:
+    """A shopper who leaves after the creation finds a ready label later, because it is polled in the background."""
+    found = await desk.pending(parcel_key)
+    url = f"{portal_url('https://panel.example', found.record.brand)}/label/download?token=a.b.c"
+    desk.upstream.answer = httpx.Response(200, json={"download_url": url})
+    desk.labels.watch_in_background(parcel_key, found)
+
+    async def is_ready() -> bool:
+        return (await desk.returns.get(parcel_key, found.record.id)).record.state is ReturnState.LABEL_READY
+
+    await eventually(is_ready, 5)
+
+
 async def test_a_lost_label_frees_no_units(desk: Desk, parcel_key: str) -> None:
     """A look for a lost label that is answered 500 leaves it lost, however often that happens."""
     found = await desk.pending(parcel_key)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import count
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import OpenedOrder, ServicePoint, ServicePointQuery, ShopSettings
+from app.domain import NationalCarrier, OpenedOrder, ServicePoint, ServicePointQuery, ShopSettings
 from app.errors import (
     BadUpstream,
     BffError,
@@ -25,11 +25,12 @@ from app.errors import (
 )
 from app.made_returns import AcceptedReturn, LabelFailed, LabelPending, LabelReady
 from app.sendcloud import protocol, translation
+from app.sendcloud.leniency.tokens import portal_url
 from app.sendcloud.protocol import Call, Request
 from tests.support import samples
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "upstream"
-PANEL = "https://panel.example/api/v2"
+PANEL, PUBLIC = "https://panel.example/api/v2", "https://public.example/api/v2"
 POINTS = "https://points.example/api/v2"
 BRAND = "my-shop"
 RETURN_REQUEST = samples.return_request()
@@ -145,6 +146,19 @@ def test_an_outgoing_answer_tolerates_what_is_missing() -> None:
     assert str(opened.order.lines[0].price) == "29.95"
 
 
+def test_an_order_tells_who_may_take_it_back() -> None:
+    """The weight of the parcel, by which some carriers choose, and the national carrier are kept as told."""
+    opened = decode_sample("outgoing-200.json")
+    assert isinstance(opened, OpenedOrder)
+    assert opened.order.weight == 1.25
+    assert opened.order.national_carrier == NationalCarrier(
+        code="postnl",
+        name="PostNL",
+        drop_off_finder="https://carrier.example/find",
+        contact="https://carrier.example/contact",
+    )
+
+
 def test_an_order_never_shipped_has_no_parcel_id() -> None:
     """`parcel.id` and `collo_count` may be null, and the labelless point may be there alone."""
     opened = decode_sample("outgoing-200-never-shipped.json")
@@ -162,11 +176,12 @@ def test_a_malformed_service_point_is_left_out() -> None:
 
 
 def test_a_created_return_keeps_only_the_token_of_its_poller_url() -> None:
-    """The URL itself is dropped, and a payment URL is kept as given."""
+    """The URL itself is dropped, the token's end is read, and a payment URL is kept as given."""
     created = decode_sample("incoming-201-paid.json")
     assert isinstance(created, AcceptedReturn)
     assert created.poller_token is not None
     assert created.poller_token.startswith("eyJ")
+    assert created.poller_expires_at == 1_800_000_000
     assert created.incoming_parcels == (133700901, 133700902)
     assert created.payment_url == "https://payments.example/checkout/pm_000"
 
@@ -241,6 +256,25 @@ def test_a_label_is_told_by_its_token_and_its_customs_path() -> None:
     assert isinstance(label, LabelReady)
     assert label.customs_path == "/brand/my-shop/return-portal/customs/4200001"
     assert label.download_token.count(".") == 2
+
+
+@pytest.mark.parametrize("public_url", [PUBLIC, ""])
+@pytest.mark.parametrize("base", [PANEL, PUBLIC, f"{PUBLIC}.evil.example", f"{PUBLIC}2", "https://evil.example", ""])
+def test_urls_below_the_public_base_are_the_upstreams_own(base: str, public_url: str) -> None:
+    """A URL is read if it is below the base that is asked, or below the public one, if there is one."""
+    portal = portal_url(base, BRAND)
+    urls = {
+        "poller_url": f"{portal}/label/polling?token=a.b.c",
+        "download_url": f"{portal}/label/download?token=a.b.c",
+        "customs_declaration_url": f"{portal}/customs/1",
+    }
+    body = json.dumps({"return": 1} | urls).encode()
+    is_ours = base in {PANEL, public_url or PANEL}
+    created = translation.accepted(PANEL, public_url, BRAND, body)
+    assert (created.poller_token, created.poller_is_foreign) == ("a.b.c" if is_ours else None, not is_ours)
+    with nullcontext() if is_ours else pytest.raises(BadUpstream):
+        label = translation.label(PANEL, public_url, BRAND, body)
+        assert (label.download_token, label.customs_path) == ("a.b.c", "/brand/my-shop/return-portal/customs/1")
 
 
 def test_ids_in_a_label_answer_may_be_strings_and_numbers() -> None:
