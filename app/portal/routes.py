@@ -26,6 +26,7 @@ hot = APIRouter(tags=["portal"], route_class=HotRoute)
 
 MAX_AGE_SECONDS = 60
 """Short, because this age adds to that of our own cache."""
+OF_A_BODY = ("content-length", "content-type")
 
 
 @hot.get(
@@ -59,7 +60,7 @@ async def get_portal(
 
     answer = await service_of(request, RecentAnswers).get((brand, language, accept_language), made)
     if answer.headers["etag"] in if_none_match or if_none_match.strip() == "*":
-        unchanged = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
+        unchanged = {name: value for name, value in answer.headers.items() if name not in OF_A_BODY}
         return Response(status_code=304, headers=unchanged)
     return answer
 
