@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from math import inf
 from pathlib import Path
@@ -27,6 +27,7 @@ from tests.support.raw_server import (
     fin,
     listening,
     raw_server,
+    rst,
     saying,
     self_signed,
     trickle,
@@ -498,6 +499,22 @@ async def test_a_proxy_that_opens_no_tunnel_is_an_upstream_out_of_reach(behaviou
         assert caught.value.transient
         assert proxy.requests == [b"CONNECT [::1]:1 HTTP/1.1\r\nHost: [::1]:1\r\n\r\n"]
         await eventually(lambda: _is(proxy, 0), 10)
+
+
+@pytest.mark.parametrize("end", [fin, lambda: rst], ids=["FIN", "RST"])
+async def test_a_tunnel_that_ends_as_it_opens_is_an_upstream_out_of_reach(end: Callable[[], Behaviour]) -> None:
+    """TLS fails at once on a connection that the proxy closes together with its consent, and nothing was sent."""
+
+    async def open_and_end(writer: asyncio.StreamWriter) -> None:
+        await saying(HEAD + b"\r\n")(writer)
+        await end()(writer)
+
+    async with raw_server(open_and_end) as proxy, reading(proxy=f"http://127.0.0.1:{proxy.port}") as reads:
+        for _ in range(5):
+            with pytest.raises(UpstreamUnavailable, match="Connection|BrokenPipe") as caught:
+                await got(reads, asked(1, host="localhost"))
+            assert caught.value.transient
+        assert len(proxy.requests) == 5
 
 
 async def test_a_tunnel_is_kept_like_a_connection() -> None:

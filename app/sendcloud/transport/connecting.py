@@ -60,19 +60,12 @@ class Connector:
                 transport.set_protocol(connection)
                 connection.connection_made(transport)
             if self._tls:
-                _check_open(transport)
                 tls = await loop.start_tls(transport, connection, self._tls, server_hostname=self._name)
                 connection.connection_made(cast("asyncio.Transport", tls))
         except BaseException:
             transport.abort()
             raise
         return connection
-
-
-def _check_open(transport: asyncio.BaseTransport) -> None:
-    """Returns if the other side has not closed it. Raises `OSError` if it has."""
-    if transport.is_closing():
-        raise ConnectionAbortedError
 
 
 def _server(url: str) -> tuple[str, int]:
