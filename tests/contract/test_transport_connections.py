@@ -511,7 +511,7 @@ async def test_a_tunnel_that_ends_as_it_opens_is_an_upstream_out_of_reach(end: C
 
     async with raw_server(open_and_end) as proxy, reading(proxy=f"http://127.0.0.1:{proxy.port}") as reads:
         for _ in range(5):
-            with pytest.raises(UpstreamUnavailable, match="Connection|BrokenPipe") as caught:
+            with pytest.raises(UpstreamUnavailable, match=r"Connection|BrokenPipe") as caught:
                 await got(reads, asked(1, host="localhost"))
             assert caught.value.transient
         assert len(proxy.requests) == 5
