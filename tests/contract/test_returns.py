@@ -378,6 +378,17 @@ async def test_restored_units_and_answer(parcel: Parcel) -> None:
         await parcel.attempts.claim(parcel.parcel_key, "other key", forms("swordfish"), attempt.record, SHIRT)
 
 
+async def test_a_restored_return_takes_no_key_away(parcel: Parcel) -> None:
+    """A key that was used again after the store lost everything gives the answer of that use, whatever is restored."""
+    attempt = await parcel.posted()
+    await parcel.valkey.client.delete(*await parcel.keys())
+    again = await parcel.created()
+    await parcel.attempts.settle(attempt, Event.LOST, outcome_unknown)
+    repeated = await parcel.attempts.repeated(parcel.parcel_key, "key", forms("swordfish"))
+    assert repeated
+    assert repeated.record.id == again.record.id
+
+
 async def test_a_forgotten_claim_may_not_post(parcel: Parcel) -> None:
     """A request whose claim the store lost before its first byte must not post: another return may hold its units."""
     attempt = await parcel.claimed()

@@ -21,7 +21,7 @@ from app.errors import (
 from app.events.event import Expected
 from app.models.returns import ReturnState
 from app.redis.encryption import RecordUnreadable
-from app.redis.store import ANY, Change, Store, Versioned
+from app.redis.store import Change, Store, Versioned
 from app.returns.checks.fingerprints import Fingerprints
 from app.returns.claims import (
     AFTER_FIRST_BYTE,
@@ -70,7 +70,7 @@ class Attempt:
     claim: Claim
     order_number: str
     use: Change
-    """Stores the use of its idempotency key, whatever the store has there."""
+    """Stores the use of its idempotency key."""
 
     @property
     def return_id(self) -> str:
@@ -148,7 +148,7 @@ class Attempts:
                 *layout.record_changes(parcel_key, VersionedReturn(begun, 0, now)),
             ]
             if await self._store.commit(owner, changes, durable=True):
-                return Attempt(parcel_key, begun, claim, selection.order_number, replace(use, expected=ANY))
+                return Attempt(parcel_key, begun, claim, selection.order_number, use)
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
     async def first_byte(self, attempt: Attempt) -> None:

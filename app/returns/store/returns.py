@@ -424,7 +424,7 @@ class Returns:
             found, changes = None, [self._layout.claims_change(parcel_key, claims, after, now), *step.beside]
             events = ParcelEvents(parcel_key, [], step.expected)
             if step.forgotten and not version:
-                changes.append(step.forgotten.use)
+                changes += await self._used_again(step.forgotten.use, after)
             if record:
                 stays = return_id in after or lasting_location(before, return_id) is not None
                 known = VersionedReturn(record, version, now)
@@ -434,6 +434,12 @@ class Returns:
             if await self._commit(events, operation, changes, return_id, durable=step.durable):
                 return found if return_id in after else None
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
+
+    async def _used_again(self, use: Change, claims: Mapping[str, Claim]) -> list[Change]:
+        """Stores the use of an idempotency key that the store lost, unless a return has it that stands."""
+        _, (kept,) = await self._store.read(use.key)
+        used = loaded_use(kept)
+        return [] if used and used.return_id in claims else [replace(use, expected=kept.revision)]
 
     def _changed(
         self, parcel_key: str, found: VersionedReturn, step: Step, *, stays: bool
