@@ -337,6 +337,17 @@ async def test_a_restored_return_is_found(parcel: Parcel, event: Event) -> None:
     assert parcel.parcel_key in await parcel.attempts.index.parcels_of(attempt.record.brand, "#1001")
 
 
+async def test_a_refused_request_leaves_nothing(parcel: Parcel) -> None:
+    """Requests for units that another return holds leave nothing in the store, however many they are."""
+    await parcel.created()
+    before = {*await parcel.keys()}
+    refused = return_record()
+    with pytest.raises(UnitsClaimed):
+        await parcel.attempts.claim(parcel.parcel_key, "other key", forms("swordfish"), refused, SHIRT)
+    assert {*await parcel.keys()} == before
+    assert await parcel.attempts.index.parcel_of(refused.id) is None
+
+
 @pytest_asyncio.fixture(name="servers")
 async def server_with_a_replica(valkey: Valkey) -> AsyncIterator[Replicated]:
     """The shared server, seen as one with a replica."""

@@ -127,8 +127,6 @@ class Attempts:
         layout, owner = self._layout, secrets.token_urlsafe(12)
         units, limits = layout.named(parcel_key, selection.wanted), layout.named(parcel_key, selection.ordered)
         names = claims_key(parcel_key), layout.used_key(parcel_key, key), first_seen_key(parcel_key)
-        # Before the claim, so that an operator and the shop can find it.
-        await self.index.add(parcel_key, record, selection.order_number)
         for _ in range(RACES):
             now, (claims, used, seen) = await self._store.read(*names)
             standing, first_seen = layout.standing(claims, now), loaded_first_seen(seen)
@@ -139,6 +137,8 @@ class Attempts:
             claim = Claim(phase=Phase.INTENT, owner=owner, lease_until=now + layout.lease, units=units)
             begun = record.model_copy(update={"created_at": now, "updated_at": now})
             after = claimed(standing, record.id, claim, limited(standing, limits, first_seen), now=now)
+            # Before the claim, so that an operator and the shop can find it.
+            await self.index.add(parcel_key, record, selection.order_number)
             use = layout.used_change(parcel_key, key, used, KeyRecord.of(layout.keyed(parcel_key, forms), record.id))
             # One commit for all: a key without its claim, or a claim without its return, could not be explained.
             changes = [
