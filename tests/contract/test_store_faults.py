@@ -14,8 +14,9 @@ import pytest_asyncio
 
 from app.documents.store import progress_key
 from app.errors import StoreUnavailable
+from app.redis.connections.connection import TIMEOUT_SECONDS
 from app.redis.connections.discovery import topology
-from app.redis.connections.server import CONNECTIONS
+from app.redis.connections.server import CONNECTIONS, IDLE_SECONDS
 from app.redis.store import Change, Limit, Store
 from app.telemetry.metrics import REGISTRY
 from tests.contract.test_store import CALLS, Call
@@ -227,6 +228,24 @@ async def test_cancelled_calls_keep_nothing(valkey: Valkey) -> None:
             assert all(each == name.encode() for each, name in zip(read[1::2], names[1::2], strict=True))
         assert store.connections_in_use == 0
         assert await store.commit("a", [Change(names[0] + ":pump:c", 0, b"value", 60)])
+
+
+async def test_the_surplus_of_a_burst_is_closed(store: Store, server: Server) -> None:
+    """Connections that nothing needs are closed, before a firewall on the way forgets them and loses what comes."""
+
+    async def one_is_left() -> bool:
+        await store.ping()
+        return await _connections(server) == 1
+
+    value, seconds = b"x" * 1000, TIMEOUT_SECONDS + 1
+    await asyncio.gather(*(store.put(progress_key(str(n)), value, 60, seconds) for n in range(CONNECTIONS)))
+    assert await _connections(server) > 2
+    await eventually(one_is_left, 2 * IDLE_SECONDS)
+
+
+async def _connections(server: Server) -> int:
+    """How many the server has, without that of the test."""
+    return len(await server.client.client_list(_type="normal")) - 1
 
 
 async def test_listening_survives(store: Store, server: Server) -> None:

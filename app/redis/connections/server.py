@@ -16,6 +16,8 @@ CONNECTIONS = 32
 """One is for all short questions; durable writes and long answers take turns on the others."""
 WAIT_FOR_CONNECTION_SECONDS = 2.0
 """A burst may wait for connections; only the server itself must answer quickly."""
+IDLE_SECONDS = 5.0
+"""After this long unused, a connection is closed: a firewall may forget idle ones, and what they carry next is lost."""
 QUIET_SECONDS = 2.0
 """After this long without news, the connection is probed, and must answer in the same time."""
 PROBE_SECONDS = 0.3
@@ -130,8 +132,8 @@ class Node:
         self._shared = Link(server)
         self._sharing = 0
         self._turns = asyncio.Semaphore(CONNECTIONS - 1)
-        # The last one given back is used first, so that the surplus of a burst can close unused.
-        self._idle: list[Link] = []
+        # The last one given back is used first, so that the surplus of a burst closes unused.
+        self._idle: dict[Link, asyncio.TimerHandle] = {}
         self._lent_out = 0
         self._listening: set[Connection] = set()
         self._closed = False
@@ -199,11 +201,10 @@ class Node:
         """Closes listening and idle connections; those in use close when they are given back."""
         self._closed = True
         self._close_if_over()
-        for link in self._idle:
-            link.close()
+        while self._idle:
+            self._taken().close()
         for connection in [*self._listening]:
             connection.close()
-        self._idle.clear()
 
     def _close_if_over(self) -> None:
         if self._closed and not self._sharing:
@@ -218,8 +219,9 @@ class Node:
         except TimeoutError as error:
             raise StoreUnavailable("no connection is free", retry_after=RETRY_AFTER_SECONDS) from error
         self._lent_out += 1
-        link = self._idle.pop() if self._idle else Link(self.server)
-        now = asyncio.get_running_loop().time()
+        link = self._taken() if self._idle else Link(self.server)
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         try:
             # Checked again, because it may have opened while we waited for a connection.
             self.circuit.check(now)
@@ -232,7 +234,17 @@ class Node:
             if self._closed or link.is_busy:
                 link.close()
             else:
-                self._idle.append(link)
+                self._idle[link] = loop.call_later(IDLE_SECONDS, self._expired, link)
+
+    def _taken(self) -> Link:
+        """The idle connection that was given back last."""
+        link, timer = self._idle.popitem()
+        timer.cancel()
+        return link
+
+    def _expired(self, link: Link) -> None:
+        del self._idle[link]
+        link.close()
 
 
 async def opened(server: Server, hear: Hear | None = None) -> Connection:
