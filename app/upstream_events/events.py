@@ -44,7 +44,7 @@ class Outcome(StrEnum):
     KNOWN = "known"
     """Nothing in it was new."""
     LEFT_TO_PEOPLE = "left_to_people"
-    """A return of the order has an unknown outcome, and it is not certain that the event is about it."""
+    """It is not certain that the event is about a return of unknown outcome, or it is about one found never made."""
     IGNORED = "ignored"
     """It is not about a return that was made here or a delivery that counts, or of a moment that is far off."""
 
@@ -84,14 +84,21 @@ class UpstreamEvents:
         if _in_state(ReturnState.CREATING, of_order):
             # The event may be about that one, whose answer is on its way or lost.
             raise StoreUnavailable("a creation of the order is under way", retry_after=CLOCKS_APART_SECONDS)
-        if not unknown:
+        released = [each for each in _in_state(ReturnState.FAILED, of_order) if await self._was_found_never_made(each)]
+        fitting = [each for each in unknown + released if _fits(each.found.record, event)]
+        if not unknown and not fitting:
             return Outcome.IGNORED
-        fitting = [each for each in unknown if _fits(each.found.record, event)]
         if len(fitting) != 1:
-            return _left([each.found.record.id for each in unknown])
+            return _left([each.found.record.id for each in unknown + released])
         (only,) = fitting
         report = Report(Finding.ACCEPTED, BY, event.sendcloud_return_id)
         return await self._settle(only.parcel_key, only.found.record.id, report)
+
+    async def _was_found_never_made(self, failed: ParcelReturn) -> bool:
+        """Whether people said so, who may be wrong; the store then refuses to settle it, and tells them."""
+        parcel_key, found = failed
+        findings = await self.returns.findings(parcel_key, [found.record.id])
+        return findings.get(found.record.id) == Finding.NEVER_MADE
 
     async def _moved(self, of_order: list[ParcelReturn], event: ParcelMoved, *, cancellation_frees: bool) -> Outcome:
         for each in of_order:

@@ -22,6 +22,7 @@ from app.redis.encryption import Keyring
 from app.redis.store import Store
 from app.returns.claims import Event
 from app.returns.create import created_record
+from app.returns.findings import Finding, Report, record_finding
 from app.returns.labels.polling import Schedule
 from app.returns.store.attempts import Attempt, Attempts
 from app.returns.store.returns import ParcelLayout
@@ -32,6 +33,7 @@ from app.sendcloud.transport.httpx_transport import HttpxTransport
 from app.shops import UpstreamEventsEntry
 from app.upstream_events.events import UpstreamEvents
 from tests.support.processes import Valkey
+from tests.support.release import QUARTER_OF_AN_HOUR, let_pass
 from tests.support.samples import forms, return_record
 from tests.support.shops import shops
 from tests.support.unlimited import unlimited
@@ -105,6 +107,16 @@ async def test_two_returns_that_fit(shelf: Shelf) -> None:
     attempts = [await shelf.lost() for _ in range(2)]
     assert await shelf.told() == "left_to_people"
     assert [await shelf.state(each) for each in attempts] == [ReturnState.OUTCOME_UNKNOWN] * 2
+
+
+async def test_a_webhook_of_a_return_that_was_found_never_made(shelf: Shelf, valkey: Valkey) -> None:
+    """A webhook that fits a return which was found never made is left to people: its units may be returned again."""
+    lost = await shelf.lost()
+    await let_pass(valkey.client, lost.return_id, 60 + QUARTER_OF_AN_HOUR)
+    await record_finding(shelf.attempts.returns, shelf.parcel_key, lost.return_id, Report(Finding.NEVER_MADE, "shop"))
+    assert await shelf.told() == "left_to_people"
+    assert await shelf.hears(return_created(shelf.order, [{"description": "Hat", "quantity": 1}])) == "ignored"
+    assert await shelf.state(lost) is ReturnState.FAILED
 
 
 async def test_a_webhook_before_the_answer(shelf: Shelf) -> None:
