@@ -151,7 +151,7 @@ def _address(parcel: schemas.Parcel) -> domain.Address:
 
 def _without_number(address: str, house_number: str) -> str:
     """The street of an address that ends with its number, which is sent apart."""
-    return re.sub(rf"(?<=\S)\s+{re.escape(house_number)}$", "", address) if house_number else address
+    return re.sub(rf"(?<=\S)\s+{re.escape(house_number)}$", "", address)
 
 
 def _national_carrier(data: schemas.OutgoingData) -> domain.NationalCarrier | None:

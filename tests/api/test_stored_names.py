@@ -12,6 +12,8 @@ import pytest_asyncio
 from app.documents.store import chunk_key, context, progress_key
 from app.redis.encryption import Keyring
 from app.returns.store.deliveries import delivered_key, key_of_parcel
+from app.sessions.lookup import parcel_key_of
+from tests.support import samples
 from tests.support.processes import Valkey, fresh, running_bff
 from tests.support.sandbox import SandboxProcess, customer_of
 from tests.support.shopper import Shopper, shopper
@@ -50,6 +52,16 @@ def test_the_name_of_a_delivery() -> None:
     """A parcel's delivery stands beside its claims, under the key that brand and parcel id make."""
     assert key_of_parcel(KEYRING, "demo", 383707309) == "Jl6Xceyj_3gms3VFIAy-og"
     assert delivered_key("Jl6Xceyj_3gms3VFIAy-og") == "p:{Jl6Xceyj_3gms3VFIAy-og}:delivered"
+
+
+@pytest.mark.parametrize(
+    ("number", "tracking_number", "named"),
+    [("Label-0001", "3STEST1", "label-0001"), ("", "3STEST1", "3stest1"), ("", "", "typed")],
+)
+def test_the_name_of_a_parcel_without_an_id(number: str, tracking_number: str, named: str) -> None:
+    """A parcel without an id is named by its order number, else by its tracking number, else by what was typed."""
+    order = samples.order({"id": None, "order_number": number, "tracking_number": tracking_number})
+    assert parcel_key_of(KEYRING, "demo", order, " Typed") == KEYRING.name("parcel", "demo", f"order:{named}")
 
 
 @dataclass

@@ -373,13 +373,14 @@ async def test_silent_upstream(hasty: Fleet) -> None:
 
 @pytest.mark.parametrize("missing", [0, 1, 3])
 async def test_missing_chunk(fleet: Fleet, missing: int) -> None:
-    """A document that lacks a chunk never ends cleanly, and is downloaded again for the next reader."""
+    """A document that lacks a chunk never ends cleanly; its reader may come again soon, and it is downloaded again."""
     source = whole(pdf(4 * CHUNK_BYTES), pieces=4)
     await fleet.read(fleet.one, source)
     (name,) = [name for name in await fleet.chunks() if name.endswith(f":{missing}")]
     await fleet.valkey.client.delete(name)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable) as caught:
         await fleet.read(fleet.other, source)
+    assert caught.value.retry_after == 1
     assert await fleet.read(fleet.other, source) == await fleet.read(fleet.one, source)
     assert source.opened == 2
 
@@ -616,3 +617,14 @@ async def test_a_document_that_is_erased_while_it_arrives_leaves_nothing(fleet: 
     await asyncio.gather(reader, return_exceptions=True)
     await fleet.one.aclose()
     assert await fleet.chunks() == []
+
+
+async def test_nothing_is_left_of_an_erased_document(fleet: Fleet) -> None:
+    """The erasure of a kept document deletes all of it, and a later reader gets it from the upstream."""
+    source = whole(pdf(3 * CHUNK_BYTES), pieces=3)
+    await fleet.read(fleet.one, source)
+    await fleet.one.aclose()
+    await fleet.other.erase(fleet.name)
+    assert await fleet.chunks() == []
+    await fleet.read(fleet.other, source)
+    assert source.opened == 2

@@ -168,6 +168,11 @@ def test_an_order_never_shipped_has_no_parcel_id() -> None:
     assert opened.order.service_point is None
 
 
+def test_an_order_without_any_carrier_opens() -> None:
+    """An order opens although neither the carrier that brought it nor one that takes it back is named."""
+    assert samples.order({"carrier": None}, carriers=None).carriers == ()
+
+
 def test_a_malformed_service_point_is_left_out() -> None:
     """An unreadable service point is left out, and the others are shown."""
     points = decode_sample("service_points-200-one-malformed.json")
