@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import signal
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
@@ -22,6 +23,7 @@ from app.telemetry.metrics import REGISTRY
 from tests.contract.test_store import CALLS, Call
 from tests.support.processes import LOCAL, Valkey, eventually
 from tests.support.proxy import running_proxy
+from tests.support.raw_server import self_signed
 from tests.support.topologies import Server
 
 AT_ONCE_SECONDS = 0.3
@@ -228,6 +230,25 @@ async def test_cancelled_calls_keep_nothing(valkey: Valkey) -> None:
             assert all(each == name.encode() for each, name in zip(read[1::2], names[1::2], strict=True))
         assert store.connections_in_use == 0
         assert await store.commit("a", [Change(names[0] + ":pump:c", 0, b"value", 60)])
+
+
+async def test_a_server_behind_tls(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over `rediss` values of any size arrive, closed connections are made again, and news are heard."""
+    certificate = tmp_path / "certificate.pem"
+    async with running_proxy(server.port, tls=self_signed("localhost")[0]) as name:
+        found = await asyncio.to_thread(ssl.get_server_certificate, (LOCAL, name.port))
+        await asyncio.to_thread(certificate.write_text, found)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        async with aclosing(Store(topology(f"rediss://localhost:{name.port}/0"))) as store:
+            for size in (1, 100_000, 1_000_000):
+                value = secrets.token_bytes(size)
+                await store.put("c:{a}", value, 60, 5.0)
+                await server.client.client_kill_filter(_type="normal", skipme=True)
+                assert await store.get("c:{a}", 5.0) == value
+            news = store.listen()
+            assert await anext(news) == ""
+            await store.commit("a", [Change("c:{b}", 0, b"x", 60)], "rtn_news")
+            assert await anext(news) == "rtn_news"
 
 
 async def test_the_surplus_of_a_burst_is_closed(store: Store, server: Server) -> None:

@@ -1,6 +1,7 @@
 """A TCP proxy that can refuse and be slow, for what no server does by itself."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
@@ -19,11 +20,13 @@ class Proxy:
     port: int = field(default_factory=free_port)
     delay: float = 0.0
     """Seconds that bytes take, in either direction."""
+    tls: ssl.SSLContext | None = None
+    """How it speaks TLS to its callers, if it does."""
     _server: asyncio.Server | None = None
 
     async def open(self) -> None:
         """Accepts connections."""
-        self._server = await asyncio.start_server(self._pass, LOCAL, self.port)
+        self._server = await asyncio.start_server(self._pass, LOCAL, self.port, ssl=self.tls)
 
     async def close(self) -> None:
         """Refuses connections; those that stand are left alone."""
@@ -46,9 +49,9 @@ class Proxy:
 
 
 @asynccontextmanager
-async def running_proxy(target: int, delay: float = 0.0) -> AsyncIterator[Proxy]:
-    """An open proxy; bytes take `delay` seconds in either direction."""
-    proxy = Proxy(target, delay=delay)
+async def running_proxy(target: int, delay: float = 0.0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Proxy]:
+    """An open proxy; bytes take `delay` seconds in either direction, and callers speak TLS to it if it has `tls`."""
+    proxy = Proxy(target, delay=delay, tls=tls)
     await proxy.open()
     try:
         yield proxy
