@@ -75,8 +75,6 @@ EVENT_HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 )
-LINE_SEPARATORS = (("\u2028".encode(), rb"\u2028"), ("\u2029".encode(), rb"\u2029"))
-"""To many a client they end a line, as to JavaScript's `$` and Python's `splitlines`; in JSON they can be escaped."""
 OF_A_RETURN = ("getReturn", "watchReturn", "getLabel", "getCustomsDeclaration")
 
 
@@ -258,10 +256,7 @@ class Events:
             return b": still here\n\n"
         self._seen = revision
         retry, self._retry = self._retry, b""
-        body = self._bodies.of(self._found)
-        for separator, escaped in LINE_SEPARATORS:
-            body = body.replace(separator, escaped)
-        return b"%bid: %d\nevent: return\ndata: %b\n\n" % (retry, revision, body)
+        return retry + self._bodies.event_of(self._found)
 
 
 async def _say(send: Send, piece: bytes, *, goes_on: bool) -> None:

@@ -13,7 +13,9 @@ from app.service_points.view import ServicePointViews, ShowPoint, minute, servic
 
 KEPT_BODIES = 512
 KEPT_BYTES = 8 * 1024 * 1024
-"""How many views stay as JSON in memory, and their bytes together."""
+"""How many views stay as JSON in memory, and their bytes together; as many stay as events."""
+LINE_SEPARATORS = (("\u2028".encode(), rb"\u2028"), ("\u2029".encode(), rb"\u2029"))
+"""To many a client they end a line, as to JavaScript's `$` and Python's `splitlines`; in JSON they can be escaped."""
 
 LabelState = Literal["pending", "ready", "not_needed", "unavailable"]
 _LABEL_STATES: Mapping[ReturnState, LabelState] = MappingProxyType(
@@ -63,6 +65,7 @@ class ReturnBodies:
     def __init__(self, points: ServicePointViews) -> None:
         self._points = points
         self._bodies: DerivedValues[str, bytes] = DerivedValues(KEPT_BODIES, KEPT_BYTES)
+        self._events: DerivedValues[str, bytes] = DerivedValues(KEPT_BODIES, KEPT_BYTES)
 
     def of(self, found: VersionedReturn) -> bytes:
         """The body of this return."""
@@ -70,6 +73,17 @@ class ReturnBodies:
         return self._bodies.get(
             found.record.id, seen, lambda: public(found, self._points.of).model_dump_json().encode(), len
         )
+
+    def event_of(self, found: VersionedReturn) -> bytes:
+        """The body as a `return` event (WHATWG HTML section 9.2), whose `id` is the revision."""
+        body = self.of(found)
+        return self._events.get(found.record.id, body, lambda: _event(found.record.revision, body), len)
+
+
+def _event(revision: int, body: bytes) -> bytes:
+    for separator, escaped in LINE_SEPARATORS:
+        body = body.replace(separator, escaped)
+    return b"id: %d\nevent: return\ndata: %b\n\n" % (revision, body)
 
 
 def _label(found: VersionedReturn) -> Label:
