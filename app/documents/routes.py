@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
 
 from app.documents.delivery import Delivery
@@ -19,7 +19,7 @@ from app.errors import (
     ReturnNotFound,
     TooManyCalls,
 )
-from app.http.answers.deferred import DeferredResponse, Prefer, leaving, preference_applied, preferred_wait
+from app.http.answers.deferred import Prefer, leaving, preference_applied, preferred_wait
 from app.http.answers.openapi import PDF, SESSION, UPSTREAM, headers, responses
 from app.http.hot_route import HotRoute
 from app.models.returns import ReturnId
@@ -40,6 +40,7 @@ Disposition = Annotated[
     "/v1/returns/{return_id}/label",
     operation_id="getLabel",
     response_class=StreamingResponse,
+    response_model=None,
     responses={
         200: {
             "content": PDF,
@@ -55,7 +56,7 @@ async def get_label(
     session: SessionDep,
     disposition: Disposition = "attachment",
     prefer: Prefer = "",
-) -> Response:
+) -> ASGIApp:
     """Streams the PDF. If it breaks off, the connection is cut, so that it never looks whole."""
     labels, wait = service_of(request, Labels), preferred_wait(request, prefer)
     found = await labels.current(session.parcel_key, return_id)
@@ -71,7 +72,7 @@ async def get_label(
             document = _pdf(delivery, f"{return_id}.pdf", disposition, preference_applied(wait))
             await document(scope, receive, send)
 
-    return DeferredResponse(once_it_is_there)
+    return once_it_is_there
 
 
 async def customs_declaration(return_id: ReturnId, session: SessionDep, request: Request) -> AsyncIterator[Delivery]:

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import Headers
-from starlette.responses import Response
+from starlette.types import ASGIApp
 
 
 class _Parameter(NamedTuple):
@@ -52,14 +52,14 @@ class HotRoute(APIRoute):
             _Parameter(parameter.name, place, name, TypeAdapter(parameter.annotation), is_required=required)
         )
 
-    async def answer(self, request: Request) -> Response:
-        """The handler's answer; dependencies come first.
+    async def answer(self, request: Request) -> ASGIApp:
+        """The handler's answer, a response or what makes one later; dependencies come first.
 
         Raises:
             RequestValidationError: a parameter is not as declared.
         """
         arguments = {name: await depends(request) for name, depends in self._dependencies.items()}
-        answer: Response = await self.endpoint(request=request, **arguments, **self._read(request))
+        answer: ASGIApp = await self.endpoint(request=request, **arguments, **self._read(request))
         return answer
 
     def _read(self, request: Request) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import (
     ClaimLost,
@@ -29,7 +29,6 @@ from app.errors import (
     UnitsClaimed,
 )
 from app.http.answers.deferred import (
-    DeferredResponse,
     Leaving,
     Prefer,
     is_head,
@@ -143,7 +142,7 @@ async def preview_return(
         **responses(*SESSION, ReturnNotFound, TooManyCalls),
     },
 )
-async def get_return(return_id: ReturnId, request: Request, session: SessionDep, prefer: Prefer = "") -> Response:
+async def get_return(return_id: ReturnId, request: Request, session: SessionDep, prefer: Prefer = "") -> ASGIApp:
     """The state of the return; `retry_after` (seconds) says when it can have changed."""
     labels, bodies = service_of(request, Labels), service_of(request, ReturnBodies)
     wait = preferred_wait(request, prefer)
@@ -158,13 +157,14 @@ async def get_return(return_id: ReturnId, request: Request, session: SessionDep,
         await check_session(request)
         await _return(newer, wait, bodies)(scope, receive, send)
 
-    return DeferredResponse(once_it_changed)
+    return once_it_changed
 
 
 @hot.get(
     "/v1/returns/{return_id}/events",
     operation_id="watchReturn",
     response_class=StreamingResponse,
+    response_model=None,
     responses={
         200: {
             "content": events_of("return", Return),
@@ -181,7 +181,7 @@ async def watch_return(
     session: SessionDep,
     session_id: SessionIdDep,
     last_event_id: Annotated[str, Header(description="The revision seen last.")] = "",
-) -> Response:
+) -> ASGIApp:
     """The return as Server-Sent Events: its state now unless it was seen, then each change until a final one."""
     labels, bodies = service_of(request, Labels), service_of(request, ReturnBodies)
     found = await labels.current(session.parcel_key, return_id)
@@ -199,7 +199,7 @@ async def watch_return(
             events = Events(labels, bodies, session.parcel_key, found, seen, goes_on)
             await events(scope, receive, send)
 
-    return DeferredResponse(tell)
+    return tell
 
 
 class Events:

@@ -1,13 +1,14 @@
-"""Deferred responses: held requests and event streams, which wait for news as long as their caller does."""
+"""Deferred answers: held requests and event streams, which wait for news as long as their caller does.
+
+The handler of a hot route returns one as a plain ASGI application.
+"""
 
 import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Header, Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
-from typing_extensions import override
+from starlette.types import Receive, Scope
 
 from app.http.exchange import exchange_of
 
@@ -43,18 +44,6 @@ def preference_applied(wait: int) -> dict[str, str]:
 def retry_after(seconds: int | None) -> dict[str, str]:
     """The header that says when to ask again; none if nothing more is to come."""
     return {} if seconds is None else {"Retry-After": str(seconds)}
-
-
-class DeferredResponse(Response):
-    """An answer that is made after its handler has returned, because it waits or holds something meanwhile."""
-
-    def __init__(self, answer: ASGIApp) -> None:
-        super().__init__()
-        self._answer = answer
-
-    @override
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._answer(scope, receive, send)
 
 
 def leaving(scope: Scope, receive: Receive) -> Leaving:
