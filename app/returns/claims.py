@@ -47,7 +47,7 @@ class Event(StrEnum):
     LOST = "anything else happened after the first byte"
     OWNER_DEAD = "the lease ended"
     ANNOUNCEMENT_FAILED = "the label announcement failed for good"
-    ALIVE_AFTER_ALL = "a later poll of a return whose announcement failed was answered 200 or 202"
+    ALIVE_AFTER_ALL = "a return whose announcement failed was polled again and answered 200 or 202, or is on its way"
     FOUND = "an operator or the shop found the return upstream"
     NEVER_MADE = "one of them found, fifteen minutes later or more, that upstream never made it"
     CANCELLED = "it was cancelled upstream; where upstream's answer is missing, fifteen minutes later or more"

@@ -18,7 +18,8 @@ from typing_extensions import override
 from app.domain import Selection, Units
 from app.errors import UpstreamUnavailable
 from app.events.outbox import Outbox
-from app.models.returns import ReturnParcel, ReturnState
+from app.models.fields import utc_datetime
+from app.models.returns import ParcelTracking, ReturnParcel, ReturnState
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
 from app.redis.store import Store
@@ -300,6 +301,42 @@ async def test_a_failed_return_whose_polls_are_refused(
     recheck = desk.labels.polling.recheck(parcel_key, found.record.id, Units({}, {}))
     with nullcontext() if passes else pytest.raises(UpstreamUnavailable):
         await recheck
+
+
+async def on_its_way(desk: Desk, parcel_key: str, found: VersionedReturn) -> VersionedReturn:
+    """The return with a parcel that the upstream says is in transit, last changed two days ago."""
+    tracking = ParcelTracking(status="in_transit", carrier="postnl", number="3S2", updated_at=utc_datetime(found.now))
+    parcels = (ReturnParcel(id=2, tracking_number="3S2", tracking=tracking),)
+    news = {"parcels": parcels, "updated_at": found.now - 2 * DAY, "created_at": found.now - 2 * DAY}
+    return await desk.returns.update(parcel_key, found, found.record.model_copy(update=news))
+
+
+@pytest.mark.parametrize("status", [404, 500])
+async def test_a_failed_return_that_is_on_its_way(desk: Desk, parcel_key: str, status: int) -> None:
+    """A return whose announcement failed takes its units back if the upstream has told since that a parcel moves."""
+    failed = await desk.returns.announcement_failed(parcel_key, await desk.pending(parcel_key))
+    await on_its_way(desk, parcel_key, failed)
+    desk.upstream.answer = httpx.Response(status)
+    await desk.labels.polling.recheck(parcel_key, failed.record.id, Units({}, {}))
+    _, claims = await desk.returns.claims(parcel_key)
+    assert claims[failed.record.id].phase is Phase.DONE
+    assert (await desk.returns.get(parcel_key, failed.record.id)).record.state is ReturnState.LABEL_PENDING
+
+
+@pytest.mark.parametrize("moves", [False, True])
+async def test_no_announcement_of_a_parcel_on_its_way_fails(
+    desk: Desk, store: Store, parcel_key: str, *, moves: bool
+) -> None:
+    """A poll that proves that an announcement failed frees no units if the upstream tells that a parcel moves."""
+    found = await desk.pending(parcel_key)
+    if moves:
+        found = await on_its_way(desk, parcel_key, found)
+    found = await since(desk, parcel_key, found, failing_since=DAY)
+    await store.delete(f"w:{{polls}}:control:{found.record.brand}")
+    await desk.labels.polling.evidence.answered(found.record.brand, "another return")
+    desk.upstream.answer = httpx.Response(500)
+    after = await desk.labels.current(parcel_key, found.record.id)
+    assert after.record.state is (ReturnState.LABEL_PENDING if moves else ReturnState.FAILED)
 
 
 def seen(revision: int) -> VersionedReturn:

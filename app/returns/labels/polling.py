@@ -19,7 +19,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
-from app.made_returns import LabelFailed, LabelReady, LabelStatus
+from app.made_returns import LabelFailed, LabelPending, LabelReady, LabelStatus
 from app.models.returns import ReturnParcel, ReturnState
 from app.redis.store import Store
 from app.returns.labels.evidence import BELIEVED_AFTER, Control, Evidence
@@ -36,6 +36,7 @@ LOST_AFTER = 24 * 3600.0
 """Seconds of refusals after which a label counts as lost while other polls are answered."""
 RARE_LOOK = 6 * 3600.0
 """Seconds between polls for a label that counts as lost."""
+MOVING = frozenset({"in_transit", "delivered"})
 REFUSED = (UpstreamUnauthorized, UpstreamGone)
 """A poll was answered 401, 403, 404 or 410."""
 
@@ -108,9 +109,11 @@ class Polling:
             try:
                 status = await self._poll(found.record)
             except UpstreamError as error:
-                if isinstance(error, REFUSED) and _is_forgotten(found):
-                    return
-                raise UpstreamUnavailable("no poll of the failed return", retry_after=error.retry_after) from error
+                if not (isinstance(error, REFUSED) and _is_forgotten(found)):
+                    raise UpstreamUnavailable("no poll of the failed return", retry_after=error.retry_after) from error
+                status = LabelFailed()
+            if isinstance(status, LabelFailed) and _is_on_its_way(found.record):
+                status = LabelPending()
             if not isinstance(status, LabelFailed):
                 await self.returns.restore(parcel_key, return_id, partial(self._restored, status), ordered)
 
@@ -176,7 +179,7 @@ class Polling:
         polls = await self.evidence.polls(record.brand)
         since = polls.now if record.failing_since is None else record.failing_since
         is_lost = record.state is ReturnState.LABEL_LOST
-        if not is_lost and polls.prove_failure(record.id, since, self.schedule.interval):
+        if not (is_lost or _is_on_its_way(record)) and polls.prove_failure(record.id, since, self.schedule.interval):
             ANNOUNCEMENT_FAILURES.labels("believed").inc()
             _settled("failed", found)
             return await self.returns.announcement_failed(parcel_key, found)
@@ -244,6 +247,11 @@ def _has_expired(found: VersionedReturn) -> bool:
     """Whether the poller's token has expired."""
     expires_at = found.record.poller_expires_at
     return expires_at is not None and expires_at < found.now
+
+
+def _is_on_its_way(record: ReturnRecord) -> bool:
+    """Whether the upstream has told that a parcel of the return moves, so that the return exists whatever polls say."""
+    return any(parcel.tracking and parcel.tracking.status in MOVING for parcel in record.parcels)
 
 
 def _is_forgotten(failed: VersionedReturn) -> bool:
