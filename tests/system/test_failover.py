@@ -166,7 +166,7 @@ async def test_an_unplanned_switch_is_survived(sentinels: Deployment) -> None:
 
 
 async def test_a_durable_write_without_replicas(deployment: Deployment) -> None:
-    """While every replica hangs a durable write is refused within five seconds, a repeated one too; reads go on."""
+    """While every replica hangs a durable write is refused within five seconds, as is a new session; reads go on."""
     again = [Change("{key}:1", 0, b"new", 600)]
     async with aclosing(Store(topology(deployment.url))) as store, aclosing(Store(topology(deployment.url))) as other:
         await store.put("{key}", b"old", 600, durable=True)
@@ -175,8 +175,12 @@ async def test_a_durable_write_without_replicas(deployment: Deployment) -> None:
             replica.send(signal.SIGSTOP)
         await store.commit("same", again)
         started = time.monotonic()
-        writes = [store.put("{key}", b"new", 600, durable=True), other.commit("same", again, durable=True)]
-        assert await asyncio.gather(*map(_succeeds, writes)) == [False, False]
+        writes = [
+            store.put("{key}", b"new", 600, durable=True),
+            other.commit("same", again, durable=True),
+            SessionStore(store, 20).create(SESSION, 600),
+        ]
+        assert await asyncio.gather(*map(_succeeds, writes)) == [False] * 3
         assert time.monotonic() - started < LONGEST_WRITE_SECONDS
         assert await store.get("{key}")
         for replica in replicas:
