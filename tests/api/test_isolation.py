@@ -305,7 +305,7 @@ async def _odd(store: Valkey, sandbox: SandboxProcess) -> AsyncIterator[tuple[Bf
 
 
 async def test_one_parcel_id_in_two_brands(odd: tuple[Bff, ScriptedUpstream]) -> None:
-    """Ids of parcels count within a brand: the same id in another brand is another parcel, with returns of its own."""
+    """The same parcel id in another brand is another parcel, with returns of its own; it alone is counted as shared."""
     bff, upstream = odd
     upstream.say(outgoing=outgoing())
     first, other = [await shopper(bff.http, "A-1001", brand=brand) for brand in ("demo", "guide")]
@@ -313,6 +313,8 @@ async def test_one_parcel_id_in_two_brands(odd: tuple[Bff, ScriptedUpstream]) ->
     assert (await first.get(location)).status_code == 200
     assert told(await other.get(location)) == (404, "return-not-found")
     assert (await other.get("/v1/session")).json()["returns"] == []
+    upstream.say(outgoing=outgoing({"id": 2}))
+    await shopper(bff.http, "A-1002", brand="guide")
     assert "bff_parcels_of_two_brands_total 1.0" in (await bff.http.get("/metrics")).text
 
 

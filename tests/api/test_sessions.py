@@ -41,6 +41,15 @@ async def test_resuming(shop: Bff, delivery: str) -> None:
     assert resumed.json() == someone.screen | {"session_token": None}
 
 
+async def test_a_session_keeps_its_language(shop: Bff) -> None:
+    """The shop's words are in the language that the lookup asked for, also after a reload."""
+    begun = await look_up(shop.http, fresh("LABEL"), language="de-DE")
+    token, options = (begun.json()[name] for name in ("session_token", "options"))
+    assert "Passt nicht richtig" in {reason["description"] for reason in options["reasons"]}
+    resumed = await shop.http.get("/v1/session", headers=credential(token, "body"))
+    assert resumed.json()["options"] == options
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
