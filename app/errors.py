@@ -109,7 +109,7 @@ class BodyTooLarge(BffError):
 
 
 class BodyTooSlow(BffError):
-    """The body did not arrive in time."""
+    """The body did not arrive in time: that of a request, or that of a document at its reader."""
 
 
 class HeadersTooLarge(BffError):

@@ -12,6 +12,7 @@ from typing_extensions import override
 from app.documents.delivery import Delivery
 from app.documents.opening import ReturnDocuments
 from app.errors import (
+    BodyTooSlow,
     CustomsDeclarationNotFound,
     InvalidRequest,
     LabelNotReady,
@@ -113,8 +114,11 @@ class Bounded(StreamingResponse):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with asyncio.timeout(self._seconds):
-            await super().__call__(scope, receive, send)
+        try:
+            async with asyncio.timeout(self._seconds):
+                await super().__call__(scope, receive, send)
+        except TimeoutError:
+            raise BodyTooSlow from None
 
 
 def _pdf(delivery: Delivery, filename: str, disposition: Disposition, headers: dict[str, str]) -> StreamingResponse:
