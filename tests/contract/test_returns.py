@@ -348,6 +348,14 @@ async def test_a_refused_request_leaves_nothing(parcel: Parcel) -> None:
     assert await parcel.attempts.index.parcel_of(refused.id) is None
 
 
+async def test_a_request_that_has_sent_nothing_is_soon_forgotten(parcel: Parcel) -> None:
+    """What a request leaves in the store that gave up before its first byte is gone soon after its lease."""
+    attempt = await parcel.claimed()
+    await parcel.attempts.settle(attempt, Event.NOT_TAKEN, refused)
+    assert await parcel.seconds_left("key:") <= 2 * LEASE
+    assert await parcel.attempts.index.parcel_of(attempt.return_id) is None
+
+
 @pytest_asyncio.fixture(name="servers")
 async def server_with_a_replica(valkey: Valkey) -> AsyncIterator[Replicated]:
     """The shared server, seen as one with a replica."""
@@ -358,10 +366,10 @@ async def server_with_a_replica(valkey: Valkey) -> AsyncIterator[Replicated]:
 
 async def test_a_replica_knows_the_parcel_of_a_return(parcel: Parcel, servers: Replicated) -> None:
     """Before anything is sent, a replica has the entries by which the return is found by its id and its order."""
-    attempt = await replace(parcel, attempts=attempts_on(Store(servers))).claimed()
-    *entries, claim = servers.awaited
+    attempt = await replace(parcel, attempts=attempts_on(Store(servers))).posted()
+    claimed, *entries, sent = servers.awaited
     assert set(entries) == {index_key(attempt.return_id), ORDER_KEY}
-    assert claim == f"p:{{{parcel.parcel_key}}}:claim"
+    assert claimed == sent == f"p:{{{parcel.parcel_key}}}:claim"
 
 
 @pytest.mark.parametrize("finding", list(Finding))

@@ -21,7 +21,7 @@ from app.errors import (
 from app.events.event import Expected
 from app.models.returns import ReturnState
 from app.redis.encryption import RecordUnreadable
-from app.redis.store import Change, Store, Versioned
+from app.redis.store import ANY, Change, Store, Versioned
 from app.returns.checks.fingerprints import Fingerprints
 from app.returns.claims import (
     AFTER_FIRST_BYTE,
@@ -137,13 +137,11 @@ class Attempts:
             claim = Claim(phase=Phase.INTENT, owner=owner, lease_until=now + layout.lease, units=units)
             begun = record.model_copy(update={"created_at": now, "updated_at": now})
             after = claimed(standing, record.id, claim, limited(standing, limits, first_seen), now=now)
-            # Before the claim, so that an operator and the shop can find it.
-            await self.index.add(parcel_key, record, selection.order_number)
             use = layout.used_change(parcel_key, key, used, KeyRecord.of(layout.keyed(parcel_key, forms), record.id))
             # One commit for all: a key without its claim, or a claim without its return, could not be explained.
             changes = [
                 layout.claims_change(parcel_key, claims, after, now),
-                use,
+                replace(use, ttl=layout.unsent_life),
                 layout.first_seen_change(parcel_key, seen, remembered(standing, limits, first_seen)),
                 *layout.record_changes(parcel_key, VersionedReturn(begun, 0, now)),
             ]
@@ -152,13 +150,15 @@ class Attempts:
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
     async def first_byte(self, attempt: Attempt) -> None:
-        """Stores durably that the POST may be under way from now on, with a lease that begins now.
+        """Stores durably that the POST may be under way from now on, with a lease and a life that begin now.
 
         Raises:
             ClaimLost: the lease has passed, on the store's clock or on ours; this request must not post.
         """
         clock, lease = asyncio.get_running_loop().time, self._layout.lease
         lease_until = clock() + lease
+        # Only now, because a return of which nothing is sent need not be found.
+        await self.index.add(attempt.parcel_key, attempt.record, attempt.order_number)
 
         def sent(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
             ours = attempt.claim.model_copy(update={"lease_until": now + lease})
@@ -167,7 +167,13 @@ class Attempts:
         def bound(found: VersionedReturn) -> ReturnRecord:
             return found.record.model_copy(update={"drop_off": attempt.record.drop_off})
 
-        step = Step(sent, bound, durable=True, expected=Expected(expected(attempt.record), lease + LATE_SECONDS))
+        step = Step(
+            sent,
+            bound,
+            durable=True,
+            beside=[replace(attempt.use, expected=ANY)],
+            expected=Expected(expected(attempt.record), lease + LATE_SECONDS),
+        )
         await self.returns.change(attempt.parcel_key, attempt.return_id, step)
         # It is stored, but this process may have stood still since then.
         if clock() >= lease_until:

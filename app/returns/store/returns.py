@@ -71,6 +71,11 @@ class ParcelLayout:
         """Seconds that a new key and its return live: as long as their claim, whose lease begins at most twice."""
         return self.claim_life(0)
 
+    @property
+    def unsent_life(self) -> int:
+        """Seconds that a key lives of which nothing was sent: longer than its claim, which ends with the lease."""
+        return max(1, ceil(2 * self.lease))
+
     def claim_life(self, age: int) -> int:
         """The remaining seconds of the whole life of a return that was created `age` seconds ago, at least one."""
         return max(1, self._claim_ttl + ceil(2 * self.lease) - age)
@@ -303,8 +308,10 @@ class Returns:
         """The returns of the parcel, of failed ones the newest, and how many of the ordered units all leave free."""
         moment, alive, first_seen, records = await self._claims_and_records(parcel_key)
         found = []
-        for return_id, kept in records.items():
-            if return_id in alive and kept.revision:
+        # In the order of the claims, which decides between returns of one millisecond.
+        for return_id in alive:
+            kept = records.get(return_id)
+            if kept and kept.revision:
                 record = self._layout.record(parcel_key, return_id, kept)
                 orphan = _is_orphan(record, alive[return_id])
                 found.append(
