@@ -4,6 +4,7 @@ import asyncio
 import signal
 from contextlib import suppress
 
+import httpx
 import pytest
 
 from app.returns.routes import RECONNECT_MS
@@ -39,17 +40,17 @@ async def test_those_who_wait_are_answered(valkey: Valkey, sandbox: SandboxProce
         assert not [key async for key in valkey.client.scan_iter(f"*{path.rpartition('/')[2]}:lease")]
 
 
+async def _is_posted(sandbox: SandboxProcess, order: str) -> bool:
+    return len(await sandbox.ledger(kind="incoming", order=order)) == 1
+
+
 async def test_a_creation_under_way_is_finished(valkey: Valkey, sandbox: SandboxProcess) -> None:
     """On SIGTERM a creation whose answer is slow is waited for and answered."""
     async with running_bff(valkey.url, sandbox) as bff:
         order = fresh("SLOW")
         someone = await shopper(bff.http, order)
         creating = asyncio.create_task(someone.create(someone.body("pickup")))
-
-        async def posted() -> bool:
-            return len(await sandbox.ledger(kind="incoming", order=order)) == 1
-
-        await eventually(posted, 5)
+        await eventually(lambda: _is_posted(sandbox, order), 5)
         bff.process.send(signal.SIGTERM)
         assert (await creating).status_code == 202
 
@@ -109,6 +110,29 @@ async def test_who_insists_need_not_wait(valkey: Valkey, sandbox: SandboxProcess
         await _told_to_stop(bff)
         bff.process.send(number)
         await asyncio.wait_for(bff.process.handle.wait(), STOP_WITHIN_SECONDS)
+
+
+async def test_a_second_ctrl_c_waits_for_nothing(valkey: Valkey, sandbox: SandboxProcess) -> None:
+    """Ctrl-C lets a creation under way go on, and pressed again it ends the process at once."""
+    async with running_bff(valkey.url, sandbox) as bff:
+        someone = await shopper(bff.http, order := fresh("CREATEHANG"))
+        creating = asyncio.create_task(someone.create(someone.body("pickup")))
+        await eventually(lambda: _is_posted(sandbox, order), 5)
+
+        async def refuses() -> bool:
+            try:
+                await bff.http.get("/livez")
+            except httpx.TransportError:
+                return True
+            return False
+
+        bff.process.send(signal.SIGINT)
+        await eventually(refuses, STOP_WITHIN_SECONDS)
+        assert bff.process.handle.returncode is None
+        bff.process.expected.append('"logger": "uvicorn.error"')
+        bff.process.send(signal.SIGINT)
+        await asyncio.wait_for(bff.process.handle.wait(), STOP_WITHIN_SECONDS)
+        await asyncio.wait([creating])
 
 
 async def test_a_stop_is_not_cut_short_by_a_reload(valkey: Valkey, sandbox: SandboxProcess) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -70,3 +71,22 @@ async def test_a_second_signal_ends_the_drain(valkey: Valkey, sandbox: SandboxPr
             os.kill(os.getpid(), signal.SIGTERM)
             await asyncio.sleep(0)
         await _stops(server, 5)
+
+
+async def test_sighup_has_the_file_of_shops_read(valkey: Valkey, sandbox: SandboxProcess, tmp_path: Path) -> None:
+    """On SIGHUP the server reads its file of shops, even if that looks the same as before."""
+    file = tmp_path / "shops.toml"
+    _write(file, "[shops.demo]\n")
+    async with serving_bff(valkey.url, sandbox, brands="", shops=file) as (_, http):
+        _write(file, "[shops.guide]")
+        os.kill(os.getpid(), signal.SIGHUP)
+
+        async def is_served() -> bool:
+            return (await http.get("/v1/brands/guide/portal")).is_success
+
+        await eventually(is_served, 10)
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_text(text)
+    os.utime(file, (0, 0))
