@@ -278,11 +278,12 @@ async def test_no_session_from_a_token_that_has_ended(stage: Stage, seconds: int
 
 
 async def test_a_token_for_service_points_that_has_ended(stage: Stage) -> None:
-    """A token for service points that has ended counts as none: the order opens for as long as any other."""
+    """A token for service points that has ended counts as none: the order opens as long as any; it is not sent."""
     stage.upstream.say(outgoing=scripted_upstream.outgoing() | {"service_points_token": ending(-1)})
-    screen = (await stage.look_up()).raise_for_status().json()
-    left = datetime.fromisoformat(screen["expires_at"]) - datetime.now(UTC)
+    someone = stage.someone(await stage.look_up())
+    left = datetime.fromisoformat(someone.screen["expires_at"]) - datetime.now(UTC)
     assert 3300 < left.total_seconds() <= 3600
+    assert told(await someone.get("/v1/service-points")) == (502, "bad-upstream")
 
 
 # Documents
