@@ -84,21 +84,22 @@ class UpstreamEvents:
         if _in_state(ReturnState.CREATING, of_order):
             # The event may be about that one, whose answer is on its way or lost.
             raise StoreUnavailable("a creation of the order is under way", retry_after=CLOCKS_APART_SECONDS)
-        released = [each for each in _in_state(ReturnState.FAILED, of_order) if await self._was_found_never_made(each)]
-        fitting = [each for each in unknown + released if _fits(each.found.record, event)]
+        fitting = [each for each in of_order if _fits(each.found.record, event) and await self._may_exist(each)]
         if not unknown and not fitting:
             return Outcome.IGNORED
         if len(fitting) != 1:
-            return _left([each.found.record.id for each in unknown + released])
+            return _left(sorted({each.found.record.id for each in unknown + fitting}))
         (only,) = fitting
         report = Report(Finding.ACCEPTED, BY, event.sendcloud_return_id)
         return await self._settle(only.parcel_key, only.found.record.id, report)
 
-    async def _was_found_never_made(self, failed: ParcelReturn) -> bool:
-        """Whether people said so, who may be wrong; the store then refuses to settle it, and tells them."""
-        parcel_key, found = failed
-        findings = await self.returns.findings(parcel_key, [found.record.id])
-        return findings.get(found.record.id) == Finding.NEVER_MADE
+    async def _may_exist(self, each: ParcelReturn) -> bool:
+        """Whether its outcome is unknown, or people found that it was never made, who may be wrong."""
+        return_id, state = each.found.record.id, each.found.record.state
+        if state is not ReturnState.FAILED:
+            return state is ReturnState.OUTCOME_UNKNOWN
+        findings = await self.returns.findings(each.parcel_key, [return_id])
+        return findings.get(return_id) == Finding.NEVER_MADE
 
     async def _moved(self, of_order: list[ParcelReturn], event: ParcelMoved, *, cancellation_frees: bool) -> Outcome:
         for each in of_order:
