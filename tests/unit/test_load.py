@@ -70,14 +70,14 @@ async def test_what_comes_behind_a_stall_is_refused(watched: Load) -> None:
     assert watched.lag > LAG_SECONDS
 
 
-async def test_a_stall_is_over_at_once(watched: Load) -> None:
-    """Some turns of the event loop after a stall, which take milliseconds, requests are accepted again."""
+async def test_a_stall_is_over_soon(watched: Load) -> None:
+    """What waits behind a stall is refused in turns of the event loop that take milliseconds; then all is accepted."""
     time.sleep(LAG_SECONDS + 0.1)  # noqa: ASYNC251  the stall
     turns = 0
     while watched.excess():
         await asyncio.sleep(0)
         turns += 1
-    assert turns < 2 * PASSES
+    assert PASSES / 2 < turns < 2 * PASSES
 
 
 async def test_a_short_stall_is_none(watched: Load) -> None:
