@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -12,7 +11,6 @@ from app.errors import (
     FieldProblem,
     InvalidRequest,
     NotReturnableOnline,
-    ReturnNotFound,
     ReturnOutcomeUnknown,
     ReturnRefused,
     ServicePointUnavailable,
@@ -138,11 +136,7 @@ class Creation:
 
     async def _recheck_failures(self, session: Session, parcel: ParcelReturns) -> None:
         """Polls returns whose announcement failed once more, before their units are claimed again."""
-        known = [*parcel.returns]
-        for return_id in parcel.unlisted:
-            with suppress(ReturnNotFound):
-                known.append(await self.returns.get(session.parcel_key, return_id))
-        for found in known:
+        for found in parcel.returns + await self.returns.unlisted(session.parcel_key, parcel):
             if found.record.announcement_failed:
                 await self.parcel_limit.spend(session.parcel_key)
                 await self.polling.recheck(session.parcel_key, found.record.id, session.order.units)

@@ -323,6 +323,17 @@ class Returns:
         free = self._layout.free(parcel_key, ordered, alive, first_seen) if alive else ordered
         return ParcelReturns(by_age, free, moment, alive.keys() - records.keys())
 
+    async def unlisted(self, parcel_key: str, parcel: ParcelReturns) -> list[VersionedReturn]:
+        """The failed returns that the list leaves out and whose content is still there."""
+        if not parcel.unlisted:
+            return []
+        now, kept = await self._store.read(*(record_key(parcel_key, return_id) for return_id in parcel.unlisted))
+        return [
+            VersionedReturn(self._layout.record(parcel_key, return_id, each), each.revision, now)
+            for return_id, each in zip(parcel.unlisted, kept, strict=True)
+            if each.revision
+        ]
+
     async def _claims_and_records(
         self, parcel_key: str
     ) -> tuple[Moment, Mapping[str, Claim], Mapping[str, int], Mapping[str, Versioned]]:
