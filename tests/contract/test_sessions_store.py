@@ -143,6 +143,15 @@ async def test_deleting(sessions: SessionStore, valkey: Valkey) -> None:
     assert await is_over(sessions, session_id)
 
 
+async def test_a_logout_needs_no_list(sessions: SessionStore, valkey: Valkey) -> None:
+    """A session is over even if it cannot be taken off the list of its parcel's sessions."""
+    mine = SESSION.model_copy(update={"parcel_key": secrets.token_hex(8)})
+    session_id = await sessions.create(mine, 60)
+    await valkey.client.set(f"p:{{{mine.parcel_key}}}:sessions", "no list", ex=60)
+    await sessions.delete(session_id)
+    assert await is_over(sessions, session_id)
+
+
 async def test_a_session_is_taken_once(sessions: SessionStore, valkey: Valkey) -> None:
     """Ten devices take a session at once on two replicas; one gets it, and for the others it is over."""
     session_id = await sessions.create(SESSION, 60, "rph")
