@@ -115,7 +115,12 @@ async def test_a_wait_for_the_end_goes_on_beyond_other_news(fleet: Fleet) -> Non
 
 @pytest.mark.parametrize("wait", [Labels.awaited, Labels.settled])
 async def test_a_wait_without_news_ends_in_time(fleet: Fleet, wait: Wait) -> None:
-    """A caller for whom nothing changes gets the return as it stands, once the time that was asked for is up."""
+    """A caller for whom nothing changes gets the return as it stands when time is up, and the watch of it ends."""
     pending = await fleet.here.pending(fleet.parcel_key)
     async with asyncio.timeout(TOLD_WITHIN_SECONDS):
         assert (await wait(fleet.here.labels, fleet.parcel_key, pending, 0.05, stays)).record == pending.record
+
+    async def is_watched_no_more() -> bool:
+        return fleet.here.labels.watched == 0
+
+    await eventually(is_watched_no_more, 5)
