@@ -17,6 +17,8 @@ class PlainHttpProtocol(HttpToolsProtocol):
     Java's clients ask for `h2c` with each request in clear text. uvicorn would take the bytes after the head for the
     other protocol and lose the body.
 
+    Blanks behind the value of a field are no part of it (RFC 9110, section 5.5), but the parser leaves them there.
+
     Trailers are ignored as well (RFC 9110, section 6.5.1). uvicorn would add them to the headers, those of the proxy
     in front included.
     """
@@ -49,7 +51,7 @@ class PlainHttpProtocol(HttpToolsProtocol):
     @override
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_in_head:
-            super().on_header(name, value)
+            super().on_header(name, value.rstrip(b" \t"))
 
     @override
     def on_headers_complete(self) -> None:

@@ -91,6 +91,12 @@ async def test_trailers_are_no_headers(bff: Bff, field: str) -> None:
     assert said.count(b"HTTP/1.1 200 ") == 1, said
 
 
+async def test_blanks_behind_a_value_are_no_part_of_it(bff: Bff) -> None:
+    """A header that ends with blanks has the value before them (RFC 9110, section 5.5), as for each key and id."""
+    said = await _spoken(bff.port, AGAIN.replace(b"Connection", b"X-Request-Id: a-request \t\r\nConnection"))
+    assert b"\r\nx-request-id: a-request\r\n" in said, said
+
+
 async def test_the_end_of_a_head_may_come_with_a_body(bff: Bff) -> None:
     """A head whose second piece brings the largest body is read, and the body after it."""
     head = CHUNKED.replace(b"Transfer-Encoding: chunked", b"Content-Length: 65536") + b"[" * 65536

@@ -87,6 +87,9 @@ WHOLE: Mapping[str, Whole] = MappingProxyType(
         "chunks with extensions and trailers": Whole(
             CHUNKED + b"4;a=b\r\nwell\r\n0\r\nx: y\r\n\r\n", 200, b"well", is_kept=True
         ),
+        "blanks behind values": Whole(
+            HEAD + b"x: y \r\ntransfer-encoding: chunked  \r\n\r\n4\r\nwell\r\n0\r\n\r\n", 200, b"well", is_kept=True
+        ),
         "no body, 204": Whole(b"HTTP/1.1 204 -\r\n\r\n", 204, b"", is_kept=True),
         "no body, 304": Whole(b"HTTP/1.1 304 -\r\netag: x\r\n\r\n", 304, b"", is_kept=True),
         "interim answers before it": Whole(
@@ -153,6 +156,7 @@ SPOILT: Mapping[str, Behaviour] = MappingProxyType(
         "two lengths": saying(HEAD + b"content-length: 4\r\ncontent-length: 5\r\n\r\nwell"),
         "a length and chunks": saying(HEAD + b"content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n4\r\nwell"),
         "another coding": fin(HEAD + b"transfer-encoding: gzip\r\n\r\nwell"),
+        "another coding by a tab": saying(HEAD + b"transfer-encoding: chunked\t\r\n\r\n4\r\nwell\r\n0\r\n\r\n"),
         "another coding, then chunks": saying(HEAD + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
         "an upgrade": saying(b"HTTP/1.1 101 -\r\nupgrade: h2\r\nconnection: upgrade\r\n\r\n"),
         "a body of an interim answer": saying(b"HTTP/1.1 199 -\r\ncontent-length: 4\r\n\r\nevil" + HEAD + WELL),

@@ -133,7 +133,8 @@ class Answer:
         if self._head_bytes > MAX_HEAD_BYTES:
             raise ValueError("a head too long")
         if not self.status:
-            self.headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+            # Blanks may stand behind a value. The parser leaves them; with a tab, "chunked" is another coding to it.
+            self.headers.setdefault(name.decode("latin-1").lower(), value.rstrip(b" ").decode("latin-1"))
 
     def on_headers_complete(self) -> None:
         """A head ends; that of an interim answer is forgotten."""
