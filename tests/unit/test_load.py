@@ -11,6 +11,7 @@ from app.http.load_shedding import PASSES, TICK_SECONDS, InFlightSlot, Load
 from tests.support.processes import eventually
 
 LAG_SECONDS = 0.25
+LONG_SECONDS = 60.0
 
 
 @pytest_asyncio.fixture
@@ -84,3 +85,17 @@ async def test_a_short_stall_is_none(watched: Load) -> None:
     """An event loop that is somewhat late refuses no request."""
     time.sleep(LAG_SECONDS / 2)  # noqa: ASYNC251  the stall
     assert not watched.excess()
+
+
+async def test_an_event_loop_in_time_is_no_stall() -> None:
+    """A measured event loop that is late by less than a minute, where that is allowed, refuses no request."""
+    load = Load(2, LONG_SECONDS)
+    task = asyncio.create_task(load.watch())
+
+    async def is_measured() -> bool:
+        return load.lag > 0
+
+    await eventually(is_measured, 5)
+    assert load.lag < LONG_SECONDS
+    assert not load.excess()
+    task.cancel()
