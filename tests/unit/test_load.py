@@ -49,13 +49,16 @@ def test_what_asks_the_upstream_has_a_bound_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("steps", ["tt", "ttl", "tllt", "lt", "l", "tlt", ""])
-def test_a_request_counts_once_and_leaves_for_good(steps: str) -> None:
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_request_counts_once_and_leaves_for_good(steps: str, *, asks: bool) -> None:
     """However often a request takes its place or leaves it, it counts once, and never again after it left."""
     load = Load(5, LAG_SECONDS)
-    place = InFlightSlot(load)
+    InFlightSlot(load, asks=True).take()
+    place = InFlightSlot(load, asks=asks)
     for step in steps:
         (place.take if step == "t" else place.leave)()
-    assert load.in_flight == ("t" in steps and "l" not in steps)
+    counts = "t" in steps and "l" not in steps
+    assert (load.in_flight, load.asking) == (1 + counts, 1 + (counts and asks))
 
 
 async def test_what_comes_behind_a_stall_is_refused(watched: Load) -> None:
