@@ -48,6 +48,13 @@ async def test_another_method(bff: Bff, method: str, path: str) -> None:
     assert method in response.headers["allow"].split(", ")
 
 
+async def test_another_method_for_a_file(bff: Bff) -> None:
+    """A file of the description's page has GET and HEAD."""
+    response = await bff.http.post("/docs/files/swagger-ui.css")
+    check_problem(response, 405, "method-not-allowed")
+    assert response.headers["allow"] == "GET, HEAD"
+
+
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 async def test_large_headers(bff: Bff, method: str, path: str) -> None:
     """More than 32 KiB of header fields are refused."""

@@ -103,7 +103,8 @@ def handle_errors(app: FastAPI, render: ProblemResponse, end_session: EndSession
         told = _of_routing(error)
         response = render(exchange_of(request.scope), told)
         if isinstance(told, errors.MethodNotAllowed):
-            response.headers["Allow"] = ", ".join(_methods_of(app, request.scope))
+            # Files are no routes.
+            response.headers["Allow"] = ", ".join(_methods_of(app, request.scope)) or "GET, HEAD"
         return response
 
     async def of_validation(request: Request, error: Exception) -> Response:
