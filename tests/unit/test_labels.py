@@ -453,6 +453,18 @@ async def test_news_when_time_is_up() -> None:
     assert await asyncio.wait_for(asyncio.gather(hasty, *tasks), 5) == [news] * 21
 
 
+async def test_who_leaves_a_crowd_holds_up_no_other() -> None:
+    """While a crowd is told few at a time, callers who leave keep no other from the news."""
+    watch, news, gone = Watch("parcel", seen(1)), seen(2), asyncio.Event()
+    leavers = [asyncio.create_task(watch.newer_than(1, None, gone.wait)) for _ in range(2 * WOKEN_AT_ONCE)]
+    tasks = [asyncio.create_task(newer(watch, 1)) for _ in range(2 * WOKEN_AT_ONCE)]
+    await turns()
+    watch.tell(news)
+    gone.set()
+    assert await asyncio.wait_for(asyncio.gather(*tasks), 5) == [news] * len(tasks)
+    await asyncio.gather(*leavers)
+
+
 async def test_a_crowd_is_told_in_turns() -> None:
     """However many wait, few of them are told in one turn of the event loop, in which others have their turn too."""
     watch = Watch("parcel", seen(1))
