@@ -84,6 +84,13 @@ def test_possible_transition(before: Phase | None, event: Event, after: Phase | 
     assert advanced(standing(before), "rtn_1", event, claim(), now=0) == standing(after)
 
 
+@pytest.mark.parametrize(("before", "event"), [step for step, after in TABLE.items() if step[0] and after])
+def test_the_lease_is_renewed_at_the_first_byte(before: Phase, event: Event) -> None:
+    """The owner's new lease replaces the stored one when the first byte leaves, and at no other event."""
+    after = advanced(standing(before), "rtn_1", event, claim(lease_until=2 * LEASE), now=0)
+    assert after["rtn_1"].lease_until == (2 * LEASE if event is Event.FIRST_BYTE else LEASE)
+
+
 @pytest.mark.parametrize(("phase", "event"), IMPOSSIBLE)
 def test_impossible_transition(phase: Phase | None, event: Event) -> None:
     """An event that the table does not have is refused and changes nothing."""
