@@ -178,6 +178,12 @@ def test_restored_units_are_held_again() -> None:
     assert caught.value.location == location_of("rtn_1")
 
 
+def test_units_that_were_not_ordered_cannot_be_claimed() -> None:
+    """A line that the order does not have has no free units."""
+    with pytest.raises(UnitsClaimed):
+        claimed({}, "rtn_1", claim(socks=1), ORDERED, now=0)
+
+
 def test_forgotten_claim_may_not_post() -> None:
     """A claim that the store lost before its first byte stays lost: another return may hold its units."""
     with pytest.raises(ClaimLost):
