@@ -74,10 +74,13 @@ TRANSITIONS: Mapping[tuple[Phase | None, Event], Phase | None] = MappingProxyTyp
         (Phase.DONE, Event.CANCELLED): Phase.FAILED,
         # A late acceptance overrides an operator's finding.
         (Phase.FAILED, Event.ACCEPTED): Phase.DONE,
-        # The store lost the claim after the first byte left, and its owner knows the outcome.
+        # The store lost the claim, or that its first byte has left, and its owner knows the outcome.
         (None, Event.ACCEPTED): Phase.DONE,
         (None, Event.REFUSED): Phase.FAILED,
         (None, Event.LOST): Phase.OUTCOME_UNKNOWN,
+        (Phase.INTENT, Event.ACCEPTED): Phase.DONE,
+        (Phase.INTENT, Event.REFUSED): Phase.FAILED,
+        (Phase.INTENT, Event.LOST): Phase.OUTCOME_UNKNOWN,
         # A repeated event: it was stored, and the store's answer got lost.
         (None, Event.NOT_TAKEN): None,
         (Phase.DONE, Event.ACCEPTED): Phase.DONE,

@@ -337,6 +337,24 @@ async def test_a_restored_return_is_found(parcel: Parcel, event: Event) -> None:
     assert parcel.parcel_key in await parcel.attempts.index.parcels_of(attempt.record.brand, "#1001")
 
 
+@pytest.mark.parametrize("passed", [0, LEASE])
+@pytest.mark.parametrize("event", sorted(AFTER_FIRST_BYTE))
+async def test_a_store_that_forgot_the_first_byte(parcel: Parcel, event: Event, passed: float) -> None:
+    """News of a POST restores what was stored as it left, should a failover have lost it, also after the first lease."""
+    attempt, server = await parcel.claimed(), parcel.valkey.client
+    before = {name: (await server.dump(name), await server.pttl(name)) for name in await parcel.keys()}
+    await parcel.attempts.first_byte(attempt)
+    await server.delete(*await parcel.keys(), index_key(attempt.return_id))
+    for name, (kept, milliseconds) in before.items():
+        await server.restore(name, milliseconds, kept)
+    await let_pass(server, attempt.return_id, passed)
+    settled = await parcel.attempts.settle(attempt, event, accepted)
+    assert settled
+    assert settled.record == (await parcel.returns.get(parcel.parcel_key, attempt.return_id)).record
+    assert await parcel.seconds_left("key:") == pytest.approx(CLAIM_TTL + 2 * LEASE, abs=5)
+    assert await parcel.attempts.index.parcel_of(attempt.return_id) == parcel.parcel_key
+
+
 async def test_a_refused_request_leaves_nothing(parcel: Parcel) -> None:
     """Requests for units that another return holds leave nothing in the store, however many they are."""
     await parcel.created()
@@ -406,6 +424,19 @@ async def test_a_restored_return_takes_no_key_away(parcel: Parcel) -> None:
     repeated = await parcel.attempts.repeated(parcel.parcel_key, "key", forms("swordfish"))
     assert repeated
     assert repeated.record.id == again.record.id
+
+
+async def test_a_restored_return_takes_the_key_of_a_request_that_has_sent_nothing(parcel: Parcel) -> None:
+    """A key that was used again after the store lost everything leads to what is restored if that use is given up."""
+    attempt = await parcel.posted()
+    await parcel.valkey.client.delete(*await parcel.keys())
+    again = await parcel.claimed()
+    found = await parcel.attempts.settle(attempt, Event.ACCEPTED, accepted)
+    await parcel.attempts.settle(again, Event.NOT_TAKEN, refused)
+    repeated = await parcel.attempts.repeated(parcel.parcel_key, "key", forms("swordfish"))
+    assert found
+    assert repeated
+    assert repeated.record.id == found.record.id
 
 
 async def test_a_forgotten_claim_may_not_post(parcel: Parcel) -> None:

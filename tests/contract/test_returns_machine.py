@@ -231,7 +231,7 @@ class Parcels(RuleBasedStateMachine):
     @rule(request=requests, event=st.sampled_from(sorted(OUTCOMES)))
     def settle(self, request: Request, event: Event) -> None:
         """The owner's news is stored where it is possible, however late it comes; who never posted has none."""
-        if request.phase is None and event in AFTER_FIRST_BYTE:
+        if request.phase in {None, Phase.INTENT} and event in AFTER_FIRST_BYTE:
             return
         if request.phase is Phase.FAILED and event is Event.ACCEPTED:
             # Of a return that an operator released; what becomes of it is shown in tests of the release.

@@ -55,8 +55,11 @@ TABLE: Mapping[tuple[Phase | None, Event], Phase | None] = {
     (ABSENT, Event.ACCEPTED): Phase.DONE,
     (ABSENT, Event.REFUSED): Phase.FAILED,
     (ABSENT, Event.LOST): Phase.OUTCOME_UNKNOWN,
+    (Phase.INTENT, Event.ACCEPTED): Phase.DONE,
+    (Phase.INTENT, Event.REFUSED): Phase.FAILED,
+    (Phase.INTENT, Event.LOST): Phase.OUTCOME_UNKNOWN,
 }
-"""Where the owner's events lead; those from nothing are news of a claim that the store forgot."""
+"""Where the owner's events lead; the last six are news of a claim, or of its first byte, that the store forgot."""
 FINDINGS: Mapping[Event, Mapping[Phase, Phase]] = {
     Event.FOUND: {Phase.OUTCOME_UNKNOWN: Phase.DONE},
     Event.NEVER_MADE: {Phase.OUTCOME_UNKNOWN: Phase.FAILED},

@@ -223,7 +223,7 @@ def _as_it_is(found: VersionedReturn) -> ReturnRecord:
 
 
 class Forgotten(NamedTuple):
-    """A return that the store may have lost, as the creating request knows it."""
+    """A return of which the store may have lost that it was sent, as the creating request knows it."""
 
     record: ReturnRecord
     use: Change
@@ -238,7 +238,7 @@ class Step(NamedTuple):
     claims: ClaimsChange
     record: RecordChange
     forgotten: Forgotten | None = None
-    """Stands in for the return if the store has none."""
+    """Stands in for the return if the store does not know that it was sent."""
     durable: bool = False
     """Whether the change must outlive its server."""
     beside: Sequence[Change] = ()
@@ -434,15 +434,19 @@ class Returns:
         """
         operation = secrets.token_urlsafe(12)
         for _ in range(RACES):
-            now, claims, version, record = await self._stored(parcel_key, return_id, step.forgotten)
+            now, claims, version, record = await self._stored(parcel_key, return_id)
+            before = self._layout.unended(loaded_claims(claims), now)
+            forgotten = None if lasting_location(before, return_id) else step.forgotten
+            record = forgotten.record if forgotten else record
             if record and step.is_over(record):
                 step = step._replace(claims=_as_they_are, record=_as_it_is)
-            before = self._layout.unended(loaded_claims(claims), now)
             after = step.claims(before, now)
             found, changes = None, [self._layout.claims_change(parcel_key, claims, after, now), *step.beside]
             events = ParcelEvents(parcel_key, [], step.expected)
-            if step.forgotten and not version:
-                changes += await self._used_again(step.forgotten.use, after)
+            if forgotten:
+                # A store that lost the first byte has lost the key with it, and perhaps the entries before it.
+                await forgotten.index_again()
+                changes += await self._used_again(forgotten.use, before)
             if record:
                 stays = return_id in after or lasting_location(before, return_id) is not None
                 known = VersionedReturn(record, version, now)
@@ -454,10 +458,11 @@ class Returns:
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
     async def _used_again(self, use: Change, claims: Mapping[str, Claim]) -> list[Change]:
-        """Stores the use of an idempotency key that the store lost, unless a return has it that stands."""
+        """Stores the use of an idempotency key that the store lost, unless a return has it that was sent."""
         _, (kept,) = await self._store.read(use.key)
         used = loaded_use(kept)
-        return [] if used and used.return_id in claims else [replace(use, expected=kept.revision)]
+        is_taken = used is not None and lasting_location(claims, used.return_id) is not None
+        return [] if is_taken else [replace(use, expected=kept.revision)]
 
     def _changed(
         self, parcel_key: str, found: VersionedReturn, step: Step, *, stays: bool
@@ -469,21 +474,13 @@ class Returns:
         is_unsent = found.record.state is ReturnState.CREATING
         return None, without_record(parcel_key, found.record.id) if is_unsent else []
 
-    async def _stored(
-        self, parcel_key: str, return_id: str, forgotten: Forgotten | None = None
-    ) -> tuple[float, Versioned, int, ReturnRecord | None]:
-        """The store's clock, the claims, and the return with its version, or without its content once that is gone.
-
-        A return that the store lost is `forgotten`, if that is known, and is found by its id again; else its summary.
-        """
+    async def _stored(self, parcel_key: str, return_id: str) -> tuple[float, Versioned, int, ReturnRecord | None]:
+        """The store's clock, the claims, and the return with its version, or without its content once that is gone."""
         names = record_key(parcel_key, return_id), summary_key(parcel_key, return_id)
         now, (claims, kept, summary) = await self._store.read(claims_key(parcel_key), *names)
-        if forgotten and not kept.revision:
-            # A store that lost the return may have lost its entry in the index with it.
-            await forgotten.index_again()
         stored = kept if kept.revision else summary
         record = self._layout.record(parcel_key, return_id, stored) if stored.revision else None
-        return now, claims, kept.revision, record if kept.revision or not forgotten else forgotten.record
+        return now, claims, kept.revision, record
 
 
 def _is_orphan(record: ReturnRecord, claim: Claim | None) -> bool:
