@@ -342,7 +342,7 @@ async def test_a_restored_return_is_found(parcel: Parcel, event: Event) -> None:
 async def test_a_store_that_forgot_the_first_byte(parcel: Parcel, event: Event, passed: float) -> None:
     """News of a POST restores what was stored as it left, should a failover have lost it, also after the lease."""
     attempt, server = await parcel.claimed(), parcel.valkey.client
-    before = {name: (await server.dump(name), await server.pttl(name)) for name in await parcel.keys()}
+    before = {name: (await server.dump(name) or b"", await server.pttl(name)) for name in await parcel.keys()}
     await parcel.attempts.first_byte(attempt)
     await server.delete(*await parcel.keys(), index_key(attempt.return_id))
     for name, (kept, milliseconds) in before.items():
