@@ -124,3 +124,12 @@ async def test_a_wait_without_news_ends_in_time(fleet: Fleet, wait: Wait) -> Non
         return fleet.here.labels.watched == 0
 
     await eventually(is_watched_no_more, 5)
+
+
+async def test_no_wait_begins_where_the_replica_stops(fleet: Fleet) -> None:
+    """A caller who would wait at a replica that is about to stop is answered at once."""
+    pending = await fleet.here.pending(fleet.parcel_key)
+    fleet.here.labels.drain()
+    async with asyncio.timeout(TOLD_WITHIN_SECONDS):
+        found = await fleet.here.labels.awaited(fleet.parcel_key, pending, INTERVAL_SECONDS, stays)
+    assert found.record == pending.record
