@@ -115,8 +115,7 @@ class Exchange:
             raise RouteNotFound
         if self._head_bytes > MAX_HEADER_BYTES:
             raise HeadersTooLarge
-        announced = self._announced
-        if len(announced) > len(str(body_limit)) or (announced.isdigit() and int(announced) > body_limit):
+        if _exceeds(self._announced, body_limit):
             raise BodyTooLarge
         self._body_limit = body_limit
         if body_seconds is not None:
@@ -167,6 +166,10 @@ class Exchange:
     def leave(self) -> None:
         """Counts the request no longer as worked on: it is over, or only waits from now on."""
         self._slot.leave()
+
+
+def _exceeds(announced: bytes, limit: int) -> bool:
+    return len(announced) > len(str(limit)) or (announced.isdigit() and int(announced) > limit)
 
 
 def exchange_of(scope: Scope) -> Exchange:

@@ -31,8 +31,8 @@ from app.returns.claims import Event, location_of
 from app.returns.creation_outage import CreationOutages
 from app.returns.labels.polling import MAX_PARCELS, Polling, Schedule
 from app.returns.store.attempts import Attempt, Attempts
-from app.returns.store.records import SCHEMA, ReturnRecord, VersionedReturn
-from app.returns.store.returns import ParcelReturns, Returns
+from app.returns.store.records import SCHEMA, ParcelReturns, ReturnRecord, VersionedReturn
+from app.returns.store.returns import Returns
 from app.returns.view import public
 from app.sessions.session import Session
 from app.shops import Shop

@@ -23,7 +23,8 @@ from app.redis.encryption import Keyring
 from app.redis.limits.failed_lookups import Attempt, OrderLimit
 from app.redis.store import Limit, Store
 from app.returns.store.deliveries import key_of_parcel
-from app.returns.store.returns import ParcelReturns, Returns
+from app.returns.store.records import ParcelReturns
+from app.returns.store.returns import Returns
 from app.service_points.view import minute
 from app.sessions import view
 from app.sessions.session import Session

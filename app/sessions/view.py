@@ -10,7 +10,7 @@ from app.models import fields, returns, session, shop
 from app.models.session import SessionAnswer
 from app.portal.view import brand, money, reasons, refund_options, stores
 from app.returns.checks.return_methods import delivery_options, pickup_window
-from app.returns.store.returns import ParcelReturns
+from app.returns.store.records import ParcelReturns
 from app.returns.view import public
 from app.service_points.view import service_point
 from app.sessions.session import Session

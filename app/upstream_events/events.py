@@ -84,18 +84,19 @@ class UpstreamEvents:
         if _in_state(ReturnState.CREATING, of_order):
             # The event may be about that one, whose answer is on its way or lost.
             raise StoreUnavailable("a creation of the order is under way", retry_after=CLOCKS_APART_SECONDS)
-        fitting = [each for each in of_order if _fits(each.found.record, event) and await self._may_exist(each)]
-        if not unknown and not fitting:
-            return Outcome.IGNORED
+        fitting = [each for each in of_order if await self._may_be_about(each, event)]
         if len(fitting) != 1:
-            return _left(sorted({each.found.record.id for each in unknown + fitting}))
+            ids = sorted({each.found.record.id for each in unknown + fitting})
+            return _left(ids) if ids else Outcome.IGNORED
         (only,) = fitting
         report = Report(Finding.ACCEPTED, BY, event.sendcloud_return_id)
         return await self._settle(only.parcel_key, only.found.record.id, report)
 
-    async def _may_exist(self, each: ParcelReturn) -> bool:
-        """Whether its outcome is unknown, or people found that it was never made, who may be wrong."""
+    async def _may_be_about(self, each: ParcelReturn, event: ReturnMade) -> bool:
+        """Whether it fits a return of unknown outcome, or one that people found never made, who may be wrong."""
         return_id, state = each.found.record.id, each.found.record.state
+        if not _fits(each.found.record, event):
+            return False
         if state is not ReturnState.FAILED:
             return state is ReturnState.OUTCOME_UNKNOWN
         findings = await self.returns.findings(each.parcel_key, [return_id])

@@ -106,16 +106,18 @@ class Polling:
             found = await self.returns.get(parcel_key, return_id)
             if not found.record.announcement_failed:
                 return
-            try:
-                status = await self._poll(found.record)
-            except UpstreamError as error:
-                if not (isinstance(error, REFUSED) and _is_forgotten(found)):
-                    raise UpstreamUnavailable("no poll of the failed return", retry_after=error.retry_after) from error
-                status = LabelFailed()
-            if isinstance(status, LabelFailed) and _is_on_its_way(found.record):
-                status = LabelPending()
+            status = await self._polled_again(found)
             if not isinstance(status, LabelFailed):
                 await self.returns.restore(parcel_key, return_id, partial(self._restored, status), ordered)
+
+    async def _polled_again(self, failed: VersionedReturn) -> LabelStatus:
+        try:
+            status = await self._poll(failed.record)
+        except UpstreamError as error:
+            if not (isinstance(error, REFUSED) and _is_forgotten(failed)):
+                raise UpstreamUnavailable("no poll of the failed return", retry_after=error.retry_after) from error
+            status = LabelFailed()
+        return LabelPending() if isinstance(status, LabelFailed) and _is_on_its_way(failed.record) else status
 
     @asynccontextmanager
     async def _lease(self, parcel_key: str, return_id: str) -> AsyncIterator[bool]:

@@ -46,9 +46,8 @@ from app.returns.store.returns import (
     RecordChange,
     Returns,
     Step,
-    loaded_first_seen,
-    loaded_use,
 )
+from app.returns.store.unit_names import loaded_first_seen
 from app.telemetry.logs import log
 from app.telemetry.metrics import CONFLICTS
 
@@ -125,11 +124,11 @@ class Attempts:
             ReturnInProgress: the key was taken a moment ago.
         """
         layout, owner = self._layout, secrets.token_urlsafe(12)
-        units, limits = layout.named(parcel_key, selection.wanted), layout.named(parcel_key, selection.ordered)
+        units, limits = (layout.units.named(parcel_key, each) for each in (selection.wanted, selection.ordered))
         names = claims_key(parcel_key), layout.used_key(parcel_key, key), first_seen_key(parcel_key)
         for _ in range(RACES):
             now, (claims, used, seen) = await self._store.read(*names)
-            standing, first_seen = layout.standing(claims, now), loaded_first_seen(seen)
+            standing, first_seen = layout.standing(claims, now), loaded_first_seen(seen.value)
             taken_for = self._used_for(parcel_key, standing, used, forms)
             if taken_for:
                 location = lasting_location(standing, taken_for)
@@ -254,7 +253,7 @@ class Attempts:
         self, parcel_key: str, standing: Mapping[str, Claim], used: Versioned, fingerprints: Fingerprints
     ) -> str | None:
         """The return that the key was used for; None if it was not used, or if nothing was ever sent."""
-        use = loaded_use(used)
+        use = KeyRecord.loaded(used.value)
         if use is None or use.return_id not in standing:
             return None
         if not use.is_of(self._layout.keyed(parcel_key, fingerprints)):

@@ -3,6 +3,7 @@
 from typing import Literal, Self
 
 from app.domain import RedactedModel
+from app.redis.encryption import parsing
 from app.returns.checks.fingerprints import CURRENT, FIRST, Fingerprints
 
 
@@ -20,6 +21,12 @@ class KeyRecord(RedactedModel):
     def of(cls, fingerprints: Fingerprints, return_id: str) -> Self:
         """The record of a key that this return was made with."""
         return cls(fingerprint=fingerprints[FIRST], versioned=(CURRENT, fingerprints[CURRENT]), return_id=return_id)
+
+    @classmethod
+    def loaded(cls, stored: bytes) -> Self | None:
+        """The use as it is stored; None if the key was not used."""
+        with parsing():
+            return cls.model_validate_json(stored) if stored else None
 
     def is_of(self, fingerprints: Fingerprints) -> bool:
         """Whether the key came with this body; if the stored form is unknown here, the first form decides."""

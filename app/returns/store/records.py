@@ -1,15 +1,16 @@
 """Returns as Redis keeps them, a return as it was read, and the news of a change that its shop is told."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Self
+from typing import NamedTuple, Self
 
-from app.domain import Contact, RedactedModel, ServicePoint
+from app.domain import Contact, Moment, RedactedModel, ServicePoint, Units
 from app.events.event import Event, EventData, EventItem, EventType
 from app.models.returns import Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
 from app.models.shop import Money, Store
+from app.returns.claims import Claim, Phase
 
 RETURN_ID = re.compile(r"rtn_[A-Za-z0-9_-]{22}")
 
@@ -181,6 +182,22 @@ class VersionedReturn:
         if self.record.state is ReturnState.CREATING:
             return 1
         return None if self.due_in is None else max(1, round(self.due_in))
+
+
+class ParcelReturns(NamedTuple):
+    """The returns of a parcel, oldest first; the units that they leave free; the moment on the store's clock."""
+
+    returns: list[VersionedReturn]
+    free: Units
+    moment: Moment
+    unlisted: Collection[str] = ()
+    """The ids of older failed returns, which are too many for a list."""
+
+
+def is_orphan(record: ReturnRecord, claim: Claim | None) -> bool:
+    """Whether the request that was creating this return is dead."""
+    running = claim is not None and claim.phase in {Phase.INTENT, Phase.SENT}
+    return record.state is ReturnState.CREATING and not running
 
 
 def news(before: VersionedReturn, after: VersionedReturn | None, found_out: EventType | None = None) -> list[Event]:

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from pydantic import TypeAdapter
 
@@ -18,18 +18,26 @@ from app.redis.store import ANY, Change, Store, Versioned
 from app.returns.checks.fingerprints import Fingerprints
 from app.returns.claims import (
     Claim,
-    Phase,
     announcement_failed,
     expire_leases,
     lasting_location,
     limited,
     restored,
     shown,
-    units_held,
 )
 from app.returns.store.deliveries import delivered_key, loaded_delivery
 from app.returns.store.keys import KeyRecord, claims_key, first_seen_key, record_key, released_key, summary_key
-from app.returns.store.records import RETURN_ID, CleanPoint, ReturnRecord, VersionedReturn, news, unanswered
+from app.returns.store.records import (
+    RETURN_ID,
+    CleanPoint,
+    ParcelReturns,
+    ReturnRecord,
+    VersionedReturn,
+    is_orphan,
+    news,
+    unanswered,
+)
+from app.returns.store.unit_names import FIRST_SEEN, UnitNames, loaded_first_seen
 from app.telemetry.logs import log
 from app.telemetry.metrics import CONFLICTS
 
@@ -41,7 +49,6 @@ OPENED_BYTES = 8 * 1024 * 1024
 """How many records stay parsed in memory, and the bytes they were parsed from; parsed, they take fifteen times that."""
 
 _CLAIMS: TypeAdapter[dict[str, Claim]] = TypeAdapter(dict[str, Claim])
-_FIRST_SEEN: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, int])
 
 ClaimsChange = Callable[[Mapping[str, Claim], float], dict[str, Claim]]
 """Makes the next claims from the present ones and the store's clock (seconds)."""
@@ -60,6 +67,7 @@ class ParcelLayout:
     def __init__(self, keyring: Keyring, return_ttl: int, claim_ttl: int, lease: float, clean: CleanPoint) -> None:
         self.lease = lease
         self.keyring = keyring
+        self.units = UnitNames(keyring)
         self._return_ttl = return_ttl
         self._claim_ttl = claim_ttl
         self._clean = clean
@@ -103,37 +111,11 @@ class ParcelLayout:
         until = max((each.lease_until + self._claim_ttl for each in claims.values()), default=now + self.lease)
         return Change(claims_key(parcel_key), read.revision, _CLAIMS.dump_json(claims), max(1, ceil(until - now)))
 
-    # Units
-
-    def named(self, parcel_key: str, units: Units) -> dict[str, int]:
-        """The units by the keyed names that claims hold."""
-        by_product = {self._product(parcel_key, product): count for product, count in units.products.items()}
-        return by_product | {self._line(parcel_key, line): count for line, count in units.lines.items()}
-
-    def free(
-        self, parcel_key: str, ordered: Units, claims: Mapping[str, Claim], first_seen: Mapping[str, int]
-    ) -> Units:
-        """The ordered units that no claim holds."""
-        limits = limited(claims, self.named(parcel_key, ordered), first_seen)
-        held = units_held(claims)
-        free = {name: limits[name] - held[name] for name in limits}
-        return Units(
-            {line: free[self._line(parcel_key, line)] for line in ordered.lines},
-            {product: free[self._product(parcel_key, product)] for product in ordered.products},
-        )
-
     def first_seen_change(self, parcel_key: str, read: Versioned, first_seen: Mapping[str, int]) -> Change:
         """Stores the first known number of units of each line."""
         return Change(
-            first_seen_key(parcel_key), read.revision, _FIRST_SEEN.dump_json(dict(first_seen)), self.whole_life
+            first_seen_key(parcel_key), read.revision, FIRST_SEEN.dump_json(dict(first_seen)), self.whole_life
         )
-
-    def _product(self, parcel_key: str, product_id: str) -> str:
-        # The name that releases before this one know, which counted by product alone.
-        return self.keyring.name("line", parcel_key, product_id)
-
-    def _line(self, parcel_key: str, line_id: str) -> str:
-        return self.keyring.name("order line", parcel_key, line_id)
 
     # Records
 
@@ -193,18 +175,6 @@ def loaded_claims(kept: Versioned) -> dict[str, Claim]:
         return _CLAIMS.validate_json(kept.value) if kept.revision else {}
 
 
-def loaded_first_seen(kept: Versioned) -> Mapping[str, int]:
-    """The stored first numbers of units, by keyed line name."""
-    with parsing():
-        return _FIRST_SEEN.validate_json(kept.value) if kept.revision else {}
-
-
-def loaded_use(kept: Versioned) -> KeyRecord | None:
-    """The stored use of the idempotency key; None if it was not used."""
-    with parsing():
-        return KeyRecord.model_validate_json(kept.value) if kept.revision else None
-
-
 def without_record(parcel_key: str, return_id: str) -> list[Change]:
     """Deletes the record and its summary."""
     return [Change(key(parcel_key, return_id), ANY, None, 1) for key in (record_key, summary_key)]
@@ -216,10 +186,6 @@ def _context(return_id: str) -> str:
 
 def _as_they_are(claims: Mapping[str, Claim], _now: float) -> dict[str, Claim]:
     return dict(claims)
-
-
-def _as_it_is(found: VersionedReturn) -> ReturnRecord:
-    return found.record
 
 
 class Forgotten(NamedTuple):
@@ -250,6 +216,11 @@ class Step(NamedTuple):
     is_over: Callable[[ReturnRecord], bool] = lambda _: False
     """Whether the change was made before or comes too late, so that what stands is only stored once more, durably."""
 
+    def unless_over(self, record: ReturnRecord | None) -> Self:
+        """The step, or one that changes nothing if it is over for this return."""
+        is_over = record is not None and self.is_over(record)
+        return self._replace(claims=_as_they_are, record=lambda found: found.record) if is_over else self
+
 
 class Commit(Protocol):
     """Commits changes of a parcel's returns together with what is told about them, as `Outbox.commit` does."""
@@ -258,16 +229,6 @@ class Commit(Protocol):
         self, events: ParcelEvents, operation: str, changes: Sequence[Change], news: str, *, durable: bool = False
     ) -> bool:
         """Whether all changes were made; none were if a record changed meanwhile."""
-
-
-class ParcelReturns(NamedTuple):
-    """The returns of a parcel, oldest first; the units that they leave free; the moment on the store's clock."""
-
-    returns: list[VersionedReturn]
-    free: Units
-    moment: Moment
-    unlisted: Collection[str] = ()
-    """The ids of older failed returns, which are too many for a list."""
 
 
 class Returns:
@@ -289,7 +250,7 @@ class Returns:
         now, claims, version, record = await self._stored(parcel_key, return_id)
         if record is None:
             raise ReturnNotFound("no such return of this parcel")
-        if not _is_orphan(record, self._layout.standing(claims, now).get(return_id)):
+        if not is_orphan(record, self._layout.standing(claims, now).get(return_id)):
             return VersionedReturn(record, version, now)
         buried = await self.change(parcel_key, return_id, Step(expire_leases, unanswered))
         if buried is None:
@@ -313,14 +274,14 @@ class Returns:
             kept = records.get(return_id)
             if kept and kept.revision:
                 record = self._layout.record(parcel_key, return_id, kept)
-                orphan = _is_orphan(record, alive[return_id])
+                orphan = is_orphan(record, alive[return_id])
                 found.append(
                     await self.get(parcel_key, return_id)
                     if orphan
                     else VersionedReturn(record, kept.revision, moment.now)
                 )
         by_age = sorted(found, key=lambda each: each.record.created_at)
-        free = self._layout.free(parcel_key, ordered, alive, first_seen) if alive else ordered
+        free = self._layout.units.free(parcel_key, ordered, alive, first_seen) if alive else ordered
         return ParcelReturns(by_age, free, moment, alive.keys() - records.keys())
 
     async def unlisted(self, parcel_key: str, parcel: ParcelReturns) -> list[VersionedReturn]:
@@ -349,7 +310,7 @@ class Returns:
             if shown(claims) <= known:
                 standing = expire_leases(self._layout.unended(claims, now), now)
                 moment = Moment(now, loaded_delivery(delivered.value))
-                return moment, standing, loaded_first_seen(seen), dict(zip(known, records, strict=True))
+                return moment, standing, loaded_first_seen(seen.value), dict(zip(known, records, strict=True))
             known = shown(claims)
 
     async def update(self, parcel_key: str, found: VersionedReturn, record: ReturnRecord) -> VersionedReturn:
@@ -416,7 +377,7 @@ class Returns:
     async def restore(self, parcel_key: str, return_id: str, change: RecordChange, ordered: Units) -> None:
         """Takes the failed announcement of this return back, unless another return holds its units by now."""
         _, (seen,) = await self._store.read(first_seen_key(parcel_key))
-        limits, first_seen = self._layout.named(parcel_key, ordered), loaded_first_seen(seen)
+        limits, first_seen = self._layout.units.named(parcel_key, ordered), loaded_first_seen(seen.value)
 
         def back(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
             return restored(claims, return_id, limited(claims, limits, first_seen), now=now)
@@ -436,17 +397,14 @@ class Returns:
         for _ in range(RACES):
             now, claims, version, record = await self._stored(parcel_key, return_id)
             before = self._layout.unended(loaded_claims(claims), now)
-            forgotten = None if lasting_location(before, return_id) else step.forgotten
-            record = forgotten.record if forgotten else record
-            if record and step.is_over(record):
-                step = step._replace(claims=_as_they_are, record=_as_it_is)
+            beside = [*step.beside]
+            if step.forgotten and lasting_location(before, return_id) is None:
+                record = step.forgotten.record
+                beside += await self._remembered(step.forgotten, before)
+            step = step.unless_over(record)
             after = step.claims(before, now)
-            found, changes = None, [self._layout.claims_change(parcel_key, claims, after, now), *step.beside]
+            found, changes = None, [self._layout.claims_change(parcel_key, claims, after, now), *beside]
             events = ParcelEvents(parcel_key, [], step.expected)
-            if forgotten:
-                # A store that lost the first byte has lost the key with it, and perhaps the entries before it.
-                await forgotten.index_again()
-                changes += await self._used_again(forgotten.use, before)
             if record:
                 stays = return_id in after or lasting_location(before, return_id) is not None
                 known = VersionedReturn(record, version, now)
@@ -457,12 +415,14 @@ class Returns:
                 return found if return_id in after else None
         raise StoreUnavailable("lost every race for the claims", retry_after=1)
 
-    async def _used_again(self, use: Change, claims: Mapping[str, Claim]) -> list[Change]:
-        """Stores the use of an idempotency key that the store lost, unless a return has it that was sent."""
-        _, (kept,) = await self._store.read(use.key)
-        used = loaded_use(kept)
+    async def _remembered(self, forgotten: Forgotten, claims: Mapping[str, Claim]) -> list[Change]:
+        """Stores the use of the idempotency key again, unless a return has it that was sent."""
+        # A store that lost the first byte has lost the key with it, and perhaps the entries before it.
+        await forgotten.index_again()
+        _, (kept,) = await self._store.read(forgotten.use.key)
+        used = KeyRecord.loaded(kept.value)
         is_taken = used is not None and lasting_location(claims, used.return_id) is not None
-        return [] if is_taken else [replace(use, expected=kept.revision)]
+        return [] if is_taken else [replace(forgotten.use, expected=kept.revision)]
 
     def _changed(
         self, parcel_key: str, found: VersionedReturn, step: Step, *, stays: bool
@@ -481,9 +441,3 @@ class Returns:
         stored = kept if kept.revision else summary
         record = self._layout.record(parcel_key, return_id, stored) if stored.revision else None
         return now, claims, kept.revision, record
-
-
-def _is_orphan(record: ReturnRecord, claim: Claim | None) -> bool:
-    """Whether the request that was creating this return is dead."""
-    running = claim is not None and claim.phase in {Phase.INTENT, Phase.SENT}
-    return record.state is ReturnState.CREATING and not running
