@@ -13,15 +13,6 @@ signal.signal(signal.SIGHUP, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 # uvloop looks half as many names up at once, two by default: two dead ones held up every other, that of the store too.
 os.environ.setdefault("UV_THREADPOOL_SIZE", "64")
-# aiohttp reads the machine's certificates twice when it is imported, a tenth of the start's time. Calls of
-# the upstream and of shops bring their own; a connection to the store may need them, and is made later.
-chosen = os.environ.get("SSL_CERT_FILE")
-os.environ["SSL_CERT_FILE"] = os.devnull
-import aiohttp  # noqa: F401
-
-del os.environ["SSL_CERT_FILE"]
-if chosen is not None:
-    os.environ["SSL_CERT_FILE"] = chosen
 
 from app.main import create_app
 from app.server import Server

@@ -4,34 +4,29 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import NamedTuple
 
-import aiohttp
 from aiohappyeyeballs import AddrInfoType
-from aiohttp.abc import AbstractResolver, ResolveResult
 from standardwebhooks import Webhook
-from typing_extensions import override
-from yarl import URL
 
+from app.errors import UpstreamError, UpstreamTimeout
+from app.http_client.connecting import Connector
+from app.http_client.connection import request_head
 from app.shops import EventsEntry
 
 POST_SECONDS = 5.0
 """For a whole delivery, from the look-up of the name to the head of the answer."""
-DNS_SECONDS = 10
-"""How long an address is known. All posts to one name share a look-up, so that a dead name server holds one thread."""
 LOOKUPS_AT_ONCE = 64
 """Twice the posts to failing endpoints (`delivery.py`), because a look-up can outlive its post."""
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 """The one part of IPv6 whose addresses are those of the internet so far."""
 _SPECIAL = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
 """Within it: protocols (Teredo, for one, leads to any IPv4 address), documentation, 6to4, documentation."""
-
-
 _TAKEN = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 
 
@@ -63,32 +58,54 @@ class Poster:
     """Posts events; nothing of an answer but its status is kept."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
-        self._names = _Names()
-        self._public = _session(tls, self._names, _public_socket)
-        self._private = _session(tls, self._names, _any_socket)
+        self._tls = tls
+        # Of their own: the loop's threads are few, and upstream and store are looked up there.
+        self._threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, "endpoint-names")
+        self._connectors: dict[tuple[str, bool], Connector] = {}
 
     async def post(self, endpoint: EventsEntry, event_id: str, body: str) -> Posted:
         """Whether the endpoint took the event within `POST_SECONDS`."""
-        session = self._private if endpoint.private else self._public
         secrets = [each.get_secret_value() for each in endpoint.secrets]
+        headers = signed(secrets, event_id, datetime.now(UTC), body)
         try:
-            async with session.post(
-                URL(endpoint.url, encoded=True),
-                data=body.encode(),
-                headers=signed(secrets, event_id, datetime.now(UTC), body),
-                allow_redirects=False,
-            ) as response:
-                # Closed, because the body is not read.
-                response.close()
-                return Posted(response.status, None if response.status in _TAKEN else Failure.STATUS)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            status = await self._status(endpoint, headers, body.encode())
+        except (OSError, UnicodeError, UpstreamError) as error:
             return Posted(0, _failure(error))
+        return Posted(status, None if status in _TAKEN else Failure.STATUS)
 
     async def aclose(self) -> None:
-        """Closes every connection."""
-        await self._public.close()
-        await self._private.close()
-        await self._names.close()
+        """Looks no more names up."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _status(self, endpoint: EventsEntry, headers: Mapping[str, str], body: bytes) -> int:
+        """That of the answer to one post, on a connection that is closed after it."""
+        scheme, _, rest = endpoint.url.partition("://")
+        authority, _, target = rest.partition("/")
+        of_connection = {"content-length": str(len(body)), "connection": "close"}
+        head = request_head("POST", authority, target, {**headers, **of_connection})
+        deadline = asyncio.get_running_loop().time() + POST_SECONDS
+        connector = self._connector(f"{scheme}://{authority}", private=endpoint.private)
+        connection = await connector.connected(POST_SECONDS, deadline)
+        try:
+            answer = connection.ask(head + body, POST_SECONDS, deadline)
+            await answer.head()
+            return answer.status
+        finally:
+            connection.close()
+            await asyncio.wait([connection.closed])
+
+    def _connector(self, server: str, *, private: bool) -> Connector:
+        """The same for all posts to one server, so that they share look-ups and a dead name server holds one thread."""
+        key = server, private
+        if key not in self._connectors:
+            sockets = None if private else _public_socket
+            self._connectors[key] = Connector(server, self._tls, look_up=self._look_up, sockets=sockets)
+        return self._connectors[key]
+
+    async def _look_up(self, host: str, port: int) -> Sequence[AddrInfoType]:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG
+        )
 
 
 def signed(secrets: Sequence[str], event_id: str, at: datetime, body: str) -> dict[str, str]:
@@ -116,64 +133,20 @@ class _AddressRefused(OSError):
     pass
 
 
-class _Names(AbstractResolver):
-    """Looks names up in threads of its own: the loop's are few, and upstream and store are looked up there."""
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, "endpoint-names")
-
-    @override
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await asyncio.get_running_loop().run_in_executor(
-            self._threads, socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG
-        )
-        return [
-            ResolveResult(
-                hostname=host, host=str(where[0]), port=port, family=of, proto=proto, flags=socket.AI_NUMERICHOST
-            )
-            for of, _, proto, _, where in found
-        ]
-
-    @override
-    async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+_FAILURES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
+    ((socket.gaierror, UnicodeError), Failure.NAME),
+    ((TimeoutError, UpstreamTimeout), Failure.TIMEOUT),
+    ((_AddressRefused,), Failure.ADDRESS),
+    ((ssl.SSLError,), Failure.TLS),
+)
 
 
 def _failure(error: Exception) -> Failure:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return Failure.NAME
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return Failure.TLS
-    if isinstance(error, TimeoutError):
-        return Failure.TIMEOUT
-    is_refused = isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, _AddressRefused)
-    return Failure.ADDRESS if is_refused else Failure.CONNECTION
+    return next((failure for errors, failure in _FAILURES if isinstance(error, errors)), Failure.CONNECTION)
 
 
 def _public_socket(where: AddrInfoType) -> socket.socket:
     # Called for the very address that the connection is then made to.
     if not is_public(str(where[4][0])):
         raise _AddressRefused("not a public address")
-    return _any_socket(where)
-
-
-def _any_socket(where: AddrInfoType) -> socket.socket:
     return socket.socket(where[0], where[1], where[2])
-
-
-def _session(tls: ssl.SSLContext, names: _Names, sockets: "aiohttp.SocketFactoryType") -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            ssl=tls,
-            limit=0,
-            force_close=True,
-            resolver=names,
-            ttl_dns_cache=DNS_SECONDS,
-            socket_factory=sockets,
-        ),
-        timeout=aiohttp.ClientTimeout(total=POST_SECONDS),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-    )

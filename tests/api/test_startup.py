@@ -36,13 +36,13 @@ from app.__main__ import create_app, load_settings, main
 
 
 THRIFT = """
-import gc, os
+import gc
 def made():
     return sum(each["collections"] for each in gc.get_stats())
 before = made()
 from app.__main__ import create_app, load_settings, main
 create_app(load_settings())
-print(made() - before, os.environ["SSL_CERT_FILE"])
+print(made() - before)
 try:
     main()
 finally:
@@ -137,10 +137,8 @@ def test_the_start_does_no_needless_work(tmp_path: Path) -> None:
     # Opening it would wait for its writer.
     os.mkfifo(certificates := tmp_path / "certificates")
     printed = interpreted(THRIFT, BFF_HOST=NOT_OURS, SSL_CERT_FILE=str(certificates)).stdout.splitlines()
-    collections, file = printed[0].split()
     # The interpreter may collect before the first line of ours runs; else there are hundreds.
-    assert int(collections) < 10
-    assert file == str(certificates)
+    assert int(printed[0]) < 10
     assert printed[-1] == "enabled"
 
 

@@ -25,7 +25,7 @@ async def read_and_write(url):
     await sendcloud.aclose()
 
 configure_logging()
-for name in ("httpx", "httpcore", "h11", "asyncio", "aiohttp"):
+for name in ("httpx", "httpcore", "h11", "asyncio"):
     logging.getLogger(name).setLevel(sys.argv[2])
 asyncio.run(read_and_write(sys.argv[1]))
 try:

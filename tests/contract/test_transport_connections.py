@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from app.errors import BadUpstream, UpstreamUnavailable
+from app.http_client.connection import MAX_HEAD_BYTES, Connection
 from app.sendcloud.protocol import Call, Request
 from app.sendcloud.transport.base import Answer, exchange
-from app.sendcloud.transport.connection import MAX_HEAD_BYTES, Connection
 from app.sendcloud.transport.httptools_transport import HttptoolsTransport
 from tests.support.calls import clients
 from tests.support.processes import eventually

@@ -1,6 +1,7 @@
 """A TCP server that counts whole HTTP requests and then misbehaves as told: what no HTTP server would do."""
 
 import asyncio
+import ipaddress
 import socket
 import ssl
 import struct
@@ -160,6 +161,10 @@ async def silence(writer: asyncio.StreamWriter) -> None:
 
 def self_signed(host: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """The contexts of a server with a fresh certificate for `host`, and of a client that trusts it."""
+    try:
+        certified: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        certified = x509.DNSName(host)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)
@@ -171,7 +176,7 @@ def self_signed(host: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([certified]), critical=False)
         .sign(key, hashes.SHA256())
         .public_bytes(serialization.Encoding.PEM)
     )

@@ -2,16 +2,17 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 
 from typing_extensions import override
 
-from app.errors import BadUpstream, UpstreamTimeout
+from app.errors import BadUpstream, UpstreamTimeout, UpstreamUnavailable
+from app.http_client.connecting import Connector
+from app.http_client.connection import Connection, request_head
 from app.sendcloud.protocol import Request
 from app.sendcloud.transport.base import Head, Transport
-from app.sendcloud.transport.connecting import Connector
-from app.sendcloud.transport.connection import Connection
 from app.sendcloud.transport.send_tracker import SendTracker
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class HttptoolsTransport(Transport):
     ) -> "_Exchange":
         scheme, _, rest = request.url.partition("://")
         authority, _, target = rest.partition("/")
-        head = _head(authority, target, request.headers)
+        head = request_head("GET", authority, target, request.headers)
         return _Exchange(self._pool(f"{scheme}://{authority}"), head, timeouts, deadline)
 
     def _pool(self, server: str) -> "_Pool":
@@ -94,8 +95,9 @@ class _Pool:
         return None
 
     async def connected(self, seconds: float, deadline: float) -> Connection:
-        """A new connection, as `Connector.connected` gives it."""
-        connection = await self._connector.connected(seconds, deadline)
+        """A new connection, as `Connector.connected` gives it. Raises `UpstreamUnavailable` or `BadUpstream`."""
+        with _failures():
+            connection = await self._connector.connected(seconds, deadline)
         self._open.add(connection)
         connection.closed.add_done_callback(lambda _: self._forget(connection))
         if self._is_closed:
@@ -125,9 +127,14 @@ class _Pool:
             timer.cancel()
 
 
-def _head(authority: str, target: str, headers: Mapping[str, str]) -> bytes:
-    """A whole GET. Raises `BadUpstream` where a value could be read as something else."""
-    lines = [f"GET /{target} HTTP/1.1", f"Host: {authority}", *(f"{name}: {value}" for name, value in headers.items())]
-    if " " in target or not all(line.isascii() and line.isprintable() for line in lines):
-        raise BadUpstream("a request that cannot be sent")
-    return "\r\n".join([*lines, "", ""]).encode()
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turns failures to connect into ours."""
+    try:
+        yield
+    except (ssl.SSLError, UnicodeError) as cause:
+        raise BadUpstream(type(cause).__name__) from None
+    except OSError as cause:
+        error = UpstreamUnavailable(type(cause).__name__)
+        error.transient = True
+        raise error from None

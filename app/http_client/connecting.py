@@ -3,17 +3,20 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from math import inf
 from typing import cast
 from urllib.parse import urlsplit
 
-from aiohappyeyeballs import AddrInfoType, start_connection
+from aiohappyeyeballs import AddrInfoType, SocketFactoryType, start_connection
 
-from app.errors import BadUpstream, UpstreamError, UpstreamUnavailable
-from app.sendcloud.transport.connection import Answer, Connection
+from app.errors import UpstreamError
+from app.http_client.connection import Answer, Connection
+
+LookUp = Callable[[str, int], Awaitable[Sequence[AddrInfoType]]]
+"""Finds the addresses of a host and port."""
 
 DNS_SECONDS = 10.0
 """How long an address is known."""
@@ -23,30 +26,43 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Connector:
-    """Connects to the server of a URL, through the tunnel of a proxy if there is one."""
+    """Connects to the server of a URL, through the tunnel of a proxy if there is one.
 
-    def __init__(self, url: str, tls: ssl.SSLContext, proxy: str) -> None:
+    `sockets` makes the socket for an address, or raises `OSError` if no connection may be made to it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        tls: ssl.SSLContext,
+        proxy: str = "",
+        *,
+        look_up: LookUp | None = None,
+        sockets: SocketFactoryType | None = None,
+    ) -> None:
         self._name, port = _server(url)
         self._tls = tls if urlsplit(url).scheme == "https" else None
         host = f"[{self._name}]" if ":" in self._name else self._name
         self._tunnel = f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode() if proxy else b""
-        self._addresses = _Addresses(*_server(proxy or url))
+        self._addresses = _Addresses(*_server(proxy or url), look_up or _looked_up)
+        self._sockets = sockets
 
     async def connected(self, seconds: float, deadline: float) -> Connection:
         """A new connection.
 
         Raises:
-            UpstreamUnavailable: the server is out of reach, or not reached within so many seconds.
-            BadUpstream: it does not prove its name.
+            TimeoutError: the server is not reached within so many seconds, or by the deadline.
+            OSError, UnicodeError: its name is not found, it is out of reach, or it does not prove its name.
         """
         loop = asyncio.get_running_loop()
-        with _failures():
-            async with asyncio.timeout_at(deadline):
-                addresses = await self._addresses.known()
-            deadline = min(loop.time() + seconds, deadline)
-            async with asyncio.timeout_at(deadline):
-                sock = await start_connection(addresses, happy_eyeballs_delay=OTHER_ADDRESS_SECONDS)
-                return await self._on(sock, deadline)
+        async with asyncio.timeout_at(deadline):
+            addresses = await self._addresses.known()
+        deadline = min(loop.time() + seconds, deadline)
+        async with asyncio.timeout_at(deadline):
+            sock = await start_connection(
+                addresses, happy_eyeballs_delay=OTHER_ADDRESS_SECONDS, socket_factory=self._sockets
+            )
+            return await self._on(sock, deadline)
 
     async def _on(self, sock: socket.socket, deadline: float) -> Connection:
         # TLS is a step of its own even without a tunnel. Where asyncio does both in one, a call that is cancelled early
@@ -60,7 +76,7 @@ class Connector:
                 transport.set_protocol(connection)
                 connection.connection_made(transport)
             if self._tls:
-                tls = await loop.start_tls(transport, connection, self._tls, server_hostname=self._name)
+                tls = await loop.start_tls(transport, connection, self._tls, server_hostname=self._name.rstrip("."))
                 connection.connection_made(cast("asyncio.Transport", tls))
         except BaseException:
             transport.abort()
@@ -87,9 +103,8 @@ async def _opened(answer: Answer) -> None:
 class _Addresses:
     """The addresses of a host. Those who want them share a look-up, so that a dead name server holds one thread."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._host = host
-        self._port = port
+    def __init__(self, host: str, port: int, look_up: LookUp) -> None:
+        self._look_up = partial(look_up, host, port)
         self._lookup: asyncio.Task[Sequence[AddrInfoType]] | None = None
         self._until = 0.0
 
@@ -97,27 +112,17 @@ class _Addresses:
         """The addresses, at most `DNS_SECONDS` old. Raises `OSError` if they cannot be looked up."""
         now = asyncio.get_running_loop().time()
         if self._lookup is None or (self._lookup.done() and now >= self._until):
-            self._lookup = asyncio.create_task(self._looked_up())
+            self._lookup = asyncio.create_task(self._found())
             # Those who wait may all have left when it fails.
             self._lookup.add_done_callback(lambda lookup: lookup.cancelled() or lookup.exception())
         # A caller that is cancelled must not cancel what others wait for.
         return await asyncio.shield(self._lookup)
 
-    async def _looked_up(self) -> Sequence[AddrInfoType]:
-        loop = asyncio.get_running_loop()
-        found: Sequence[AddrInfoType] = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        self._until = loop.time() + DNS_SECONDS
+    async def _found(self) -> Sequence[AddrInfoType]:
+        found = await self._look_up()
+        self._until = asyncio.get_running_loop().time() + DNS_SECONDS
         return found
 
 
-@contextmanager
-def _failures() -> Iterator[None]:
-    """Turns failures to connect into ours."""
-    try:
-        yield
-    except (ssl.SSLError, UnicodeError) as cause:
-        raise BadUpstream(type(cause).__name__) from None
-    except OSError as cause:
-        error = UpstreamUnavailable(type(cause).__name__)
-        error.transient = True
-        raise error from None
+async def _looked_up(host: str, port: int) -> Sequence[AddrInfoType]:
+    return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -1,6 +1,7 @@
 """A connection of HTTP/1.1 for one answer after the other; what comes with an answer and is not its own ends it."""
 
 import asyncio
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Self, cast
 
@@ -217,6 +218,18 @@ class Connection(asyncio.Protocol):
         if self._answer and not self._answer.is_complete:
             self._answer.fail(type(error).__name__ if error else "the connection was closed")
         self.closed.set_result(None)
+
+
+def request_head(method: str, authority: str, target: str, headers: Mapping[str, str]) -> bytes:
+    """The head of a request for `/` and the target.
+
+    Raises `BadUpstream` where a value could be read as something else.
+    """
+    lines = [f"{method} /{target} HTTP/1.1", f"Host: {authority}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if " " in target or not all(line.isascii() and line.isprintable() for line in lines):
+        raise BadUpstream("a request that cannot be sent")
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 def _expire(news: asyncio.Future[None]) -> None:
