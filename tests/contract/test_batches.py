@@ -74,6 +74,15 @@ async def test_calls_of_one_turn_share_a_connection(node: Node, store: Valkey) -
     assert (await store.client.info("stats"))["total_connections_received"] - before == 1
 
 
+async def test_calls_of_one_turn_share_a_round_trip(node: Node, store: Valkey) -> None:
+    """What is asked in one turn of the event loop reaches the server as one piece."""
+    await asyncio.gather(*asked(node, 1))
+    before = (await store.client.info("stats"))["total_reads_processed"]
+    await asyncio.gather(*asked(node, TOGETHER))
+    # One of the reads is that of the test's own question.
+    assert (await store.client.info("stats"))["total_reads_processed"] - before - 1 == 1
+
+
 @pytest.mark.parametrize(
     "bad",
     [
