@@ -1,6 +1,7 @@
 """The server that runs the service: it drains before it stops, and a watchdog ends it if its loop stalls."""
 
 import asyncio
+import contextlib
 import faulthandler
 import gc
 import os
@@ -29,8 +30,10 @@ GRACE_SECONDS = 50
 """For requests under way at shutdown; longer than the longest upstream deadline."""
 
 
+TICK_SECONDS = 1.0
+"""Between two signs of life to the watchdog."""
 TICKS = 10
-"""Ticks of the server's loop, ten a second, between two signs of life to the watchdog."""
+"""How many ticks of uvicorn, which looks ten times a second whether it should stop, one of ours stands for."""
 
 
 class Server(uvicorn.Server):
@@ -41,6 +44,7 @@ class Server(uvicorn.Server):
         self._drain_seconds = settings.drain
         self._watchdog_seconds = settings.watchdog
         self._told = False
+        self._stopped = asyncio.Event()
         self._traces = _unread_stderr()
         super().__init__(
             uvicorn.Config(
@@ -75,11 +79,15 @@ class Server(uvicorn.Server):
         signal.signal(signal.SIGHUP, self._reload)
 
     @override
-    async def on_tick(self, counter: int) -> bool:
-        if counter % TICKS == 0:
+    async def main_loop(self) -> None:
+        counter = 0
+        while not await self.on_tick(counter):
+            counter += TICKS
             # Its thread needs no interpreter lock, so it ends the process even while a regular expression holds it.
             faulthandler.dump_traceback_later(self._watchdog_seconds, exit=True, file=self._traces)
-        return await super().on_tick(counter)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._stopped.wait()
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -107,6 +115,7 @@ class Server(uvicorn.Server):
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
+        self._stopped.set()
 
 
 def _unread_stderr() -> int:

@@ -6,12 +6,12 @@ from collections import deque
 
 from app.telemetry.metrics import STALLED
 
-TICK_SECONDS = 0.05
+TICK_SECONDS = 0.1
 PASSES = 200
 """Turns of the event loop in which requests are shed after a stall; uvloop accepts one connection in each turn."""
 ASKING_SHARE = 4
 """One in this many places is for requests that may ask the upstream; the others stay free when it hangs."""
-REMEMBERED_TICKS = 200
+REMEMBERED_TICKS = 100
 """Ten seconds, about the interval at which metrics are fetched."""
 
 
