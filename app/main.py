@@ -59,7 +59,7 @@ from app.service_points.view import ServicePointViews
 from app.services import Services
 from app.sessions import handoff_routes as handoffs
 from app.sessions import routes as sessions
-from app.sessions.dependencies import calling_shop, end_session, ending_session_id, live_session
+from app.sessions.dependencies import calling_shop, end_session, ending_session_id, live_session, required_session_id
 from app.sessions.lookup import Lookups
 from app.sessions.store import SessionStore
 from app.settings import Settings, SettingsError
@@ -182,7 +182,7 @@ def api() -> Described:
         redirect_slashes=False,
     )
     app.journey = JOURNEY
-    app.session_dependencies = {live_session, ending_session_id}
+    app.session_dependencies = {live_session, required_session_id, ending_session_id}
     app.shop_dependencies = {calling_shop}
     hot = (sessions.hot, returns.hot, service_points.hot, portal.hot, documents.hot)
     # The most frequent routes first, because paths are compared in order; and without routers around them, which

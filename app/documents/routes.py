@@ -27,7 +27,7 @@ from app.models.returns import ReturnId
 from app.redis.limits.rate_limits import PerParcelLimit
 from app.returns.labels.watching import Labels
 from app.services import service_of
-from app.sessions.dependencies import SessionDep, check_session, leaving_or_logged_out
+from app.sessions.dependencies import SessionIdDep, check_session, leaving_or_logged_out, live_session_beside
 
 router = APIRouter(tags=["returns"])
 hot = APIRouter(tags=["returns"], route_class=HotRoute)
@@ -54,13 +54,16 @@ Disposition = Annotated[
 async def get_label(
     return_id: ReturnId,
     request: Request,
-    session: SessionDep,
+    session_id: SessionIdDep,
     disposition: Disposition = "attachment",
     prefer: Prefer = "",
 ) -> ASGIApp:
     """Streams the PDF. If it breaks off, the connection is cut, so that it never looks whole."""
     labels, wait = service_of(request, Labels), preferred_wait(request, prefer)
-    found = await labels.current(session.parcel_key, return_id)
+    session, found = await live_session_beside(
+        request, session_id, lambda parcel_key: labels.returns.get(parcel_key, return_id)
+    )
+    found = await labels.current(session.parcel_key, found)
 
     async def once_it_is_there(scope: Scope, receive: Receive, send: Send) -> None:
         newest = found
@@ -76,9 +79,15 @@ async def get_label(
     return once_it_is_there
 
 
-async def customs_declaration(return_id: ReturnId, session: SessionDep, request: Request) -> AsyncIterator[Delivery]:
+async def customs_declaration(
+    return_id: ReturnId, session_id: SessionIdDep, request: Request
+) -> AsyncIterator[Delivery]:
     """The customs declaration as a delivery."""
-    found = await service_of(request, Labels).current(session.parcel_key, return_id)
+    labels = service_of(request, Labels)
+    session, found = await live_session_beside(
+        request, session_id, lambda parcel_key: labels.returns.get(parcel_key, return_id)
+    )
+    found = await labels.current(session.parcel_key, found)
     async with service_of(request, ReturnDocuments).customs_declaration(session, found) as delivery:
         yield delivery
 

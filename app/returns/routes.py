@@ -59,7 +59,13 @@ from app.returns.labels.watching import Labels, Watch
 from app.returns.store.records import VersionedReturn
 from app.returns.view import ReturnBodies
 from app.services import service, service_of
-from app.sessions.dependencies import SessionDep, SessionIdDep, check_session, leaving_or_logged_out
+from app.sessions.dependencies import (
+    SessionDep,
+    SessionIdDep,
+    check_session,
+    leaving_or_logged_out,
+    live_session_beside,
+)
 from app.sessions.store import SessionStore
 
 CreationDep = Annotated[Creation, Depends(service(Creation))]
@@ -142,11 +148,14 @@ async def preview_return(
         **responses(*SESSION, ReturnNotFound, TooManyCalls),
     },
 )
-async def get_return(return_id: ReturnId, request: Request, session: SessionDep, prefer: Prefer = "") -> ASGIApp:
+async def get_return(return_id: ReturnId, request: Request, session_id: SessionIdDep, prefer: Prefer = "") -> ASGIApp:
     """The state of the return; `retry_after` (seconds) says when it can have changed."""
     labels, bodies = service_of(request, Labels), service_of(request, ReturnBodies)
     wait = preferred_wait(request, prefer)
-    found = await labels.current(session.parcel_key, return_id)
+    session, found = await live_session_beside(
+        request, session_id, lambda parcel_key: labels.returns.get(parcel_key, return_id)
+    )
+    found = await labels.current(session.parcel_key, found)
     if not wait or found.record.state in FINAL_STATES:
         return _return(found, wait, bodies)
 
@@ -178,13 +187,15 @@ async def get_return(return_id: ReturnId, request: Request, session: SessionDep,
 async def watch_return(
     return_id: ReturnId,
     request: Request,
-    session: SessionDep,
     session_id: SessionIdDep,
     last_event_id: Annotated[str, Header(description="The revision seen last.")] = "",
 ) -> ASGIApp:
     """The return as Server-Sent Events: its state now unless it was seen, then each change until a final one."""
     labels, bodies = service_of(request, Labels), service_of(request, ReturnBodies)
-    found = await labels.current(session.parcel_key, return_id)
+    session, found = await live_session_beside(
+        request, session_id, lambda parcel_key: labels.returns.get(parcel_key, return_id)
+    )
+    found = await labels.current(session.parcel_key, found)
     seen = int(last_event_id) if re.fullmatch("[0-9]{1,9}", last_event_id) else 0
     if found.record.state in FINAL_STATES and found.record.revision <= seen:
         return Response(status_code=204)

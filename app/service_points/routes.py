@@ -19,7 +19,7 @@ from app.service_points import search as searches
 from app.service_points.search import Nearby, Place, Search
 from app.service_points.view import ServicePointViews, ShowPoint
 from app.services import service, service_of
-from app.sessions.dependencies import SessionDep
+from app.sessions.dependencies import SessionDep, SessionIdDep, live_session_beside
 from app.sessions.session import Session
 from app.upstream import Upstream
 
@@ -129,11 +129,13 @@ async def get_service_point(
         Field(ge=1, le=2**53, description="The `id` of the service point.", json_schema_extra={"format": "int64"}),
     ],
     request: Request,
-    session: SessionDep,
+    session_id: SessionIdDep,
 ) -> Response:
     """One point as it is now, and whether it takes parcels."""
     services = service_of(request, ServicePointServices)
-    now = await services.parcel_limit.spend(session.parcel_key, 2)
+    session, now = await live_session_beside(
+        request, session_id, lambda parcel_key: services.parcel_limit.spend(parcel_key, 2)
+    )
     token = session.service_points_token
     point, available = await asyncio.gather(
         services.sendcloud.service_point(session.brand, token, service_point_id),

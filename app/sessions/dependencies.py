@@ -5,7 +5,8 @@ Every dependency is a coroutine, even if it waits for nothing: FastAPI would run
 
 import asyncio
 import contextlib
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, Path, Request
 
@@ -30,6 +31,8 @@ from app.settings import Settings
 from app.shops import Shop, Shops
 from app.telemetry.logs import log
 from app.telemetry.metrics import FORWARDED_UNTRUSTED
+
+T = TypeVar("T")
 
 
 async def required_session_id(request: Request) -> SessionId:
@@ -68,7 +71,37 @@ async def live_session(request: Request) -> Session:
     Raises:
         SessionExpired: the session does not exist.
     """
-    session_id = await required_session_id(request)
+    return await _live(request, await required_session_id(request))
+
+
+SessionDep = Annotated[Session, Depends(live_session)]
+
+
+async def live_session_beside(
+    request: Request, session_id: SessionId, ask: Callable[[str], Coroutine[None, None, T]]
+) -> tuple[Session, T]:
+    """The session of the caller, and what `ask` gives for its parcel key, asked for together if the session was seen.
+
+    `ask` may ask only the store, because the session may be over; then its answer or error is dropped.
+
+    Raises:
+        SessionExpired: the session does not exist.
+    """
+    seen = service_of(request, SessionStore).seen(session_id)
+    if seen is None:
+        session = await _live(request, session_id)
+        return session, await ask(session.parcel_key)
+    live, answer = await asyncio.gather(_live(request, session_id), ask(seen.parcel_key), return_exceptions=True)
+    if isinstance(live, BaseException):
+        raise live
+    if live.parcel_key != seen.parcel_key:
+        return live, await ask(live.parcel_key)
+    if isinstance(answer, BaseException):
+        raise answer
+    return live, answer
+
+
+async def _live(request: Request, session_id: SessionId) -> Session:
     session = await service_of(request, SessionStore).get(session_id)
     if request.method != "GET" and session_cookie(request) is not None:
         # The check so far lets any shop's page pass; now the session's shop is known.
@@ -77,9 +110,6 @@ async def live_session(request: Request) -> Session:
     exchange.session_id, exchange.brand = session_id, session.brand
     exchange.journey = service_of(request, Keyring).journey(session_id.key)
     return session
-
-
-SessionDep = Annotated[Session, Depends(live_session)]
 
 
 SESSION_CHECK_SECONDS = 15.0

@@ -86,6 +86,10 @@ class SessionStore:
             raise SessionExpired("no such session")
         return self._opened.get(session_id, sealed, lambda: _opened(session_id, sealed), lambda _: len(sealed))
 
+    def seen(self, session_id: SessionId) -> Session | None:
+        """The session as this process read it last; it may be over since. None if it never did."""
+        return self._opened.last(session_id)
+
     async def may_go_on(self, session_id: SessionId, news: Hashable) -> bool:
         """Whether a wait of this session may go on: the session is not known to be over at the time of these news.
 

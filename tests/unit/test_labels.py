@@ -74,13 +74,17 @@ class Desk:
         assert found
         return found
 
+    async def current(self, parcel_key: str, found: VersionedReturn) -> VersionedReturn:
+        """The return read once more, after a look if one is due."""
+        return await self.labels.current(parcel_key, await self.returns.get(parcel_key, found.record.id))
+
     async def looked(self, parcel_key: str, before: VersionedReturn) -> VersionedReturn:
         """The return after the next look, as soon as that is due."""
         found = before
 
         async def is_later() -> bool:
             nonlocal found
-            found = await self.labels.current(parcel_key, before.record.id)
+            found = await self.current(parcel_key, before)
             return found.record.polls > before.record.polls
 
         await eventually(is_later, 5)
@@ -168,7 +172,7 @@ async def test_no_look_before_its_time(store: Store, parcel_key: str) -> None:
     desk = desk_on(store, 60)
     found = await desk.pending(parcel_key)
     for _ in range(5):
-        assert (await desk.labels.current(parcel_key, found.record.id)).record == found.record
+        assert (await desk.current(parcel_key, found)).record == found.record
     assert desk.upstream.looks == 0
 
 
@@ -226,7 +230,7 @@ async def test_a_label_that_names_some_parcels_loses_none(desk: Desk, parcel_key
     url = f"{portal_url('https://panel.example', found.record.brand)}/label/download?token=a.b.c"
     ready = {"download_url": url, "parcels": [2, None], "tracking_numbers": ["3SABC"]}
     desk.upstream.answer = httpx.Response(200, json=ready)
-    labelled = await desk.labels.current(parcel_key, found.record.id)
+    labelled = await desk.current(parcel_key, found)
     assert labelled.record.state is ReturnState.LABEL_READY
     assert [(each.id, each.tracking_number) for each in labelled.record.parcels] == [(2, "3SABC"), (1, None)]
 
@@ -240,7 +244,7 @@ async def test_a_label_that_names_the_parcels_first(
     await desk.returns.update(parcel_key, found, found.record.model_copy(update={"next_poll_at": found.now}))
     url = f"{portal_url('https://panel.example', found.record.brand)}/label/download?token=a.b.c"
     desk.upstream.answer = httpx.Response(200, json={"download_url": url, "parcels": parcels})
-    labelled = await desk.labels.current(parcel_key, found.record.id)
+    labelled = await desk.current(parcel_key, found)
     assert labelled.record.state is ReturnState.LABEL_READY
     assert labelled.record.has_unnamed_parcels is not is_known
 
@@ -335,7 +339,7 @@ async def test_no_announcement_of_a_parcel_on_its_way_fails(
     await store.delete(f"w:{{polls}}:control:{found.record.brand}")
     await desk.labels.polling.evidence.answered(found.record.brand, "another return")
     desk.upstream.answer = httpx.Response(500)
-    after = await desk.labels.current(parcel_key, found.record.id)
+    after = await desk.current(parcel_key, found)
     assert after.record.state is (ReturnState.LABEL_PENDING if moves else ReturnState.FAILED)
 
 

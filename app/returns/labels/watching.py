@@ -105,7 +105,7 @@ class Labels:
 
     def __init__(self, store: Store, returns: Returns, polling: Polling) -> None:
         self._store = store
-        self._returns = returns
+        self.returns = returns
         self.polling = polling
         self._watches: dict[str, Watch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,13 +121,8 @@ class Labels:
         """How many waiters the watched returns have, including our own background watches."""
         return sum(watch.waiting for watch in self._watches.values())
 
-    async def current(self, parcel_key: str, return_id: str) -> VersionedReturn:
-        """The return, after a poll if one is due and no other replica is polling.
-
-        Raises:
-            ReturnNotFound: the parcel has no such return.
-        """
-        found = await self._returns.get(parcel_key, return_id)
+    async def current(self, parcel_key: str, found: VersionedReturn) -> VersionedReturn:
+        """This return, after a poll if one is due and no other replica is polling."""
         return await self.polling.look(parcel_key, found) if found.due_in == 0 else found
 
     async def awaited(
@@ -137,7 +132,7 @@ class Labels:
         until = asyncio.get_running_loop().time() + seconds
         with self.watching(parcel_key, found) as watch, contextlib.suppress(TimeoutError):
             return await watch.newer_than(found.record.revision, until, leaving) or found
-        return await self._returns.get(parcel_key, found.record.id)
+        return await self.returns.get(parcel_key, found.record.id)
 
     async def settled(
         self, parcel_key: str, found: VersionedReturn, seconds: float, leaving: Leaving
@@ -205,7 +200,8 @@ class Labels:
     async def _look(self, watch: Watch) -> float | None:
         """Reads or polls once and wakes waiters; seconds until the next time, None if there is none."""
         try:
-            found = await self.current(watch.parcel_key, watch.found.record.id)
+            found = await self.returns.get(watch.parcel_key, watch.found.record.id)
+            found = await self.current(watch.parcel_key, found)
         except ReturnNotFound:
             return None
         except Exception as error:  # noqa: BLE001  one bad record must not end the watch of those who wait
