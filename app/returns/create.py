@@ -1,5 +1,6 @@
 """Creating a return: the checks, their preview, and the one POST that creates it."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -93,15 +94,13 @@ class Creation:
 
     async def preview(self, session: Session, session_id: SessionId, body: NewReturn) -> Preview:
         """Everything that would prevent this return, found without creating anything."""
-        parcel, checked = await self._check(session, session_id, body)
+        (parcel, checked), of_point = await asyncio.gather(
+            self._check(session, session_id, body), self._check_point(session, body.delivery)
+        )
         problems = checked.problems + checked.units_held(session.order.left(parcel.free))
         if session.order.returnable_parcel is None:
             problems.append(FieldProblem("#", "not-returnable-online", "This order cannot be returned here."))
-        try:
-            await self.fetch_point(session, body.delivery)
-        except ServicePointUnavailable:
-            where = "#/delivery/service_point"
-            problems.append(FieldProblem(where, "unavailable", "The service point cannot take this parcel."))
+        problems += of_point
         return Preview(
             valid=not problems,
             problems=[ProblemError(**asdict(problem)) for problem in problems],
@@ -113,10 +112,20 @@ class Creation:
         self, session: Session, session_id: SessionId, body: NewReturn
     ) -> tuple[ParcelReturns, CheckedReturn]:
         """The parcel's returns, and the body checked against them and the shop's settings."""
-        settings = (await self.portals.get(session.brand, session.languages)).settings
-        parcel = await self.returns.of_parcel(session.parcel_key, session.order.units)
+        portal, parcel = await asyncio.gather(
+            self.portals.get(session.brand, session.languages),
+            self.returns.of_parcel(session.parcel_key, session.order.units),
+        )
         files = handles.opened(session_id, [photo.file for photo in body.photos or []])
-        return parcel, CheckedReturn(body, session.order, settings, parcel.moment, files)
+        return parcel, CheckedReturn(body, session.order, portal.settings, parcel.moment, files)
+
+    async def _check_point(self, session: Session, delivery: NewDelivery) -> list[FieldProblem]:
+        try:
+            await self.fetch_point(session, delivery)
+        except ServicePointUnavailable:
+            where = "#/delivery/service_point"
+            return [FieldProblem(where, "unavailable", "The service point cannot take this parcel.")]
+        return []
 
     def _new_record(self, brand: str, body: NewReturn, checked: CheckedReturn) -> ReturnRecord:
         return ReturnRecord(

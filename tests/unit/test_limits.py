@@ -17,7 +17,9 @@ from app.redis.limits.failed_lookups import (
     plain,
     taken_back,
 )
+from app.redis.store import Versioned
 
+ABSENT = Versioned(0, b"")
 DAY = 24 * 3600
 START = 1_800_000_000.0
 
@@ -58,20 +60,20 @@ def test_failures_fade(age: float, count: int) -> None:
 def test_taken_back(count: int, last: float) -> None:
     """An attempt that did not fail leaves the failures as they were."""
     before = Failures(count=count, last=last)
-    assert taken_back(begun(before, START), Attempt("key", START, last)) == before
+    assert taken_back(begun(before, START), Attempt("key", START, last, ABSENT)) == before
 
 
 def test_taken_back_out_of_turn() -> None:
     """Each of two parallel attempts takes back only itself; the failure of the other keeps its time."""
     both = begun(begun(Failures(count=1, last=START - 60), START), START + 1)
-    first, second = Attempt("key", START, START - 60), Attempt("key", START + 1, START)
+    first, second = Attempt("key", START, START - 60, ABSENT), Attempt("key", START + 1, START, ABSENT)
     assert taken_back(both, first) == Failures(count=2, last=START + 1)
     assert taken_back(both, second) == Failures(count=2, last=START)
 
 
 def test_nothing_left_to_take_back() -> None:
     """An attempt that was forgotten meanwhile takes back nothing."""
-    assert taken_back(Failures(), Attempt("key", START, 0.0)) == Failures()
+    assert taken_back(Failures(), Attempt("key", START, 0.0, ABSENT)) == Failures()
 
 
 def test_a_thousand_addresses_around_the_clock() -> None:

@@ -33,11 +33,12 @@ class Failures(RedactedModel):
 
 
 class Attempt(NamedTuple):
-    """A lookup under way: when it began (seconds on the store's clock), and what it overwrote."""
+    """A lookup under way: when it began (seconds on the store's clock), what it overwrote, and what it left."""
 
     key: str
     at: float
     last_before: float
+    left: Versioned
 
 
 def delay(failures: Failures, now: float) -> float:
@@ -91,19 +92,21 @@ class OrderLimit:
             if seconds:
                 LOOKUPS_REFUSED.labels("order").inc()
                 raise TooManyFailedLookups(retry_after=math.ceil(seconds))
-            if await self._store.commit(operation, [_change(key, kept, begun(failures, now), now)]):
-                return Attempt(key, now, failures.last)
+            counted = begun(failures, now)
+            if await self._store.commit(operation, [_change(key, kept, counted, now)]):
+                return Attempt(key, now, failures.last, Versioned(kept.revision + 1, _dumped(counted)))
         raise StoreUnavailable("lost every race for the failures", retry_after=1)
 
     async def take_back(self, attempt: Attempt) -> None:
         """Counts the attempt as not failed; if the store does not answer, it stays counted until it is forgotten."""
         operation = secrets.token_urlsafe(9)
+        now, kept = attempt.at, attempt.left
         with suppress(StoreUnavailable):
             for _ in range(RACES):
-                now, (kept,) = await self._store.read(attempt.key)
                 change = _change(attempt.key, kept, taken_back(_loaded(kept), attempt), now)
                 if await self._store.commit(operation, [change]):
                     return
+                now, (kept,) = await self._store.read(attempt.key)
 
 
 def _loaded(kept: Versioned) -> Failures:
@@ -114,4 +117,8 @@ def _loaded(kept: Versioned) -> Failures:
 def _change(key: str, kept: Versioned, failures: Failures, now: float) -> Change:
     # At least a second, so that a commit sent twice finds its own trace.
     ttl = max(1, math.ceil(failures.last + FORGOTTEN_SECONDS - now))
-    return Change(key, kept.revision, failures.model_dump_json().encode(), ttl)
+    return Change(key, kept.revision, _dumped(failures), ttl)
+
+
+def _dumped(failures: Failures) -> bytes:
+    return failures.model_dump_json().encode()

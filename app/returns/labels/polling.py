@@ -138,10 +138,11 @@ class Polling:
             return status
         # Without this note, failures are merely believed later.
         with contextlib.suppress(StoreUnavailable):
-            await self.evidence.answered(record.brand, record.id)
+            notes = [self.evidence.answered(record.brand, record.id)]
             if isinstance(status, LabelReady):
                 control = Control(return_id=record.id, poller_token=record.poller_token or "")
-                await self.evidence.keep_control(record.brand, control)
+                notes.append(self.evidence.keep_control(record.brand, control))
+            await asyncio.gather(*notes)
         return status
 
     async def _looked(self, parcel_key: str, found: VersionedReturn) -> VersionedReturn:
