@@ -9,7 +9,7 @@ from prometheus_client import Counter, Histogram
 
 from app.http.exchange import Exchange
 from app.telemetry.journeys import JourneySteps
-from app.telemetry.logs import write_line
+from app.telemetry.logs import line_writer
 from app.telemetry.metrics import LATENCY, PROBLEMS, REQUESTS
 
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
@@ -22,6 +22,7 @@ class RequestLog:
 
     def __init__(self) -> None:
         self._journeys = JourneySteps()
+        self._write = line_writer()
         # Kept, because a look-up by labels costs as much as the rest; routes, methods and statuses are few.
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -40,7 +41,7 @@ class RequestLog:
             exchange.cost.span.answered(method, exchange.route, exchange.status, exchange.problem)
         if exchange.route in PROBES and exchange.status < HTTPStatus.BAD_REQUEST:
             return
-        write_line(_line(exchange, method, seconds))
+        self._write(_line(exchange, method, seconds))
 
     def _of(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
         found = self._series.get((route, method, status))

@@ -18,6 +18,8 @@ from app.telemetry.metrics import LOG_LINES_DROPPED
 
 WAITING_LINES = 10_000
 """Further lines are dropped and counted, so that an unread log does not fill the memory."""
+GATHER_SECONDS = 0.02
+"""Lines are written together; a wake of the writer for each would take more time than the line itself."""
 FLUSH_SECONDS = 1.0
 """For lines that still wait when the process ends."""
 _ENCODER = json.JSONEncoder(default=str)
@@ -45,7 +47,8 @@ class LogWriter:
             LOG_LINES_DROPPED.inc()
             return
         self._waiting.append(line)
-        self._news.set()
+        if not self._news.is_set():
+            self._news.set()
 
     def flush(self) -> None:
         """Does nothing; loggers call it."""
@@ -60,6 +63,7 @@ class LogWriter:
         is_last = False
         while not is_last:
             self._news.wait()
+            self._ending.wait(GATHER_SECONDS)
             self._news.clear()
             is_last = self._ending.is_set()
             while self._waiting:
