@@ -1,15 +1,15 @@
 """Routes without FastAPI's dependency resolution, for the most frequent calls."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
-from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
 
 from fastapi import Request, params
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp
 
 
@@ -19,6 +19,8 @@ class _Parameter(NamedTuple):
     name: str
     place: str
     alias: str
+    text: Callable[[Request, str], str | None]
+    """What a request has for it."""
     type: TypeAdapter[object]
     is_required: bool
 
@@ -32,6 +34,7 @@ class HotRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401  FastAPI's own
         super().__init__(path, endpoint, **options)
+        self._pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path)))
         self._dependencies: dict[str, Callable[[Request], Any]] = {}
         self._parameters: list[_Parameter] = []
         for parameter in inspect.signature(endpoint).parameters.values():
@@ -49,8 +52,13 @@ class HotRoute(APIRoute):
         name = parameter.name.replace("_", "-") if place == "header" else parameter.name
         required = parameter.default is parameter.empty
         self._parameters.append(
-            _Parameter(parameter.name, place, name, TypeAdapter(parameter.annotation), is_required=required)
+            _Parameter(parameter.name, place, name, _TEXTS[place], TypeAdapter(parameter.annotation), required)
         )
+
+    def path_params(self, path: str) -> dict[str, str] | None:
+        """The parameters of a path of this route, None for any other path."""
+        found = self._pattern.fullmatch(path)
+        return found.groupdict() if found else None
 
     async def answer(self, request: Request) -> ASGIApp:
         """The handler's answer, a response or what makes one later; dependencies come first.
@@ -63,15 +71,10 @@ class HotRoute(APIRoute):
         return answer
 
     def _read(self, request: Request) -> dict[str, object]:
-        places: Mapping[str, Callable[[str], str | None]] = {
-            "path": request.path_params.get,
-            "query": request.query_params.get,
-            "header": partial(_field, request.headers),
-        }
         values: dict[str, object] = {}
         wrong: list[object] = []
         for each in self._parameters:
-            text = places[each.place](each.alias)
+            text = each.text(request, each.alias)
             if text is None and not each.is_required:
                 continue
             try:
@@ -83,7 +86,22 @@ class HotRoute(APIRoute):
         return values
 
 
-def _field(headers: Headers, name: str) -> str | None:
-    """All fields of this name as one (RFC 9110, section 5.3); None without any."""
-    found = headers.getlist(name)
-    return ", ".join(found) if found else None
+def _in_path(request: Request, name: str) -> str | None:
+    text: str | None = request.scope["path_params"].get(name)
+    return text
+
+
+def _in_query(request: Request, name: str) -> str | None:
+    return request.query_params.get(name) if request.scope["query_string"] else None
+
+
+def _in_headers(request: Request, name: str) -> str | None:
+    # All fields of this name are one (RFC 9110, section 5.3).
+    wanted = name.encode()
+    found = [value for field, value in request.scope["headers"] if field == wanted]
+    return b", ".join(found).decode("latin-1") if found else None
+
+
+_TEXTS: Mapping[str, Callable[[Request, str], str | None]] = MappingProxyType(
+    {"path": _in_path, "query": _in_query, "header": _in_headers}
+)

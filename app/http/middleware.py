@@ -6,7 +6,6 @@ from types import MappingProxyType
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
-from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import BffError, InternalError, Overloaded
@@ -103,7 +102,7 @@ class Admission:
 
 
 class HotRoutes:
-    """Calls the handlers of hot routes, and leaves all others to FastAPI; HEAD is a GET without a body."""
+    """Calls the handlers of hot routes, each a GET, and leaves all others to FastAPI; HEAD is a GET without a body."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[HotRoute], answer_error: ErrorResponse) -> None:
         self._app = app
@@ -117,10 +116,10 @@ class HotRoutes:
             return
         exchange = exchange_of(scope)
         asked = {**scope, "method": "GET"} if exchange.method == "HEAD" else scope
-        for route in self._routes:
-            match, found = route.matches(asked)
-            if match is Match.FULL:
-                asked.update(found)
+        for route in self._routes if asked["method"] == "GET" else ():
+            found = route.path_params(exchange.path)
+            if found is not None:
+                asked["path_params"] = found
                 exchange.route = route.path
                 await self._answer(route, Request(asked, receive), send)
                 return
