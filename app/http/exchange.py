@@ -21,6 +21,7 @@ MAX_BODY_BYTES = 64 * 1024
 MAY_ASK = ("/v1/brands/", "/v1/service-points")
 """Below these paths a request may wait for the upstream; creations have bounds of their own."""
 KEY = "exchange"
+_READ = frozenset({b"content-length", b"transfer-encoding", b"x-request-id", b"origin", b"traceparent"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 """W3C Trace Context, version 00; neither id may be all zeros."""
@@ -69,24 +70,20 @@ class Exchange:
         self._body_deadline: float | None = None
         self._received = 0
         self._is_whole = False
-        self._read_head(scope)
+        self._read_head()
 
-    def _read_head(self, scope: Scope) -> None:
-        proposed: bytes = b""
-        parents: list[bytes] = []
-        self._head_bytes, self._announced, self._has_body = 0, b"0", False
-        for name, value in scope["headers"]:
+    def _read_head(self) -> None:
+        self._head_bytes = 0
+        found: dict[bytes, list[bytes]] = {}
+        for name, value in self._headers:
             self._head_bytes += len(name) + len(value)
-            if name == b"content-length":
-                self._announced = value
-                self._has_body = self._has_body or value != b"0"
-            elif name == b"transfer-encoding":
-                self._has_body = True
-            elif name == b"x-request-id":
-                proposed = proposed or value
-            elif name == b"traceparent":
-                parents.append(value)
-        self._take_ids(proposed, parents)
+            if name in _READ:
+                found.setdefault(name, []).append(value)
+        lengths = found.get(b"content-length", [b"0"])
+        self._announced = lengths[-1]
+        self._has_body = b"transfer-encoding" in found or lengths != [b"0"]
+        self.has_origin = b"origin" in found
+        self._take_ids(found.get(b"x-request-id", [b""])[0], found.get(b"traceparent", []))
 
     def _take_ids(self, proposed: bytes, parents: list[bytes]) -> None:
         # A caller's ids go into our logs, so they must look like ids. Two parents count as none.
@@ -108,7 +105,8 @@ class Exchange:
             BodyTooLarge: its body is announced with more.
         """
         # No other method has a handler that reads a body.
-        if self.method != "POST" or not self._has_body:
+        reads_body = self.method == "POST"
+        if not (reads_body and self._has_body):
             self._slot.take()
         if self.path.endswith("\n"):
             # Patterns of routes match such a path without its end, and a gateway may keep `/metrics` private.
@@ -118,7 +116,7 @@ class Exchange:
         if _exceeds(self._announced, body_limit):
             raise BodyTooLarge
         self._body_limit = body_limit
-        if body_seconds is not None:
+        if reads_body and body_seconds is not None:
             self._body_deadline = asyncio.get_running_loop().time() + body_seconds
 
     async def receive(self) -> Message:
@@ -158,6 +156,9 @@ class Exchange:
         whole = [*headers, (b"x-request-id", self.request_id.encode()), (b"x-content-type-options", b"nosniff")]
         if not any(name == b"cache-control" for name, _ in headers):
             whole.append((b"cache-control", b"private, no-store"))
+        if not self.has_origin:
+            # A page's answer would have more headers, and names this one itself.
+            whole.append((b"vary", b"Origin"))
         whole += [(name.lower().encode(), value.encode()) for name, value in self.answer_headers.items()]
         if self._load.draining:
             whole.append((b"connection", b"close"))

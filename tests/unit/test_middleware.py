@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -455,6 +456,19 @@ async def test_an_unforeseen_failure_and_cors() -> None:
     for origin, may in (("https://shop.example", True), ("https://other.example", False)):
         status, headers, _ = seen(await call(app, headers={"origin": origin}))
         assert (status, headers.get("access-control-allow-origin") == origin) == (500, may)
+
+
+async def test_an_answer_that_is_given_again_and_cors() -> None:
+    """What one page may read of an answer is not said to the next one that gets the same answer."""
+    app = Exchanges(
+        Cors(PlainTextResponse("kept", headers={"vary": "Accept"}), shops(allowed_origins="https://shop.example")),
+        Load(1, 0.25),
+    )
+    for origin, may in (("https://shop.example", True), ("https://other.example", False), (None, False)):
+        begin = (await call(app, headers={"origin": origin} if origin else {}))[0]
+        headers = Headers(raw=begin["headers"])
+        told = "access-control-allow-origin" in headers, ", ".join(headers.getlist("vary"))
+        assert told == (may, "Accept, Origin")
 
 
 async def test_one_log_line_and_metric_for_each_request(capsys: pytest.CaptureFixture[str]) -> None:

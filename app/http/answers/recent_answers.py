@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Awaitable, Callable, Hashable
-from copy import copy
 from typing import NamedTuple
 
 from starlette.responses import Response
@@ -34,7 +33,4 @@ class RecentAnswers:
         if recent is None or time.monotonic() >= recent.until:
             made = _Recent(await make(), time.monotonic() + self._seconds)
             recent = self._recent.get(key, made.until, lambda: made)
-        answer = copy(recent.answer)
-        # Headers of one exchange, as of an allowed origin, are written into the list itself.
-        answer.raw_headers = [*recent.answer.raw_headers]
-        return answer
+        return recent.answer

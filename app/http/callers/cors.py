@@ -46,8 +46,18 @@ class Cors(CORSMiddleware):
         return origin in self._shops.origins
 
     @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_origin = scope["type"] == "http" and exchange_of(scope).has_origin
+        await (super().__call__ if has_origin else self.app)(scope, receive, send)
+
+    @override
     async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
         async def send_to_own_pages(message: Message) -> None:
+            if message["type"] != "http.response.start":
+                await send(message)
+                return
+            # An answer that is kept is not of this page alone.
+            message["headers"] = [*message["headers"]]
             brand = exchange_of(scope).brand
             origin = request_headers.get("origin", "")
             is_of_another = brand and self.is_allowed_origin(origin) and origin not in self._shops.of(brand).origins
