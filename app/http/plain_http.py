@@ -7,6 +7,8 @@ import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.http.joined_writes import JoinedWrites
+
 MAX_HEAD_BYTES = 64 * 1024
 """Of a head or trailers that do not end, twice what `Exchange` allows; the parser itself has no bound."""
 
@@ -28,7 +30,7 @@ class PlainHttpProtocol(HttpToolsProtocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(cast("asyncio.Transport", transport))
+        super().connection_made(cast("asyncio.Transport", JoinedWrites(transport)))
         self._is_in_head = False
         # Bytes received since a head began or ended, or a part of a body came.
         self._without_end = 0
