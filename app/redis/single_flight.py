@@ -18,10 +18,25 @@ class SingleFlight(Generic[T]):
         task = self._running.get(key)
         if task is None:
             task = self._running[key] = asyncio.create_task(work())
-            task.add_done_callback(lambda _: self._running.pop(key))
-        # A cancelled caller must not cancel the work that others wait for.
-        return await asyncio.shield(task)
+            task.add_done_callback(lambda ended: self._forget(key, ended))
+        # A cancelled caller must not cancel the work that others wait for. `shield` would cost twice as much for each
+        # of the thousands who may share.
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        task.add_done_callback(lambda _: _end(over))
+        await over
+        return task.result()
+
+    def _forget(self, key: Hashable, ended: asyncio.Task[T]) -> None:
+        del self._running[key]
+        # If every caller has left, nobody asks how it ended, and asyncio must not tell the log.
+        _ = ended.cancelled() or ended.exception()
 
     async def aclose(self) -> None:
         """Waits for the work under way."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+
+def _end(wait: asyncio.Future[None]) -> None:
+    # One whose caller has left is cancelled.
+    if not wait.done():
+        wait.set_result(None)
