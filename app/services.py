@@ -28,7 +28,7 @@ class Services:
 
 def service_of(request: Request, kind: type[T]) -> T:
     """The object of this type, for routes that are called so often that a dependency would cost too much."""
-    services: Services = request.app.state.services
+    services: Services = request.scope["app"].state.services
     return services.of(kind)
 
 

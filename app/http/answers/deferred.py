@@ -30,7 +30,7 @@ def is_head(request: Request) -> bool:
 
 def preferred_wait(request: Request, prefer: str) -> int:
     """Seconds that the caller is ready to wait (RFC 7240), 0 for HEAD; other preferences are ignored."""
-    if is_head(request):
+    if not prefer or is_head(request):
         return 0
     wanted = next((match[1] for part in re.split("[,;]", prefer) if (match := _WAIT.fullmatch(part))), "0")
     return min(int(wanted), MAX_WAIT_SECONDS)

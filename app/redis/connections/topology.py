@@ -156,7 +156,7 @@ class Topology:
         except (StoreUnavailable, *FOREIGN):
             self.doubt()
             raise
-        if any(_is_no_master(reply) for reply in replies):
+        if any(map(_is_no_master, replies)):
             self.doubt(node if any(isinstance(reply, ReadOnlyError) for reply in replies) else None)
         return replies
 

@@ -1,6 +1,7 @@
 """The names of ordered units in claims: keyed, because a product says something about its owner."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from pydantic import TypeAdapter
 
@@ -12,11 +13,15 @@ FIRST_SEEN: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, int])
 """The first known number of units of each line, by its name in claims."""
 
 
+NAMES = 4096
+"""Names kept: every first screen asks for those of its order again."""
+
+
 class UnitNames:
     """Translates between ordered units and the names that the claims of their parcel hold."""
 
     def __init__(self, keyring: Keyring) -> None:
-        self._keyring = keyring
+        self._name: Callable[[str, str, str], str] = lru_cache(NAMES)(keyring.name)
 
     def named(self, parcel_key: str, units: Units) -> dict[str, int]:
         """The units by the keyed names that claims hold."""
@@ -37,10 +42,10 @@ class UnitNames:
 
     def _product(self, parcel_key: str, product_id: str) -> str:
         # The name that releases before this one know, which counted by product alone.
-        return self._keyring.name("line", parcel_key, product_id)
+        return self._name("line", parcel_key, product_id)
 
     def _line(self, parcel_key: str, line_id: str) -> str:
-        return self._keyring.name("order line", parcel_key, line_id)
+        return self._name("order line", parcel_key, line_id)
 
 
 def loaded_first_seen(stored: bytes) -> Mapping[str, int]:
