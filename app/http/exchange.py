@@ -44,6 +44,8 @@ class Exchange:
     journey: str | None = None
     session_id: SessionId | None = None
     answer_headers: Mapping[str, str] = MappingProxyType({})
+    varies_by_origin = False
+    """Whether the answer says that a page would get another one."""
     problem: str | None = None
     """The code of the problem that is the answer."""
     route = "unknown"
@@ -156,8 +158,7 @@ class Exchange:
         whole = [*headers, (b"x-request-id", self.request_id.encode()), (b"x-content-type-options", b"nosniff")]
         if not any(name == b"cache-control" for name, _ in headers):
             whole.append((b"cache-control", b"private, no-store"))
-        if not self.has_origin:
-            # A page's answer would have more headers, and names this one itself.
+        if self.varies_by_origin:
             whole.append((b"vary", b"Origin"))
         whole += [(name.lower().encode(), value.encode()) for name, value in self.answer_headers.items()]
         if self._load.draining:

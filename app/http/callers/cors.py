@@ -47,8 +47,12 @@ class Cors(CORSMiddleware):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_origin = scope["type"] == "http" and exchange_of(scope).has_origin
-        await (super().__call__ if has_origin else self.app)(scope, receive, send)
+        if scope["type"] == "http" and not exchange_of(scope).has_origin:
+            # Starlette would look through all headers, here and in each part of the answer.
+            exchange_of(scope).varies_by_origin = True
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     @override
     async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
