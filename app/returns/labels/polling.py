@@ -70,14 +70,12 @@ class Polling:
     evidence: Evidence
     schedule: Schedule
 
-    async def look(self, parcel_key: str, found: VersionedReturn) -> VersionedReturn:
-        """The return after one poll of the upstream, unless another replica is polling."""
-        async with self._lease(parcel_key, found.record.id) as is_ours:
-            if not is_ours:
-                return found
-            # Read again, because the last holder of the lease has moved the next poll.
-            found = await self.returns.get(parcel_key, found.record.id)
-            return await self._looked(parcel_key, found) if found.due_in == 0 else found
+    async def look(self, parcel_key: str, return_id: str) -> VersionedReturn:
+        """The return after one poll of the upstream, if one is due and no other replica is polling."""
+        async with self._lease(parcel_key, return_id) as is_ours:
+            # Read under the lease, because its last holder has moved the next poll.
+            found = await self.returns.get(parcel_key, return_id)
+            return await self._looked(parcel_key, found) if is_ours and found.due_in == 0 else found
 
     async def fresh_download_token(self, parcel_key: str, return_id: str, dead: str) -> str | None:
         """A download token other than the refused one, after one poll; None if there is none.

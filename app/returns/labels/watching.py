@@ -32,7 +32,8 @@ class Watch:
         self.found = found
         self.waiting = 0
         self.nudge = asyncio.Event()
-        """Set to poll or read now: the return changed, or a waiter came or left."""
+        """Set to read now: the return changed, or the last waiter left."""
+        self.nudge.set()
         self._asleep: set[asyncio.Timeout] = set()
         self._waking: set[asyncio.Timeout] = set()
         self._ended = False
@@ -123,7 +124,7 @@ class Labels:
 
     async def current(self, parcel_key: str, found: VersionedReturn) -> VersionedReturn:
         """This return, after a poll if one is due and no other replica is polling."""
-        return await self.polling.look(parcel_key, found) if found.due_in == 0 else found
+        return await self.polling.look(parcel_key, found.record.id) if found.due_in == 0 else found
 
     async def awaited(
         self, parcel_key: str, found: VersionedReturn, seconds: float, leaving: Leaving
@@ -191,7 +192,6 @@ class Labels:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await watch.nudge.wait()
-                watch.nudge.clear()
                 wait = await self._look(watch) if watch.waiting else None
         finally:
             del self._watches[watch.found.record.id]
@@ -199,9 +199,15 @@ class Labels:
 
     async def _look(self, watch: Watch) -> float | None:
         """Reads or polls once and wakes waiters; seconds until the next time, None if there is none."""
+        parcel_key, return_id = watch.parcel_key, watch.found.record.id
+        was_nudged = watch.nudge.is_set()
+        watch.nudge.clear()
         try:
-            found = await self.returns.get(watch.parcel_key, watch.found.record.id)
-            found = await self.current(watch.parcel_key, found)
+            if was_nudged:
+                found = await self.current(parcel_key, await self.returns.get(parcel_key, return_id))
+            else:
+                # It slept until a poll was due, which is read under the lease anyway.
+                found = await self.polling.look(parcel_key, return_id)
         except ReturnNotFound:
             return None
         except Exception as error:  # noqa: BLE001  one bad record must not end the watch of those who wait
