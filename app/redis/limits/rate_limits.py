@@ -88,4 +88,6 @@ class PerParcelLimit:
         try:
             yield
         finally:
-            self._taken -= Counter([parcel_key])
+            self._taken[parcel_key] -= 1
+            if not self._taken[parcel_key]:
+                del self._taken[parcel_key]
