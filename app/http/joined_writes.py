@@ -26,6 +26,8 @@ class JoinedWrites:
 
     def write(self, data: bytes | memoryview) -> None:
         """Writes these bytes after those before, by the end of this turn."""
+        if not data:
+            return
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._flush)
         self._waiting.append(data)

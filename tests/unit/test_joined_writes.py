@@ -76,3 +76,11 @@ async def test_an_aborted_connection_gets_nothing_more() -> None:
     await asyncio.sleep(0)
     assert transport.left == []
     assert writes.get_extra_info("peername") == "peer"
+
+
+async def test_nothing_is_not_written() -> None:
+    """An empty end of a body costs no system call."""
+    transport = Recorder()
+    JoinedWrites(transport).write(b"")
+    await asyncio.sleep(0)
+    assert transport.left == []
