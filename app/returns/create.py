@@ -94,13 +94,15 @@ class Creation:
 
     async def preview(self, session: Session, session_id: SessionId, body: NewReturn) -> Preview:
         """Everything that would prevent this return, found without creating anything."""
-        (parcel, checked), of_point = await asyncio.gather(
-            self._check(session, session_id, body), self._check_point(session, body.delivery)
-        )
+        parcel, checked = await self._check(session, session_id, body)
         problems = checked.problems + checked.units_held(session.order.left(parcel.free))
         if session.order.returnable_parcel is None:
             problems.append(FieldProblem("#", "not-returnable-online", "This order cannot be returned here."))
-        problems += of_point
+        try:
+            await self.fetch_point(session, body.delivery)
+        except ServicePointUnavailable:
+            where = "#/delivery/service_point"
+            problems.append(FieldProblem(where, "unavailable", "The service point cannot take this parcel."))
         return Preview(
             valid=not problems,
             problems=[ProblemError(**asdict(problem)) for problem in problems],
@@ -118,14 +120,6 @@ class Creation:
         )
         files = handles.opened(session_id, [photo.file for photo in body.photos or []])
         return parcel, CheckedReturn(body, session.order, portal.settings, parcel.moment, files)
-
-    async def _check_point(self, session: Session, delivery: NewDelivery) -> list[FieldProblem]:
-        try:
-            await self.fetch_point(session, delivery)
-        except ServicePointUnavailable:
-            where = "#/delivery/service_point"
-            return [FieldProblem(where, "unavailable", "The service point cannot take this parcel.")]
-        return []
 
     def _new_record(self, brand: str, body: NewReturn, checked: CheckedReturn) -> ReturnRecord:
         return ReturnRecord(
