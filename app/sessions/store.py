@@ -66,6 +66,8 @@ class SessionStore:
         sealed = seal(session_id.secret, _written(session), _context(session_id))
         await self._store.put(_name(session_id), sealed, ttl, durable=True)
         if kind == "rps":
+            # Kept as `get` keeps it, because its next call is likely to come here.
+            self._opened.get(session_id, sealed, lambda: session, lambda _: len(sealed))
             await self._end_oldest(session.parcel_key, session_id, ttl)
         return session_id
 

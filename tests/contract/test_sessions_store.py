@@ -52,11 +52,26 @@ async def is_over(sessions: SessionStore, session_id: SessionId) -> bool:
     return False
 
 
-async def test_a_session_is_found_by_its_id(sessions: SessionStore) -> None:
-    """A created session is read back whole, also by an id parsed from its text."""
+@pytest_asyncio.fixture(name="elsewhere")
+async def sessions_of_another_replica(valkey: Valkey) -> AsyncIterator[SessionStore]:
+    """The same sessions for a replica that has read none of them."""
+    store = Store(topology(valkey.url))
+    yield SessionStore(store, 1000)
+    await store.aclose()
+
+
+async def test_a_session_is_found_by_its_id(sessions: SessionStore, elsewhere: SessionStore) -> None:
+    """A created session is read back whole, on every replica, also by an id parsed from its text."""
     session_id = await sessions.create(SESSION, 60)
     assert await sessions.get(session_id) == SESSION
     assert await sessions.get(SessionId.parse(session_id.token)) == SESSION
+    assert await elsewhere.get(session_id) == SESSION
+
+
+async def test_a_session_is_not_parsed_where_it_was_made(sessions: SessionStore) -> None:
+    """The replica that made a session has it in memory for the next call."""
+    made = session()
+    assert await sessions.get(await sessions.create(made, 60)) is made
 
 
 @pytest.mark.parametrize("ttl", [0.0005, 0, -7])
@@ -190,7 +205,7 @@ async def test_an_ended_session_leaves_the_memory(
     sessions: SessionStore, end: Callable[[SessionStore, SessionId], Awaitable[object]]
 ) -> None:
     """The parsed copy of a session is dropped at the replica that ends the session."""
-    session_id = await sessions.create(SESSION, 60)
+    session_id = await sessions.create(session(), 60)
     parsed = weakref.ref(await sessions.get(session_id))
     assert parsed() is await sessions.get(session_id)
     await end(sessions, session_id)
@@ -200,7 +215,7 @@ async def test_an_ended_session_leaves_the_memory(
 
 async def test_a_session_ended_elsewhere_leaves_the_memory(sessions: SessionStore, valkey: Valkey) -> None:
     """The parsed copy of a session is dropped once this replica finds that another one ended the session."""
-    session_id = await sessions.create(SESSION, 60)
+    session_id = await sessions.create(session(), 60)
     parsed = weakref.ref(await sessions.get(session_id))
     await valkey.client.delete(name(session_id))
     assert await is_over(sessions, session_id)
@@ -211,8 +226,9 @@ async def test_a_session_ended_elsewhere_leaves_the_memory(sessions: SessionStor
 async def test_a_long_session_makes_others_leave_the_memory(sessions: SessionStore) -> None:
     """Of two sessions that are too long to be kept in memory together, the one used last stays."""
     # Its record holds the token twice.
-    long = SESSION.model_copy(update={"access_token": "a" * (OPENED_BYTES // 4)})
-    first, second = [weakref.ref(await sessions.get(await sessions.create(long, 60))) for _ in range(2)]
+    token = "a" * (OPENED_BYTES // 4)
+    created = [await sessions.create(session(access_token=token), 60) for _ in range(2)]
+    first, second = [weakref.ref(await sessions.get(each)) for each in created]
     gc.collect()
     assert first() is None
     assert second() is not None
