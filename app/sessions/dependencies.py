@@ -91,14 +91,24 @@ async def live_session_beside(
     if seen is None:
         session = await _live(request, session_id)
         return session, await ask(session.parcel_key)
-    live, answer = await asyncio.gather(_live(request, session_id), ask(seen.parcel_key), return_exceptions=True)
-    if isinstance(live, BaseException):
-        raise live
-    if live.parcel_key != seen.parcel_key:
-        return live, await ask(live.parcel_key)
-    if isinstance(answer, BaseException):
-        raise answer
-    return live, answer
+    # Not `gather`, which would cost each call a second task.
+    beside = asyncio.create_task(ask(seen.parcel_key))
+    try:
+        session = await _live(request, session_id)
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError):
+            beside.cancel()
+        await _ended(beside)
+        raise
+    if session.parcel_key == seen.parcel_key:
+        return session, await beside
+    await _ended(beside)
+    return session, await ask(session.parcel_key)
+
+
+async def _ended(dropped: asyncio.Task[T]) -> None:
+    # It may be in the middle of a durable step, and asyncio must not tell the log how it ended.
+    await asyncio.gather(dropped, return_exceptions=True)
 
 
 async def _live(request: Request, session_id: SessionId) -> Session:

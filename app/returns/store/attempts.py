@@ -98,7 +98,7 @@ class Attempts:
             IdempotencyKeyReused, ReturnInProgress, ReturnRefused, ReturnOutcomeUnknown: as the first request stands.
         """
         now, (claims, used) = await self._store.read(claims_key(parcel_key), self._layout.used_key(parcel_key, key))
-        standing = self._layout.standing(claims, now)
+        standing = self._layout.standing(parcel_key, claims, now)
         return_id = self._used_for(parcel_key, standing, used, fingerprints)
         if return_id is None:
             return None
@@ -128,7 +128,7 @@ class Attempts:
         names = claims_key(parcel_key), layout.used_key(parcel_key, key), first_seen_key(parcel_key)
         for _ in range(RACES):
             now, (claims, used, seen) = await self._store.read(*names)
-            standing, first_seen = layout.standing(claims, now), loaded_first_seen(seen.value)
+            standing, first_seen = layout.standing(parcel_key, claims, now), loaded_first_seen(seen.value)
             taken_for = self._used_for(parcel_key, standing, used, forms)
             if taken_for:
                 location = lasting_location(standing, taken_for)

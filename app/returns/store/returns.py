@@ -90,9 +90,9 @@ class ParcelLayout:
 
     # Claims
 
-    def standing(self, kept: Versioned, now: float) -> dict[str, Claim]:
+    def standing(self, parcel_key: str, kept: Versioned, now: float) -> dict[str, Claim]:
         """The stored claims that have not ended, with expired leases taken into account."""
-        return expire_leases(self.unended(loaded_claims(kept), now), now)
+        return expire_leases(self.unended(self.remember_claims(parcel_key, kept), now), now)
 
     def unended(self, claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
         """The claims that have not ended; each ends by itself."""
@@ -250,7 +250,7 @@ class Returns:
         now, claims, version, record = await self._stored(parcel_key, return_id)
         if record is None:
             raise ReturnNotFound("no such return of this parcel")
-        if not is_orphan(record, self._layout.standing(claims, now).get(return_id)):
+        if not is_orphan(record, self._layout.standing(parcel_key, claims, now).get(return_id)):
             return VersionedReturn(record, version, now)
         buried = await self.change(parcel_key, return_id, Step(expire_leases, unanswered))
         if buried is None:
@@ -308,7 +308,7 @@ class Returns:
             )
             claims = self._layout.remember_claims(parcel_key, kept)
             if shown(claims) <= known:
-                standing = expire_leases(self._layout.unended(claims, now), now)
+                standing = self._layout.standing(parcel_key, kept, now)
                 moment = Moment(now, loaded_delivery(delivered.value))
                 return moment, standing, loaded_first_seen(seen.value), dict(zip(known, records, strict=True))
             known = shown(claims)
@@ -372,7 +372,7 @@ class Returns:
     async def claims(self, parcel_key: str) -> tuple[float, Mapping[str, Claim]]:
         """The store's clock and the claims of a parcel."""
         now, (kept,) = await self._store.read(claims_key(parcel_key))
-        return now, self._layout.standing(kept, now)
+        return now, self._layout.standing(parcel_key, kept, now)
 
     async def restore(self, parcel_key: str, return_id: str, change: RecordChange, ordered: Units) -> None:
         """Takes the failed announcement of this return back, unless another return holds its units by now."""
