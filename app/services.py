@@ -4,7 +4,7 @@ Every dependency is a coroutine, even if it waits for nothing: FastAPI would run
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar, cast
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Path, Request
 
@@ -19,11 +19,12 @@ class Services:
     """The objects of one process, made once by the lifespan and found by their type."""
 
     def __init__(self, *services: object) -> None:
-        self._by_type = {type(each): each for each in services}
+        self._by_type: dict[type, Any] = {type(each): each for each in services}
 
     def of(self, kind: type[T]) -> T:
         """The object of this very type."""
-        return cast("T", self._by_type[kind])
+        found: T = self._by_type[kind]
+        return found
 
 
 def service_of(request: Request, kind: type[T]) -> T:

@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import cast
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -176,4 +175,5 @@ def _exceeds(announced: bytes, limit: int) -> bool:
 
 def exchange_of(scope: Scope) -> Exchange:
     """The exchange of this request."""
-    return cast("Exchange", scope[KEY])
+    exchange: Exchange = scope[KEY]
+    return exchange

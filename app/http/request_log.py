@@ -23,6 +23,7 @@ class RequestLog:
     def __init__(self) -> None:
         self._journeys = JourneySteps()
         self._write = line_writer()
+        self._second, self._date = -1, ""
         # Kept, because a look-up by labels costs as much as the rest; routes, methods and statuses are few.
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -41,7 +42,15 @@ class RequestLog:
             exchange.cost.span.answered(method, exchange.route, exchange.status, exchange.problem)
         if exchange.route in PROBES and exchange.status < HTTPStatus.BAD_REQUEST:
             return
-        self._write(_line(exchange, method, seconds))
+        self._write(_line(exchange, method, seconds, self._timestamp()))
+
+    def _timestamp(self) -> str:
+        """The moment in UTC (ISO 8601); its date and time are written out once a second."""
+        now = time.time()
+        if int(now) != self._second:
+            self._second = int(now)
+            self._date = datetime.fromtimestamp(self._second, UTC).isoformat()[:-6]
+        return f"{self._date}.{int(now % 1 * 1_000_000):06d}Z"
 
     def _of(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
         found = self._series.get((route, method, status))
@@ -51,7 +60,7 @@ class RequestLog:
         return found
 
 
-def _line(exchange: Exchange, method: str, seconds: float) -> str:
+def _line(exchange: Exchange, method: str, seconds: float, timestamp: str) -> str:
     """The line as JSON, written by hand: routes and methods are words of ours, ids look like ids."""
     known = ("brand", exchange.brand), ("partner", exchange.partner), ("journey", exchange.journey)
     asked_by = "".join(f',"{name}":{json.dumps(value)}' for name, value in known if value is not None)
@@ -60,7 +69,7 @@ def _line(exchange: Exchange, method: str, seconds: float) -> str:
     return (
         f'{{"route":"{exchange.route}","method":"{method}","status":{exchange.status},"ms":{seconds * 1000:.1f}'
         f',"upstream_calls":{exchange.cost.upstream_calls},"request_id":"{exchange.request_id}"{asked_by}{trace}'
-        f',"event":"request","level":"info","timestamp":"{datetime.now(UTC).isoformat()[:-6]}Z"}}'
+        f',"event":"request","level":"info","timestamp":"{timestamp}"}}'
     )
 
 

@@ -59,7 +59,7 @@ async def get_portal(
         return await _portal(service_of(request, PortalCache), brand, wanted)
 
     answer = await service_of(request, RecentAnswers).get((brand, language, accept_language), made)
-    if answer.headers["etag"] in if_none_match or if_none_match.strip() == "*":
+    if if_none_match and (answer.headers["etag"] in if_none_match or if_none_match.strip() == "*"):
         unchanged = {name: value for name, value in answer.headers.items() if name not in OF_A_BODY}
         return Response(status_code=304, headers=unchanged)
     return answer
