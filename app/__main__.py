@@ -13,9 +13,6 @@ signal.signal(signal.SIGHUP, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 # uvloop looks half as many names up at once, two by default: two dead ones held up every other, that of the store too.
 os.environ.setdefault("UV_THREADPOOL_SIZE", "64")
-# httpcore imports it six times in each call, to tell asyncio from trio. It is not among our packages, and to look for
-# it in all folders took 35 µs each time.
-sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 from app.main import create_app
 from app.server import Server
