@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 import pytest
@@ -27,14 +27,14 @@ from app.returns.claims import Event, Phase
 from app.returns.labels.evidence import Evidence
 from app.returns.labels.polling import GROWTH, JITTER, Polling, Schedule
 from app.returns.labels.watching import WOKEN_AT_ONCE, Labels, Watch
-from app.returns.store.attempts import Attempts
+from app.returns.store.attempts import Attempt, Attempts
 from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import ParcelLayout, Returns
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
 from app.sendcloud.leniency.tokens import portal_url
 from app.sendcloud.transport.httpx_transport import HttpxTransport
-from tests.support.processes import Valkey, eventually
+from tests.support.processes import LOCAL, Valkey, eventually, free_port
 from tests.support.samples import forms, return_record
 from tests.support.shops import shops
 from tests.support.unlimited import unlimited
@@ -64,12 +64,17 @@ class Desk:
     returns: Returns
     upstream: Upstream
 
-    async def pending(self, parcel_key: str) -> VersionedReturn:
-        """A new return whose label is to come."""
+    async def sent(self, parcel_key: str) -> Attempt:
+        """An attempt whose first byte has left."""
         attempt = await self.attempts.claim(
             parcel_key, "key", forms("body"), return_record(), Selection(Units({}, {}), Units({}, {}))
         )
         await self.attempts.first_byte(attempt)
+        return attempt
+
+    async def pending(self, parcel_key: str) -> VersionedReturn:
+        """A new return whose label is to come."""
+        attempt = await self.sent(parcel_key)
         found = await self.attempts.settle(attempt, Event.ACCEPTED, self._created)
         assert found
         return found
@@ -480,3 +485,24 @@ async def test_a_crowd_is_told_in_turns() -> None:
         await asyncio.sleep(0)
         told.append(sum(task.done() for task in tasks))
     assert max(after - before for before, after in itertools.pairwise(told)) <= WOKEN_AT_ONCE
+
+
+async def test_a_return_without_polls_takes_no_lease(desk: Desk, store: Store, parcel_key: str) -> None:
+    """A watched return that has nothing to poll is only read, so that its news comes though no lease is to be had."""
+    away = Store(topology(f"redis://{LOCAL}:{free_port()}"))
+    labels = Labels(store, desk.returns, replace(desk.labels.polling, store=away))
+    attempt = await desk.sent(parcel_key)
+    found = await desk.returns.get(parcel_key, attempt.return_id)
+    with labels.watching(parcel_key, found) as watch:
+
+        async def is_read() -> bool:
+            return not watch.nudge.is_set()
+
+        await eventually(is_read, 5)
+        await desk.attempts.settle(attempt, Event.LOST, lambda found: found.became(ReturnState.OUTCOME_UNKNOWN))
+        until = asyncio.get_running_loop().time() + 5
+        newer = await watch.newer_than(found.record.revision, until, stays)
+    assert newer
+    assert newer.record.state is ReturnState.OUTCOME_UNKNOWN
+    await labels.aclose()
+    await away.aclose()

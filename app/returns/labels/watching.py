@@ -203,10 +203,10 @@ class Labels:
         was_nudged = watch.nudge.is_set()
         watch.nudge.clear()
         try:
-            if was_nudged:
+            if was_nudged or watch.found.due_in is None:
                 found = await self.current(parcel_key, await self.returns.get(parcel_key, return_id))
             else:
-                # It slept until a poll was due, which is read under the lease anyway.
+                # A poll is due, and the return is read under its lease anyway.
                 found = await self.polling.look(parcel_key, return_id)
         except ReturnNotFound:
             return None
