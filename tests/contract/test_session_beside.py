@@ -80,8 +80,8 @@ async def put(valkey: Valkey, session_id: SessionId, changed: Session) -> None:
 
 async def test_a_session_not_seen_yet(valkey: Valkey) -> None:
     """Nothing is asked for a session that this replica never read, until it is known."""
-    async with sessions_at(valkey.url) as sessions:
-        session_id, question = await sessions.create(MINE, 60), Question()
+    async with sessions_at(valkey.url) as elsewhere, sessions_at(valkey.url) as sessions:
+        session_id, question = await elsewhere.create(MINE, 60), Question()
         found = await live_session_beside(call(sessions), session_id, question.ask)
         assert found == (MINE, "the answer for mine")
         assert question.asked == ["mine"]
