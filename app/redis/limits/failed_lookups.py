@@ -20,6 +20,8 @@ DELAYS = tuple(MINUTE * minutes for minutes in (0, 0, 0, 1, 4, 16, 64, 256, 480)
 """Seconds to wait after 0, 1, 2, … failures; the last one holds for every further failure."""
 FORGOTTEN_SECONDS = 24 * 3600
 """After the last failure. If failures were forgotten within hours, more than ten could happen in 24 hours."""
+MOMENT = 0.001
+"""Seconds between two attempts at least: those of one millisecond on the store's clock are told apart."""
 RACES = 50
 """How often a lost compare-and-set of an order's failures is repeated."""
 
@@ -38,7 +40,8 @@ class Attempt(NamedTuple):
     key: str
     at: float
     last_before: float
-    left: Versioned
+    counted: Failures
+    revision: int
 
 
 def delay(failures: Failures, now: float) -> float:
@@ -50,12 +53,12 @@ def delay(failures: Failures, now: float) -> float:
 def begun(failures: Failures, now: float) -> Failures:
     """The failures and one attempt, which counts as failed until it is taken back; old failures are forgotten."""
     count = failures.count if now - failures.last < FORGOTTEN_SECONDS else 0
-    return Failures(count=count + 1, last=now)
+    return Failures(count=count + 1, last=max(now, failures.last + MOMENT))
 
 
 def taken_back(failures: Failures, attempt: Attempt) -> Failures:
     """The failures without this attempt, which did not fail; the delay runs again from the failure before it."""
-    last = attempt.last_before if failures.last == attempt.at else failures.last
+    last = attempt.last_before if failures.last == attempt.counted.last else failures.last
     return Failures(count=max(0, failures.count - 1), last=last)
 
 
@@ -93,20 +96,21 @@ class OrderLimit:
                 LOOKUPS_REFUSED.labels("order").inc()
                 raise TooManyFailedLookups(retry_after=math.ceil(seconds))
             counted = begun(failures, now)
-            if await self._store.commit(operation, [_change(key, kept, counted, now)]):
-                return Attempt(key, now, failures.last, Versioned(kept.revision + 1, _dumped(counted)))
+            if await self._store.commit(operation, [_change(key, kept.revision, counted, now)]):
+                return Attempt(key, now, failures.last, counted, kept.revision + 1)
         raise StoreUnavailable("lost every race for the failures", retry_after=1)
 
     async def take_back(self, attempt: Attempt) -> None:
         """Counts the attempt as not failed; if the store does not answer, it stays counted until it is forgotten."""
         operation = secrets.token_urlsafe(9)
-        now, kept = attempt.at, attempt.left
+        now, revision, failures = attempt.at, attempt.revision, attempt.counted
         with suppress(StoreUnavailable):
             for _ in range(RACES):
-                change = _change(attempt.key, kept, taken_back(_loaded(kept), attempt), now)
+                change = _change(attempt.key, revision, taken_back(failures, attempt), now)
                 if await self._store.commit(operation, [change]):
                     return
                 now, (kept,) = await self._store.read(attempt.key)
+                revision, failures = kept.revision, _loaded(kept)
 
 
 def _loaded(kept: Versioned) -> Failures:
@@ -114,11 +118,7 @@ def _loaded(kept: Versioned) -> Failures:
         return Failures.model_validate_json(kept.value) if kept.revision else Failures()
 
 
-def _change(key: str, kept: Versioned, failures: Failures, now: float) -> Change:
+def _change(key: str, revision: int, failures: Failures, now: float) -> Change:
     # At least a second, so that a commit sent twice finds its own trace.
     ttl = max(1, math.ceil(failures.last + FORGOTTEN_SECONDS - now))
-    return Change(key, kept.revision, _dumped(failures), ttl)
-
-
-def _dumped(failures: Failures) -> bytes:
-    return failures.model_dump_json().encode()
+    return Change(key, revision, failures.model_dump_json().encode(), ttl)
