@@ -20,8 +20,6 @@ DELAYS = tuple(MINUTE * minutes for minutes in (0, 0, 0, 1, 4, 16, 64, 256, 480)
 """Seconds to wait after 0, 1, 2, … failures; the last one holds for every further failure."""
 FORGOTTEN_SECONDS = 24 * 3600
 """After the last failure. If failures were forgotten within hours, more than ten could happen in 24 hours."""
-MOMENT = 0.001
-"""Seconds between two attempts at least: those of one millisecond on the store's clock are told apart."""
 RACES = 50
 """How often a lost compare-and-set of an order's failures is repeated."""
 
@@ -53,13 +51,14 @@ def delay(failures: Failures, now: float) -> float:
 def begun(failures: Failures, now: float) -> Failures:
     """The failures and one attempt, which counts as failed until it is taken back; old failures are forgotten."""
     count = failures.count if now - failures.last < FORGOTTEN_SECONDS else 0
-    return Failures(count=count + 1, last=max(now, failures.last + MOMENT))
+    return Failures(count=count + 1, last=now)
 
 
 def taken_back(failures: Failures, attempt: Attempt) -> Failures:
     """The failures without this attempt, which did not fail; the delay runs again from the failure before it."""
-    last = attempt.last_before if failures.last == attempt.counted.last else failures.last
-    return Failures(count=max(0, failures.count - 1), last=last)
+    # If more are counted than it left, a later one of the same millisecond is among them, whose time this is.
+    is_newest = failures.last == attempt.at and failures.count <= attempt.counted.count
+    return Failures(count=max(0, failures.count - 1), last=attempt.last_before if is_newest else failures.last)
 
 
 def plain(identifier: str) -> str:
