@@ -190,7 +190,7 @@ class ParcelReturns(NamedTuple):
     returns: list[VersionedReturn]
     free: Units
     moment: Moment
-    unlisted: Collection[str] = ()
+    unlisted: Collection[str]
     """The ids of older failed returns, which are too many for a list."""
 
 

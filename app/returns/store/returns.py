@@ -397,8 +397,8 @@ class Returns:
         for _ in range(RACES):
             now, claims, version, record = await self._stored(parcel_key, return_id)
             before = self._layout.unended(loaded_claims(claims), now)
-            beside = [*step.beside]
-            if step.forgotten and lasting_location(before, return_id) is None:
+            beside, was_told = [*step.beside], lasting_location(before, return_id) is not None
+            if step.forgotten and not was_told:
                 record = step.forgotten.record
                 beside += await self._remembered(step.forgotten, before)
             step = step.unless_over(record)
@@ -406,9 +406,8 @@ class Returns:
             found, changes = None, [self._layout.claims_change(parcel_key, claims, after, now), *beside]
             events = ParcelEvents(parcel_key, [], step.expected)
             if record:
-                stays = return_id in after or lasting_location(before, return_id) is not None
                 known = VersionedReturn(record, version, now)
-                found, changed = self._changed(parcel_key, known, step, stays=stays)
+                found, changed = self._changed(parcel_key, known, step, stays=return_id in after or was_told)
                 changes += changed
                 events = events._replace(events=news(known, found, step.found_out))
             if await self._commit(events, operation, changes, return_id, durable=step.durable):
