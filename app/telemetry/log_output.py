@@ -18,8 +18,8 @@ from app.telemetry.metrics import LOG_LINES_DROPPED
 
 WAITING_LINES = 10_000
 """Further lines are dropped and counted, so that an unread log does not fill the memory."""
-GATHER_SECONDS = 0.02
-"""Lines are written together; a wake of the writer for each would take more time than the line itself."""
+PAUSE_SECONDS = 0.001
+"""Between two writes. Waking the writer for each line of a busy moment takes more time than the lines themselves."""
 FLUSH_SECONDS = 1.0
 """For lines that still wait when the process ends."""
 _ENCODER = json.JSONEncoder(default=str)
@@ -63,11 +63,11 @@ class LogWriter:
         is_last = False
         while not is_last:
             self._news.wait()
-            self._ending.wait(GATHER_SECONDS)
             self._news.clear()
             is_last = self._ending.is_set()
             while self._waiting:
                 self._write_some()
+            self._ending.wait(PAUSE_SECONDS)
         self._ended.set()
 
     def _write_some(self) -> None:
