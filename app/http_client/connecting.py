@@ -76,12 +76,19 @@ class Connector:
                 transport.set_protocol(connection)
                 connection.connection_made(transport)
             if self._tls:
-                tls = await loop.start_tls(transport, connection, self._tls, server_hostname=self._name.rstrip("."))
-                connection.connection_made(cast("asyncio.Transport", tls))
+                await self._encrypt(transport, connection, self._tls)
         except BaseException:
             transport.abort()
             raise
         return connection
+
+    async def _encrypt(self, transport: asyncio.Transport, connection: Connection, tls: ssl.SSLContext) -> None:
+        if transport.is_closing():
+            # The peer has left. uvloop would begin all the same, and fail in a callback of its own.
+            raise ConnectionAbortedError
+        name = self._name.rstrip(".")
+        encrypted = await asyncio.get_running_loop().start_tls(transport, connection, tls, server_hostname=name)
+        connection.connection_made(cast("asyncio.Transport", encrypted))
 
 
 def _server(url: str) -> tuple[str, int]:

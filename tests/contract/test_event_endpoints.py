@@ -5,12 +5,15 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+import uvloop
 
+from app.background import meanwhile
 from app.events.endpoint import Failure, Posted, Poster
 from app.shops import EventsEntry
 from tests.support.processes import eventually
@@ -196,6 +199,30 @@ async def test_a_certificate_of_an_unknown_authority_is_refused() -> None:
     async with raw_server(answer(204), tls=self_signed("127.0.0.1")[0]) as server, posting() as poster:
         assert await posted(poster, f"https://127.0.0.1:{server.port}/") == Posted(0, Failure.TLS)
         assert not server.requests
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_an_endpoint_that_leaves_before_tls_begins(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Where connections end as soon as they stand, posts fail as `connection`, and no fault of ours is told."""
+    faults: list[dict[str, Any]] = []
+
+    async def turn_away(listener: socket.socket) -> None:
+        while True:
+            with suppress(BlockingIOError):
+                listener.accept()[0].close()
+            await asyncio.sleep(0)
+
+    async def outcomes() -> set[Posted]:
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setblocking(False)
+            async with posting() as poster, meanwhile(partial(turn_away, listener)):
+                url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+                return {await posted(poster, url) for _ in range(20)}
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        assert runner.run(outcomes()) == {Posted(0, Failure.CONNECTION)}
+    assert not faults
 
 
 async def test_every_address_that_would_be_called_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
