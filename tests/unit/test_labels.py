@@ -181,6 +181,15 @@ async def test_no_look_before_its_time(store: Store, parcel_key: str) -> None:
     assert desk.upstream.looks == 0
 
 
+async def test_a_replica_that_comes_late(store: Store, parcel_key: str) -> None:
+    """A replica that gets the lease once another has polled does not poll again."""
+    desk = desk_on(store, 60)
+    found = await desk.pending(parcel_key)
+    late = await desk.labels.polling.look(parcel_key, found.record.id)
+    assert late.record == found.record
+    assert desk.upstream.looks == 0
+
+
 @pytest.mark.parametrize(("stated", "wait"), [("", 5), ("0", 5), ("7", 7), ("59", 59), ("3600", 60)])
 async def test_upstream_is_obeyed(desk: Desk, parcel_key: str, stated: str, wait: float) -> None:
     """An upstream that has no time for us is asked when it says, a minute later at most, some seconds at least."""
