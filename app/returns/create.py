@@ -1,6 +1,5 @@
 """Creating a return: the checks, their preview, and the one POST that creates it."""
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -114,12 +113,11 @@ class Creation:
         self, session: Session, session_id: SessionId, body: NewReturn
     ) -> tuple[ParcelReturns, CheckedReturn]:
         """The parcel's returns, and the body checked against them and the shop's settings."""
-        portal, parcel = await asyncio.gather(
-            self.portals.get(session.brand, session.languages),
-            self.returns.of_parcel(session.parcel_key, session.order.units),
-        )
+        settings = (await self.portals.get(session.brand, session.languages)).settings
+        # Last, because a failure that is stored between this and the claim is not polled again.
+        parcel = await self.returns.of_parcel(session.parcel_key, session.order.units)
         files = handles.opened(session_id, [photo.file for photo in body.photos or []])
-        return parcel, CheckedReturn(body, session.order, portal.settings, parcel.moment, files)
+        return parcel, CheckedReturn(body, session.order, settings, parcel.moment, files)
 
     def _new_record(self, brand: str, body: NewReturn, checked: CheckedReturn) -> ReturnRecord:
         return ReturnRecord(
