@@ -69,7 +69,7 @@ class Poster:
         headers = signed(secrets, event_id, datetime.now(UTC), body)
         try:
             status = await self._status(endpoint, headers, body.encode())
-        except (OSError, UnicodeError, UpstreamError) as error:
+        except (OSError, ValueError, UpstreamError) as error:
             return Posted(0, _failure(error))
         return Posted(status, None if status in _TAKEN else Failure.STATUS)
 

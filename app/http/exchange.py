@@ -84,7 +84,7 @@ class Exchange:
         self._announced = lengths[-1]
         self._has_body = b"transfer-encoding" in found or lengths != [b"0"]
         self.has_origin = b"origin" in found
-        self._take_ids(found.get(b"x-request-id", [b""])[0], found.get(b"traceparent", []))
+        self._take_ids(next(filter(None, found.get(b"x-request-id", [])), b""), found.get(b"traceparent", []))
 
     def _take_ids(self, proposed: bytes, parents: list[bytes]) -> None:
         # A caller's ids go into our logs, so they must look like ids. Two parents count as none.
@@ -155,9 +155,13 @@ class Exchange:
 
     def _completed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         whole = [*headers, (b"x-request-id", self.request_id.encode()), (b"x-content-type-options", b"nosniff")]
-        if not any(name == b"cache-control" for name, _ in headers):
+        names = [name for name, _ in headers]
+        if b"cache-control" not in names:
             whole.append((b"cache-control", b"private, no-store"))
-        if self.varies_by_origin:
+        if self.varies_by_origin and b"vary" in names:
+            place = names.index(b"vary")
+            whole[place] = b"vary", headers[place][1] + b", Origin"
+        elif self.varies_by_origin:
             whole.append((b"vary", b"Origin"))
         whole += [(name.lower().encode(), value.encode()) for name, value in self.answer_headers.items()]
         if self._load.draining:
