@@ -9,7 +9,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("bff")
 
 
 def line_writer() -> Callable[[str], None]:
-    """Writes lines of JSON as they are to where logs go now, which is cheap enough for the line of each request."""
+    """What writes a line of JSON as it is to where logs go now, cheap enough for the line of each request."""
     write: Callable[[str], None] = structlog.get_config()["logger_factory"]().msg
     return write
 
