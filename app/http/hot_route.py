@@ -19,8 +19,6 @@ class _Parameter(NamedTuple):
     name: str
     place: str
     alias: str
-    text: Callable[[Request, str], str | None]
-    """What a request has for it."""
     type: TypeAdapter[object]
     is_required: bool
 
@@ -52,7 +50,7 @@ class HotRoute(APIRoute):
         name = parameter.name.replace("_", "-") if place == "header" else parameter.name
         required = parameter.default is parameter.empty
         self._parameters.append(
-            _Parameter(parameter.name, place, name, _TEXTS[place], TypeAdapter(parameter.annotation), required)
+            _Parameter(parameter.name, place, name, TypeAdapter(parameter.annotation), is_required=required)
         )
 
     def path_params(self, path: str) -> dict[str, str] | None:
@@ -74,7 +72,7 @@ class HotRoute(APIRoute):
         values: dict[str, object] = {}
         wrong: list[object] = []
         for each in self._parameters:
-            text = each.text(request, each.alias)
+            text = _TEXTS[each.place](request, each.alias)
             if text is None and not each.is_required:
                 continue
             try:

@@ -308,7 +308,7 @@ class Returns:
             )
             claims = self._layout.remember_claims(parcel_key, kept)
             if shown(claims) <= known:
-                standing = self._layout.standing(parcel_key, kept, now)
+                standing = expire_leases(self._layout.unended(claims, now), now)
                 moment = Moment(now, loaded_delivery(delivered.value))
                 return moment, standing, loaded_first_seen(seen.value), dict(zip(known, records, strict=True))
             known = shown(claims)
