@@ -19,7 +19,10 @@ from app.telemetry.metrics import LOG_LINES_DROPPED
 WAITING_LINES = 10_000
 """Further lines are dropped and counted, so that an unread log does not fill the memory."""
 PAUSE_SECONDS = 0.001
-"""Between two writes. Waking the writer for each line of a busy moment takes more time than the lines themselves."""
+"""Between two writes. Waking the writer for each line takes more time than the lines themselves."""
+BUSY_LINES = 3
+"""Where more of them were waiting, the next ones are gathered for longer: nobody looks for one line among so many."""
+BUSY_PAUSE_SECONDS = 0.005
 FLUSH_SECONDS = 1.0
 """For lines that still wait when the process ends."""
 _ENCODER = json.JSONEncoder(default=str)
@@ -65,9 +68,10 @@ class LogWriter:
             self._news.wait()
             self._news.clear()
             is_last = self._ending.is_set()
+            pause = BUSY_PAUSE_SECONDS if len(self._waiting) > BUSY_LINES else PAUSE_SECONDS
             while self._waiting:
                 self._write_some()
-            self._ending.wait(PAUSE_SECONDS)
+            self._ending.wait(pause)
         self._ended.set()
 
     def _write_some(self) -> None:
