@@ -213,7 +213,10 @@ async def running_services(
     """The objects that handlers work with; they are closed in an order in which nothing gets lost."""
     keyring = Keyring.of(settings)
     store = Store(topology(settings.redis_url.get_secret_value()))
-    guarded = guards(_deadlines(settings), _budget(settings, store), UpstreamCalls())
+    budget = Budget(
+        store, reads=settings.upstream_reads, writes=settings.upstream_writes, burst=settings.upstream_burst
+    )
+    guarded = guards(_deadlines(settings), budget, UpstreamCalls())
     parts = _parts(settings, shops, store, keyring, connect_upstream(settings, guarded))
     async with AsyncExitStack() as closing:
         for part in parts:
@@ -224,7 +227,8 @@ async def running_services(
         await closing.enter_async_context(meanwhile(shops.watch))
         BUILD.info({"version": __version__})
         closing.enter_context(shown(_gauges(parts.labels, store, load, guarded.values())))
-        services = _services(settings, shops, load, keyring, parts)
+        points_ahead = partial(budget.ask_ahead, guarded[Call.SERVICE_POINT].bulkhead.name, "GET")
+        services = _services(settings, shops, load, keyring, parts, points_ahead)
         # Before the first request: readiness has to know whether the store knows our names.
         await services.of(Markers).look()
         await closing.enter_async_context(meanwhile(services.of(Markers).watch))
@@ -272,7 +276,9 @@ def _parts(settings: Settings, shops: Shops, store: Store, keyring: Keyring, sen
     )
 
 
-def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, parts: Parts) -> Services:
+def _services(  # noqa: PLR0913, PLR0917  all that features are made of
+    settings: Settings, shops: Shops, load: Load, keyring: Keyring, parts: Parts, points_ahead: Callable[[int], None]
+) -> Services:
     store, sendcloud, outbox, _, attempts, documents, labels, cache = parts
     kept = attempts.returns
     portals = PortalCache(cache, store, sendcloud, settings.portal_freshness, shops.of)
@@ -299,7 +305,7 @@ def _services(settings: Settings, shops: Shops, load: Load, keyring: Keyring, pa
         sessions_kept,
         portals,
         RecentAnswers(),
-        service_points.ServicePointServices(sendcloud, points, point_views, parcels),
+        service_points.ServicePointServices(sendcloud, points, point_views, parcels, points_ahead),
         ReturnBodies(point_views),
         labels,
         attempts.index,
@@ -336,10 +342,6 @@ def _guard_gauges(guard: CallPolicy) -> GaugeValues:
         OPEN_BRANDS.labels(guard.bulkhead.name): lambda: guard.open_brands,
         RUNNING.labels(guard.bulkhead.name): lambda: guard.bulkhead.running,
     }
-
-
-def _budget(settings: Settings, store: Store) -> Budget:
-    return Budget(store, reads=settings.upstream_reads, writes=settings.upstream_writes, burst=settings.upstream_burst)
 
 
 def _deadlines(settings: Settings) -> Deadlines:

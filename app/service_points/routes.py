@@ -1,6 +1,7 @@
 """The routes of service points: a search, and one point as it is now."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, NamedTuple
@@ -41,6 +42,15 @@ class ServicePointServices:
     points: searches.ServicePoints
     point_views: ServicePointViews
     parcel_limit: ParcelLimit
+    ask_ahead: Callable[[int], None]
+    """Asks for the turns of so many calls for service points, as `Budget.ask_ahead` does."""
+
+    def counted(self, parcel_key: str) -> Coroutine[None, None, float]:
+        """Counts the two calls for a point, as `ParcelLimit.spend` does; their turns are asked for beside it."""
+        # A turn is lost where the parcel is refused, and no parcel may take many from the others so.
+        if not self.parcel_limit.was_refused(parcel_key):
+            self.ask_ahead(2)
+        return self.parcel_limit.spend(parcel_key, 2)
 
 
 async def asked_search(
@@ -133,9 +143,7 @@ async def get_service_point(
 ) -> Response:
     """One point as it is now, and whether it takes parcels."""
     services = service_of(request, ServicePointServices)
-    session, now = await live_session_beside(
-        request, session_id, lambda parcel_key: services.parcel_limit.spend(parcel_key, 2)
-    )
+    session, now = await live_session_beside(request, session_id, services.counted)
     token = session.service_points_token
     point, available = await asyncio.gather(
         services.sendcloud.service_point(session.brand, token, service_point_id),

@@ -12,6 +12,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from app.redis.connections.discovery import topology
+from app.redis.store import Limit, Store
 from tests.support.processes import Bff, Valkey, fresh, running_bff, running_valkey
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, shopper, told
@@ -267,6 +269,30 @@ async def test_refused_calls_do_not_reach_the_upstream(sparing: Bff, sandbox: Sa
     answers = [(await cost(greedy, "upload")).status_code for _ in range(3)]
     assert answers == [201, 429, 429]
     assert len(await sandbox.ledger(kind="uploads", order=order)) == 1
+
+
+async def test_refused_points_take_nothing_from_the_budget(sparing: Bff, valkey: Valkey) -> None:
+    """A parcel beyond its limit cannot use up the turns of others, though turns are asked for beside its limit."""
+    store, minute = Store(topology(valkey.url)), Limit(10**6, 60)
+    greedy = await shopper(sparing.http, fresh("LABEL"))
+    answers = [(await cost(greedy, "point")).status_code for _ in range(4)]
+    assert answers == [200, 200, 200, 429]
+    before = await store.spend("q:{upstream}:service_points", 0, minute)
+    assert {(await cost(greedy, "point")).status_code for _ in range(20)} == {429}
+    assert {answer.status_code for answer in await asyncio.gather(*[cost(greedy, "point") for _ in range(20)])} == {429}
+    assert (await store.spend("q:{upstream}:service_points", 0, minute)).remaining == before.remaining < 10**6
+    await store.aclose()
+
+
+async def test_one_point_is_one_round_trip_to_the_store(bff: Bff, valkey: Valkey) -> None:
+    """Session, limit of the parcel and budget are asked together for a session that was seen before."""
+    someone, trips = await shopper(bff.http, fresh("LABEL")), list[int]()
+    for _ in range(10):
+        before = (await valkey.client.info("stats"))["total_reads_processed"]
+        assert (await cost(someone, "point")).status_code == httpx.codes.OK
+        # One of the reads is that of the test's own question; others may be what the service does beside.
+        trips.append((await valkey.client.info("stats"))["total_reads_processed"] - before - 1)
+    assert min(trips) == 1
 
 
 async def test_a_label_that_is_not_kept_costs_its_parcel(sparing: Bff) -> None:

@@ -1,15 +1,18 @@
 """The fleet's budget on a real store: what two replicas may do together, and who waits for how long."""
 
 import asyncio
+import gc
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from unittest.mock import ANY
 
 import pytest
 import pytest_asyncio
 
 from app.errors import StoreUnavailable, UpstreamUnavailable
 from app.redis.connections.discovery import topology
-from app.redis.limits.budget import Budget
+from app.redis.limits.budget import AHEAD_SECONDS, Budget
 from app.redis.store import Limit, Store
 from tests.support.processes import Valkey, free_port
 
@@ -125,10 +128,119 @@ async def test_classes_share_the_minute(stores: list[Store]) -> None:
     assert await granted(*[asyncio.create_task(turn) for turn in turns]) == 3
 
 
+async def taken(store: Store) -> int:
+    """How many reads of the minute are used up, of a thousand."""
+    return 1000 - (await store.spend("q:{upstream}:GET", 0, Limit(1000, 60))).remaining
+
+
+async def used_at_once(store: Store, act: Callable[[], Awaitable[object]]) -> int:
+    """How many reads this uses up, in a try that is over before a turn asked for ahead could be lost."""
+    while True:
+        before, began = await taken(store), time.monotonic()
+        await act()
+        if time.monotonic() - began < AHEAD_SECONDS:
+            return await taken(store) - before
+        await asyncio.sleep(AHEAD_SECONDS)
+
+
+@pytest.mark.parametrize(("calls", "used"), [(2, 2), (3, 3)])
+async def test_turns_asked_for_ahead(stores: list[Store], calls: int, used: int) -> None:
+    """The next calls of a class take the turns that were asked for ahead, and one more asks for its own."""
+    one, _ = budgets(stores)
+
+    async def ahead() -> None:
+        one.ask_ahead("lookup", "GET", 2)
+        await asyncio.gather(*[one.turn("lookup", "GET", PATIENCE) for _ in range(calls)])
+
+    assert await used_at_once(stores[1], ahead) == used
+
+
+async def test_turns_that_came_before_their_calls(stores: list[Store]) -> None:
+    """A call takes a turn that has come already."""
+    one, _ = budgets(stores)
+
+    async def ahead() -> None:
+        one.ask_ahead("lookup", "GET", 2)
+        await one.turn("lookup", "GET", PATIENCE)
+        await stores[0].ping()
+        await one.turn("lookup", "GET", PATIENCE)
+
+    assert await used_at_once(stores[1], ahead) == 2
+
+
+async def test_a_turn_asked_for_ahead_is_lost_after_a_while(stores: list[Store]) -> None:
+    """An old turn is not taken: a call long after its count could make too many of another second."""
+    one, _ = budgets(stores)
+    one.ask_ahead("lookup", "GET", 2)
+    await asyncio.sleep(AHEAD_SECONDS)
+    await one.turn("lookup", "GET", PATIENCE)
+    assert await taken(stores[1]) == 3
+
+
+async def test_asking_ahead_often_takes_no_more(stores: list[Store]) -> None:
+    """While turns asked for ahead are under way or left, none are asked for again, however often somebody wants it."""
+    one, _ = budgets(stores)
+
+    async def ahead() -> None:
+        for _ in range(50):
+            one.ask_ahead("lookup", "GET", 2)
+        await one.turn("lookup", "GET", PATIENCE)
+        one.ask_ahead("lookup", "GET", 2)
+        await one.turn("lookup", "GET", PATIENCE)
+
+    assert await used_at_once(stores[1], ahead) == 2
+
+
+async def test_nothing_is_asked_ahead_where_others_wait(stores: list[Store]) -> None:
+    """While calls wait for their turns, turns are asked for together anyway, and none ahead."""
+    one, _ = budgets(stores)
+    first = asyncio.create_task(one.turn("lookup", "GET", PATIENCE))
+    await asyncio.sleep(0)
+    one.ask_ahead("lookup", "GET", 2)
+    await first
+    assert await taken(stores[1]) == 1
+
+
+async def test_a_patient_call_without_a_turn_ahead(stores: list[Store]) -> None:
+    """Where no turn could be had ahead, a call waits for one as ever."""
+    one, _ = budgets(stores, burst=1)
+    await one.turn("lookup", "GET", PATIENCE)
+    one.ask_ahead("lookup", "GET", 2)
+    await one.turn("lookup", "GET", 3)
+    assert await taken(stores[1]) == 2
+
+
+async def test_refused_turns_that_nobody_takes(stores: list[Store]) -> None:
+    """Turns that were asked for ahead and refused leave nothing in the log."""
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    one, _ = budgets(stores, reads=1)
+    for _ in range(2):
+        one.ask_ahead("lookup", "GET", 2)
+        await asyncio.sleep(AHEAD_SECONDS)
+        await stores[0].ping()
+    gc.collect()
+    assert not complaints
+
+
+async def test_a_call_that_leaves_its_turn_ahead(stores: list[Store]) -> None:
+    """A call that is cancelled while its turn is on the way holds up no other."""
+    one, _ = budgets(stores)
+    one.ask_ahead("lookup", "GET", 2)
+    calls = [asyncio.create_task(one.turn("lookup", "GET", PATIENCE)) for _ in range(3)]
+    await asyncio.sleep(0)
+    calls[0].cancel()
+    assert await asyncio.gather(*calls, return_exceptions=True) == [ANY, None, None]
+    assert calls[0].cancelled()
+
+
 async def test_nobody_calls_without_the_store() -> None:
     """While the store is away no turns are granted, and a pause that cannot be noted raises no error."""
     store = Store(topology(f"redis://127.0.0.1:{free_port()}/0"))
     (budget,) = budgets([store])
+    with pytest.raises(StoreUnavailable):
+        await budget.turn("lookup", "GET", 1)
+    budget.ask_ahead("lookup", "GET", 2)
     with pytest.raises(StoreUnavailable):
         await budget.turn("lookup", "GET", 1)
     await budget.pause("lookup", 1)

@@ -17,6 +17,8 @@ AT_ONCE = 32
 SHARE = 3
 """One in this many of the smallest limit are granted together, so that other replicas get turns in between."""
 JITTER_SECONDS = 0.05
+AHEAD_SECONDS = 0.02
+"""How long a turn can be taken that was asked for ahead of its call; after that, it would be far from its count."""
 MINUTE_SECONDS = 60
 SECOND_SECONDS = 1.1
 """A call arrives later than it was counted, on a busy machine by up to a tenth; no second may see too many."""
@@ -58,6 +60,10 @@ class Budget:
         finally:
             TURNS.labels(method, outcome).observe(now() - started)
 
+    def ask_ahead(self, call_class: str, method: Method, calls: int) -> None:
+        """Asks for the turns of calls that may follow at once; a turn that no call of this class takes is lost."""
+        self._line(call_class, method).ask_ahead(calls)
+
     async def pause(self, call_class: str, seconds: float) -> None:
         """Keeps every replica from calls of this class for that long, if the store can note it."""
         with contextlib.suppress(StoreUnavailable):
@@ -81,6 +87,8 @@ class Line:
         self._at_once = min(AT_ONCE, max(1, min(limit.quantity for limit in limits.values()) // SHARE))
         self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
         """Deadlines (seconds on the event loop's clock) and turns; first come, first served."""
+        self._ahead: deque[asyncio.Future[None]] = deque()
+        self._ahead_until = 0.0
         self._rests_until = 0.0
         self._dealing: asyncio.Task[None] | None = None
 
@@ -94,15 +102,31 @@ class Line:
         loop = asyncio.get_running_loop()
         if deadline < self._rests_until:
             raise _no_room(self._rests_until - loop.time())
+        while self._ahead:
+            with contextlib.suppress(UpstreamUnavailable):
+                await _come(self._ahead.popleft(), deadline)
+                if loop.time() < self._ahead_until:
+                    return
+        await _come(self._asked(deadline), deadline)
+
+    def ask_ahead(self, calls: int) -> None:
+        """Asks for so many turns, which the next callers take, unless some are being asked for or left."""
+        now = asyncio.get_running_loop().time()
+        if self._dealing is None and not (self._ahead and now < self._ahead_until):
+            self._ahead_until = now + AHEAD_SECONDS
+            self._ahead = deque(self._asked(self._ahead_until) for _ in range(calls))
+            for turn in self._ahead:
+                # Nobody may come for it, and then asyncio must not tell the log that it was refused.
+                turn.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _asked(self, deadline: float) -> asyncio.Future[None]:
+        """A turn that is done when it comes; it fails as `turn` does."""
+        loop = asyncio.get_running_loop()
         turn = loop.create_future()
         self._waiting.append((deadline, turn))
         if self._dealing is None:
             self._dealing = loop.create_task(self._deal())
-        try:
-            async with asyncio.timeout_at(deadline):
-                await turn
-        except TimeoutError:
-            raise UpstreamUnavailable("too many wait for their turn", retry_after=1) from None
+        return turn
 
     async def _deal(self) -> None:
         """Grants turns as long as any call waits."""
@@ -147,6 +171,21 @@ class Line:
         for deadline, turn in self._waiting:
             if deadline < before and not turn.done():
                 turn.set_exception(error)
+
+
+async def _come(turn: asyncio.Future[None], deadline: float) -> None:
+    """Returns when the turn comes. Raises what it fails with, and `UpstreamUnavailable` at the deadline."""
+    # Not a timeout as a context, which takes longer than all else here.
+    timer = asyncio.get_running_loop().call_at(deadline, _expire, turn)
+    try:
+        await turn
+    finally:
+        timer.cancel()
+
+
+def _expire(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_exception(UpstreamUnavailable("too many wait for their turn", retry_after=1))
 
 
 def _no_room(seconds: float) -> UpstreamUnavailable:
