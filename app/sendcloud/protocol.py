@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import partial
 from typing import Generic, Literal, NamedTuple, TypeVar
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 
 from app.domain import OpenedOrder, ReturnRequest, ServicePoint, ServicePointQuery, ShopSettings
 from app.errors import (
@@ -192,7 +192,7 @@ def polling(panel_url: str, brand: str, token: str, public_url: str = "") -> Req
     return Request(
         Call.POLLING,
         "GET",
-        f"{portal_url(panel_url, brand)}/label/polling?{urlencode({'token': token})}",
+        f"{portal_url(panel_url, brand)}/label/polling?token={quote_plus(token)}",
         _HEADERS,
         answers={
             200: partial(translation.label, panel_url, public_url, brand),
@@ -206,7 +206,7 @@ def polling(panel_url: str, brand: str, token: str, public_url: str = "") -> Req
 
 def download(panel_url: str, brand: str, token: str) -> Request[None]:
     """E6. The answer is streamed, never decoded."""
-    url = f"{portal_url(panel_url, brand)}/label/download?{urlencode({'token': token})}"
+    url = f"{portal_url(panel_url, brand)}/label/download?token={quote_plus(token)}"
     return Request(Call.DOWNLOAD, "GET", url, _DOCUMENT_HEADERS, brand=brand, failure_key=token)
 
 
@@ -243,14 +243,14 @@ def service_points(
 
 def service_point_carriers(base_url: str, brand: str, token: str) -> Request[list[str]]:
     """S4."""
-    url = f"{base_url}/carriers?{urlencode({'access_token': token})}"
+    url = f"{base_url}/carriers?access_token={quote_plus(token)}"
     named = {200: translation.carriers}
     return Request(Call.SERVICE_POINT_CARRIERS, "GET", url, _HEADERS, answers=named, brand=brand, failure_key=token)
 
 
 def service_point(base_url: str, brand: str, token: str, service_point_id: int) -> Request[ServicePoint]:
     """S2."""
-    url = f"{base_url}/service-points/{service_point_id}?{urlencode({'access_token': token})}"
+    url = f"{base_url}/service-points/{service_point_id}?access_token={quote_plus(token)}"
     found = {200: translation.service_point}
     return Request(
         Call.SERVICE_POINT, "GET", url, _HEADERS, answers=found, brand=brand, failure_key=str(service_point_id)
@@ -259,7 +259,7 @@ def service_point(base_url: str, brand: str, token: str, service_point_id: int) 
 
 def availability(base_url: str, brand: str, token: str, service_point_id: int) -> Request[bool]:
     """S3. The answer is a bare boolean."""
-    url = f"{base_url}/service-points/{service_point_id}/check-availability?{urlencode({'access_token': token})}"
+    url = f"{base_url}/service-points/{service_point_id}/check-availability?access_token={quote_plus(token)}"
     found = {200: translation.available}
     return Request(
         Call.AVAILABILITY, "GET", url, _HEADERS, answers=found, brand=brand, failure_key=str(service_point_id)
