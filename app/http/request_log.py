@@ -1,17 +1,19 @@
 """The log line and the metrics of a request that is over."""
 
+import functools
 import json
 import time
 from datetime import UTC, datetime
 from http import HTTPStatus
-
-from prometheus_client import Counter, Histogram
 
 from app.http.exchange import Exchange
 from app.telemetry.journeys import JourneySteps
 from app.telemetry.logs import line_writer
 from app.telemetry.metrics import LATENCY, PROBLEMS, REQUESTS
 
+# Kept, because a look-up by labels costs as much as the rest; routes, methods and statuses are few.
+_requests, _latency = functools.cache(REQUESTS.labels), functools.cache(LATENCY.labels)
+_quoted = functools.lru_cache(maxsize=1024)(json.dumps)
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 """Probes, which come every few seconds: they are never shed, and logged only if they fail."""
 METHODS = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"})
@@ -24,17 +26,14 @@ class RequestLog:
         self._journeys = JourneySteps()
         self._write = line_writer()
         self._second, self._date = -1, ""
-        # Kept, because a look-up by labels costs as much as the rest; routes, methods and statuses are few.
-        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, exchange: Exchange) -> None:
         """Counts and logs a request that is over; status 0 means that no answer began."""
         seconds = time.perf_counter() - exchange.started
         # Otherwise a caller could make any number of label values by inventing methods.
         method = exchange.method if exchange.method in METHODS else "other"
-        requests, latency = self._of(exchange.route, method, exchange.status)
-        requests.inc()
-        latency.observe(seconds)
+        _requests(exchange.route, method, exchange.status).inc()
+        _latency(exchange.route, method).observe(seconds)
         self._journeys.answered(exchange.brand, method, exchange.route, exchange.status)
         if exchange.problem:
             PROBLEMS.labels(exchange.problem).inc()
@@ -52,18 +51,11 @@ class RequestLog:
             self._date = datetime.fromtimestamp(self._second, UTC).isoformat()[:-6]
         return f"{self._date}.{int(now % 1 * 1_000_000):06d}Z"
 
-    def _of(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-        found = self._series.get((route, method, status))
-        if found is None:
-            found = REQUESTS.labels(route, method, status), LATENCY.labels(route, method)
-            self._series[route, method, status] = found
-        return found
-
 
 def _line(exchange: Exchange, method: str, seconds: float, timestamp: str) -> str:
     """The line as JSON, written by hand: routes and methods are words of ours, ids look like ids."""
     known = ("brand", exchange.brand), ("partner", exchange.partner), ("journey", exchange.journey)
-    asked_by = "".join(f',"{name}":{json.dumps(value)}' for name, value in known if value is not None)
+    asked_by = "".join(f',"{name}":{_quoted(value)}' for name, value in known if value is not None)
     trace_id = _trace_id(exchange)
     trace = f',"trace_id":"{trace_id}"' if trace_id else ""
     return (

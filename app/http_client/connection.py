@@ -227,7 +227,8 @@ def request_head(method: str, authority: str, target: str, headers: Mapping[str,
     """
     lines = [f"{method} /{target} HTTP/1.1", f"Host: {authority}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    if " " in target or not all(line.isascii() and line.isprintable() for line in lines):
+    text = "".join(lines)
+    if " " in target or not (text.isascii() and text.isprintable()):
         raise BadUpstream("a request that cannot be sent")
     return "\r\n".join([*lines, "", ""]).encode()
 

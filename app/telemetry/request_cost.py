@@ -1,15 +1,16 @@
 """The cost of one request: its upstream calls, and its span."""
 
+import functools
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from app.telemetry.metrics import CALLS, RETRIES
 
-if TYPE_CHECKING:
-    from prometheus_client import Histogram
+# Kept, because a look-up by labels costs as much as the rest; classes of calls and outcomes are few.
+_calls = functools.cache(CALLS.labels)
 
 
 class RequestSpan(Protocol):
@@ -43,16 +44,9 @@ COST: ContextVar[Cost | None] = ContextVar("cost", default=None)
 class UpstreamCalls:
     """Counts upstream calls, in all and for each request."""
 
-    def __init__(self) -> None:
-        # Kept, because a look-up by labels costs as much as the rest; classes of calls and outcomes are few.
-        self._series: dict[tuple[str, str], Histogram] = {}
-
     def called(self, lane: str, outcome: str, seconds: float) -> None:
         """One try ended."""
-        series = self._series.get((lane, outcome))
-        if series is None:
-            series = self._series[lane, outcome] = CALLS.labels(lane, outcome)
-        series.observe(seconds)
+        _calls(lane, outcome).observe(seconds)
         cost = COST.get()
         # While the breaker is open, no call leaves.
         if cost and outcome != "not_tried":
