@@ -1,6 +1,7 @@
 """The fleet's budget on a real store: what two replicas may do together, and who waits for how long."""
 
 import asyncio
+import contextlib
 import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,7 +15,8 @@ from app.errors import StoreUnavailable, UpstreamUnavailable
 from app.redis.connections.discovery import topology
 from app.redis.limits.budget import AHEAD_SECONDS, Budget
 from app.redis.store import Limit, Store
-from tests.support.processes import Valkey, free_port
+from tests.support.processes import LOCAL, Valkey, eventually, free_port
+from tests.support.proxy import Proxy, running_proxy
 
 
 @pytest_asyncio.fixture(name="stores")
@@ -172,9 +174,54 @@ async def test_a_turn_asked_for_ahead_is_lost_after_a_while(stores: list[Store])
     """An old turn is not taken: a call long after its count could make too many of another second."""
     one, _ = budgets(stores)
     one.ask_ahead("lookup", "GET", 2)
-    await asyncio.sleep(AHEAD_SECONDS)
+    await stores[0].ping()
+    await asyncio.sleep(2 * AHEAD_SECONDS)
     await one.turn("lookup", "GET", PATIENCE)
     assert await taken(stores[1]) == 3
+
+
+async def test_turns_ahead_from_a_slow_store(valkey: Valkey, stores: list[Store]) -> None:
+    """A call takes a turn asked for ahead that it waited for, however late the store is, and does not ask twice."""
+    async with running_proxy(int(valkey.url.rpartition(":")[2].partition("/")[0]), delay=AHEAD_SECONDS) as slow:
+        store = Store(topology(f"redis://{LOCAL}:{slow.port}/9"))
+        (one,) = budgets([store])
+        one.ask_ahead("lookup", "GET", 2)
+        await asyncio.gather(*[one.turn("lookup", "GET", PATIENCE) for _ in range(2)])
+        await store.aclose()
+    assert await taken(stores[1]) == 2
+
+
+async def test_no_call_fails_as_a_turn_ahead_did_before(valkey: Valkey) -> None:
+    """Once the store is back, no call hears that it was away when a turn was asked for ahead."""
+    proxy = Proxy(int(valkey.url.rpartition(":")[2].partition("/")[0]))
+    store = Store(topology(f"redis://{LOCAL}:{proxy.port}/9"))
+    (one,) = budgets([store])
+
+    async def answers() -> bool:
+        with contextlib.suppress(StoreUnavailable):
+            await store.ping()
+            return True
+        return False
+
+    one.ask_ahead("lookup", "GET", 2)
+    assert not await answers()
+    await proxy.open()
+    await eventually(answers, 5)
+    await one.turn("lookup", "GET", PATIENCE)
+    await store.aclose()
+    await proxy.close()
+
+
+async def test_a_refused_turn_ahead_is_told_at_once(stores: list[Store]) -> None:
+    """A call that took such a turn in vain is told at once that there is no room, though a more patient one waits."""
+    one, _ = budgets(stores, burst=1)
+    one.ask_ahead("lookup", "GET", 2)
+    calls = [asyncio.create_task(one.turn("lookup", "GET", PATIENCE)) for _ in range(2)]
+    calls.append(asyncio.create_task(one.turn("lookup", "GET", 3)))
+    await calls[0]
+    with pytest.raises(UpstreamUnavailable, match="no room"):
+        await calls[1]
+    await calls[2]
 
 
 async def test_asking_ahead_often_takes_no_more(stores: list[Store]) -> None:

@@ -19,7 +19,7 @@ SHARE = 3
 """One in this many of the smallest limit are granted together, so that other replicas get turns in between."""
 JITTER_SECONDS = 0.05
 AHEAD_SECONDS = 0.02
-"""How long a turn can be taken that was asked for ahead of its call; after that, it would be far from its count."""
+"""How long a turn can be taken that came before its call; after that, the call would be far from its count."""
 MINUTE_SECONDS = 60
 SECOND_SECONDS = 1.1
 """A call arrives later than it was counted, on a busy machine by up to a tenth; no second may see too many."""
@@ -89,10 +89,9 @@ class Line:
         self._store = store
         self._limits = limits
         self._at_once = min(AT_ONCE, max(1, min(limit.quantity for limit in limits.values()) // SHARE))
-        self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[float, asyncio.Future[float]]] = deque()
         """Deadlines (seconds on the event loop's clock) and turns; first come, first served."""
-        self._ahead: deque[asyncio.Future[None]] = deque()
-        self._ahead_until = 0.0
+        self._ahead: deque[asyncio.Future[float]] = deque()
         self._rests_until = 0.0
         self._dealing: asyncio.Task[None] | None = None
 
@@ -103,29 +102,28 @@ class Line:
             UpstreamUnavailable: its turn does not come before the deadline.
             StoreUnavailable: the store cannot tell.
         """
-        loop = asyncio.get_running_loop()
-        if deadline < self._rests_until:
-            raise _no_room(self._rests_until - loop.time())
         while self._ahead:
-            with contextlib.suppress(UpstreamUnavailable):
-                await _come(self._ahead.popleft(), deadline)
-                if loop.time() < self._ahead_until:
+            turn = self._ahead.popleft()
+            if not _is_lost(turn):
+                with contextlib.suppress(UpstreamUnavailable):
+                    await _come(turn, deadline)
                     return
         await _come(self._asked(deadline), deadline)
 
     def ask_ahead(self, calls: int) -> None:
         """Asks for so many turns, which the next callers take, unless some are being asked for or left."""
-        now = asyncio.get_running_loop().time()
-        if self._dealing is None and not (self._ahead and now < self._ahead_until):
-            self._ahead_until = now + AHEAD_SECONDS
-            self._ahead = deque(self._asked(self._ahead_until) for _ in range(calls))
+        if self._dealing is None and all(map(_is_lost, self._ahead)):
+            deadline = asyncio.get_running_loop().time() + AHEAD_SECONDS
+            self._ahead = deque(self._asked(deadline) for _ in range(calls))
             for turn in self._ahead:
                 # Nobody may come for it, and then asyncio must not tell the log that it was refused.
                 turn.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    def _asked(self, deadline: float) -> asyncio.Future[None]:
-        """A turn that is done when it comes; it fails as `turn` does."""
+    def _asked(self, deadline: float) -> asyncio.Future[float]:
+        """A turn that is done when it comes, with that moment; it fails as `turn` does."""
         loop = asyncio.get_running_loop()
+        if deadline < self._rests_until:
+            raise _no_room(self._rests_until - loop.time())
         turn = loop.create_future()
         self._waiting.append((deadline, turn))
         if self._dealing is None:
@@ -158,7 +156,7 @@ class Line:
         while self._waiting:
             _, turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(None)
+                turn.set_result(asyncio.get_running_loop().time())
                 return
 
     async def _rest(self, seconds: float) -> None:
@@ -177,7 +175,14 @@ class Line:
                 turn.set_exception(error)
 
 
-async def _come(turn: asyncio.Future[None], deadline: float) -> None:
+def _is_lost(turn: asyncio.Future[float]) -> bool:
+    """Whether a turn failed before its call, or came so long ago that the call would be far from its count."""
+    if not turn.done():
+        return False
+    return turn.exception() is not None or turn.result() < asyncio.get_running_loop().time() - AHEAD_SECONDS
+
+
+async def _come(turn: asyncio.Future[float], deadline: float) -> None:
     """Returns when the turn comes. Raises what it fails with, and `UpstreamUnavailable` at the deadline."""
     # Not a timeout as a context, which takes longer than all else here.
     timer = asyncio.get_running_loop().call_at(deadline, _expire, turn)
@@ -187,7 +192,7 @@ async def _come(turn: asyncio.Future[None], deadline: float) -> None:
         timer.cancel()
 
 
-def _expire(turn: asyncio.Future[None]) -> None:
+def _expire(turn: asyncio.Future[float]) -> None:
     if not turn.done():
         turn.set_exception(UpstreamUnavailable("too many wait for their turn", retry_after=1))
 
