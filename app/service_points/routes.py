@@ -47,9 +47,7 @@ class ServicePointServices:
 
     def counted(self, parcel_key: str) -> Coroutine[None, None, float]:
         """Counts the two calls for a point, as `ParcelLimit.spend` does; their turns are asked for beside it."""
-        # A turn is lost where the parcel is refused, and no parcel may take many from the others so.
-        if not self.parcel_limit.was_refused(parcel_key):
-            self.ask_ahead(2)
+        self.ask_ahead(2)
         return self.parcel_limit.spend(parcel_key, 2)
 
 

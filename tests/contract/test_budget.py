@@ -224,6 +224,23 @@ async def test_a_refused_turn_ahead_is_told_at_once(stores: list[Store]) -> None
     await calls[2]
 
 
+async def test_few_turns_are_lost(stores: list[Store]) -> None:
+    """However often turns are asked for ahead in vain, four are lost, and one more for every ten calls."""
+    one, _ = budgets(stores)
+
+    async def ask_in_vain() -> None:
+        for _ in range(5):
+            one.ask_ahead("lookup", "GET", 2)
+            await stores[0].ping()
+            await asyncio.sleep(2 * AHEAD_SECONDS)
+
+    await ask_in_vain()
+    assert await taken(stores[1]) == 4
+    await asyncio.gather(*[one.turn("lookup", "GET", PATIENCE) for _ in range(25)])
+    await ask_in_vain()
+    assert await taken(stores[1]) == 4 + 25 + 2
+
+
 async def test_asking_ahead_often_takes_no_more(stores: list[Store]) -> None:
     """While turns asked for ahead are under way or left, none are asked for again, however often somebody wants it."""
     one, _ = budgets(stores)

@@ -20,6 +20,9 @@ SHARE = 3
 JITTER_SECONDS = 0.05
 AHEAD_SECONDS = 0.02
 """How long a turn can be taken that came before its call; after that, the call would be far from its count."""
+LOST_SHARE = 0.1
+LOST_RESERVE = 4.0
+"""Of the turns asked for ahead, one for every ten calls may be lost, with four in reserve: all replicas miss them."""
 MINUTE_SECONDS = 60
 SECOND_SECONDS = 1.1
 """A call arrives later than it was counted, on a busy machine by up to a tenth; no second may see too many."""
@@ -92,6 +95,7 @@ class Line:
         self._waiting: deque[tuple[float, asyncio.Future[float]]] = deque()
         """Deadlines (seconds on the event loop's clock) and turns; first come, first served."""
         self._ahead: deque[asyncio.Future[float]] = deque()
+        self._may_lose = LOST_RESERVE
         self._rests_until = 0.0
         self._dealing: asyncio.Task[None] | None = None
 
@@ -107,12 +111,20 @@ class Line:
             if not _is_lost(turn):
                 with contextlib.suppress(UpstreamUnavailable):
                     await _come(turn, deadline)
-                    return
-        await _come(self._asked(deadline), deadline)
+                    self._may_lose += 1
+                    break
+        else:
+            await _come(self._asked(deadline), deadline)
+        self._may_lose = min(LOST_RESERVE, self._may_lose + LOST_SHARE)
 
     def ask_ahead(self, calls: int) -> None:
-        """Asks for so many turns, which the next callers take, unless some are being asked for or left."""
-        if self._dealing is None and all(map(_is_lost, self._ahead)):
+        """Asks for so many turns, which the next callers take.
+
+        Does nothing while some are being asked for or left, or once too many were lost.
+        """
+        if self._may_lose >= calls and self._dealing is None and all(map(_is_lost, self._ahead)):
+            # Those that are taken come back.
+            self._may_lose -= calls
             deadline = asyncio.get_running_loop().time() + AHEAD_SECONDS
             self._ahead = deque(self._asked(deadline) for _ in range(calls))
             for turn in self._ahead:

@@ -1,8 +1,7 @@
 """Rate limits: a quota for each caller and each parcel."""
 
 import math
-import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -16,8 +15,6 @@ from app.telemetry.metrics import LOOKUPS_REFUSED
 WINDOW_SECONDS = 60
 BUSY_SECONDS = 5
 """Retry-After while another request of the same parcel is under way."""
-REMEMBERED = 1024
-"""How many parcels that were refused calls are remembered: the last ones."""
 
 
 class Quota(NamedTuple):
@@ -61,11 +58,6 @@ class ParcelLimit:
     def __init__(self, store: Store, per_parcel: int) -> None:
         self._store = store
         self._limit = Limit(per_parcel, WINDOW_SECONDS)
-        self._refused: OrderedDict[str, float] = OrderedDict()
-
-    def was_refused(self, parcel_key: str) -> bool:
-        """Whether this replica has refused the parcel calls within the last minute."""
-        return self._refused.get(parcel_key, -math.inf) > time.monotonic() - WINDOW_SECONDS
 
     async def spend(self, parcel_key: str, calls: int = 1) -> float:
         """Counts this many calls to the parcel, and returns when (seconds on the store's clock).
@@ -76,10 +68,6 @@ class ParcelLimit:
         """
         allowance = await self._store.spend(f"q:{{parcel:{parcel_key}}}", calls, self._limit)
         if not allowance.granted:
-            self._refused[parcel_key] = time.monotonic()
-            self._refused.move_to_end(parcel_key)
-            if len(self._refused) > REMEMBERED:
-                self._refused.popitem(last=False)
             raise TooManyCalls(retry_after=math.ceil(allowance.wait))
         return allowance.at
 
