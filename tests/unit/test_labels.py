@@ -215,7 +215,7 @@ async def since(desk: Desk, parcel_key: str, found: VersionedReturn, **moments: 
     return await desk.returns.update(parcel_key, found, found.record.model_copy(update=news))
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 410])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])
 async def test_a_label_is_lost_after_a_day_of_refusals(desk: Desk, parcel_key: str, status: int) -> None:
     """Polls that are refused for a day end the wait while others are answered; a rare look may still find the label."""
     other = await desk.pending(secrets.token_hex(8))

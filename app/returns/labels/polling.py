@@ -16,6 +16,7 @@ from app.errors import (
     StoreUnavailable,
     UpstreamError,
     UpstreamGone,
+    UpstreamRejected,
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
@@ -37,8 +38,10 @@ LOST_AFTER = 24 * 3600.0
 RARE_LOOK = 6 * 3600.0
 """Seconds between polls for a label that counts as lost."""
 MOVING = frozenset({"in_transit", "delivered"})
-REFUSED = (UpstreamUnauthorized, UpstreamGone)
-"""A poll was answered 401, 403, 404 or 410."""
+REFUSED = (UpstreamUnauthorized, UpstreamRejected)
+"""A poll was answered 4xx."""
+GONE = (UpstreamUnauthorized, UpstreamGone)
+"""It was answered 401, 403, 404 or 410, which may free units; other refusals may not."""
 
 
 class Schedule(NamedTuple):
@@ -112,7 +115,7 @@ class Polling:
         try:
             status = await self._poll(failed.record)
         except UpstreamError as error:
-            if not (isinstance(error, REFUSED) and _is_forgotten(failed)):
+            if not (isinstance(error, GONE) and _is_forgotten(failed)):
                 raise UpstreamUnavailable("no poll of the failed return", retry_after=error.retry_after) from error
             status = LabelFailed()
         return LabelPending() if isinstance(status, LabelFailed) and _is_on_its_way(failed.record) else status
