@@ -142,9 +142,12 @@ class Sendcloud:
 
     async def service_point(self, brand: str, token: str, service_point_id: int) -> ServicePoint:
         """One service point (S2). Raises `ServicePointNotFound`."""
-        return await self._get(
+        point = await self._get(
             protocol.service_point(self._at(brand).service_points, brand, _given(token), service_point_id)
         )
+        if point.id != service_point_id:
+            raise BadUpstream("another service point than the one asked for")
+        return point
 
     async def service_point_available(self, brand: str, token: str, service_point_id: int) -> bool:
         """Whether the service point takes parcels now (S3). Raises `ServicePointNotFound`."""
