@@ -167,8 +167,8 @@ def _national_carrier(data: schemas.OutgoingData) -> domain.NationalCarrier | No
 
 
 def service_points(body: bytes) -> list[domain.ServicePoint]:
-    """The answer to S1."""
-    return [_point(point) for point in read(_POINTS, body)]
+    """The answer to S1, each point once."""
+    return [_point(point) for point in {point.id: point for point in read(_POINTS, body)}.values()]
 
 
 def service_point(body: bytes) -> domain.ServicePoint:
@@ -214,7 +214,7 @@ def accepted(panel_url: str, public_url: str, brand: str, body: bytes) -> made_r
         poller_token = None
     return made_returns.AcceptedReturn(
         return_id=said.return_id if abs(said.return_id) <= MAX_ID else None,
-        incoming_parcels=tuple(said.incoming_parcels),
+        incoming_parcels=tuple(dict.fromkeys(said.incoming_parcels)),
         poller_token=poller_token,
         poller_expires_at=token_expiry(poller_token) if poller_token else None,
         poller_is_foreign=poller_token is None and said.poller_url not in (None, ""),
@@ -241,10 +241,12 @@ def _at(panel_url: str, public_url: str, url: object) -> object:
 
 
 def _labelled(parcels: Sequence[int | None], numbers: Sequence[str | None]) -> Iterable[made_returns.LabelledParcel]:
-    """Each readable parcel with the tracking number at its index."""
+    """Each readable parcel once, with the first tracking number at any of its indexes."""
+    named: dict[int, str | None] = {}
     for parcel, number in zip_longest(parcels, numbers[: len(parcels)]):
         if parcel is not None:
-            yield made_returns.LabelledParcel(id=parcel, tracking_number=number or None)
+            named[parcel] = named.get(parcel) or number or None
+    return (made_returns.LabelledParcel(id=parcel, tracking_number=number) for parcel, number in named.items())
 
 
 def new_return(request: domain.ReturnRequest) -> schemas.NewReturn:

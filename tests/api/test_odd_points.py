@@ -99,6 +99,21 @@ async def test_a_point_that_is_gone_while_searches_fail(stage: Stage, status: in
     assert refused.json()["alternatives"] == []
 
 
+async def test_a_point_that_is_found_twice_is_shown_once(stage: Stage) -> None:
+    """A search that names a point twice, as once for each of two services, shows it once."""
+    stage.upstream.say(service_points=[point(), point(id=2), point()])
+    assert [each["id"] for each in await found(await stage.shopper())] == [20000001, 2]
+
+
+async def test_another_point_than_the_one_asked_for(stage: Stage) -> None:
+    """An answer about another service point says nothing about the chosen one, and no parcel is sent to it."""
+    someone = await stage.shopper()
+    stage.upstream.say(**{"20000001": point(id=2), "check_availability": True})
+    assert told(await someone.get("/v1/service-points/20000001")) == (502, "bad-upstream")
+    assert told(await someone.create()) == (502, "bad-upstream")
+    assert not stage.upstream.requests_for("incoming")
+
+
 async def test_a_refused_search_ends_no_session(stage: Stage) -> None:
     """A search refused with 403 ends no session."""
     stage.upstream.do(service_points=always(answer(403)), carriers=always(answer(403)))

@@ -378,6 +378,16 @@ async def test_a_label_without_parcels_keeps_those_of_the_creation(stage: Stage,
     assert (settled["state"], [parcel["id"] for parcel in settled["parcels"]]) == ("label_ready", [2])
 
 
+async def test_a_parcel_that_is_named_twice_is_one(stage: Stage) -> None:
+    """Answers that name a parcel twice mean one parcel, with the tracking number that either place has."""
+    twice = scripted_upstream.label(parcels=[2, 2, 3], tracking_numbers=[None, "3S2", "3S3"])
+    someone = await stage.shopper(incoming=scripted_upstream.created(incoming_parcels=[2, 2, 3]), polling=twice)
+    created = await someone.create(someone.body("pickup"))
+    assert [parcel["id"] for parcel in created.json()["parcels"]] == [2, 3]
+    parcels = (await someone.settled(created.headers["location"]))["parcels"]
+    assert [(parcel["id"], parcel["tracking_number"]) for parcel in parcels] == [(2, "3S2"), (3, "3S3")]
+
+
 async def test_urls_may_be_named_by_the_public_base(stage: Stage) -> None:
     """An upstream behind another host is polled and read here, though it names its URLs by its public base."""
     incoming = scripted_upstream.created(poller_url=_public("polling"))
