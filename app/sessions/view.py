@@ -130,7 +130,7 @@ def actions(order: Order, left: list[session.Item], language: str = ENGLISH) -> 
     why_not = None
     if order.returnable_parcel is None:
         why_not = "not-returnable-online"
-    elif left and not any(item.returnable for item in left):
+    elif not any(item.returnable for item in left):
         why_not = "nothing-returnable"
     elif not any(item.remaining for item in left):
         why_not = "nothing-left-to-return"

@@ -255,7 +255,7 @@ def test_any_accept_language(header: str) -> None:
         (order(), {}, None),
         (order(), {"shirt": 1}, None),
         (order(), {"shirt": 2}, "nothing-left-to-return"),
-        (order(products=[]), {}, "nothing-left-to-return"),
+        (order(products=[]), {}, "nothing-returnable"),
         (order(products=[product(returnable=False)]), {}, "nothing-returnable"),
         (order({"id": None}), {}, "not-returnable-online"),
         (order({"id": None}, products=[]), {}, "not-returnable-online"),
