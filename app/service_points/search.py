@@ -70,7 +70,7 @@ class ServicePoints:
         self._parsed: DerivedValues[str, list[ServicePoint]] = DerivedValues(PARSED_SEARCHES)
 
     async def near(self, search: Search, token: str, parcel_key: str) -> Nearby:
-        """The points of these carriers within the radius; a new search uses the parcel's token and its room.
+        """The points of these carriers or of an unknown one within the radius; the parcel's token and room pay for it.
 
         Raises:
             BadUpstream: the country is not known, and the upstream searches in one country.
@@ -91,7 +91,9 @@ class ServicePoints:
         )
         key = f"near|{search.brand}|{search.country}|{centre.latitude},{centre.longitude}|{reach}|{query.weight or ''}"
         cached = await self._shared(key, partial(self._asked, search.brand, token, query, centre), parcel_key)
-        wanted = [point for point in self._points(key, cached.value) if point.carrier in search.carriers]
+        # A point whose carrier is not known may be one of theirs.
+        carriers = {"", *search.carriers}
+        wanted = [point for point in self._points(key, cached.value) if point.carrier in carriers]
         return Nearby(measured(wanted, search.place, search.radius), cached.stale, cached.asked_at, cached.now)
 
     def _points(self, key: str, kept: bytes) -> list[ServicePoint]:

@@ -105,6 +105,14 @@ async def test_a_point_that_is_found_twice_is_shown_once(stage: Stage) -> None:
     assert [each["id"] for each in await found(await stage.shopper())] == [20000001, 2]
 
 
+@pytest.mark.parametrize("carrier", [None, "", {"code": "postnl"}])
+async def test_a_point_of_an_unknown_carrier_is_found(stage: Stage, carrier: object) -> None:
+    """A point without a readable carrier is shown, because it may be one of the parcel's; another carrier's is not."""
+    stage.upstream.say(service_points=[point(carrier=carrier), point(id=2, carrier="other")])
+    for query in ("", "?carrier=postnl"):
+        assert [each["id"] for each in await found(await stage.shopper(), query)] == [20000001]
+
+
 async def test_another_point_than_the_one_asked_for(stage: Stage) -> None:
     """An answer about another service point says nothing about the chosen one, and no parcel is sent to it."""
     someone = await stage.shopper()
