@@ -50,7 +50,7 @@ from app.returns.store.returns import ParcelLayout
 from app.returns.view import ReturnBodies
 from app.sendcloud.client import Addresses, Egress, connect
 from app.sendcloud.earlier_records import service_point_of_schema_1
-from app.sendcloud.policy.bulkheads import Deadlines
+from app.sendcloud.policy.bulkheads import Deadlines, slots_for
 from app.sendcloud.policy.call_policy import CallPolicy, guards
 from app.sendcloud.protocol import Call
 from app.service_points import routes as service_points
@@ -216,7 +216,7 @@ async def running_services(
     budget = Budget(
         store, reads=settings.upstream_reads, writes=settings.upstream_writes, burst=settings.upstream_burst
     )
-    guarded = guards(_deadlines(settings), budget, UpstreamCalls())
+    guarded = guards(_deadlines(settings), budget, UpstreamCalls(), slots_for(settings.upstream_reads))
     parts = _parts(settings, shops, store, keyring, connect_upstream(settings, guarded))
     async with AsyncExitStack() as closing:
         for part in parts:

@@ -76,7 +76,11 @@ async def test_a_hung_class_of_calls_does_not_hold_up_the_others(store: Valkey, 
     async with (
         raw_server(silence) as silent,
         service(
-            store, sandbox, service_points_url=f"http://{LOCAL}:{silent.port}", service_points_deadline=2 * DEADLINE
+            store,
+            sandbox,
+            service_points_url=f"http://{LOCAL}:{silent.port}",
+            service_points_deadline=2 * DEADLINE,
+            upstream_reads=800,
         ) as bff,
     ):
         someone = await shopper(bff.http, fresh("LABEL"))
@@ -91,6 +95,23 @@ async def test_a_hung_class_of_calls_does_not_hold_up_the_others(store: Valkey, 
         answers = Counter(told(answer) for answer in await asyncio.gather(*hung))
         assert answers.keys() <= {(504, "upstream-timeout"), (503, "upstream-unavailable")}
         assert answers[504, "upstream-timeout"] >= 5
+
+
+async def test_a_larger_budget_has_room_for_more_slow_calls(store: Valkey) -> None:
+    """A budget above the shipped one is not held back by answers that take seconds: eighty lookups are under way."""
+    async with running_sandbox() as sandbox, service(store, sandbox, upstream_reads=1800) as bff:
+        await shopper(bff.http, fresh("LABEL"))
+        sandbox.process.send(signal.SIGSTOP)
+        try:
+            hung = [asyncio.create_task(look_up(bff.http, fresh("LABEL"))) for _ in range(80)]
+
+            async def all_run() -> bool:
+                return (await gauge(bff, "bff_upstream_running"))["lookup"] == 80
+
+            await eventually(all_run, DEADLINE)
+        finally:
+            sandbox.process.send(signal.SIGCONT)
+            await asyncio.gather(*hung)
 
 
 async def test_a_failing_upstream_is_left_alone_and_tried_again(store: Valkey) -> None:

@@ -22,7 +22,7 @@ from app.errors import (
 )
 from app.sendcloud.client import Sendcloud
 from app.sendcloud.policy.breaker import FAILURES_IN_A_ROW, State
-from app.sendcloud.policy.bulkheads import Deadlines
+from app.sendcloud.policy.bulkheads import Deadlines, slots_for
 from app.sendcloud.policy.call_policy import LONGEST_PAUSE, RETRY_PAUSE, RETRY_RESERVE, guards
 from app.sendcloud.protocol import Call, Method
 from app.sendcloud.transport.httpx_transport import HttpxTransport
@@ -347,3 +347,11 @@ async def test_no_turn_no_call(error: BffError) -> None:
         assert caught.value is error
     assert (stage.upstream.calls, stage.hooks, stage.seen.outcomes) == (0, 0, [])
     assert {guard.state for guard in all_guards.values()} == {State.CLOSED}
+
+
+@pytest.mark.parametrize(
+    ("reads", "slots"), [(1, 64), (800, 64), (960, 64), (975, 65), (6000, 400), (7680, 512), (10**9, 512)]
+)
+def test_slots_of_a_budget(reads: int, slots: int) -> None:
+    """A budget that lets more than 64 calls begin in four seconds has as many slots, up to a bound."""
+    assert slots_for(reads) == slots

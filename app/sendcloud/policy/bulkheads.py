@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import NamedTuple, Self
 
@@ -15,7 +16,10 @@ WAIT_FOR_A_SLOT = 1.0
 """Seconds. A burst is over by then; a call that would wait longer is refused."""
 _CONNECT = 1.0
 """Seconds for TCP, and again for TLS."""
-_SLOTS = 64
+SLOTS = 64
+MOST_SLOTS = 512
+SLOW_SECONDS = 4
+"""As long as answers take no longer, the budget and not the slots decides how many calls are made."""
 
 
 class Deadlines(NamedTuple):
@@ -61,9 +65,12 @@ class Bulkhead:
     name: str
     total: float
     gap: float = inf
+    slots: int = SLOTS
     running: int = 0
     """Calls in the bulkhead now."""
-    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SLOTS))
+
+    def __post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.slots)
 
     async def __aenter__(self) -> float:
         deadline = asyncio.get_running_loop().time() + self.total
@@ -92,17 +99,23 @@ class Bulkhead:
         return {"connect": Within(_CONNECT, deadline), "pool": WAIT_FOR_A_SLOT, "read": silence, "write": silence}
 
 
-def bulkheads(deadlines: Deadlines) -> Mapping[Call, Bulkhead]:
-    """The bulkhead of each call."""
-    lookup = Bulkhead("lookup", deadlines.lookup)
-    document = Bulkhead("document", deadlines.label_total, deadlines.label_gap)
-    service_points = Bulkhead("service_points", deadlines.service_points)
+def slots_for(calls_a_minute: int) -> int:
+    """The slots of each class under a budget of so many calls."""
+    return max(SLOTS, min(MOST_SLOTS, calls_a_minute * SLOW_SECONDS // 60))
+
+
+def bulkheads(deadlines: Deadlines, slots: int = SLOTS) -> Mapping[Call, Bulkhead]:
+    """The bulkhead of each call, with so many slots."""
+    bulkhead = partial(Bulkhead, slots=slots)
+    lookup = bulkhead("lookup", deadlines.lookup)
+    document = bulkhead("document", deadlines.label_total, deadlines.label_gap)
+    service_points = bulkhead("service_points", deadlines.service_points)
     return {
         Call.SETTINGS: lookup,
         Call.OUTGOING: lookup,
-        Call.UPLOADS: Bulkhead("upload", deadlines.upload),
-        Call.INCOMING: Bulkhead("create", deadlines.create),
-        Call.POLLING: Bulkhead("poll", deadlines.poll),
+        Call.UPLOADS: bulkhead("upload", deadlines.upload),
+        Call.INCOMING: bulkhead("create", deadlines.create),
+        Call.POLLING: bulkhead("poll", deadlines.poll),
         Call.DOWNLOAD: document,
         Call.CUSTOMS: document,
         Call.SERVICE_POINTS: service_points,

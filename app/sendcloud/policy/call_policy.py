@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from app.errors import BadUpstream, BffError, ReturnOutcomeUnknown, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from app.sendcloud.policy.brand_breakers import BrandBreakers
 from app.sendcloud.policy.breaker import State
-from app.sendcloud.policy.bulkheads import Bulkhead, Deadlines, bulkheads
+from app.sendcloud.policy.bulkheads import SLOTS, Bulkhead, Deadlines, bulkheads
 from app.sendcloud.policy.busy_signals import BusySignals
 from app.sendcloud.protocol import Call, Method, Request
 
@@ -201,9 +201,9 @@ class CallPolicy:
             raise UpstreamUnavailable(f"no {self.bulkhead.name} calls for a while", retry_after=math.ceil(wait))
 
 
-def guards(deadlines: Deadlines, quota: Quota, observer: Observer) -> Mapping[Call, CallPolicy]:
-    """The policy of each call; calls of one class share theirs."""
-    by_call = bulkheads(deadlines)
+def guards(deadlines: Deadlines, quota: Quota, observer: Observer, slots: int = SLOTS) -> Mapping[Call, CallPolicy]:
+    """The policy of each call; calls of one class share theirs, and so many slots."""
+    by_call = bulkheads(deadlines, slots)
     shared = {bulkhead: CallPolicy(bulkhead, quota, observer) for bulkhead in dict.fromkeys(by_call.values())}
     return {call: shared[bulkhead] for call, bulkhead in by_call.items()}
 
