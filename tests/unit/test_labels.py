@@ -215,12 +215,15 @@ async def since(desk: Desk, parcel_key: str, found: VersionedReturn, **moments: 
     return await desk.returns.update(parcel_key, found, found.record.model_copy(update=news))
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])
-async def test_a_label_is_lost_after_a_day_of_refusals(desk: Desk, parcel_key: str, status: int) -> None:
-    """Polls that are refused for a day end the wait while others are answered; a rare look may still find the label."""
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [*((status, b"") for status in (400, 401, 403, 404, 410, 422)), (200, b"{}"), (200, b"<html>"), (302, b"")],
+)
+async def test_a_label_is_lost_after_a_day_of_refusals(desk: Desk, parcel_key: str, status: int, body: bytes) -> None:
+    """Polls that are refused, or answered unusably, for a day end the wait; a rare look may still find the label."""
     other = await desk.pending(secrets.token_hex(8))
     await desk.labels.polling.evidence.answered(other.record.brand, other.record.id)
-    desk.upstream.answer = httpx.Response(status)
+    desk.upstream.answer = httpx.Response(status, content=body)
     found = await desk.looked(parcel_key, await desk.pending(parcel_key))
     almost = await desk.looked(parcel_key, await since(desk, parcel_key, found, refused_since=DAY - 60))
     assert [found.record.state, almost.record.state] == [ReturnState.LABEL_PENDING] * 2

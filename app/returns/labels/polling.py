@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from app.domain import Units
 from app.errors import (
+    BadUpstream,
     ClaimLost,
     StoreUnavailable,
     UpstreamError,
@@ -38,8 +39,8 @@ LOST_AFTER = 24 * 3600.0
 RARE_LOOK = 6 * 3600.0
 """Seconds between polls for a label that counts as lost."""
 MOVING = frozenset({"in_transit", "delivered"})
-REFUSED = (UpstreamUnauthorized, UpstreamRejected)
-"""A poll was answered 4xx."""
+REFUSED = (UpstreamUnauthorized, UpstreamRejected, BadUpstream)
+"""A poll was answered 4xx, or so that nothing can be read; a transient error is none of these."""
 GONE = (UpstreamUnauthorized, UpstreamGone)
 """It was answered 401, 403, 404 or 410, which may free units; other refusals may not."""
 
@@ -153,9 +154,9 @@ class Polling:
             await self._poll_control(record)
         try:
             status = await self._poll(record)
-        except REFUSED:
-            return await self.returns.update(parcel_key, found, await self._refused(found))
         except UpstreamError as error:
+            if isinstance(error, REFUSED) and not error.transient:
+                return await self.returns.update(parcel_key, found, await self._refused(found))
             # Nothing is known about the label now, so the return stays as it is and is polled later.
             return await self.returns.update(parcel_key, found, self._again(found, error.retry_after))
         found = replace(found, now=found.now + asyncio.get_running_loop().time() - started)
