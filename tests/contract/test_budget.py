@@ -174,6 +174,12 @@ async def test_a_turn_asked_for_ahead_is_lost_after_a_while(stores: list[Store])
     """An old turn is not taken: a call long after its count could make too many of another second."""
     one, _ = budgets(stores)
     one.ask_ahead("lookup", "GET", 2)
+
+    async def are_counted() -> bool:
+        return await taken(stores[1]) == 2
+
+    await eventually(are_counted, 5)
+    # It answers in order, so that they have come by now.
     await stores[0].ping()
     await asyncio.sleep(2 * AHEAD_SECONDS)
     await one.turn("lookup", "GET", PATIENCE)

@@ -18,6 +18,7 @@ _CONNECT = 1.0
 """Seconds for TCP, and again for TLS."""
 SLOTS = 64
 MOST_SLOTS = 512
+"""A hung upstream holds so many connections of a class."""
 SLOW_SECONDS = 4
 """As long as answers take no longer, the budget and not the slots decides how many calls are made."""
 
