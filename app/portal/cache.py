@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from app.domain import ShopSettings
+from app.errors import UpstreamRejected
 from app.http.languages import negotiate_language
 from app.redis.derived_values import DerivedValues
 from app.redis.shared_cache import STALE_SECONDS, FleetCache
@@ -60,11 +61,20 @@ class PortalCache:
                 self._offered[brand] = _LANGUAGES.validate_json(known)
         # The first answer in any language names all languages; from then on, others cost no extra call.
         offered = self._offered.get(brand)
-        portal = await self._in(
+        portal = await self._given(
             brand, next(iter(languages), None) if offered is None else negotiate_language(languages, offered)
         )
         language = negotiate_language(languages, portal.settings.languages)
-        return portal if portal.language == language else await self._in(brand, language)
+        return portal if portal.language == language else await self._given(brand, language)
+
+    async def _given(self, brand: str, language: str | None) -> Portal:
+        """The settings in this language, or in the shop's own if the upstream refuses to give them in it."""
+        try:
+            return await self._in(brand, language)
+        except UpstreamRejected:
+            if language is None:
+                raise
+            return await self._in(brand, None)
 
     async def _in(self, brand: str, language: str | None) -> Portal:
         async def fetch() -> bytes:

@@ -14,8 +14,9 @@ import pytest_asyncio
 
 from tests.support import samples, scripted_upstream
 from tests.support.processes import Valkey, running_bff
+from tests.support.raw_server import Behaviour, answer
 from tests.support.sandbox import SandboxProcess
-from tests.support.scripted_upstream import ScriptedUpstream, token
+from tests.support.scripted_upstream import Heard, ScriptedUpstream, token
 from tests.support.shopper import Shopper, told
 
 BRANDS = [f"shop-{number}" for number in range(200)]
@@ -222,6 +223,23 @@ async def test_languages_of_a_shop_with_an_underscore(stage: Stage) -> None:
     settings = samples.portal_settings(languages=["nl_NL", "", "C", None, "de"])
     brand = (await stage.look_up(return_portal=settings)).json()["brand"]["domain"]
     assert (await stage.http.get(f"/v1/brands/{brand}/portal")).json()["languages"] == ["nl-NL", "de"]
+
+
+@pytest.mark.parametrize("languages", [None, ["en-GB"], ["en-GB", "nl-NL"]])
+async def test_a_language_that_the_upstream_refuses(stage: Stage, languages: list[str] | None) -> None:
+    """An order opens in the shop's own language if the upstream refuses its settings in the wanted one."""
+    said = scripted_upstream.body(scripted_upstream.settings(languages=languages))
+
+    def in_no_language(heard: Heard) -> Behaviour:
+        return answer(400, b'{"error": {"code": "invalid"}}') if heard.query else answer(200, said)
+
+    stage.upstream.say(outgoing=scripted_upstream.outgoing({"id": next(stage.parcels)}))
+    stage.upstream.do(return_portal=in_no_language)
+    brand = next(stage.brands)
+    wanted = {"identifier": "A-1001", "postal_code": "5611 AA", "language": "nl-NL"}
+    assert (await stage.http.post(f"/v1/brands/{brand}/sessions", json=wanted)).status_code == 201
+    portal = await stage.http.get(f"/v1/brands/{brand}/portal?language=nl-NL")
+    assert (portal.status_code, portal.json()["language"]) == (200, None)
 
 
 async def test_a_shop_without_refunds_takes_returns(stage: Stage) -> None:
