@@ -89,18 +89,18 @@ class UpstreamEvents:
             ids = sorted({each.found.record.id for each in unknown + fitting})
             return _left(ids) if ids else Outcome.IGNORED
         (only,) = fitting
+        if only.found.record.state not in {ReturnState.OUTCOME_UNKNOWN, ReturnState.FAILED}:
+            return Outcome.KNOWN
         report = Report(Finding.ACCEPTED, BY, event.sendcloud_return_id)
         return await self._settle(only.parcel_key, only.found.record.id, report)
 
     async def _may_be_about(self, each: ParcelReturn, event: ReturnMade) -> bool:
-        """Whether it fits a return of unknown outcome, or one that people found never made, who may be wrong."""
-        return_id, state = each.found.record.id, each.found.record.state
-        if not _fits(each.found.record, event):
+        """Whether it fits a return without a number; one that failed counts if people said so, who may be wrong."""
+        record = each.found.record
+        if record.sendcloud_return_id is not None or not _fits(record, event):
             return False
-        if state is not ReturnState.FAILED:
-            return state is ReturnState.OUTCOME_UNKNOWN
-        findings = await self.returns.findings(each.parcel_key, [return_id])
-        return findings.get(return_id) == Finding.NEVER_MADE
+        is_failed = record.state is ReturnState.FAILED
+        return not is_failed or bool(await self.returns.findings(each.parcel_key, [record.id]))
 
     async def _moved(self, of_order: list[ParcelReturn], event: ParcelMoved, *, cancellation_frees: bool) -> Outcome:
         for each in of_order:
@@ -156,12 +156,15 @@ def _left(return_ids: list[str]) -> Outcome:
 
 
 def _fits(record: ReturnRecord, event: ReturnMade) -> bool:
-    """Whether the event can be about this return: the same units by name, made while its creation can have arrived."""
+    """Whether the event can be about this return: the same units by name, made while its creation can have arrived.
+
+    An erased return names none, and may have been of any.
+    """
     units: dict[str, int] = {}
     for item in record.items:
         units[item.name] = units.get(item.name, 0) + item.quantity
     is_then = -CLOCKS_APART_SECONDS <= event.at - record.created_at <= UNKNOWN_FREED_AFTER
-    return bool(units) and units == event.units and is_then
+    return bool(event.units) and units in ({}, event.units) and is_then
 
 
 def _tracked(parcel: ReturnParcel, event: ParcelMoved) -> ReturnParcel:

@@ -22,6 +22,7 @@ from app.redis.encryption import Keyring
 from app.redis.store import Store
 from app.returns.claims import Event
 from app.returns.create import created_record
+from app.returns.erasure import erase
 from app.returns.findings import Finding, Report, record_finding
 from app.returns.labels.polling import Schedule
 from app.returns.store.attempts import Attempt, Attempts
@@ -117,6 +118,26 @@ async def test_a_webhook_of_a_return_that_was_found_never_made(shelf: Shelf, val
     assert await shelf.told() == "left_to_people"
     assert await shelf.hears(return_created(shelf.order, [{"description": "Hat", "quantity": 1}])) == "ignored"
     assert await shelf.state(lost) is ReturnState.FAILED
+
+
+@pytest.mark.parametrize("is_erased", [False, True])
+@pytest.mark.parametrize(
+    ("finding", "alone", "outcome"),
+    [(Finding.ACCEPTED, ReturnState.ACCEPTED, "known"), (Finding.CANCELLED, ReturnState.FAILED, "left_to_people")],
+)
+async def test_a_webhook_of_a_return_that_people_found(
+    shelf: Shelf, valkey: Valkey, finding: Finding, alone: ReturnState, outcome: str, *, is_erased: bool
+) -> None:
+    """A webhook may be about a return that people found, which has no number: it settles no other one that fits."""
+    found = await shelf.lost()
+    await let_pass(valkey.client, found.return_id, 60 + QUARTER_OF_AN_HOUR)
+    await record_finding(shelf.attempts.returns, shelf.parcel_key, found.return_id, Report(finding, "shop"))
+    if is_erased:
+        await erase(shelf.attempts.returns, shelf.parcel_key, found.return_id)
+    assert (await shelf.told(), await shelf.state(found)) == (outcome, alone)
+    lost = await shelf.lost()
+    assert await shelf.told() == "left_to_people"
+    assert await shelf.state(lost) is ReturnState.OUTCOME_UNKNOWN
 
 
 async def test_a_webhook_before_the_answer(shelf: Shelf) -> None:
