@@ -6,6 +6,8 @@ from app.domain import RedactedModel
 
 TrackingStatus = Literal["announced", "in_transit", "problem", "delivered", "cancelled", "other"]
 """Where a parcel is on its way back."""
+MOVING: frozenset[TrackingStatus] = frozenset({"in_transit", "delivered"})
+"""The parcel exists, whatever is said of it later."""
 
 
 class ReturnMade(RedactedModel):
@@ -68,8 +70,8 @@ class LabelReady(RedactedModel):
     download_token: str
     parcels: tuple[LabelledParcel, ...]
     """Empty where the answer names none."""
-    names_all: bool = True
-    """Whether the id of each parcel that the answer names can be read."""
+    unnamed_parcels: int = 0
+    """How many more the answer names by ids that cannot be read."""
     customs_path: str | None
 
 

@@ -228,7 +228,7 @@ def label(panel_url: str, public_url: str, brand: str, body: bytes) -> made_retu
     return made_returns.LabelReady(
         download_token=token_of(_at(panel_url, public_url, said.download_url), panel_url, brand, "download"),
         parcels=tuple(_labelled(said.parcels, said.tracking_numbers)),
-        names_all=None not in said.parcels,
+        unnamed_parcels=said.parcels.count(None),
         customs_path=customs_path(_at(panel_url, public_url, said.customs_declaration_url), panel_url, brand),
     )
 

@@ -8,7 +8,7 @@ from math import ceil
 
 from app.errors import FindingRefused, StoreUnavailable
 from app.events.event import EventType
-from app.made_returns import ParcelMoved, ReturnMade
+from app.made_returns import MOVING, ParcelMoved, ReturnMade
 from app.models.fields import utc_datetime
 from app.models.returns import ParcelTracking, ReturnParcel, ReturnState
 from app.redis.encryption import Keyring
@@ -168,9 +168,11 @@ def _fits(record: ReturnRecord, event: ReturnMade) -> bool:
 
 
 def _tracked(parcel: ReturnParcel, event: ParcelMoved) -> ReturnParcel:
-    """The parcel with the status of the event, unless it is of another parcel or no newer."""
-    at = utc_datetime(event.at)
-    if parcel.id != event.parcel_id or (parcel.tracking and parcel.tracking.updated_at >= at):
+    """The parcel with the status of the event, unless it is of another parcel, no newer, or impossible by now."""
+    at, before = utc_datetime(event.at), parcel.tracking
+    if parcel.id != event.parcel_id or (before and before.updated_at >= at):
+        return parcel
+    if before and before.status in MOVING and event.status == "cancelled":
         return parcel
     number = event.tracking_number or parcel.tracking_number
     tracking = ParcelTracking(status=event.status, carrier=event.carrier, number=number, updated_at=at)

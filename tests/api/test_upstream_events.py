@@ -181,6 +181,19 @@ async def test_cancelled_parcels_free_units_where_the_shop_says_so(bff: Bff, bra
     assert (await someone.create()).status_code == (202 if frees else 409)
 
 
+@pytest.mark.parametrize("status", [EN_ROUTE, DELIVERED])
+async def test_a_parcel_that_moved_is_not_cancelled(bff: Bff, status: int) -> None:
+    """A parcel that was in transit or delivered comes back whatever is cancelled later: its units stay held."""
+    someone, order, path, parcel = await labelled(bff, FREEING)
+    now = time.time()
+    steps = [(status, now - 2, "moved"), (CANCELLED, now - 1, "known"), (CANCELLED, now - 1, "known")]
+    for each, at, outcome in steps:
+        answer = await Integration(bff.http, FREEING).tells(parcel_status_changed(order, parcel, each, at))
+        assert answer.json() == {"outcome": outcome}
+    assert (await someone.get(path)).json()["state"] == "label_ready"
+    assert told(await someone.create()) == (409, "units-claimed")
+
+
 async def test_one_cancelled_parcel_of_several_frees_nothing(bff: Bff) -> None:
     """As long as one of several parcels of a return is not cancelled, its units stay held."""
     someone = await shopper(bff.http, order := fresh("COLLI"), brand=FREEING)

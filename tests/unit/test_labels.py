@@ -250,15 +250,19 @@ async def test_a_label_that_names_some_parcels_loses_none(desk: Desk, parcel_key
     labelled = await desk.current(parcel_key, found)
     assert labelled.record.state is ReturnState.LABEL_READY
     assert [(each.id, each.tracking_number) for each in labelled.record.parcels] == [(2, "3SABC"), (1, None)]
+    assert not labelled.record.has_unnamed_parcels
 
 
+@pytest.mark.parametrize("before", [(), (2,)])
 @pytest.mark.parametrize(("parcels", "is_known"), [([2, 3], True), ([2, None], False)])
-async def test_a_label_that_names_the_parcels_first(
-    desk: Desk, parcel_key: str, parcels: list[int | None], *, is_known: bool
+async def test_a_label_that_names_more_parcels(
+    desk: Desk, parcel_key: str, before: tuple[int, ...], parcels: list[int | None], *, is_known: bool
 ) -> None:
-    """A return whose parcels the label's answer names first is known to have more if one of those cannot be read."""
+    """A return of which the label's answer names new parcels is known to have more if one of those cannot be read."""
     found = await desk.pending(parcel_key)
-    await desk.returns.update(parcel_key, found, found.record.model_copy(update={"next_poll_at": found.now}))
+    known = tuple(ReturnParcel(id=each, tracking_number=None) for each in before)
+    news = {"parcels": known, "next_poll_at": found.now}
+    await desk.returns.update(parcel_key, found, found.record.model_copy(update=news))
     url = f"{portal_url('https://panel.example', found.record.brand)}/label/download?token=a.b.c"
     desk.upstream.answer = httpx.Response(200, json={"download_url": url, "parcels": parcels})
     labelled = await desk.current(parcel_key, found)

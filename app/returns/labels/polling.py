@@ -21,7 +21,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
-from app.made_returns import LabelFailed, LabelPending, LabelReady, LabelStatus
+from app.made_returns import MOVING, LabelFailed, LabelPending, LabelReady, LabelStatus
 from app.models.returns import ReturnParcel, ReturnState
 from app.redis.store import Store
 from app.returns.labels.evidence import BELIEVED_AFTER, Control, Evidence
@@ -38,7 +38,6 @@ LOST_AFTER = 24 * 3600.0
 """Seconds of refusals after which a label counts as lost while other polls are answered."""
 RARE_LOOK = 6 * 3600.0
 """Seconds between polls for a label that counts as lost."""
-MOVING = frozenset({"in_transit", "delivered"})
 REFUSED = (UpstreamUnauthorized, UpstreamRejected, BadUpstream)
 """A poll was answered 4xx, or so that nothing can be read; a transient error is none of these."""
 GONE = (UpstreamUnauthorized, UpstreamGone)
@@ -235,7 +234,7 @@ class Polling:
         )
         # The answer may name only some of them, and as long as one is on its way the units are held.
         named = {parcel.id for parcel in labelled}
-        is_partly_named = found.record.has_unnamed_parcels or not (tracking or status.names_all)
+        is_partly_named = found.record.has_unnamed_parcels or status.unnamed_parcels > len(tracking.keys() - named)
         return found.became(
             ReturnState.LABEL_READY,
             has_unnamed_parcels=is_partly_named,
