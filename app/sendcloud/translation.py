@@ -13,7 +13,7 @@ from app import domain, made_returns
 from app.domain import DeliveryOptionCode
 from app.errors import BadUpstream
 from app.sendcloud import schemas
-from app.sendcloud.leniency.answers import fitted, odd_object, read
+from app.sendcloud.leniency.answers import fitted, odd_object, read, taken
 from app.sendcloud.leniency.numbers import MAX_ID
 from app.sendcloud.leniency.opening_times import opening_times
 from app.sendcloud.leniency.tokens import customs_path, https_url, token_expiry, token_of
@@ -218,18 +218,21 @@ def accepted(panel_url: str, public_url: str, brand: str, body: bytes) -> made_r
         poller_token=poller_token,
         poller_expires_at=token_expiry(poller_token) if poller_token else None,
         poller_is_foreign=poller_token is None and said.poller_url not in (None, ""),
-        payment_url=https_url(said.payment_url),
+        payment_url=taken("payment_url", said.payment_url, https_url(said.payment_url)),
     )
 
 
 def label(panel_url: str, public_url: str, brand: str, body: bytes) -> made_returns.LabelReady:
     """The 200 answer to E5."""
     said = read(_ANNOUNCED, body)
+    customs = said.customs_declaration_url
     return made_returns.LabelReady(
         download_token=token_of(_at(panel_url, public_url, said.download_url), panel_url, brand, "download"),
         parcels=tuple(_labelled(said.parcels, said.tracking_numbers)),
         unnamed_parcels=said.parcels.count(None),
-        customs_path=customs_path(_at(panel_url, public_url, said.customs_declaration_url), panel_url, brand),
+        customs_path=taken(
+            "customs_declaration_url", customs, customs_path(_at(panel_url, public_url, customs), panel_url, brand)
+        ),
     )
 
 

@@ -152,6 +152,24 @@ def test_what_is_dropped_is_counted_and_named_once() -> None:
     assert "swordfish" not in str(logged)
 
 
+@pytest.mark.parametrize(
+    ("kind", "member"), [("creation", "payment_url"), ("poll", "customs_declaration_url")], ids=["payment", "customs"]
+)
+@pytest.mark.parametrize("url", ["http://swordfish.example/", "swordfish", 7, {"url": "https://swordfish.example"}])
+def test_a_url_that_leads_nowhere_is_counted_and_named(kind: str, member: str, url: object) -> None:
+    """A page to pay at or a customs declaration whose URL cannot be taken is counted and named: a shopper misses it."""
+    document, read = ANSWERS[kind]
+    name = "bff_upstream_members_dropped_total"
+    before = REGISTRY.get_sample_value(name, {"member": member}) or 0
+    with capture_logs() as logged:
+        read(mutated(document, (member,), url))
+        for nothing in (None, "", ABSENT):
+            read(mutated(document, (member,), nothing))
+    assert REGISTRY.get_sample_value(name, {"member": member}) == before + 1
+    assert [(line["event"], line["members"]) for line in logged] == [("members dropped", [member])]
+    assert "swordfish" not in str(logged)
+
+
 def test_null_is_absent_and_counts_as_nothing_dropped() -> None:
     """Members that are null are not worth a word in the log."""
     with capture_logs() as logged:

@@ -64,6 +64,14 @@ def fitted(adapter: TypeAdapter[T], answer: object) -> T:
             return model
 
 
+def taken(member: str, said: object, usable: T | None) -> T | None:
+    """What is usable of a member that models take as it comes; if it says something and nothing is, that is counted."""
+    if usable is None and said not in (None, ""):
+        MEMBERS_DROPPED.labels(member).inc()
+        log.warning("members dropped", members=[member])
+    return usable
+
+
 def _errors(error: ValidationError) -> list[ErrorDetails]:
     # Without inputs, contexts and URLs: unused here, they cost more than the rest if thousands of elements are wrong.
     return error.errors(include_url=False, include_input=False, include_context=False)
