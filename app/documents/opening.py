@@ -31,18 +31,15 @@ class ReturnDocuments:
             LabelNotReady: the label cannot be fetched yet.
             NoLabel: the return will never have one.
         """
-        token = found.record.download_token
-        if token is None:
-            if found.retry_after is None:
-                raise NoLabel(f"the return is {found.record.state}")
-            raise LabelNotReady("still pending", retry_after=found.retry_after)
-        source = partial(self._counted, session, partial(self._opened_label, session, found.record.id, token))
+        _download_token(found)
+        source = partial(self._counted, session, partial(self._opened_label, session, found.record.id))
         async with self.documents.open(session.parcel_key, found.record.id, source) as delivery:
             yield delivery
 
     @asynccontextmanager
-    async def _opened_label(self, session: Session, return_id: str, token: str) -> AsyncIterator[Document]:
+    async def _opened_label(self, session: Session, return_id: str) -> AsyncIterator[Document]:
         """The label from the upstream; if its URL has died, one poll asks for a fresh one."""
+        token = _download_token(await self._read_again(session, return_id))
         async with AsyncExitStack() as opened:
             try:
                 document = await opened.enter_async_context(self.sendcloud.open_label(session.brand, token))
@@ -60,13 +57,23 @@ class ReturnDocuments:
         Raises:
             CustomsDeclarationNotFound: the upstream named none that we may fetch.
         """
-        if found.record.customs_path is None:
-            raise CustomsDeclarationNotFound(f"the return is {found.record.state}")
-        source = partial(
-            self._counted, session, partial(self.sendcloud.open_customs, session.brand, found.record.customs_path)
-        )
+        _customs_path(found)
+        source = partial(self._counted, session, partial(self._opened_customs, session, found.record.id))
         async with self.documents.open(session.parcel_key, _customs(found.record.id), source) as delivery:
             yield delivery
+
+    @asynccontextmanager
+    async def _opened_customs(self, session: Session, return_id: str) -> AsyncIterator[Document]:
+        path = _customs_path(await self._read_again(session, return_id))
+        async with self.sendcloud.open_customs(session.brand, path) as document:
+            yield document
+
+    async def _read_again(self, session: Session, return_id: str) -> VersionedReturn:
+        """The return as it is once a download of its document has begun.
+
+        An erasure deletes the documents whose download has begun by then; one that begins later finds it erased here.
+        """
+        return await self.polling.returns.get(session.parcel_key, return_id)
 
     async def erase(self, return_id: str) -> None:
         """Deletes what is kept of the documents of a return."""
@@ -79,6 +86,20 @@ class ReturnDocuments:
         await self.parcel_limit.spend(session.parcel_key)
         async with source() as document:
             yield document
+
+
+def _download_token(found: VersionedReturn) -> str:
+    if found.record.download_token is not None:
+        return found.record.download_token
+    if found.retry_after is None:
+        raise NoLabel(f"the return is {found.record.state}")
+    raise LabelNotReady("still pending", retry_after=found.retry_after)
+
+
+def _customs_path(found: VersionedReturn) -> str:
+    if found.record.customs_path is None:
+        raise CustomsDeclarationNotFound(f"the return is {found.record.state}")
+    return found.record.customs_path
 
 
 def _customs(return_id: str) -> str:

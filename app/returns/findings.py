@@ -60,7 +60,8 @@ async def record_finding(returns: Returns, parcel_key: str, return_id: str, repo
 
     def found_out(found: VersionedReturn) -> ReturnRecord:
         known = {} if number is None else {"sendcloud_return_id": number}
-        return found.became(state, next_poll_at=None, poller_token=None, download_token=None, **known)
+        over = dict.fromkeys(("next_poll_at", "poller_token", "download_token", "customs_path", "payment_url"))
+        return found.became(state, **over, **known)
 
     repeated = False
     try:

@@ -192,6 +192,22 @@ async def test_a_cancelled_return_can_be_made_again(bff: Bff, system: ShopSystem
     assert (await someone.create()).status_code == 202
 
 
+@pytest.mark.parametrize(("prefix", "link"), [("INTL", "customs_declaration"), ("PAID", "payment_url")])
+async def test_a_cancelled_return_leads_nowhere(bff: Bff, system: ShopSystem, prefix: str, link: str) -> None:
+    """A shopper is led neither to the customs declaration nor to the payment of a return that the shop cancelled."""
+    someone = await shopper(bff.http, fresh(prefix))
+    customs = {"customs": {"invoice_number": "1"}} if prefix == "INTL" else {}
+    path = (await someone.create(someone.body("pickup", **customs))).headers["location"]
+
+    async def leads_on() -> bool:
+        return (await someone.get(path)).json()[link] is not None
+
+    await eventually(leads_on, 10)
+    assert (await system.resolve(path.rpartition("/")[2], "cancelled")).status_code == 200
+    assert (await someone.get(path)).json()[link] is None
+    assert told(await someone.get(f"{path}/customs-declaration")) == (404, "customs-declaration-not-found")
+
+
 async def test_a_creation_without_an_answer_is_not_cancelled_at_once(bff: Bff, system: ShopSystem) -> None:
     """Within a quarter of an hour the units of a return without an answer stay held, whatever the shop cancelled."""
     someone, return_id = await lost(bff)

@@ -15,15 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
+from app.documents.delivery import Documents
+from app.documents.opening import ReturnDocuments
 from app.domain import Selection, Units
-from app.errors import UpstreamUnavailable
+from app.errors import CustomsDeclarationNotFound, NoLabel, UpstreamUnavailable
 from app.events.outbox import Outbox
 from app.models.fields import utc_datetime
 from app.models.returns import ParcelTracking, ReturnParcel, ReturnState
 from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
+from app.redis.limits.rate_limits import ParcelLimit
 from app.redis.store import Store
 from app.returns.claims import Event, Phase
+from app.returns.erasure import erase
 from app.returns.labels.evidence import Evidence
 from app.returns.labels.polling import GROWTH, JITTER, Polling, Schedule
 from app.returns.labels.watching import WOKEN_AT_ONCE, Labels, Watch
@@ -35,7 +39,7 @@ from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
 from app.sendcloud.leniency.tokens import portal_url
 from app.sendcloud.transport.httpx_transport import HttpxTransport
 from tests.support.processes import LOCAL, Valkey, eventually, free_port
-from tests.support.samples import forms, return_record
+from tests.support.samples import forms, return_record, session
 from tests.support.shops import shops
 from tests.support.unlimited import unlimited
 
@@ -268,6 +272,29 @@ async def test_a_label_that_names_more_parcels(
     labelled = await desk.current(parcel_key, found)
     assert labelled.record.state is ReturnState.LABEL_READY
     assert labelled.record.has_unnamed_parcels is not is_known
+
+
+async def test_a_document_is_not_downloaded_after_its_erasure(desk: Desk, parcel_key: str) -> None:
+    """A reader who read the return before it was erased, and asks for its documents after, brings none into the store.
+
+    On a busy replica, downloads wait for their turn in between.
+    """
+    found, polling = await desk.pending(parcel_key), desk.labels.polling
+    portal = portal_url("https://panel.example", found.record.brand)
+    ready = {"download_url": f"{portal}/label/download?token=a.b.c", "customs_declaration_url": f"{portal}/customs/1"}
+    desk.upstream.answer = httpx.Response(200, json=ready)
+    await desk.returns.update(parcel_key, found, found.record.model_copy(update={"next_poll_at": found.now}))
+    labelled = await desk.current(parcel_key, found)
+    assert None not in {labelled.record.download_token, labelled.record.customs_path}
+    kept = Documents(polling.store, Keyring([b"k" * 32]), total_bytes=10**6, idle_timeout=5)
+    documents = ReturnDocuments(polling.sendcloud, polling, kept, ParcelLimit(polling.store, 10))
+    reader, looks = session(parcel_key=parcel_key, brand=found.record.brand), desk.upstream.looks
+    await erase(desk.returns, parcel_key, found.record.id)
+    with pytest.raises(NoLabel):
+        await documents.label(reader, labelled).__aenter__()
+    with pytest.raises(CustomsDeclarationNotFound):
+        await documents.customs_declaration(reader, labelled).__aenter__()
+    assert desk.upstream.looks == looks
 
 
 async def test_a_label_is_looked_at_though_no_caller_waits(desk: Desk, parcel_key: str) -> None:
