@@ -143,7 +143,7 @@ class Portal(RedactedModel):
     refund_options: Elements[RefundOption] = Field(default_factory=list)
     return_fee: Money | None = None
     """The upstream states no currency for it."""
-    delivery_options: KnownElements[str] | None = None
+    delivery_options: KnownElements[Code] | None = None
     """None where they are not known: the documented answer ends before them."""
 
 

@@ -1,11 +1,12 @@
 """Translates the upstream's answers into domain objects, and a domain request into the upstream's body."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import zip_longest
+from operator import attrgetter
 from types import MappingProxyType
-from typing import get_args
+from typing import TypeVar, get_args
 
 from pydantic import JsonValue, StrictBool, TypeAdapter
 
@@ -18,6 +19,8 @@ from app.sendcloud.leniency.numbers import MAX_ID
 from app.sendcloud.leniency.opening_times import opening_times
 from app.sendcloud.leniency.tokens import customs_path, https_url, token_expiry, token_of
 from app.sendcloud.order_lines import order_lines
+
+T = TypeVar("T")
 
 _SETTINGS: TypeAdapter[schemas.PortalSettings] = TypeAdapter(schemas.PortalSettings)
 _OUTGOING: TypeAdapter[schemas.Outgoing] = TypeAdapter(schemas.Outgoing)
@@ -42,22 +45,31 @@ def settings(brand: str, body: bytes) -> domain.ShopSettings:
         brand=_brand(brand, portal),
         helper_text=portal.layout.helper_text,
         background_image=portal.layout.background_image,
-        languages=tuple(portal.languages),
-        reasons=tuple(domain.Reason(id=reason.id, description=reason.description) for reason in portal.reasons),
+        languages=tuple(dict.fromkeys(portal.languages)),
+        reasons=tuple(
+            domain.Reason(id=reason.id, description=reason.description)
+            for reason in _once(portal.reasons, attrgetter("id"))
+        ),
         refund_options=tuple(
             domain.RefundOption(code=option.code, label=option.label, message_required=option.require_message)
-            for option in portal.refund_options
+            for option in _once(portal.refund_options, attrgetter("code"))
             if portal.enable_refunds
         ),
         delivery_options=_delivery_options(portal.delivery_options),
         return_fee=portal.return_fee,
-        stores=tuple(map(_store, said.return_locations)),
+        stores=tuple(map(_store, _once(said.return_locations, attrgetter("id")))),
     )
+
+
+def _once(each: Iterable[T], name: Callable[[T], object]) -> Iterable[T]:
+    """Those that an answer lists, each name once."""
+    return {name(one): one for one in each}.values()
 
 
 def _delivery_options(offered: Sequence[str] | None) -> tuple[DeliveryOptionCode, ...]:
     """Those that this service knows; all of them where the answer does not say, because unknown is not "no"."""
-    return tuple(_OPTIONS[code] for code in (_OPTIONS if offered is None else offered) if code in _OPTIONS)
+    named = dict.fromkeys(map(str.lower, _OPTIONS if offered is None else offered))
+    return tuple(_OPTIONS[code] for code in named if code in _OPTIONS)
 
 
 def _brand(domain_name: str, portal: schemas.Portal) -> domain.Brand:
@@ -113,7 +125,8 @@ def _order(data: schemas.OutgoingData) -> domain.Order:
         coordinates=parcel.to_coordinates and domain.Coordinates(**dict(parcel.to_coordinates)),
         lines=order_lines(data.products),
         carriers=tuple(
-            domain.Carrier(code=carrier.code, name=carrier.name, logo=carrier.logo.full) for carrier in _carriers(data)
+            domain.Carrier(code=carrier.code, name=carrier.name, logo=carrier.logo.full)
+            for carrier in _once(_carriers(data), attrgetter("code"))
         ),
         service_point=data.service_point and _point(data.service_point),
         labelless_service_point=data.labelless_service_point and _point(data.labelless_service_point),
@@ -168,7 +181,8 @@ def _national_carrier(data: schemas.OutgoingData) -> domain.NationalCarrier | No
 
 def service_points(body: bytes) -> list[domain.ServicePoint]:
     """The answer to S1, each point once."""
-    return [_point(point) for point in {point.id: point for point in read(_POINTS, body)}.values()]
+    found = read(_POINTS, body)
+    return [_point(point) for point in _once(found, attrgetter("id"))]
 
 
 def service_point(body: bytes) -> domain.ServicePoint:

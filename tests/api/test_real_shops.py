@@ -242,6 +242,49 @@ async def test_a_language_that_the_upstream_refuses(stage: Stage, languages: lis
     assert (portal.status_code, portal.json()["language"]) == (200, None)
 
 
+async def test_what_is_named_twice_is_offered_once(stage: Stage) -> None:
+    """A choice that settings or an order name twice, as once for each of two rules, is offered once."""
+    settings, order = scripted_upstream.settings(), scripted_upstream.outgoing({"id": next(stage.parcels)})
+    lists = [(settings["portal"], name) for name in ("reasons", "refund_options", "delivery_options", "languages")]
+    for said, name in (*lists, (settings, "return_locations"), (order["data"], "carriers")):
+        said[name] += said[name][:1]
+    someone = await stage.shopper(return_portal=settings, outgoing=order)
+    options = someone.screen["options"]
+    assert [reason["id"] for reason in options["reasons"]] == [11, 22]
+    assert [refund["code"] for refund in options["refund_options"]] == ["money", "exchange"]
+    ways = ["drop_off_point", "drop_off_labelless", "in_store", "pickup"]
+    assert [way["code"] for way in options["delivery_options"]] == ways
+    assert [store["id"] for store in options["stores"]] == [7]
+    assert [carrier["code"] for carrier in someone.screen["drop_off"]["carriers"]] == ["postnl", "dhl"]
+    portal = await stage.http.get(f"/v1/brands/{someone.screen['brand']['domain']}/portal")
+    assert (portal.json()["languages"], portal.json()["delivery_options"]) == (["en-GB", "nl-NL"], ways)
+
+
+@pytest.mark.parametrize("spelled", [" {} ", "\u00a0{}", "{}\n"], ids=ascii)
+async def test_codes_with_blanks_around_them(stage: Stage, spelled: str) -> None:
+    """Blanks around a code are no part of it: of a carrier, a refund, a return method or a language."""
+    said = scripted_upstream.settings(
+        refund_options=[{"code": spelled.format("money"), "label": "Money back"}],
+        delivery_options=[spelled.format("drop_off_point")],
+        languages=[spelled.format("nl-NL")],
+    )
+    order = scripted_upstream.outgoing({"id": next(stage.parcels)}, carriers=[{"code": spelled.format("postnl")}])
+    someone = await stage.shopper(return_portal=said, outgoing=order)
+    stage.upstream.say(**{"20000001": samples.point(carrier=spelled.format("postnl"))})
+    assert (await someone.create()).status_code == 202
+    sent = json.loads(stage.upstream.requests_for("incoming")[-1].body)
+    assert (sent["refund"]["refund_type"]["code"], sent["selected_carrier_code"]) == ("money", "postnl")
+    portal = await stage.http.get(f"/v1/brands/{someone.screen['brand']['domain']}/portal")
+    assert portal.json()["languages"] == ["nl-NL"]
+
+
+async def test_return_methods_in_another_letter_case(stage: Stage) -> None:
+    """A return method is known in any letter case."""
+    someone = await stage.shopper(return_portal=scripted_upstream.settings(delivery_options=["Pickup", "IN_STORE"]))
+    assert [way["code"] for way in someone.screen["options"]["delivery_options"]] == ["pickup", "in_store"]
+    assert (await someone.create(someone.body("pickup"))).status_code == 202
+
+
 async def test_a_shop_without_refunds_takes_returns(stage: Stage) -> None:
     """Where no refund is offered none has to be named, and the upstream is told of none."""
     settings = samples.portal_settings(enable_refunds=False, refund_options=None)

@@ -36,7 +36,7 @@ def web_url(value: str) -> str:
 
 
 def code(value: str) -> str:
-    """A code of the upstream. Raises `ValueError` for any other text."""
+    """A code of the upstream, without blanks around it. Raises `ValueError` for any other text."""
     return _matched(_CODE, value)
 
 
@@ -51,6 +51,7 @@ def language_tag(value: str) -> str:
 
 
 def _matched(pattern: re.Pattern[str], value: str) -> str:
-    if not pattern.fullmatch(value):
+    stripped = value.strip()
+    if not pattern.fullmatch(stripped):
         raise ValueError("another form")
-    return value
+    return stripped
