@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 _INVISIBLE = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
 _INVISIBLES = re.compile(f"[{_INVISIBLE}]+")
@@ -50,7 +50,7 @@ def _iso_date(value: object) -> object:
         return date.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
         # The original text would quote the value.
-        raise ValueError("an ISO 8601 date like 2026-05-31") from None
+        raise PydanticCustomError("value_error", "Input should be a date like 2026-05-31") from None
 
 
 Json = dict[str, Any]

@@ -170,6 +170,13 @@ async def test_body_is_strictly_typed(bff: Bff, changes: dict[str, Any], pointer
     assert (response.status_code, found(response)) == (422, [(pointer, code)])
 
 
+async def test_a_date_that_cannot_be_read(bff: Bff) -> None:
+    """The problem of a date that cannot be read says in a sentence how one is written."""
+    someone = await shopper(bff.http, fresh("LABEL"))
+    response = await someone.create(someone.body(delivery={"option": "pickup", "pickup_date": "soon"}))
+    assert [each["detail"] for each in response.json()["errors"]] == ["Input should be a date like 2026-05-31."]
+
+
 @pytest.mark.parametrize(
     "delivery",
     [
