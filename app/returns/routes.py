@@ -197,6 +197,9 @@ async def watch_return(
     )
     found = await labels.current(session.parcel_key, found)
     seen = int(last_event_id) if re.fullmatch("[0-9]{1,9}", last_event_id) else 0
+    if seen > found.record.revision:
+        # The store lost what came after this revision; it will come again, perhaps with the same numbers.
+        seen = 0
     if found.record.state in FINAL_STATES and found.record.revision <= seen:
         return Response(status_code=204)
     if is_head(request):

@@ -100,6 +100,16 @@ async def test_events_resume_after_what_was_seen(bff: Bff, sandbox: SandboxProce
     assert again.status_code == 204
 
 
+async def test_events_after_one_that_never_was(bff: Bff, sandbox: SandboxProcess) -> None:
+    """A client that has seen a later event than there is, as after a loss of the store, gets all events from now on."""
+    someone = await shopper(bff.http, order := fresh("PAID"))
+    path = (await someone.create()).headers["location"]
+    async with someone.events(path, **{"Last-Event-ID": "999"}) as events:
+        await sandbox.pay(order)
+        states = [json.loads(event["data"])["state"] async for event in events]
+    assert states[-1:] == ["label_ready"]
+
+
 async def test_a_second_download_needs_no_upstream(bff: Bff, sandbox: SandboxProcess) -> None:
     """Parallel first downloads cost one upstream download, later ones none."""
     order = fresh("PDF2M")
