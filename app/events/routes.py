@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from app.errors import PartnerKeyUnknown, StoreUnavailable, TooManyLookups
+from app.errors import PartnerKeyUnknown, TooManyLookups
 from app.events.event import return_id_of, type_of
 from app.events.queue import Queue
-from app.http.answers.openapi import responses
+from app.http.answers.openapi import STORE, responses
 from app.http.exchange import exchange_of
 from app.models.events import DeadEvent, DeadEvents, ResentEvents
 from app.models.fields import utc_datetime
@@ -18,7 +18,7 @@ from app.telemetry.logs import log
 router = APIRouter(tags=["shop"])
 
 LISTED = 100
-PROBLEMS = (PartnerKeyUnknown, TooManyLookups, StoreUnavailable)
+PROBLEMS = (PartnerKeyUnknown, TooManyLookups, *STORE)
 
 QueueDep = Annotated[Queue, Depends(service(Queue))]
 

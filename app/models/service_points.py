@@ -20,7 +20,7 @@ class OpeningHours(Answer):
 
 
 class ServicePoint(Answer):
-    """Service points."""
+    """A place where the shopper can hand the parcel in."""
 
     id: Id
     """Names the point in a return."""

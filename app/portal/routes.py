@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
-from app.errors import BrandNotFound, InvalidRequest, RouteNotFound, StoreUnavailable
-from app.http.answers.openapi import UPSTREAM, headers, responses
+from app.errors import BrandNotFound, InvalidRequest, RouteNotFound
+from app.http.answers.openapi import STORE, UPSTREAM, headers, responses
 from app.http.answers.recent_answers import RecentAnswers
 from app.http.hot_route import HotRoute
 from app.http.languages import accepted_languages
@@ -39,7 +39,7 @@ OF_A_BODY = ("content-length", "content-type")
             "description": "What `If-None-Match` names is what stands.",
             "headers": headers("Cache-Control", "Content-Language", "ETag", "Vary"),
         },
-        **responses(BrandNotFound, InvalidRequest, StoreUnavailable, *UPSTREAM),
+        **responses(BrandNotFound, InvalidRequest, *STORE, *UPSTREAM),
     },
 )
 async def get_portal(

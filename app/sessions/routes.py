@@ -12,12 +12,21 @@ from app.errors import (
     ParcelNotFound,
     PartnerKeyUnknown,
     SessionRequired,
-    StoreUnavailable,
     TooManyFailedLookups,
     TooManyLookups,
     TwoCredentials,
 )
-from app.http.answers.openapi import NEW_SESSION, SESSION, UPSTREAM, body_examples, headers, links, responses
+from app.http.answers.openapi import (
+    NEW_SESSION,
+    QUOTA,
+    SESSION,
+    STORE,
+    UPSTREAM,
+    body_examples,
+    headers,
+    links,
+    responses,
+)
 from app.http.callers.credentials import COOKIE, ReplacedDep, json_body, session_cookie
 from app.http.hot_route import HotRoute
 from app.models.examples import NEW_SESSIONS
@@ -41,7 +50,7 @@ hot = APIRouter(tags=["session"], route_class=HotRoute)
     dependencies=[Depends(json_body)],
     openapi_extra=body_examples(NEW_SESSIONS),
     responses={
-        201: {"headers": headers("Set-Cookie", "Vary")},
+        201: {"headers": headers("Set-Cookie", "Vary", *QUOTA)},
         **responses(
             OriginNotAllowed,
             PartnerKeyUnknown,
@@ -95,7 +104,7 @@ async def get_session(request: Request, session: SessionDep) -> Response:
     status_code=204,
     responses={
         204: {"headers": headers("Set-Cookie")},
-        **responses(SessionRequired, TwoCredentials, OriginNotAllowed, StoreUnavailable),
+        **responses(SessionRequired, TwoCredentials, OriginNotAllowed, *STORE),
     },
 )
 async def delete_session(request: Request, session_id: EndingDep) -> Response:

@@ -9,10 +9,9 @@ from app.errors import (
     PartnerKeyUnknown,
     ReturnNotFound,
     ReturnStillOpen,
-    StoreUnavailable,
     TooManyLookups,
 )
-from app.http.answers.openapi import JSON_BODY, body_examples, responses
+from app.http.answers.openapi import JSON_BODY, STORE, body_examples, responses
 from app.http.callers.credentials import json_body
 from app.http.exchange import exchange_of
 from app.models.examples import ORDERS_OF_SHOPS, RESOLUTIONS
@@ -25,7 +24,7 @@ from app.shop_calls.view import shop_return
 
 router = APIRouter(tags=["shop"])
 
-OF_AN_ORDER = (PartnerKeyUnknown, TooManyLookups, StoreUnavailable)
+OF_AN_ORDER = (PartnerKeyUnknown, TooManyLookups, *STORE)
 OF_A_RETURN = (*OF_AN_ORDER, ReturnNotFound)
 """The problems that any call about a return may answer."""
 

@@ -12,7 +12,7 @@ from app.uploads.routes import PATH as UPLOADS
 from tests.support.descriptions import OURS
 from tests.support.processes import Bff, fresh
 from tests.support.raw_client import request
-from tests.support.shopper import key, shopper
+from tests.support.shopper import key, look_up, shopper
 
 ROUTES = [
     (method, route.path.format(brand="demo", return_id="rtn_none", code="no-label", service_point_id=1))
@@ -22,6 +22,8 @@ ROUTES = [
 ]
 WITHOUT_BODY = ("/resend", "/rtn_none/erase", "/upstream-events")
 """Calls that take no body, or one of which nothing is read before its signature."""
+OPERATIONS = {each["operationId"]: each for methods in OURS["paths"].values() for each in methods.values()}
+ON_EVERY_ANSWER = {"cache-control", "content-length", "content-type", "date", "vary", "x-content-type-options"}
 POSTS = [path for method, path in ROUTES if method == "POST" and not path.endswith(WITHOUT_BODY)]
 
 
@@ -88,3 +90,28 @@ async def test_malformed_bodies(bff: Bff, path: str) -> None:
     media_type = "multipart/form-data; boundary=x" if path == UPLOADS else "application/json"
     headers = someone.headers | {"Content-Type": media_type, "Idempotency-Key": key()}
     check_problem(await bff.http.post(path, content=b"{", headers=headers), 400, "malformed-request")
+
+
+def undeclared(operation_id: str, answer: httpx.Response) -> set[str]:
+    """The headers of this answer that the description does not name for its status."""
+    declared = OPERATIONS[operation_id]["responses"][str(answer.status_code)]["headers"]
+    return {*answer.headers} - ON_EVERY_ANSWER - {name.lower() for name in declared}
+
+
+@pytest.mark.parametrize("prefix", ["LABEL", "WINDOW", "LOOKUPHTML", "LOOKUP429"])
+async def test_headers_of_lookups_are_declared(bff: Bff, prefix: str) -> None:
+    """The answer to a lookup, found or refused, has no header that the description does not name."""
+    assert undeclared("createSession", await look_up(bff.http, fresh(prefix))) == set()
+
+
+@pytest.mark.parametrize("prefix", ["PAID", "REFUSE", "CREATE429", "UNSHIPPED", "CREATEFIN"])
+async def test_headers_of_creations_are_declared(bff: Bff, prefix: str) -> None:
+    """The answer to a creation, accepted or refused, has no header that the description does not name."""
+    someone = await shopper(bff.http, fresh(prefix))
+    assert undeclared("createReturn", await someone.create()) == set()
+
+
+async def test_headers_of_refused_keys_are_declared(bff: Bff) -> None:
+    """A shop's call with an unknown key is answered with no header that the description does not name."""
+    refused = await bff.http.get("/v1/shops/demo/dead-events", headers={"X-Partner-Key": "unknown"})
+    assert (refused.status_code, undeclared("getDeadEvents", refused)) == (403, set())

@@ -93,6 +93,14 @@ def test_errors_are_problem_documents(operation_id: str) -> None:
             assert list(content["examples"]) == named
 
 
+@pytest.mark.parametrize("operation_id", [each for each in OPERATIONS if each != "getReadiness"])
+def test_overload_is_named(operation_id: str) -> None:
+    """A call that can be turned away names `overloaded` at its 503, and at `default` only if it names no 503."""
+    answers = OPERATIONS[operation_id][2]["responses"]
+    place = answers.get("503", answers["default"])
+    assert "overloaded" in place["content"]["application/problem+json"]["examples"]
+
+
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 def test_every_operation_is_described(operation_id: str) -> None:
     """Each operation says in a sentence what it does."""

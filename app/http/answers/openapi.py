@@ -20,11 +20,13 @@ from app.http.problem_types import PROBLEM_TYPES, ProblemType, problem_type_of
 from app.models.fields import Json
 from app.models.problems import Problem
 
-SESSION = (errors.SessionRequired, errors.SessionExpired, errors.TwoCredentials, errors.StoreUnavailable)
+STORE = (errors.StoreUnavailable, errors.Overloaded)
+"""The problems that any call that asks the store may answer, except for readiness, which is never turned away."""
+SESSION = (errors.SessionRequired, errors.SessionExpired, errors.TwoCredentials, *STORE)
 """The problems that any call with a session may answer."""
 JSON_BODY = (errors.MalformedRequest, errors.UnsupportedMediaType, errors.InvalidRequest)
 UPSTREAM = (errors.BadUpstream, errors.UpstreamRejected, errors.UpstreamUnavailable, errors.UpstreamTimeout)
-NEW_SESSION = (errors.StoreUnavailable, errors.TwoCredentials, *JSON_BODY, *UPSTREAM)
+NEW_SESSION = (*STORE, errors.TwoCredentials, *JSON_BODY, *UPSTREAM)
 """The problems that any call that starts a session may answer."""
 _ANYWHERE = (errors.BodyTooLarge, errors.HeadersTooLarge)
 _OTHERS = (errors.InternalError, errors.MethodNotAllowed, errors.BodyTooSlow, errors.Overloaded)
@@ -91,11 +93,14 @@ _HEADERS: Mapping[str, str] = MappingProxyType(
         "X-Request-Id": "Names the request, to quote when you report a problem.",
     }
 )
+QUOTA = ("RateLimit", "RateLimit-Policy")
+"""Headers of any answer to a call that counts lookups."""
 _PROBLEM_HEADERS: Mapping[int, Sequence[str]] = MappingProxyType(
     {
         HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
         HTTPStatus.CONFLICT: ("Location", "Retry-After"),
-        HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After", "RateLimit", "RateLimit-Policy"),
+        HTTPStatus.UNPROCESSABLE_ENTITY: ("Location",),
+        HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After", *QUOTA),
         HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
         HTTPStatus.GATEWAY_TIMEOUT: ("Location",),
     }
@@ -108,14 +113,16 @@ def responses(*error_types: type[BffError]) -> dict[int | str, Json]:
     by_status: dict[int, dict[str, None]] = {}
     for kind in map(problem_type_of, (*error_types, *_ANYWHERE)):
         by_status.setdefault(int(kind.status), {})[kind.code] = None
+    quota = QUOTA if errors.TooManyLookups in error_types else ()
     described: dict[int | str, Json] = {
-        status: described_as(" ".join(f"`{code}`" for code in codes), codes, _PROBLEM_HEADERS.get(status, ()))
+        status: described_as(
+            " ".join(f"`{code}`" for code in codes), codes, (*_PROBLEM_HEADERS.get(status, ()), *quota)
+        )
         for status, codes in by_status.items()
     }
-    return {
-        "default": described_as("Any other problem.", [problem_type_of(each).code for each in _OTHERS]),
-        **described,
-    }
+    # `default` describes no status that the call names.
+    others = [kind.code for kind in map(problem_type_of, _OTHERS) if int(kind.status) not in by_status]
+    return {"default": described_as("Any other problem.", others, quota), **described}
 
 
 def links(*operation_ids: str, **parameters: str) -> dict[str, Json]:

@@ -1308,7 +1308,7 @@ export interface components {
         };
         /** @description The state of a return. More states may come: treat an unknown one like `label_pending`. */
         ReturnState: "creating" | "outcome_unknown" | "label_pending" | "awaiting_payment" | "label_ready" | "no_label_needed" | "accepted" | "label_lost" | "failed" | (string & {});
-        /** @description Service points. */
+        /** @description A place where the shopper can hand the parcel in. */
         ServicePoint: {
             /**
              * Format: int64
@@ -1620,6 +1620,8 @@ export interface operations {
                 headers: {
                     "Set-Cookie": components["headers"]["Set-Cookie"];
                     Vary: components["headers"]["Vary"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
