@@ -92,8 +92,8 @@ class ServicePoints:
         key = f"near|{search.brand}|{search.country}|{centre.latitude},{centre.longitude}|{reach}|{query.weight or ''}"
         cached = await self._shared(key, partial(self._asked, search.brand, token, query, centre), parcel_key)
         # A point whose carrier is not known may be one of theirs.
-        carriers = {"", *search.carriers}
-        wanted = [point for point in self._points(key, cached.value) if point.carrier in carriers]
+        carriers = {"", *map(str.lower, search.carriers)}
+        wanted = [point for point in self._points(key, cached.value) if point.carrier.lower() in carriers]
         return Nearby(measured(wanted, search.place, search.radius), cached.stale, cached.asked_at, cached.now)
 
     def _points(self, key: str, kept: bytes) -> list[ServicePoint]:

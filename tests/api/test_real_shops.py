@@ -503,3 +503,21 @@ async def test_orders_without_a_number_share_nothing(stage: Stage) -> None:
         for _ in range(10)
     ]
     assert {each.status_code for each in handoffs} == {201}
+
+
+@pytest.mark.parametrize("spelled", ["postnl", "PostNL", "POSTNL"])
+async def test_a_carrier_in_another_letter_case(stage: Stage, spelled: str) -> None:
+    """A carrier is the same in any letter case, and upstream is told its code as the order spells it."""
+    order = scripted_upstream.outgoing({"id": next(stage.parcels)}, carriers=[{"code": "PostNL"}])
+    stage.upstream.say(service_points=[samples.point(carrier=spelled)], **{"20000001": samples.point(carrier=spelled)})
+    someone = await stage.shopper(outgoing=order)
+    assert [carrier["code"] for carrier in someone.screen["drop_off"]["carriers"]] == ["PostNL"]
+    for query in ("", f"?carrier={spelled}"):
+        [found] = (await someone.get(f"/v1/service-points{query}")).json()["service_points"]
+        assert found["carrier"] == spelled
+    for named in ({}, {"carrier": spelled}):
+        body = someone.body()
+        body["delivery"] |= named
+        assert (await preview(someone, body))["problems"] == []
+        assert (await someone.create(body)).status_code == 202
+        assert json.loads(stage.upstream.requests_for("incoming")[-1].body)["selected_carrier_code"] == "PostNL"

@@ -137,7 +137,7 @@ class CheckedReturn:
             sender=self._sender,
             parcels=body.parcels,
             service_point=point and point.id,
-            carrier=delivery.carrier or (point and point.carrier) or None,
+            carrier=self._order.carrier_named(delivery.carrier or (point.carrier if point else "")) or None,
             pickup_date=delivery.pickup_date and delivery.pickup_date.isoformat(),
             photos=self._photos(),
             customs=body.customs and body.customs.model_dump(mode="json", exclude_none=True),
@@ -224,7 +224,8 @@ class CheckedReturn:
 
     def _check_places(self) -> Iterator[FieldProblem]:
         delivery = self._body.delivery
-        if delivery.carrier not in {None, *(carrier.code for carrier in self._order.carriers)}:
+        carrier = self._order.carrier_named(delivery.carrier or "")
+        if carrier not in {"", *(offered.code for offered in self._order.carriers)}:
             yield FieldProblem("#/delivery/carrier", "not-offered", "This carrier does not take the parcel.")
         if delivery.store not in {None, *(place.id for place in self._settings.stores)}:
             yield FieldProblem("#/delivery/store", "not-offered", "The shop has no such store.")

@@ -39,10 +39,11 @@ class DropOff:
             )
         except ServicePointNotFound:
             point = None
-        offered = tuple(carrier.code for carrier in session.order.carriers)
-        wanted = (delivery.carrier,) if delivery.carrier else offered
+        order = session.order
+        offered = tuple(carrier.code for carrier in order.carriers)
+        wanted = (order.carrier_named(delivery.carrier),) if delivery.carrier else offered
         # A point whose carrier is not known may be one of theirs; the upstream decides.
-        if point is None or point.carrier not in {"", *wanted}:
+        if point is None or order.carrier_named(point.carrier) not in {"", *wanted}:
             alternatives = await self._find_alternatives(session, wanted)
             raise ServicePointUnavailable("gone, or of another carrier", alternatives=alternatives)
         return point
