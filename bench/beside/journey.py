@@ -90,7 +90,7 @@ def _results(ours: Sequence[Cost], theirs: Sequence[Cost], peer: str, *limits: f
             what.format("processor time"),
             f"{_shown(worked)} µs",
             f"{_shown(peer_worked)} µs",
-            at_least(saved, *limits),
+            [at_least(saved, limit) for limit in limits],
             saved,
         ),
         Result("P10", what.format("round trips to Redis"), _shown(asked), _shown(peer_asked), []),

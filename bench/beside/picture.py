@@ -44,7 +44,7 @@ def _line(ratio: float, height: int) -> str:
 
 def _bar(result: Result, ratio: Spread, y: int) -> str:
     left, right = sorted((_at(1), _at(ratio.median)))
-    colour = (MET if result.goals[0].met else MISSED) if result.goals else NO_GOAL
+    colour = (MET if all(goal.met for goal in result.goals) else MISSED) if result.goals else NO_GOAL
     goals = "".join(
         f'<path d="M{_at(goal.at):.1f} {y} v22" stroke="black" stroke-width="2"/>' for goal in result.goals if goal.at
     )

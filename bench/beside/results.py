@@ -66,9 +66,9 @@ async def in_turns(measures: Mapping[str, Callable[[], Awaitable[T]]], rounds: i
     return found
 
 
-def at_least(ratio: Spread, *limits: float) -> list[Goal]:
-    """Goals for a median."""
-    return [Goal(f"≥ {limit:g}x", ratio.median >= limit, limit) for limit in limits]
+def at_least(ratio: Spread, limit: float) -> Goal:
+    """A goal for a median."""
+    return Goal(f"≥ {limit:g}x", ratio.median >= limit, limit)
 
 
 def at_most(value: float, limit: float, unit: str) -> Goal:

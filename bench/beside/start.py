@@ -21,8 +21,8 @@ async def starts(stage: Stage, rounds: int) -> list[Result]:
     compared: dict[str, Start] = {"we": servers.ours, "FastAPI + httpx": servers.fastapi, "Node": servers.node}
     found = await in_turns({name: partial(_started, stage, start) for name, start in compared.items()}, rounds)
     return [
-        _result("start to accepting", 0, found, 1.5, "s"),
-        _result("resident memory, idle", 1, found, 130, "MB"),
+        _result("start to accepting", 0, found, 1.2, "s"),
+        _result("resident memory, idle", 1, found, 95, "MB"),
     ]
 
 

@@ -87,7 +87,7 @@ def _results(way: str, ours: Waited, theirs: Waited | None) -> list[Result]:
     errors = (ours.errors, theirs.errors if theirs else 0)
     rows = [
         _result(
-            f"an idle waiter ({way}), {size:,} of them", "KB", 26, ours.each[number], theirs and theirs.each[number]
+            f"an idle waiter ({way}), {size:,} of them", "KB", 22, ours.each[number], theirs and theirs.each[number]
         )
         for number, size in enumerate(SIZES)
     ]
