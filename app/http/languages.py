@@ -1,7 +1,8 @@
 """Language negotiation (RFC 9110): which of the offered languages a reader gets."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import takewhile
 
 from app.models.fields import cleaned_language
@@ -10,14 +11,21 @@ MAX_LANGUAGES = 20
 _ACCEPTED = re.compile(r"([^\s;]+)(?:\s*;\s*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?")
 
 
-def negotiate_language(wanted: Iterable[str], offered: Sequence[str]) -> str | None:
+def negotiate_language(wanted: Iterable[str], offered: tuple[str, ...]) -> str | None:
     """The first wanted language that is offered, by tag or else by its first part; None leaves the choice to us."""
-    tags = {language.casefold(): language for language in reversed(offered)}
-    parts = {tag.split("-")[0]: language for tag, language in tags.items()}
+    tags, parts = _spellings(offered)
     for tag in map(str.casefold, wanted):
         if tag in tags or tag.split("-")[0] in parts:
             return tags.get(tag) or parts[tag.split("-")[0]]
     return None
+
+
+# Kept, because shops offer few sets of languages, and each first screen asks three times.
+@lru_cache
+def _spellings(offered: tuple[str, ...]) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """How the offered languages are spelled, by tag and by first part."""
+    tags = {language.casefold(): language for language in reversed(offered)}
+    return tags, {tag.split("-")[0]: language for tag, language in tags.items()}
 
 
 def accepted_languages(header: str) -> list[str]:

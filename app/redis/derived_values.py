@@ -3,13 +3,15 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
-class _Kept(NamedTuple, Generic[T]):
+@dataclass(slots=True)
+class _Kept(Generic[T]):
     parts: object
     value: T
     weight: int
@@ -32,7 +34,7 @@ class DerivedValues(Generic[K, T]):
         kept = self._kept.get(key)
         if kept is not None and kept.parts == parts:
             # These parts replace equal ones: comparing an object with itself costs nothing the next time.
-            self._kept[key] = _Kept(parts, kept.value, kept.weight)
+            kept.parts = parts
             self._kept.move_to_end(key)
             return kept.value
         value = make()
@@ -46,7 +48,7 @@ class DerivedValues(Generic[K, T]):
     def last(self, key: K) -> T | None:
         """The value made last, even if its parts have changed; None if there is none."""
         kept = self._kept.get(key)
-        return kept and kept.value
+        return kept.value if kept else None
 
     def forget(self, key: K) -> None:
         """Forgets the value of this key."""

@@ -52,8 +52,8 @@ class Brand:
     def portal(self, language: str | None) -> Json:
         """E1: the settings in `language` if the shop has it, else in its first language (our choice)."""
         settings = self.settings
-        negotiate_language = language if language in settings["languages"] else settings["languages"][0]
-        texts = load("texts")[negotiate_language]
+        spoken = language if language in settings["languages"] else settings["languages"][0]
+        texts = load("texts")[spoken]
         portal = {
             "reasons": [{"id": number, "description": texts["reasons"][str(number)]} for number in settings["reasons"]],
             "support_url": f"{settings['brand']['website']}/help",
@@ -62,7 +62,7 @@ class Brand:
             "enable_branded_header": True,
             "layout": {
                 "type": "standard",
-                "helper_text": settings["helper_text"][negotiate_language],
+                "helper_text": settings["helper_text"][spoken],
                 "background_image": None,
             },
             "enable_refunds": bool(settings["refunds"]),

@@ -131,8 +131,8 @@ def test_open_point(hour: int, open_now: bool, closes_at: str | None, next_open_
     """A point says at this moment, in its own time zone, whether it is open, until when and from when on."""
     point = shown_point(datetime(2026, 7, 6, hour, tzinfo=UTC).timestamp())
     assert (point.time_zone, point.open_now) == ("Europe/Amsterdam", open_now)
-    negotiate_language = [moment and moment.isoformat() for moment in (point.closes_at, point.next_open_at)]
-    assert negotiate_language == [closes_at, next_open_at]
+    moments = [moment and moment.isoformat() for moment in (point.closes_at, point.next_open_at)]
+    assert moments == [closes_at, next_open_at]
 
 
 @pytest.mark.parametrize("country", ["", "XX", "Netherlands"])
@@ -217,7 +217,7 @@ def test_hours_of_an_unknown_week() -> None:
 )
 def test_spoken(wanted: list[str], expected: str | None) -> None:
     """The first wanted language the shop has decides, exactly or by its first part; without one the shop does."""
-    assert negotiate_language(wanted, ["en-GB", "en-US", "nl-NL", "de"]) == expected
+    assert negotiate_language(wanted, ("en-GB", "en-US", "nl-NL", "de")) == expected
 
 
 @pytest.mark.parametrize(
@@ -498,7 +498,7 @@ def test_languages_have_no_weight() -> None:
     """A weight belongs to a header, not to a shop's language."""
     shown = shown_portal(languages=["en;q=0.5", "nl" + " " * 5000 + ";q=1"])
     assert shown.languages == []
-    assert negotiate_language(["en"], ["en;q=0.5"]) is None
+    assert negotiate_language(["en"], ("en;q=0.5",)) is None
 
 
 @pytest.mark.parametrize("code", ["x" * 61, "\u202elhd", "d hl"])

@@ -1,5 +1,6 @@
 """When parcels were delivered, as Redis keeps it: known only where the upstream told it, and never for ever."""
 
+from functools import lru_cache
 from typing import Literal
 
 from app.domain import DAY_SECONDS, LONGEST_WINDOW, RedactedModel
@@ -33,6 +34,8 @@ def kept_until(delivered_at: float, window: int) -> float:
     return delivered_at + window * DAY_SECONDS + AFTERWARDS_KEPT_SECONDS
 
 
+# Kept, because every first screen of a parcel reads the same bytes again.
+@lru_cache(1024)
 def loaded_delivery(kept: bytes) -> float | None:
     """The stored moment; None if nothing is stored."""
     with parsing():

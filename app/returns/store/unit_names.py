@@ -48,6 +48,8 @@ class UnitNames:
         return self._name("order line", parcel_key, line_id)
 
 
+# Kept, because every first screen of a parcel reads the same bytes again.
+@lru_cache(1024)
 def loaded_first_seen(stored: bytes) -> Mapping[str, int]:
     """The first known numbers of units as they are stored; empty where none are."""
     with parsing():
