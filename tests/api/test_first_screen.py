@@ -45,10 +45,10 @@ async def upstream_calls(sandbox: SandboxProcess) -> Counter[str]:
 @pytest.mark.parametrize("language", [None, "nl-NL"])
 async def test_a_cold_front_end_needs_two_calls(quiet: SandboxProcess, language: str | None) -> None:
     """Portal and lookup draw the first screen of a fresh stack, with one settings and one lookup call behind them."""
-    negotiate_language = {"language": language} if language else {}
+    wanted = {"language": language} if language else {}
     async with cold(quiet) as bff:
-        assert (await bff.http.get("/v1/brands/demo/portal", params=negotiate_language)).status_code == 200
-        response = await look_up(bff.http, fresh("LABEL"), **negotiate_language)
+        assert (await bff.http.get("/v1/brands/demo/portal", params=wanted)).status_code == 200
+        response = await look_up(bff.http, fresh("LABEL"), **wanted)
         assert response.status_code == 201
         assert response.json()["drop_off"]["nearest"]["open_now"] is not None
         assert await upstream_calls(quiet) == {"settings": 1, "outgoing": 1}

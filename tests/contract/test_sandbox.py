@@ -72,11 +72,11 @@ async def test_settings_fit(panel: httpx.AsyncClient, brand: str) -> None:
 
 async def test_settings_are_translated(panel: httpx.AsyncClient) -> None:
     """A language of the brand is honoured, any other gives the brand's first."""
-    negotiate_language = {}
+    first_reasons = {}
     for language in ("nl-NL", "en-GB", "it-IT"):
         answer = (await panel.get("brand/demo/return-portal", params={"language": language})).json()
-        negotiate_language[language] = answer["portal"]["reasons"][0]["description"]
-    assert negotiate_language["nl-NL"] != negotiate_language["en-GB"] == negotiate_language["it-IT"]
+        first_reasons[language] = answer["portal"]["reasons"][0]["description"]
+    assert first_reasons["nl-NL"] != first_reasons["en-GB"] == first_reasons["it-IT"]
 
 
 @pytest.mark.parametrize("brand", POSTAL_CODES)
