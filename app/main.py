@@ -17,7 +17,7 @@ from app.documents import routes as documents
 from app.documents.delivery import Documents
 from app.documents.opening import ReturnDocuments
 from app.events import routes as events
-from app.events.delivery import Delivery
+from app.events.delivery import Delivery, ToldReturns
 from app.events.endpoint import Poster
 from app.events.outbox import Outbox
 from app.http import operations
@@ -263,15 +263,15 @@ def _parts(settings: Settings, shops: Shops, store: Store, keyring: Keyring, sen
     kept = attempts.returns
     idle_timeout = settings.poll_deadline + MARGIN_SECONDS
     schedule = Schedule(settings.poll_interval, idle_timeout, settings.label_budget, settings.return_ttl)
-    evidence = Evidence(store, keyring, settings.return_ttl)
+    polling = Polling(store, kept, sendcloud, Evidence(store, keyring, settings.return_ttl), schedule)
     return Parts(
         store=store,
         sendcloud=sendcloud,
         outbox=outbox,
-        delivery=Delivery(shops, outbox, keyring, poster, kept),
+        delivery=Delivery(shops, outbox, keyring, poster, ToldReturns(kept.contact, polling.look_for_news)),
         attempts=attempts,
         documents=Documents(store, keyring, total_bytes=settings.kept_labels, idle_timeout=idle_timeout),
-        labels=Labels(store, kept, Polling(store, kept, sendcloud, evidence, schedule)),
+        labels=Labels(store, kept, polling),
         cache=FleetCache(store, max_wait=settings.lookup_deadline + MARGIN_SECONDS),
     )
 

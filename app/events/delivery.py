@@ -3,10 +3,10 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Protocol
+from typing import NamedTuple
 
 from app.domain import Contact
 from app.errors import StoreUnavailable
@@ -37,14 +37,13 @@ GIVEN_UP_SECONDS = 3 * 86400.0
 """How old an event is when its letter is given up."""
 
 
-class ToldReturns(Protocol):
-    """What delivery asks of the returns that events tell of, as `Returns` answers it."""
+class ToldReturns(NamedTuple):
+    """What delivery asks of the returns that events tell of, by the keys of their parcels and their ids."""
 
-    async def contact(self, parcel_key: str, return_id: str) -> Contact | None:
-        """Whom the shop can write to about the return; None if that is not kept, or not any more."""
-
-    async def settle_orphan(self, parcel_key: str, return_id: str) -> bool:
-        """Whether the return is not being created any more; if its creating request died, that is stored."""
+    contact: Callable[[str, str], Awaitable[Contact | None]]
+    """Whom the shop can write to about the return; None if that is not kept, or not any more."""
+    look_for_news: Callable[[str, str], Awaitable[bool]]
+    """Brings the return up to date; whether to look again, because it is created still or its label still due."""
 
 
 class Delivery:
@@ -134,12 +133,13 @@ class Delivery:
             await self._deliver(taken, letter, endpoint)
 
     async def _forget(self, taken: Taken) -> None:
-        """Drops a place without a letter, unless it is that of a creation which still runs.
+        """Drops a place without a letter, unless it is that of a creation which still runs or has no label yet.
 
-        If the creation's request died, its letter is written now, and the place is due anew.
+        The replica that had them in hand may have stopped. If the creation's request died, its letter is written now,
+        and the place is due anew.
         """
-        may_come = type_of(taken.name.event_id) == EventType.OUTCOME_UNKNOWN
-        if may_come and not await self._returns.settle_orphan(*_return_of(taken)):
+        is_of_creation = type_of(taken.name.event_id) == EventType.OUTCOME_UNKNOWN
+        if is_of_creation and await self._returns.look_for_news(*_return_of(taken)):
             await self._outbox.queue.postpone(taken, FIRST_PAUSE_SECONDS)
         else:
             await self._outbox.queue.drop(taken)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
@@ -27,9 +28,14 @@ from app.redis.connections.discovery import topology
 from app.redis.encryption import Keyring
 from app.redis.store import Change, Store
 from app.returns.claims import Event as Outcome
+from app.returns.labels.evidence import Evidence
+from app.returns.labels.polling import Polling, Schedule
 from app.returns.store.attempts import Attempt, Attempts
+from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import ParcelLayout
+from app.sendcloud.client import Sendcloud
 from app.sendcloud.earlier_records import service_point_of_schema_1 as clean
+from app.sendcloud.transport.httpx_transport import HttpxTransport
 from app.shops import Shops
 from app.telemetry.metrics import EVENTS_ALERTED, REGISTRY
 from tests.support.processes import Valkey, eventually, free_port
@@ -37,6 +43,7 @@ from tests.support.raw_server import listening
 from tests.support.receiver import SECRETS, Post, Receiver, running_receiver, shops_entry
 from tests.support.samples import forms, return_record
 from tests.support.shops import shops
+from tests.support.unlimited import unlimited
 
 KEYRING = Keyring([b"k" * 32])
 
@@ -123,18 +130,16 @@ def event_of(brand: str, at: float) -> Event:
     return Event(EventType.LABEL_READY, at, data)
 
 
-class NoReturns:
-    """No return that these events tell of is kept."""
-
-    async def contact(self, _parcel_key: str, _return_id: str) -> None:
-        """There is none."""
-
-    async def settle_orphan(self, _parcel_key: str, _return_id: str) -> bool:
-        """None is being created."""
-        return True
+async def no_contact(_parcel_key: str, _return_id: str) -> None:
+    """There is none."""
 
 
-NO_RETURNS = NoReturns()
+async def no_news(_parcel_key: str, _return_id: str) -> bool:
+    """No such return is kept."""
+    return False
+
+
+NO_RETURNS = ToldReturns(no_contact, no_news)
 
 
 @asynccontextmanager
@@ -519,12 +524,23 @@ async def posted(world: World, outbox: Outbox, lease: float) -> tuple[Attempts, 
     return attempts, attempt, Name(world.parcel_key, f"{attempt.return_id}:2:outcome_unknown")
 
 
+def told_by(world: World, attempts: Attempts) -> ToldReturns:
+    """The returns as events tell of them; every poll of their labels is answered that they are on their way."""
+    pending = HttpxTransport(httpx.MockTransport(lambda _: httpx.Response(202)))
+    sendcloud = Sendcloud(
+        "https://panel.example", "https://points.example", reads=pending, creates=pending, guards=unlimited()
+    )
+    evidence, schedule = Evidence(world.store, KEYRING, 600), Schedule(1, 5, 120, 600)
+    polling = Polling(world.store, attempts.returns, sendcloud, evidence, schedule)
+    return ToldReturns(attempts.returns.contact, polling.look_for_news)
+
+
 async def test_a_creation_whose_request_died_is_told_without_a_read(world: World) -> None:
     """A creation of which nothing is heard is told as unknown soon after its lease, once, though nobody reads it."""
     attempts, _, place = await posted(world, outbox := world.outbox(), lease=0.3)
     async with (
-        delivering(world, outbox, returns=attempts.returns),
-        delivering(world, other := world.outbox(), returns=attempts.returns),
+        delivering(world, outbox, returns=told_by(world, attempts)),
+        delivering(world, other := world.outbox(), returns=told_by(world, attempts)),
     ):
         await world.until(world.receiver, [place])
 
@@ -542,7 +558,7 @@ async def test_a_creation_that_was_answered_is_not_told_as_unknown(world: World)
     attempts, attempt, place = await posted(world, outbox := world.outbox(), lease=60)
     await attempts.settle(attempt, Outcome.ACCEPTED, lambda found: found.became(ReturnState.LABEL_PENDING))
     await outbox.queue.add(world.brand, place, 0)
-    async with delivering(world, outbox, returns=attempts.returns):
+    async with delivering(world, outbox, returns=told_by(world, attempts)):
 
         async def is_forgotten() -> bool:
             return await world.due_at(place) is None
@@ -552,12 +568,33 @@ async def test_a_creation_that_was_answered_is_not_told_as_unknown(world: World)
     assert (await attempts.returns.get(world.parcel_key, attempt.return_id)).record.state is ReturnState.LABEL_PENDING
 
 
+async def test_a_creation_whose_label_is_still_to_come_is_looked_at_again(world: World) -> None:
+    """The place that was queued for a creation stays while its label may come, and polls are made when due."""
+    attempts, attempt, place = await posted(world, outbox := world.outbox(), lease=60)
+    created_at = attempt.record.created_at
+
+    def pending(found: VersionedReturn) -> ReturnRecord:
+        return found.became(ReturnState.LABEL_PENDING, poller_token="poller", next_poll_at=created_at)
+
+    await attempts.settle(attempt, Outcome.ACCEPTED, pending)
+    await outbox.queue.add(world.brand, place, 0)
+    due_at = await world.due_at(place) or 0
+    async with delivering(world, outbox, returns=told_by(world, attempts)):
+
+        async def is_postponed() -> bool:
+            moved_to = await world.due_at(place) or 0
+            return due_at + 4 < moved_to < due_at + 25
+
+        await eventually(is_postponed, 10)
+    assert (await attempts.returns.get(world.parcel_key, attempt.return_id)).record.polls == 1
+
+
 async def test_a_creation_that_still_runs_is_looked_at_again(world: World) -> None:
     """A look before the lease has ended, as by a server whose clock is ahead, changes nothing and is repeated."""
     attempts, attempt, place = await posted(world, outbox := world.outbox(), lease=60)
     await outbox.queue.add(world.brand, place, 0)
     due_at = await world.due_at(place) or 0
-    async with delivering(world, outbox, returns=attempts.returns):
+    async with delivering(world, outbox, returns=told_by(world, attempts)):
 
         async def is_postponed() -> bool:
             moved_to = await world.due_at(place) or 0

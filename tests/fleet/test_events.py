@@ -2,17 +2,26 @@
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 
-from tests.support.processes import Valkey, eventually, fresh, running_bff
+from tests.support.processes import Valkey, eventually, fresh, running_bff, running_valkey
 from tests.support.receiver import Post, running_receiver, shops_entry
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import shopper
 
 pytestmark = pytest.mark.system
+
+
+@pytest_asyncio.fixture
+async def valkey() -> AsyncIterator[Valkey]:
+    """A store of its own, because what is still to be told of one test's return would reach the next one's endpoint."""
+    async with running_valkey() as process:
+        yield process
 
 
 async def never(_: Post) -> int:
@@ -48,6 +57,28 @@ async def test_a_killed_replica_loses_no_event(valkey: Valkey, sandbox: SandboxP
             await eventually(has_come, 60)
         event = next(each.verified() for each in receiver.posts if each.event_id == created)
         assert event["data"]["brand"] == "guide"
+
+
+async def test_a_label_of_a_killed_replica_is_told_without_a_read(
+    valkey: Valkey, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    """The shop is told of a label that was ready after its replica was killed, although nobody reads the return."""
+    async with running_receiver() as receiver:
+        file = tmp_path / "shops.toml"
+        file.write_text(shops_entry("guide", receiver.url))
+        settings = {"shops": file, "create_deadline": 4, "create_lease": 5, "poll_interval": 3, "timed": True}
+        async with running_bff(valkey.url, sandbox, **settings) as one:
+            someone = await shopper(one.http, order := fresh("INSTANT"), brand="guide")
+            await someone.create()
+            await one.process.stop(signal.SIGKILL)
+        assert await sandbox.ledger(kind="polling", order=order) == []
+        async with running_bff(valkey.url, sandbox, **settings):
+
+            async def is_told() -> bool:
+                return "return.label_ready" in {each.verified()["type"] for each in receiver.posts}
+
+            await eventually(is_told, 30)
+        assert len(await sandbox.ledger(kind="polling", order=order)) == 1
 
 
 async def test_a_creation_of_a_killed_replica_is_told_without_a_read(

@@ -79,7 +79,7 @@ class Desk:
     async def pending(self, parcel_key: str) -> VersionedReturn:
         """A new return whose label is to come."""
         attempt = await self.sent(parcel_key)
-        found = await self.attempts.settle(attempt, Event.ACCEPTED, self._created)
+        found = await self.attempts.settle(attempt, Event.ACCEPTED, self.created)
         assert found
         return found
 
@@ -99,7 +99,8 @@ class Desk:
         await eventually(is_later, 5)
         return found
 
-    def _created(self, found: VersionedReturn) -> ReturnRecord:
+    def created(self, found: VersionedReturn) -> ReturnRecord:
+        """The record of a return that was just created."""
         first_look = self.labels.polling.schedule.next_look_at(0, found.now)
         return found.became(ReturnState.LABEL_PENDING, poller_token="poller", next_poll_at=first_look)
 
@@ -140,6 +141,22 @@ def quick_desk(store: Store) -> Desk:
 def fresh_scope() -> str:
     """A parcel of this test alone."""
     return secrets.token_hex(8)
+
+
+async def test_news_are_looked_for_as_long_as_a_new_return_may_have_some(desk: Desk, parcel_key: str) -> None:
+    """Somebody looks again while a return is created, and then for its label until the budget of that is used up."""
+    polling = desk.labels.polling
+    attempt = await desk.sent(parcel_key)
+    assert await polling.look_for_news(parcel_key, attempt.return_id)
+    await desk.attempts.settle(attempt, Event.ACCEPTED, desk.created)
+    assert await polling.look_for_news(parcel_key, attempt.return_id)
+    used_up = replace(polling, schedule=polling.schedule._replace(budget=0))
+    assert not await used_up.look_for_news(parcel_key, attempt.return_id)
+
+
+async def test_no_news_are_looked_for_of_a_return_that_is_gone(desk: Desk, parcel_key: str) -> None:
+    """Nobody looks again for a return that is not there."""
+    assert not await desk.labels.polling.look_for_news(parcel_key, return_record().id)
 
 
 def is_jittered(pause: float | None, growth: float) -> bool:

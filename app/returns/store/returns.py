@@ -257,14 +257,6 @@ class Returns:
             raise ReturnNotFound("nothing was ever sent")
         return buried
 
-    async def settle_orphan(self, parcel_key: str, return_id: str) -> bool:
-        """Whether the return is not being created any more; if its creating request died, it is settled as by `get`."""
-        try:
-            found = await self.get(parcel_key, return_id)
-        except ReturnNotFound:
-            return True
-        return found.record.state is not ReturnState.CREATING
-
     async def of_parcel(self, parcel_key: str, ordered: Units) -> ParcelReturns:
         """The returns of the parcel, of failed ones the newest, and how many of the ordered units all leave free."""
         moment, alive, first_seen, records = await self._claims_and_records(parcel_key)
