@@ -303,6 +303,8 @@ TRANSIENT_STATUSES = frozenset({502, 503, 504})
 """Statuses that a gateway answers while the upstream is away."""
 NO_VERDICT = frozenset({408, 409, 423, 424, 425, 499})
 """Statuses that do not tell whether a creation was carried out: it timed out, or it conflicted with itself."""
+_VERDICTS = frozenset({ParcelNotFound, NotReturnableNow, BrandNotFound, ServicePointNotFound})
+"""What only the upstream can say: the page of a proxy before it says nothing about an order, a shop or a point."""
 _ALL = frozenset(Call)
 _WITHOUT_TOKEN = frozenset({Call.SETTINGS, Call.OUTGOING})
 _LOOKUP = frozenset({Call.OUTGOING})
@@ -336,7 +338,8 @@ def refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes) ->
     A creation counts as refused only if its body says so, too: behind a proxy's page, the upstream may have made it.
     """
     code = _error_code(body)
-    row = next(row for row in _REFUSALS if row.fits(call, status, code))
+    is_page = answers.is_page(body)
+    row = next(row for row in _REFUSALS if row.fits(call, status, code) and not (is_page and row.error in _VERDICTS))
     if call is Call.INCOMING and issubclass(row.error, UpstreamRejected) and not answers.refuses(status, body):
         return BadUpstream(f"{call} answered {status} without a refusal")
     retry_after = _retry_after(headers) if row.error is UpstreamUnavailable else None

@@ -373,6 +373,24 @@ def test_a_refused_token_is_told_apart(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
+    ("call", "status", "verdict"),
+    [
+        (Call.OUTGOING, 404, ParcelNotFound),
+        (Call.OUTGOING, 422, NotReturnableNow),
+        (Call.SETTINGS, 404, BrandNotFound),
+        (Call.SERVICE_POINT, 404, ServicePointNotFound),
+        (Call.AVAILABILITY, 410, ServicePointNotFound),
+    ],
+)
+def test_a_page_is_no_verdict(call: Call, status: int, verdict: type[BffError]) -> None:
+    """A page of a proxy does not say that an order, a shop or a service point is not there; an empty body may."""
+    for body in (b"<html>No</html>", b"default backend - 404", b'"No"'):
+        assert isinstance(refusal(call, status, body), UpstreamRejected), body
+    for body in (b"", *OF_SECTION_9):
+        assert type(refusal(call, status, body)) is verdict, body
+
+
+@pytest.mark.parametrize(
     ("body", "code"),
     [
         (b'{"error":{"code":"order_closed","message":"secret"}}', "order_closed"),

@@ -173,6 +173,11 @@ def refuses(status: int, body: bytes) -> bool:
     return said is not None and "return" not in said
 
 
+def is_page(body: bytes) -> bool:
+    """Whether a body is neither empty nor a JSON object, so that it is none of upstream's but a proxy's before it."""
+    return bool(body) and odd_object(body) is None
+
+
 def odd_object(body: bytes) -> dict[str, object] | None:
     """The JSON object in a body, even if it is not strictly JSON; None if it is no object."""
     try:
