@@ -41,7 +41,7 @@ async def get_dead_events(brand: CallingShopDep, queue: QueueDep) -> DeadEvents:
 
 @router.post("/v1/shops/{brand}/dead-events/resend", operation_id="resendDeadEvents", responses=responses(*PROBLEMS))
 async def resend_dead_events(brand: CallingShopDep, queue: QueueDep, request: Request) -> ResentEvents:
-    """Sends the oldest 1,000 again, and ends the switch of a 410; each gets one try before it is given up again."""
+    """Sends the oldest 1,000 again, once each, to an address that a 410 switched off, too."""
     count = await queue.revive(brand)
     log.info("events sent again", brand=brand, by=exchange_of(request.scope).partner, count=count)
     return ResentEvents(count=count)

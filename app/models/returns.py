@@ -107,7 +107,7 @@ class ReturnParcel(Answer):
     tracking_number: str | None
     """Comes with the label."""
     tracking: ParcelTracking | None = None
-    """Null where the shop's shipping service tells nothing about it."""
+    """Where it is; null where the shipping service has not told."""
 
 
 class Label(Answer):

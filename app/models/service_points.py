@@ -25,7 +25,7 @@ class ServicePoint(Answer):
     id: Id
     """Names the point in a return."""
     code: str
-    """The carrier's own name of the point."""
+    """The carrier's own name for the point."""
     name: str
     """The name of the place."""
     carrier: str
@@ -57,7 +57,7 @@ class ServicePoint(Answer):
     time_zone: str | None
     """IANA name; null where it is not known, and then `open_now` is not known either."""
     opening_hours: list[OpeningHours]
-    """Hours of the current week, holidays included; on a weekday without hours that is not unknown it is closed."""
+    """Hours of the current week, holidays included; closed on weekdays neither here nor in `unknown_weekdays`."""
     unknown_weekdays: list[int] = Field(default=[])
     """Weekdays whose hours are not known; 1 is Monday."""
     open_now: bool | None

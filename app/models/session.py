@@ -47,9 +47,9 @@ class Item(Answer):
     """An item of the order."""
 
     id: str
-    """Opaque; names the line, in every session of the parcel the same."""
+    """Opaque; names the line, and is the same in every session of the parcel."""
     product_id: str = ""
-    """As the shipping service says it; may be empty or shared by items."""
+    """As the shipping service states it; may be empty or shared by items."""
     name: str
     """The item's name at the shop."""
     image_url: str | None
@@ -103,7 +103,7 @@ class SessionAnswer(Answer):
     drop_off: DropOff
     """Places nearby where the parcel can be handed in."""
     returns: list[Return]
-    """The returns of this parcel, from whatever session."""
+    """The returns of this parcel, from all of its sessions."""
     actions: list[Action]
     """The calls that can be made next, with reasons for those that cannot."""
 

@@ -87,7 +87,7 @@ class DeliveryOption(Answer):
     """One way to send the parcel back."""
 
     code: DeliveryOptionCode
-    """Names the way in a return."""
+    """The `delivery.option` of a return that travels this way."""
     needs: list[DeliveryMember]
     """Members that `delivery` of a return has to name beside it."""
     accepts: list[DeliveryMember]

@@ -79,7 +79,7 @@ class Holder(Answer):
     phase: Annotated[Literal["intent", "sent", "outcome_unknown", "done", "failed"], open_to_more]
     """The phase of the claim."""
     holds_units: bool
-    """Whether nobody else can return these units."""
+    """Whether the units cannot be returned by another return."""
     lease_until: datetime
     """Until when its creation can be under way; units of an unknown outcome can be freed 15 minutes later."""
     finding: Annotated[Outcome, open_to_more] | None
@@ -98,4 +98,5 @@ class UpstreamEventTaken(Answer):
 
     outcome: Annotated[Literal["settled", "moved", "noted", "known", "left_to_people", "ignored"], open_to_more]
     """`settled`: a return's outcome is known now; `moved`: a parcel's status; `noted`: a delivery, from which the
-    shop's window counts; `known`: nothing in it was new."""
+    shop's window counts; `known`: nothing in it was new; `left_to_people`: the log names returns that a person has to
+    look at; `ignored`: it is about nothing of ours."""

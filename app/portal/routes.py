@@ -36,7 +36,7 @@ OF_A_BODY = ("content-length", "content-type")
     responses={
         200: {"headers": headers("Cache-Control", "Content-Language", "ETag", "Vary")},
         304: {
-            "description": "What `If-None-Match` names is what stands.",
+            "description": "The copy that `If-None-Match` names is still current.",
             "headers": headers("Cache-Control", "Content-Language", "ETag", "Vary"),
         },
         **responses(BrandNotFound, InvalidRequest, *STORE, *UPSTREAM),
@@ -46,7 +46,7 @@ async def get_portal(
     request: Request,
     brand: Annotated[str, Path(max_length=63, description="The domain that names the shop.", examples=["demo"])],
     language: Annotated[
-        Language, Query(description="A BCP 47 tag; counts before Accept-Language. Any other text counts as none.")
+        Language, Query(description="A BCP 47 tag, which counts before Accept-Language; any other text counts as none.")
     ] = None,
     accept_language: Annotated[str, Header(description="Languages that the shopper reads (RFC 9110).")] = "",
     if_none_match: Annotated[str, Header(description="The `ETag` of a kept answer.")] = "",

@@ -177,7 +177,7 @@ SCENARIOS = {
     "SLOW": Scenario("every answer about this order takes 1.5 seconds", delay=1.5, polls=READY),
     "SLOWLABEL": Scenario("the label is ready after eight polls", polls=(202,) * 8 + (200,)),
     "NOEXP": Scenario("both tokens never expire", token_lifetime=math.inf),
-    "EXPIRED": Scenario("both tokens have expired already: 401", token_lifetime=-60),
+    "EXPIRED": Scenario("both tokens have expired already: no session begins", token_lifetime=-60),
     "SHORT": Scenario("both tokens expire in 45 seconds", token_lifetime=45),
     "REVOKED": Scenario("the access token is refused when it is used: 401", refusal=revoked),
     "WINDOW": Scenario("the lookup is refused with 409: the return window is over", lookup=window_over),

@@ -42,7 +42,7 @@ async def create_handoff(
     """A single-use link and QR code, good for 15 minutes; the session itself goes on."""
     origins = page_origins(request, shops.of(session.brand).origins)
     if wanted.page and not any(f"{wanted.page}/".startswith(f"{origin}/") for origin in origins):
-        raise InvalidRequest(errors=[FieldProblem("#/page", "page-not-allowed", "Its origin is not one of ours.")])
+        raise InvalidRequest(errors=[FieldProblem("#/page", "page-not-allowed", "Its origin is not allowed.")])
     copy, expires_at = await lookups.hand_off(session)
     link = f"{wanted.page}#handoff={copy.token}" if wanted.page else None
     picture = segno.make_qr(link).svg_data_uri(scale=4) if link else None

@@ -108,7 +108,7 @@ async def get_session(request: Request, session: SessionDep) -> Response:
     },
 )
 async def delete_session(request: Request, session_id: EndingDep) -> Response:
-    """Forgets the tokens and the personal data at once; returns and what they claim stay."""
+    """Forgets the tokens and the personal data at once; returns, and the units that they hold, stay."""
     if session_id:
         await service_of(request, SessionStore).delete(session_id)
     response = Response(status_code=204)

@@ -35,12 +35,13 @@ _OTHERS = (errors.InternalError, errors.MethodNotAllowed, errors.BodyTooSlow, er
 ABOUT = """Between a shop's own front end and Sendcloud's Return Portal API: look an order up, choose what comes back,
 create the return once, follow it, fetch the label.
 
-Calls stand in the order of the journey. Later versions of v1 add paths, members of answers, problem codes and other
-words of open lists (`x-extensible-enum`), and optional members of requests: take what you do not know as said there.
+Calls stand in the order of the journey. Later versions of v1 may add paths, members of answers, optional members of
+requests, and words to open lists (`x-extensible-enum`), problem codes among them. Ignore members that you do not know,
+and have a branch for words that you do not know.
 """
 TAGS: Mapping[str, str] = MappingProxyType(
     {
-        "portal": "What the shop offers, for anybody.",
+        "portal": "What the shop offers; needs no session.",
         "session": "An order, proved by its number and postal code.",
         "service points": "Where the parcel can be handed in.",
         "returns": "From pictures and preview to the label.",

@@ -55,7 +55,7 @@ export interface paths {
         post?: never;
         /**
          * Delete Session
-         * @description Forgets the tokens and the personal data at once; returns and what they claim stay.
+         * @description Forgets the tokens and the personal data at once; returns, and the units that they hold, stay.
          */
         delete: operations["deleteSession"];
         options?: never;
@@ -434,7 +434,7 @@ export interface paths {
         put?: never;
         /**
          * Resend Dead Events
-         * @description Sends the oldest 1,000 again, and ends the switch of a 410; each gets one try before it is given up again.
+         * @description Sends the oldest 1,000 again, once each, to an address that a 410 switched off, too.
          */
         post: operations["resendDeadEvents"];
         delete?: never;
@@ -592,7 +592,7 @@ export interface components {
         /** @description One way to send the parcel back. */
         DeliveryOption: {
             /**
-             * @description Names the way in a return.
+             * @description The `delivery.option` of a return that travels this way.
              * @enum {string}
              */
             code: "drop_off_point" | "drop_off_labelless" | "in_store" | "pickup";
@@ -657,7 +657,7 @@ export interface components {
              * @description Names the point in a return.
              */
             id: number;
-            /** @description The carrier's own name of the point. */
+            /** @description The carrier's own name for the point. */
             code: string;
             /** @description The name of the place. */
             name: string;
@@ -689,7 +689,7 @@ export interface components {
             open_upcoming_week: boolean;
             /** @description IANA name; null where it is not known, and then `open_now` is not known either. */
             time_zone: string | null;
-            /** @description Hours of the current week, holidays included; on a weekday without hours that is not unknown it is closed. */
+            /** @description Hours of the current week, holidays included; closed on weekdays neither here nor in `unknown_weekdays`. */
             opening_hours: components["schemas"]["OpeningHours"][];
             /**
              * @description Weekdays whose hours are not known; 1 is Monday.
@@ -734,7 +734,7 @@ export interface components {
             return_id: string;
             /** @description The phase of the claim. */
             phase: "intent" | "sent" | "outcome_unknown" | "done" | "failed" | (string & {});
-            /** @description Whether nobody else can return these units. */
+            /** @description Whether the units cannot be returned by another return. */
             holds_units: boolean;
             /**
              * Format: date-time
@@ -759,10 +759,10 @@ export interface components {
         };
         /** @description An item of the order. */
         Item: {
-            /** @description Opaque; names the line, in every session of the parcel the same. */
+            /** @description Opaque; names the line, and is the same in every session of the parcel. */
             id: string;
             /**
-             * @description As the shipping service says it; may be empty or shared by items.
+             * @description As the shipping service states it; may be empty or shared by items.
              * @default
              */
             product_id?: string;
@@ -1303,7 +1303,7 @@ export interface components {
             id: number;
             /** @description Comes with the label. */
             tracking_number: string | null;
-            /** @description Null where the shop's shipping service tells nothing about it. */
+            /** @description Where it is; null where the shipping service has not told. */
             tracking?: components["schemas"]["ParcelTracking"] | null;
         };
         /** @description The state of a return. More states may come: treat an unknown one like `label_pending`. */
@@ -1315,7 +1315,7 @@ export interface components {
              * @description Names the point in a return.
              */
             id: number;
-            /** @description The carrier's own name of the point. */
+            /** @description The carrier's own name for the point. */
             code: string;
             /** @description The name of the place. */
             name: string;
@@ -1347,7 +1347,7 @@ export interface components {
             open_upcoming_week: boolean;
             /** @description IANA name; null where it is not known, and then `open_now` is not known either. */
             time_zone: string | null;
-            /** @description Hours of the current week, holidays included; on a weekday without hours that is not unknown it is closed. */
+            /** @description Hours of the current week, holidays included; closed on weekdays neither here nor in `unknown_weekdays`. */
             opening_hours: components["schemas"]["OpeningHours"][];
             /**
              * @description Weekdays whose hours are not known; 1 is Monday.
@@ -1385,7 +1385,7 @@ export interface components {
             items: components["schemas"]["Item"][];
             options: components["schemas"]["ReturnOptions"];
             drop_off: components["schemas"]["DropOff"];
-            /** @description The returns of this parcel, from whatever session. */
+            /** @description The returns of this parcel, from all of its sessions. */
             returns: components["schemas"]["Return"][];
             /** @description The calls that can be made next, with reasons for those that cannot. */
             actions: components["schemas"]["Action"][];
@@ -1484,7 +1484,8 @@ export interface components {
         UpstreamEventTaken: {
             /**
              * @description `settled`: a return's outcome is known now; `moved`: a parcel's status; `noted`: a delivery, from which the
-             *     shop's window counts; `known`: nothing in it was new.
+             *     shop's window counts; `known`: nothing in it was new; `left_to_people`: the log names returns that a person has to
+             *     look at; `ignored`: it is about nothing of ours.
              */
             outcome: "settled" | "moved" | "noted" | "known" | "left_to_people" | "ignored" | (string & {});
         };
@@ -1563,7 +1564,7 @@ export interface operations {
     getPortal: {
         parameters: {
             query?: {
-                /** @description A BCP 47 tag; counts before Accept-Language. Any other text counts as none. */
+                /** @description A BCP 47 tag, which counts before Accept-Language; any other text counts as none. */
                 language?: string | null;
             };
             header?: {
