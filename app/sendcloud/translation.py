@@ -51,7 +51,9 @@ def settings(brand: str, body: bytes) -> domain.ShopSettings:
             for reason in _once(portal.reasons, attrgetter("id"))
         ),
         refund_options=tuple(
-            domain.RefundOption(code=option.code, label=option.label, message_required=option.require_message)
+            domain.RefundOption(
+                code=option.code, label=option.label or option.code, message_required=option.require_message
+            )
             for option in _once(portal.refund_options, attrgetter("code"))
             if portal.enable_refunds
         ),
@@ -113,7 +115,7 @@ def opened_order(body: bytes) -> domain.OpenedOrder:
 
 
 def _order(data: schemas.OutgoingData) -> domain.Order:
-    parcel = data.parcel
+    parcel, there = data.parcel, data.parcel.to_coordinates
     return domain.Order(
         parcel_id=parcel.id,
         number=parcel.order_number,
@@ -122,10 +124,10 @@ def _order(data: schemas.OutgoingData) -> domain.Order:
         weight=parcel.weight,
         max_parcels=parcel.collo_count,
         address=_address(parcel),
-        coordinates=parcel.to_coordinates and domain.Coordinates(**dict(parcel.to_coordinates)),
+        coordinates=domain.Coordinates(**dict(there)) if there and _is_a_place(there) else None,
         lines=order_lines(data.products),
         carriers=tuple(
-            domain.Carrier(code=carrier.code, name=carrier.name, logo=carrier.logo.full)
+            domain.Carrier(code=carrier.code, name=carrier.name or carrier.code, logo=carrier.logo.full)
             for carrier in _once(_carriers(data), attrgetter("code"))
         ),
         service_point=data.service_point and _point(data.service_point),
@@ -134,6 +136,11 @@ def _order(data: schemas.OutgoingData) -> domain.Order:
         national_carrier=_national_carrier(data),
         shipping_method_ids=tuple(data.shipping_method_ids),
     )
+
+
+def _is_a_place(there: schemas.Coordinates | schemas.ServicePoint) -> bool:
+    """Whether it is anywhere but at 0, 0, where geocoders put an address that they do not find."""
+    return bool(there.latitude or there.longitude)
 
 
 def _carriers(data: schemas.OutgoingData) -> Sequence[schemas.Carrier]:
@@ -173,7 +180,7 @@ def _national_carrier(data: schemas.OutgoingData) -> domain.NationalCarrier | No
         return None
     return domain.NationalCarrier(
         code=carrier.code,
-        name=carrier.name,
+        name=carrier.name or carrier.code or "",
         drop_off_finder=carrier.drop_off_finder,
         contact=data.national_carrier_contact,
     )
@@ -206,9 +213,10 @@ def available(body: bytes) -> bool:
 
 
 def _point(point: schemas.ServicePoint) -> domain.ServicePoint:
-    return domain.ServicePoint.model_validate(
-        dict(point) | {"formatted_opening_times": opening_times(point.formatted_opening_times)}
-    )
+    told = dict(point) | {"formatted_opening_times": opening_times(point.formatted_opening_times)}
+    if not _is_a_place(point):
+        told |= {"latitude": None, "longitude": None}
+    return domain.ServicePoint.model_validate(told)
 
 
 def uploaded(names: Sequence[str], body: bytes) -> list[str]:

@@ -521,3 +521,31 @@ async def test_a_carrier_in_another_letter_case(stage: Stage, spelled: str) -> N
         assert (await preview(someone, body))["problems"] == []
         assert (await someone.create(body)).status_code == 202
         assert json.loads(stage.upstream.requests_for("incoming")[-1].body)["selected_carrier_code"] == "PostNL"
+
+
+@pytest.mark.parametrize("nowhere", [{"latitude": 0, "longitude": 0}, {"latitude": "0.000000", "longitude": "-0.0"}])
+async def test_a_place_that_was_not_found(stage: Stage, nowhere: dict[str, object]) -> None:
+    """Latitude and longitude 0, which geocoders say of an address they do not find, are no place to search around."""
+    stage.upstream.say(**{"20000001": samples.point(**nowhere), "check_availability": True})
+    unknown, lost = await stage.shopper({"to_coordinates": None}), await stage.shopper({"to_coordinates": nowhere})
+    for someone in (unknown, lost):
+        assert told(await someone.get("/v1/service-points")) == (422, "invalid-request")
+    assert lost.screen["options"]["pickup"] == unknown.screen["options"]["pickup"]
+    point = (await lost.get("/v1/service-points/20000001")).json()
+    assert (point["latitude"], point["longitude"], point["time_zone"]) == (None, None, "Europe/Amsterdam")
+
+
+@pytest.mark.parametrize("nameless", [None, "", " ", []])
+async def test_what_has_no_name_is_shown_by_its_code(stage: Stage, nameless: object) -> None:
+    """A carrier or a refund without a name has its code to show."""
+    order = scripted_upstream.outgoing(
+        {"id": next(stage.parcels)},
+        carriers=[{"code": "postnl", "name": nameless}],
+        national_carrier={"code": "postnl", "name": nameless},
+    )
+    refunds = [{"code": "money", "label": nameless}]
+    someone = await stage.shopper(outgoing=order, return_portal=scripted_upstream.settings(refund_options=refunds))
+    options = someone.screen["options"]
+    assert [refund["label"] for refund in options["refund_options"]] == ["money"]
+    assert [carrier["name"] for carrier in someone.screen["drop_off"]["carriers"]] == ["postnl"]
+    assert options["national_carrier"]["name"] == "postnl"
