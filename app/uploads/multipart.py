@@ -59,6 +59,8 @@ class File:
 
     name: str
     content: SpooledTemporaryFile[bytes] = field(repr=False)
+    is_named: bool
+    """Whether it came with a file name."""
     size: int = 0
     media_type: str = ""
     """Told by the first bytes, never by the caller."""
@@ -81,6 +83,7 @@ class Form:
         self._header = bytearray()
         self._value = bytearray()
         self._disposition = b""
+        self._part = -1
         self._ended = False
         self._parser = MultipartParser(
             boundary,
@@ -128,6 +131,7 @@ class Form:
 
     def _begin_part(self) -> None:
         self._disposition = b""
+        self._part += 1
 
     def _begin_header(self) -> None:
         self._header.clear()
@@ -140,12 +144,11 @@ class Form:
     def _begin_file(self) -> None:
         _, options = _parameters(self._disposition)
         if b"filename" not in options:
-            problem = FieldProblem(f"#/{len(self._files)}", "not-a-file", "Only files can be uploaded.")
-            raise InvalidRequest(errors=[problem])
-        if len(self._files) == MAX_FILES:
+            raise self._refused(InvalidRequest, "not-a-file", "Only files can be uploaded.")
+        if self._part == MAX_FILES:
             raise TooManyFiles
         spool = self._spools.enter_context(SpooledTemporaryFile(IN_MEMORY_BYTES))  # noqa: SIM115  by close()
-        self._files.append(File(_name(options), spool))
+        self._files.append(File(_name(options), spool, is_named=bool(options[b"filename"])))
 
     def _write(self, data: bytes, start: int, end: int) -> None:
         file = self._files[-1]
@@ -158,6 +161,10 @@ class Form:
 
     def _end_file(self) -> None:
         file = self._files[-1]
+        if not (file.size or file.is_named):
+            # So browsers send a file input in which nothing was chosen.
+            self._files.pop()
+            return
         if not file.media_type:
             self._sniff(file)
         file.content.seek(0)
@@ -171,7 +178,7 @@ class Form:
             raise self._refused(NotAnImage, "not-an-image", "The file does not begin like a picture.")
 
     def _refused(self, error: type[BffError], code: str, detail: str) -> BffError:
-        return error(errors=[FieldProblem(f"#/{len(self._files) - 1}", code, detail)])
+        return error(errors=[FieldProblem(f"#/{self._part}", code, detail)])
 
     def _end(self) -> None:
         self._ended = True

@@ -117,6 +117,23 @@ def test_a_file_that_is_too_large() -> None:
     assert [size for _, _, size, _ in fed(part(largest), END)] == [TOO_LARGE_BYTES - 1]
 
 
+def test_inputs_without_a_choice() -> None:
+    """File inputs in which nothing was chosen, which a browser sends as empty files without a name, do not count."""
+    empty = part(b"", b'form-data; name="back"; filename=""')
+    assert [name for name, *_ in fed(empty, part(), empty, END)] == ["photos"]
+    with pytest.raises(NotAnImage) as caught:
+        fed(empty, part(b"<html><body>"), END)
+    assert [error.pointer for error in caught.value.errors] == ["#/1"]
+    with pytest.raises(InvalidRequest):
+        fed(empty, END)
+
+
+def test_inputs_without_a_choice_are_bounded() -> None:
+    """An eleventh part is refused even if the ten before it were empty, because each costs memory."""
+    empty = part(b"", b'form-data; name="back"; filename=""')
+    assert refusal(empty * MAX_FILES, empty) is TooManyFiles
+
+
 def test_html_is_refused_at_once() -> None:
     """A web page is refused as no picture after a dozen bytes."""
     head = part(b"<html><body>").removesuffix(b"\r\n")
