@@ -72,7 +72,7 @@ class NewReturnItem(Request):
 class NewRefund(Request):
     """The shopper's choice of refund."""
 
-    type: Annotated[str, Field(min_length=1, max_length=40, examples=["money"])]
+    type: Annotated[str, Field(min_length=1, max_length=60, examples=["money"])]
     """The `code` of a refund option of the session."""
     message: Annotated[str, Field(max_length=1000, pattern=Visible), Prose] | None = None
     """Needed where the refund option has `message_required`."""

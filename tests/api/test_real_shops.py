@@ -549,3 +549,18 @@ async def test_what_has_no_name_is_shown_by_its_code(stage: Stage, nameless: obj
     assert [refund["label"] for refund in options["refund_options"]] == ["money"]
     assert [carrier["name"] for carrier in someone.screen["drop_off"]["carriers"]] == ["postnl"]
     assert options["national_carrier"]["name"] == "postnl"
+
+
+@pytest.mark.parametrize("distance", [-1, 1e308, "-0.5", 10**30])
+async def test_a_distance_that_is_none(stage: Stage, distance: object) -> None:
+    """A store is no less than nothing and no farther than half the Earth away; another distance is not known."""
+    order = scripted_upstream.outgoing({"id": next(stage.parcels)}, shop_distances=[{"id": 7, "distance": distance}])
+    someone = await stage.shopper(outgoing=order)
+    assert [store["distance"] for store in someone.screen["options"]["stores"]] == [None]
+
+
+async def test_a_refund_with_a_long_code(stage: Stage) -> None:
+    """A refund that is offered can be chosen, however long its code is."""
+    said = scripted_upstream.settings(refund_options=[{"code": "store_credit".ljust(60, "_")}])
+    someone = await stage.shopper(return_portal=said)
+    assert (await someone.create(someone.body("pickup"))).status_code == 202

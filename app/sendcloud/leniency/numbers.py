@@ -57,7 +57,8 @@ ParcelId = Annotated[Integer, Field(ge=1, le=MAX_ID)]
 """Returns are kept by this id, so an uncertain one counts as none: otherwise two shoppers could share a parcel."""
 Count = Annotated[Integer, Field(ge=1, le=1_000_000)]
 Money = Annotated[Decimal, BeforeValidator(amount)]
-Metres = Annotated[float, BeforeValidator(measure)]
+Metres = Annotated[float, BeforeValidator(measure), Field(ge=0, le=20_040_000)]
+"""Half the way around the Earth at most."""
 Kilograms = Annotated[float, BeforeValidator(measure), Field(gt=0, le=100_000)]
 Latitude = Annotated[float, BeforeValidator(degrees), Field(ge=-90, le=90)]
 Longitude = Annotated[float, BeforeValidator(degrees), Field(ge=-180, le=180)]
