@@ -300,7 +300,7 @@ class OutgoingData(RedactedModel):
     service_point: ServicePoint | None = None
     labelless_service_point: ServicePoint | None = None
     shop_distances: Elements[ShopDistance] = Field(default_factory=list)
-    national_carrier: NationalCarrier | None = None
+    national_carrier: NationalCarrier = NationalCarrier()
     national_carrier_contact: WebUrl = None
     shipping_method_ids: Elements[Id] = Field(default_factory=list)
 

@@ -175,15 +175,15 @@ def _without_number(address: str, house_number: str) -> str:
 
 
 def _national_carrier(data: schemas.OutgoingData) -> domain.NationalCarrier | None:
+    """What is known of it; None where that is nothing."""
     carrier = data.national_carrier
-    if carrier is None:
-        return None
-    return domain.NationalCarrier(
+    known = domain.NationalCarrier(
         code=carrier.code,
         name=carrier.name or carrier.code or "",
         drop_off_finder=carrier.drop_off_finder,
         contact=data.national_carrier_contact,
     )
+    return known if any(dict(known).values()) else None
 
 
 def service_points(body: bytes) -> list[domain.ServicePoint]:

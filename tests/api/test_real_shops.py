@@ -564,3 +564,13 @@ async def test_a_refund_with_a_long_code(stage: Stage) -> None:
     said = scripted_upstream.settings(refund_options=[{"code": "store_credit".ljust(60, "_")}])
     someone = await stage.shopper(return_portal=said)
     assert (await someone.create(someone.body("pickup"))).status_code == 202
+
+
+@pytest.mark.parametrize("carrier", [None, {}, "PostNL", {"code": None, "name": "", "drop_off_finder": ""}])
+async def test_a_national_carrier_of_whom_little_is_known(stage: Stage, carrier: object) -> None:
+    """A national carrier of whom nothing is known is none; the address of its help page is shown in any case."""
+    for contact in (None, "https://carrier.example/contact"):
+        said: dict[str, object] = {"national_carrier": carrier, "national_carrier_contact": contact}
+        someone = await stage.shopper(outgoing=scripted_upstream.outgoing({"id": next(stage.parcels)}, **said))
+        shown = {"code": None, "name": "", "drop_off_finder": None, "contact": contact}
+        assert someone.screen["options"]["national_carrier"] == (shown if contact else None)

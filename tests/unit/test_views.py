@@ -504,7 +504,7 @@ def test_languages_have_no_weight() -> None:
 @pytest.mark.parametrize("code", ["x" * 61, "\u202elhd", "d hl"])
 def test_codes_of_carriers(code: str) -> None:
     """Carriers that are not named by a short code are left out, the national one's code is absent."""
-    data = order(carriers=[{"code": code}, {"code": "dhl"}], national_carrier={"code": code})
+    data = order(carriers=[{"code": code}, {"code": "dhl"}], national_carrier={"code": code, "name": "PostNL"})
     shown = view.options(shop_settings(), data, NOON).national_carrier
     assert [carrier.code for carrier in view.drop_off(data, NOON, NOON).carriers] == ["dhl"]
     assert shown
