@@ -80,7 +80,8 @@ ACCESS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             HTTPStatus.FORBIDDEN,
             "No partner has this X-Partner-Key",
             "Send the key that was agreed, or leave the header out.",
-            when="A server-side integration sent a key that was mistyped, replaced or never given out.",
+            when="A server-side integration sent a key that was mistyped, replaced or never given out, or a system of "
+            "the shop sent none.",
             front_end="Check the configuration of the integration. A page in a browser must not have a partner key.",
         ),
         errors.TooManyLookups: ProblemType(

@@ -25,7 +25,7 @@ REQUESTS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             HTTPStatus.BAD_REQUEST,
             "The request cannot be read",
             "The body has to be one JSON document in UTF-8, or a well-formed form where files are uploaded.",
-            when="The body is cut off, is no JSON or no form, or is in another encoding.",
+            when="The body is cut off or compressed, is no JSON or no form, or is in another encoding.",
             front_end="A shopper cannot fix it: build the body with the platform's own JSON or form functions, and "
             "report it.",
         ),

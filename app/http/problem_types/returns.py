@@ -16,7 +16,7 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "The Idempotency-Key is missing or malformed",
             "Send a fresh random key of 16 to 255 visible ASCII characters with each new return.",
             when="The header that makes a creation safe to repeat was left out, is too short, or has other characters.",
-            front_end="Make one with `crypto.randomUUID()` when the shopper confirms, and keep it until the answer is "
+            front_end="Make one with `crypto.randomUUID()` when the form opens, and keep it until the answer is "
             "known.",
         ),
         errors.IdempotencyKeyReused: ProblemType(
@@ -157,7 +157,8 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             HTTPStatus.CONFLICT,
             "This return has no label",
             "The return itself says what to do instead.",
-            when="The return failed, needs no label, or takes place in a store.",
+            when="The return failed, its outcome is not known, it needs no label, as in a store, or the shop sends the "
+            "label.",
             front_end="Show what the state of the return asks the shopper to do instead of a download.",
         ),
         errors.CustomsDeclarationNotFound: ProblemType(
