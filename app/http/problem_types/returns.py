@@ -16,8 +16,7 @@ RETURNS: Mapping[type[BffError], ProblemType] = MappingProxyType(
             "The Idempotency-Key is missing or malformed",
             "Send a fresh random key of 16 to 255 visible ASCII characters with each new return.",
             when="The header that makes a creation safe to repeat was left out, is too short, or has other characters.",
-            front_end="Make one with `crypto.randomUUID()` when the form opens, and keep it until the answer is "
-            "known.",
+            front_end="Make one with `crypto.randomUUID()` when the form opens, and keep it until the answer is known.",
         ),
         errors.IdempotencyKeyReused: ProblemType(
             "idempotency-key-reused",
