@@ -153,11 +153,12 @@ def _carriers(data: schemas.OutgoingData) -> Sequence[schemas.Carrier]:
 
 def _address(parcel: schemas.Parcel) -> domain.Address:
     divided = parcel.address_divided
+    house_number = parcel.house_number or divided.house_number
     return domain.Address(
         name=parcel.name,
         company_name=parcel.company_name,
-        street=divided.street or _without_number(parcel.address, parcel.house_number),
-        house_number=parcel.house_number or divided.house_number,
+        street=divided.street or _without_number(parcel.address, house_number),
+        house_number=house_number,
         address_2=parcel.address_2,
         postal_code=parcel.postal_code,
         city=parcel.city,

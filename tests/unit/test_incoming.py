@@ -393,6 +393,7 @@ def test_several_colli() -> None:
         ({"address": "Kerkstraat", "address_divided": None}, "Kerkstraat", "12"),
         ({"address_divided": None}, "Kerkstraat", "12"),
         ({"address_divided": {"street": "", "house_number": ""}}, "Kerkstraat", "12"),
+        ({"house_number": "", "address_divided": {"street": "", "house_number": "12"}}, "Kerkstraat", "12"),
         ({"address": "Kerkstraat 12 bis", "address_divided": None}, "Kerkstraat 12 bis", "12"),
         ({"address": "Kerkstraat 112", "address_divided": None}, "Kerkstraat 112", "12"),
         ({"address": "Kerkstraat  12", "address_divided": None}, "Kerkstraat", "12"),
