@@ -51,7 +51,7 @@ class Upstream(Protocol):
         """The names under which the pictures are stored, in their order."""
 
     def check_creation(self, brand: str, parcel_id: int) -> None:
-        """Returns if a return of this parcel may be created now, as far as is known here. Asks nobody.
+        """Returns if a return of this parcel may be created now, as far as is known here; makes no call.
 
         Raises:
             UpstreamUnavailable: creations pause, so that nothing needs to be prepared for one.

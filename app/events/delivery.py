@@ -136,7 +136,7 @@ class Delivery:
         """Drops a place without a letter, unless it is that of a creation which still runs or has no label yet.
 
         The replica that had them in hand may have stopped. If the creation's request died, its letter is written now,
-        and the place is due anew.
+        and the place is due again.
         """
         is_of_creation = type_of(taken.name.event_id) == EventType.OUTCOME_UNKNOWN
         if is_of_creation and await self._returns.look_for_news(*_return_of(taken)):

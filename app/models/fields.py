@@ -14,7 +14,7 @@ _INVISIBLES = re.compile(f"[{_INVISIBLE}]+")
 _BLANK = " \t\r\n\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 """Control characters are not among them: they stay, and are refused."""
 _ENDS = re.compile(f"^[{_BLANK}{_INVISIBLE}]+|(?<![{_BLANK}{_INVISIBLE}])[{_BLANK}{_INVISIBLE}]+$")
-"""The look behind keeps a search from beginning anew within a run, which took quadratic time."""
+"""The look behind keeps a search from starting over within a run, which took quadratic time."""
 _DIRECTION_TRICKS = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]+")
 """Embeddings, overrides and isolates, which make a text look like another; marks and joiners are part of words."""
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")

@@ -28,7 +28,7 @@ class SingleFlight(Generic[T]):
 
     def _forget(self, key: Hashable, ended: asyncio.Task[T]) -> None:
         del self._running[key]
-        # If every caller has left, nobody asks how it ended, and asyncio must not tell the log.
+        # If every caller has left, no one asks how it ended, and asyncio must not tell the log.
         _ = ended.cancelled() or ended.exception()
 
     async def aclose(self) -> None:

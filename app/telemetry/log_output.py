@@ -21,7 +21,7 @@ WAITING_LINES = 10_000
 PAUSE_SECONDS = 0.001
 """Between two writes. Waking the writer for each line takes more time than the lines themselves."""
 BUSY_LINES = 3
-"""Where more of them were waiting, the next ones are gathered for longer: nobody looks for one line among so many."""
+"""Where more of them were waiting, the next ones are gathered for longer: no reader follows so many one by one."""
 BUSY_PAUSE_SECONDS = 0.005
 FLUSH_SECONDS = 1.0
 """For lines that still wait when the process ends."""

@@ -139,7 +139,7 @@ class Connection(asyncio.Protocol):
         return question.answer
 
     def close(self, error: Exception | None = None) -> None:
-        """Closes it at once; whoever waits gets the error."""
+        """Closes it at once; those who wait get the error."""
         if self._error:
             return
         self._error = error or ConnectionFailed("closed")

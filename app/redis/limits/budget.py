@@ -128,7 +128,7 @@ class Line:
             deadline = asyncio.get_running_loop().time() + AHEAD_SECONDS
             self._ahead = deque(self._asked(deadline) for _ in range(calls))
             for turn in self._ahead:
-                # Nobody may come for it, and then asyncio must not tell the log that it was refused.
+                # If no call takes it, asyncio must not tell the log that it was refused.
                 turn.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _asked(self, deadline: float) -> asyncio.Future[float]:
