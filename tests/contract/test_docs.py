@@ -43,6 +43,14 @@ def test_pages_of_problems_are_up_to_date() -> None:
     assert {path: path.read_text("utf-8") for path in (INDEX, *PAGES.iterdir())} == written
 
 
+def test_every_code_of_a_fault_is_documented() -> None:
+    """docs/problems.md names each code that our own checks put inside `errors`."""
+    code = "".join(path.read_text() for path in Path("app").rglob("*.py"))
+    made = {*re.findall(r'FieldProblem\(\s*f?"#[^"]*",\s*"([a-z-]+)"', code)}
+    listed = Path("docs/problems.md").read_text().partition("Codes inside `errors`:")[2]
+    assert made - {*re.findall(r"`([a-z-]+)`", listed)} == set()
+
+
 def test_every_magic_order_is_in_the_readme() -> None:
     """The README lists the sandbox's order prefixes and no others."""
     assert _first_cells("README.md", "## The sandbox's orders") == set(SCENARIOS)
