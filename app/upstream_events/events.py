@@ -10,7 +10,7 @@ from app.errors import FindingRefused, StoreUnavailable
 from app.events.event import EventType
 from app.made_returns import MOVING, ParcelMoved, ReturnMade
 from app.models.fields import utc_datetime
-from app.models.returns import ParcelTracking, ReturnParcel, ReturnState
+from app.models.returns import FINAL_STATES, ParcelTracking, ReturnParcel, ReturnState
 from app.redis.encryption import Keyring
 from app.redis.store import Change, Store
 from app.returns.claims import UNKNOWN_FREED_AFTER
@@ -164,7 +164,8 @@ def _fits(record: ReturnRecord, event: ReturnMade) -> bool:
     for item in record.items:
         units[item.name] = units.get(item.name, 0) + item.quantity
     is_then = -CLOCKS_APART_SECONDS <= event.at - record.created_at <= UNKNOWN_FREED_AFTER
-    return bool(event.units) and units in ({}, event.units) and is_then
+    is_erased = not units and record.state in FINAL_STATES
+    return bool(event.units) and (is_erased or units == event.units) and is_then
 
 
 def _tracked(parcel: ReturnParcel, event: ParcelMoved) -> ReturnParcel:

@@ -140,6 +140,14 @@ async def test_a_webhook_of_a_return_that_people_found(
     assert await shelf.state(lost) is ReturnState.OUTCOME_UNKNOWN
 
 
+async def test_a_webhook_of_a_return_whose_content_has_gone(shelf: Shelf, valkey: Valkey) -> None:
+    """A return of unknown outcome whose items are no longer known is settled by people alone."""
+    lost = await shelf.lost()
+    await valkey.client.delete(f"p:{{{shelf.parcel_key}}}:r:{lost.return_id}")
+    assert await shelf.told() == "left_to_people"
+    assert await shelf.state(lost) is ReturnState.OUTCOME_UNKNOWN
+
+
 async def test_a_webhook_before_the_answer(shelf: Shelf) -> None:
     """While a return of the order is being created, a webhook may be about that one: it has to come again."""
     lost, _ = await shelf.lost(), await shelf.posted()
