@@ -21,6 +21,8 @@ from app.sandbox.supervisor import Child, supervise
 LOCAL = "127.0.0.1"
 PARTNER_KEY = "sandbox-partner-key"
 """A public key that is good for this stack only, so that a partner's program needs no setup."""
+SHOP_KEY = "sandbox-shop-key"
+"""The same for the calls of the shop `demo`."""
 
 
 def welcome(port: int, panel: int) -> str:
@@ -67,14 +69,18 @@ refused_reasons = [11]
 excluded_products = ["mp-200"]
 """
 """A shop that takes nothing back because of a changed mind, and no tights."""
+SHOP_SYSTEM = f"""
+[shops.demo.shop_keys]
+sandbox = "{hashlib.sha256(SHOP_KEY.encode()).hexdigest()}"
+"""
 
 
 def write_shops(port: int, directory: str) -> None:
-    """Writes the file of shops: all are told of their returns at the page of events, one has a policy."""
+    """Writes the file of shops: all are told of their returns at the page of events, one has a policy, one a key."""
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     events = f'url = "http://{LOCAL}:{port}{inbox.PATH}"\nsecrets = ["{secret}"]\nprivate = true\n'
     told = "".join(f"[shops.{brand}.events]\n{events}" for brand in all_brands())
-    _shops_file(directory).write_text(told + POLICY)
+    _shops_file(directory).write_text(told + POLICY + SHOP_SYSTEM)
 
 
 def _shops_file(directory: str) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.sandbox.__main__ import PARTNER_KEY, stack, welcome, write_shops
+from app.sandbox.__main__ import PARTNER_KEY, SHOP_KEY, stack, welcome, write_shops
 from app.sandbox.brands import all_brands
 from app.settings import load_settings
 from app.shops import read_shops
@@ -18,6 +18,14 @@ def test_the_printed_partner_key_is_known(monkeypatch: pytest.MonkeyPatch) -> No
     for name, value in service.environment.items():
         monkeypatch.setenv(name, value)
     assert load_settings().partners == {"sandbox": hashlib.sha256(PARTNER_KEY.encode()).digest()}
+
+
+def test_one_shop_has_the_documented_key(tmp_path: Path) -> None:
+    """The file of shops of `make run` gives the shop `demo` the key for its own calls that docs/shop-calls.md names."""
+    write_shops(8000, str(tmp_path))
+    keys = {brand: entry.shop_keys for brand, entry in read_shops(tmp_path / "shops.toml", {}).items()}
+    assert keys["demo"] == {"sandbox": hashlib.sha256(SHOP_KEY.encode()).digest()}
+    assert f"X-Partner-Key: {SHOP_KEY}" in Path("docs/shop-calls.md").read_text()
 
 
 def test_the_last_words_are_few() -> None:
