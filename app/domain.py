@@ -251,6 +251,11 @@ class OrderLine(RedactedModel):
     """As the upstream says; `ShopSettings.why_not` decides."""
 
     @property
+    def title(self) -> str:
+        """What the line is called: by its name, or by its product id where it has none."""
+        return self.name or self.product_id.strip()
+
+    @property
     def returnable(self) -> bool:
         """Whether units of this line can be returned at all."""
         return self.why_not is None

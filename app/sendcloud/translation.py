@@ -304,7 +304,7 @@ def _returned(returned: domain.ReturnedLine) -> schemas.ReturnedProduct:
     return schemas.ReturnedProduct(
         product_id=line.product_id,
         quantity=returned.quantity,
-        description=line.name,
+        description=line.title,
         value=None if line.price is None else float(line.price),
         return_reason=returned.reason,
         return_message=returned.comment,

@@ -89,7 +89,7 @@ def _item(line: OrderLine, left: int, settings: ShopSettings, moment: Moment, la
     return session.Item(
         id=line.id,
         product_id=line.product_id,
-        name=line.name,
+        name=line.title,
         image_url=line.image_url,
         unit_price=money(line.price, settings.currency),
         quantity=line.quantity,

@@ -574,3 +574,21 @@ async def test_a_national_carrier_of_whom_little_is_known(stage: Stage, carrier:
         someone = await stage.shopper(outgoing=scripted_upstream.outgoing({"id": next(stage.parcels)}, **said))
         shown = {"code": None, "name": "", "drop_off_finder": None, "contact": contact}
         assert someone.screen["options"]["national_carrier"] == (shown if contact else None)
+
+
+@pytest.mark.parametrize("nameless", [None, "", " ", {}])
+async def test_an_item_without_a_name(stage: Stage, nameless: object) -> None:
+    """An item without a name goes by its product id: on the screen, in the return, and in what upstream is told."""
+    someone = await stage.shopper(products=[samples.product(name=nameless)])
+    created = await someone.create(someone.body("pickup"))
+    assert [someone.screen["items"][0]["name"], created.json()["items"][0]["name"]] == ["shirt", "shirt"]
+    assert json.loads(stage.upstream.requests_for("incoming")[-1].body)["products"][0]["description"] == "shirt"
+
+
+async def test_an_incomplete_item_is_not_refused_by_the_shop(stage: Stage) -> None:
+    """Of an item that lacks what a return needs nobody says that the shop does not take it back."""
+    someone = await stage.shopper(products=[samples.product(returnable=None), samples.product(id="hat")])
+    body = someone.body("pickup")
+    body["items"][0]["id"] = "shirt"
+    [problem] = (await preview(someone, body))["problems"]
+    assert (problem["code"], problem["detail"]) == ("not-returnable", "Too little is known about this item.")

@@ -31,11 +31,10 @@ SENDER_NEEDS = ("name", "street", "postal_code", "city", "email")
 EU = frozenset(re.findall("..", "ATBEBGCYCZDEDKEEESFIFRGRHRHUIEITLTLULVMCMTNLPLPTROSESISK"))
 """Countries of the EU's customs territory, ISO 3166 (Monaco belongs to it)."""
 NO_FILES: Mapping[str, str] = MappingProxyType({})
-_NOT_RETURNABLE = ("not-returnable", "The shop does not take this item back.")
 _WHY_NOT: Mapping[WhyNot, tuple[str, str]] = MappingProxyType(
     {
-        "not-returnable": _NOT_RETURNABLE,
-        "incomplete": _NOT_RETURNABLE,
+        "not-returnable": ("not-returnable", "The shop does not take this item back."),
+        "incomplete": ("not-returnable", "Too little is known about this item."),
         "excluded-by-policy": ("excluded-by-policy", "The shop's return policy excludes this item."),
         "window-over": ("window-over", "The time to return this item is over."),
     }
@@ -99,7 +98,7 @@ class CheckedReturn:
         return [
             ReturnItem(
                 id=line.id,
-                name=self._known[line.id].name,
+                name=self._known[line.id].title,
                 quantity=line.quantity,
                 reason=line.reason if line.reason is not None else self._body.reason,
                 comment=line.comment,
