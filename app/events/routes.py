@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from app.errors import PartnerKeyUnknown, TooManyLookups
+from app.errors import InvalidRequest, PartnerKeyUnknown, TooManyLookups
 from app.events.event import return_id_of, type_of
 from app.events.queue import Queue
 from app.http.answers.openapi import STORE, responses
@@ -18,7 +18,7 @@ from app.telemetry.logs import log
 router = APIRouter(tags=["shop"])
 
 LISTED = 100
-PROBLEMS = (PartnerKeyUnknown, TooManyLookups, *STORE)
+PROBLEMS = (PartnerKeyUnknown, TooManyLookups, InvalidRequest, *STORE)
 
 QueueDep = Annotated[Queue, Depends(service(Queue))]
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Request
 
 from app.errors import (
     FindingRefused,
+    InvalidRequest,
     PartnerKeyUnknown,
     ReturnNotFound,
     ReturnStillOpen,
@@ -24,7 +25,7 @@ from app.shop_calls.view import shop_return
 
 router = APIRouter(tags=["shop"])
 
-OF_AN_ORDER = (PartnerKeyUnknown, TooManyLookups, *STORE)
+OF_AN_ORDER = (PartnerKeyUnknown, TooManyLookups, InvalidRequest, *STORE)
 OF_A_RETURN = (*OF_AN_ORDER, ReturnNotFound)
 """The problems that any call about a return may answer."""
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
 
-from app.errors import RouteNotFound, SignatureInvalid
+from app.errors import InvalidRequest, RouteNotFound, SignatureInvalid
 from app.http.answers.openapi import STORE, responses
 from app.http.exchange import exchange_of
 from app.models.shop_calls import UpstreamEventTaken
@@ -21,7 +21,7 @@ BODY = {"required": True, "content": {"application/json": {"schema": {"type": "o
     "/v1/brands/{brand}/upstream-events",
     operation_id="takeUpstreamEvent",
     openapi_extra={"requestBody": BODY},
-    responses=responses(RouteNotFound, SignatureInvalid, *STORE),
+    responses=responses(RouteNotFound, InvalidRequest, SignatureInvalid, *STORE),
 )
 async def take_upstream_event(
     brand: Annotated[str, Path(max_length=63, description="The domain that names the shop.", examples=["demo"])],

@@ -102,6 +102,15 @@ def test_overload_is_named(operation_id: str) -> None:
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
+def test_wrong_parameters_are_named(operation_id: str) -> None:
+    """A call whose parameters can be wrong names the 422 that says so; its own problems judge the idempotency key."""
+    operation = OPERATIONS[operation_id][2]
+    schemas = [each["schema"] for each in operation.get("parameters", []) if each["name"] != "Idempotency-Key"]
+    can_be_wrong = any(schema.keys() & {"maxLength", "minimum", "enum", "anyOf"} for schema in schemas)
+    assert not can_be_wrong or "`invalid-request`" in operation["responses"]["422"]["description"]
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
 def test_every_operation_is_described(operation_id: str) -> None:
     """Each operation says in a sentence what it does."""
     assert OPERATIONS[operation_id][2]["description"].endswith(".")
