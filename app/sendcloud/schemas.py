@@ -27,6 +27,8 @@ T = TypeVar("T")
 MAX_ELEMENTS = 1000
 MAX_LINES = 10_000
 """Of an order."""
+NO_KINDS = frozenset({"undefined", "unknown"})
+"""Kinds of a service point that say that its kind is not known, in lower case (examples of the documentation)."""
 
 
 def _present(items: Iterable[T | None]) -> list[T]:
@@ -47,6 +49,10 @@ def _unless_none(value: object, validate: ValidatorFunctionWrapHandler) -> objec
 
 def _unless_empty(clean: Callable[[str], str]) -> Callable[[str], str | None]:
     return lambda value: clean(value) if value else None
+
+
+def _unless_unknown(kind: str | None) -> str | None:
+    return kind if kind and kind.lower() not in NO_KINDS else None
 
 
 Text = Annotated[str, AfterValidator(cleaning.text)]
@@ -283,7 +289,7 @@ class ServicePoint(RedactedModel):
     open_upcoming_week: bool | None = None
     distance: Metres | None = None
     """From the place asked for."""
-    general_shop_type: OptionalCode = None
+    general_shop_type: Annotated[OptionalCode, AfterValidator(_unless_unknown)] = None
 
 
 class OutgoingData(RedactedModel):

@@ -110,12 +110,14 @@ def test_service_point() -> None:
         ("x" * 61, None),
         ("lock er", None),
         ("\u202elocker", None),
+        ("undefined", None),
+        ("Unknown", None),
         ("", None),
         (None, None),
     ],
 )
 def test_kind_of_a_point(kind: str | None, shown: str | None) -> None:
-    """The kind of a point is a short code, or absent."""
+    """The kind of a point is a short code, or absent; upstream has words for a kind that it does not know."""
     assert shown_point(general_shop_type=kind).kind == shown
 
 
