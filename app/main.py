@@ -263,15 +263,16 @@ def _parts(settings: Settings, shops: Shops, store: Store, keyring: Keyring, sen
     kept = attempts.returns
     idle_timeout = settings.poll_deadline + MARGIN_SECONDS
     schedule = Schedule(settings.poll_interval, idle_timeout, settings.label_budget, settings.return_ttl)
-    polling = Polling(store, kept, sendcloud, Evidence(store, keyring, settings.return_ttl), schedule)
+    evidence = Evidence(store, keyring, settings.return_ttl)
+    labels = Labels(store, kept, Polling(store, kept, sendcloud, evidence, schedule))
     return Parts(
         store=store,
         sendcloud=sendcloud,
         outbox=outbox,
-        delivery=Delivery(shops, outbox, keyring, poster, ToldReturns(kept.contact, polling.look_for_news)),
+        delivery=Delivery(shops, outbox, keyring, poster, ToldReturns(kept.contact, labels.look_for_news)),
         attempts=attempts,
         documents=Documents(store, keyring, total_bytes=settings.kept_labels, idle_timeout=idle_timeout),
-        labels=Labels(store, kept, polling),
+        labels=labels,
         cache=FleetCache(store, max_wait=settings.lookup_deadline + MARGIN_SECONDS),
     )
 

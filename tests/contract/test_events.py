@@ -5,10 +5,10 @@ import secrets
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from app.redis.store import Change, Store
 from app.returns.claims import Event as Outcome
 from app.returns.labels.evidence import Evidence
 from app.returns.labels.polling import Polling, Schedule
+from app.returns.labels.watching import Labels
 from app.returns.store.attempts import Attempt, Attempts
 from app.returns.store.records import ReturnRecord, VersionedReturn
 from app.returns.store.returns import ParcelLayout
@@ -524,23 +525,48 @@ async def posted(world: World, outbox: Outbox, lease: float) -> tuple[Attempts, 
     return attempts, attempt, Name(world.parcel_key, f"{attempt.return_id}:2:outcome_unknown")
 
 
-def told_by(world: World, attempts: Attempts) -> ToldReturns:
-    """The returns as events tell of them; every poll of their labels is answered that they are on their way."""
-    pending = HttpxTransport(httpx.MockTransport(lambda _: httpx.Response(202)))
+async def accepted(world: World, outbox: Outbox) -> tuple[Attempts, Attempt, Name]:
+    """As `posted`, but Sendcloud took the return; its label is due, and so is its place."""
+    attempts, attempt, place = await posted(world, outbox, lease=60)
+
+    def pending(found: VersionedReturn) -> ReturnRecord:
+        return found.became(ReturnState.LABEL_PENDING, poller_token="poller", next_poll_at=attempt.record.created_at)
+
+    await attempts.settle(attempt, Outcome.ACCEPTED, pending)
+    await outbox.queue.add(world.brand, place, 0)
+    return attempts, attempt, place
+
+
+async def on_its_way(_: httpx.Request) -> httpx.Response:
+    """The answer to a poll for a label that is not ready."""
+    return httpx.Response(202)
+
+
+@asynccontextmanager
+async def told_by(
+    world: World,
+    attempts: Attempts,
+    answer: Callable[[httpx.Request], Coroutine[None, None, httpx.Response]] = on_its_way,
+) -> AsyncIterator[ToldReturns]:
+    """The returns as events tell of them; polls of their labels are answered like this."""
+    upstream = HttpxTransport(httpx.MockTransport(answer))
     sendcloud = Sendcloud(
-        "https://panel.example", "https://points.example", reads=pending, creates=pending, guards=unlimited()
+        "https://panel.example", "https://points.example", reads=upstream, creates=upstream, guards=unlimited()
     )
     evidence, schedule = Evidence(world.store, KEYRING, 600), Schedule(1, 5, 120, 600)
     polling = Polling(world.store, attempts.returns, sendcloud, evidence, schedule)
-    return ToldReturns(attempts.returns.contact, polling.look_for_news)
+    labels = Labels(world.store, attempts.returns, polling)
+    yield ToldReturns(attempts.returns.contact, labels.look_for_news)
+    await labels.aclose()
 
 
 async def test_a_creation_whose_request_died_is_told_without_a_read(world: World) -> None:
     """A creation of which nothing is heard is told as unknown soon after its lease, once, though nobody reads it."""
     attempts, _, place = await posted(world, outbox := world.outbox(), lease=0.3)
     async with (
-        delivering(world, outbox, returns=told_by(world, attempts)),
-        delivering(world, other := world.outbox(), returns=told_by(world, attempts)),
+        told_by(world, attempts) as told,
+        delivering(world, outbox, returns=told),
+        delivering(world, other := world.outbox(), returns=told),
     ):
         await world.until(world.receiver, [place])
 
@@ -558,7 +584,7 @@ async def test_a_creation_that_was_answered_is_not_told_as_unknown(world: World)
     attempts, attempt, place = await posted(world, outbox := world.outbox(), lease=60)
     await attempts.settle(attempt, Outcome.ACCEPTED, lambda found: found.became(ReturnState.LABEL_PENDING))
     await outbox.queue.add(world.brand, place, 0)
-    async with delivering(world, outbox, returns=told_by(world, attempts)):
+    async with told_by(world, attempts) as told, delivering(world, outbox, returns=told):
 
         async def is_forgotten() -> bool:
             return await world.due_at(place) is None
@@ -570,23 +596,39 @@ async def test_a_creation_that_was_answered_is_not_told_as_unknown(world: World)
 
 async def test_a_creation_whose_label_is_still_to_come_is_looked_at_again(world: World) -> None:
     """The place that was queued for a creation stays while its label may come, and polls are made when due."""
-    attempts, attempt, place = await posted(world, outbox := world.outbox(), lease=60)
-    created_at = attempt.record.created_at
-
-    def pending(found: VersionedReturn) -> ReturnRecord:
-        return found.became(ReturnState.LABEL_PENDING, poller_token="poller", next_poll_at=created_at)
-
-    await attempts.settle(attempt, Outcome.ACCEPTED, pending)
-    await outbox.queue.add(world.brand, place, 0)
+    attempts, attempt, place = await accepted(world, outbox := world.outbox())
     due_at = await world.due_at(place) or 0
-    async with delivering(world, outbox, returns=told_by(world, attempts)):
+    async with told_by(world, attempts) as told, delivering(world, outbox, returns=told):
 
         async def is_postponed() -> bool:
             moved_to = await world.due_at(place) or 0
             return due_at + 4 < moved_to < due_at + 25
 
+        async def is_polled() -> bool:
+            return (await attempts.returns.get(world.parcel_key, attempt.return_id)).record.polls == 1
+
         await eventually(is_postponed, 10)
-    assert (await attempts.returns.get(world.parcel_key, attempt.return_id)).record.polls == 1
+        await eventually(is_polled, 10)
+
+
+async def test_slow_polls_hold_up_no_event(world: World) -> None:
+    """An event of a shop is posted while as many of its labels are polled as posts of a shop may be under way."""
+    outbox, polled, may_answer = world.outbox(), asyncio.Semaphore(0), asyncio.Event()
+    parcels = [replace(world, parcel_key=secrets.token_hex(8)) for _ in range(AT_ONCE)]
+    attempts, *_ = [(await accepted(each, outbox))[0] for each in parcels]
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        polled.release()
+        await may_answer.wait()
+        return await on_its_way(request)
+
+    async with told_by(world, attempts, slow) as told, delivering(world, outbox, returns=told):
+        try:
+            for _ in range(AT_ONCE):
+                await polled.acquire()
+            await world.until(world.receiver, [await world.written(outbox)])
+        finally:
+            may_answer.set()
 
 
 async def test_a_creation_that_still_runs_is_looked_at_again(world: World) -> None:
@@ -594,7 +636,7 @@ async def test_a_creation_that_still_runs_is_looked_at_again(world: World) -> No
     attempts, attempt, place = await posted(world, outbox := world.outbox(), lease=60)
     await outbox.queue.add(world.brand, place, 0)
     due_at = await world.due_at(place) or 0
-    async with delivering(world, outbox, returns=told_by(world, attempts)):
+    async with told_by(world, attempts) as told, delivering(world, outbox, returns=told):
 
         async def is_postponed() -> bool:
             moved_to = await world.due_at(place) or 0

@@ -145,18 +145,20 @@ def fresh_scope() -> str:
 
 async def test_news_are_looked_for_as_long_as_a_new_return_may_have_some(desk: Desk, parcel_key: str) -> None:
     """Somebody looks again while a return is created, and then for its label until the budget of that is used up."""
-    polling = desk.labels.polling
+    labels, polling = desk.labels, desk.labels.polling
     attempt = await desk.sent(parcel_key)
-    assert await polling.look_for_news(parcel_key, attempt.return_id)
+    assert await labels.look_for_news(parcel_key, attempt.return_id)
     await desk.attempts.settle(attempt, Event.ACCEPTED, desk.created)
-    assert await polling.look_for_news(parcel_key, attempt.return_id)
-    used_up = replace(polling, schedule=polling.schedule._replace(budget=0))
+    assert await labels.look_for_news(parcel_key, attempt.return_id)
+    without_budget = replace(polling, schedule=polling.schedule._replace(budget=0))
+    used_up = Labels(polling.store, desk.returns, without_budget)
     assert not await used_up.look_for_news(parcel_key, attempt.return_id)
+    await asyncio.gather(labels.aclose(), used_up.aclose())
 
 
 async def test_no_news_are_looked_for_of_a_return_that_is_gone(desk: Desk, parcel_key: str) -> None:
     """Nobody looks again for a return that is not there."""
-    assert not await desk.labels.polling.look_for_news(parcel_key, return_record().id)
+    assert not await desk.labels.look_for_news(parcel_key, return_record().id)
 
 
 def is_jittered(pause: float | None, growth: float) -> bool:

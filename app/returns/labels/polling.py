@@ -14,7 +14,6 @@ from app.domain import Units
 from app.errors import (
     BadUpstream,
     ClaimLost,
-    ReturnNotFound,
     StoreUnavailable,
     UpstreamError,
     UpstreamGone,
@@ -80,18 +79,6 @@ class Polling:
             # Read under the lease, because its last holder has moved the next poll.
             found = await self.returns.get(parcel_key, return_id)
             return await self._looked(parcel_key, found) if is_ours and found.due_in == 0 else found
-
-    async def look_for_news(self, parcel_key: str, return_id: str) -> bool:
-        """Looks at the return, whose replica may have stopped; whether it is created still, or its label due in time.
-
-        If its creating request died, it is settled as by `Returns.get`.
-        """
-        try:
-            found = await self.look(parcel_key, return_id)
-        except ReturnNotFound:
-            return False
-        is_new = found.now < found.record.created_at + self.schedule.budget
-        return found.record.state is ReturnState.CREATING or (found.due_in is not None and is_new)
 
     async def fresh_download_token(self, parcel_key: str, return_id: str, dead: str) -> str | None:
         """A download token other than the refused one, after one poll; None if there is none.

@@ -8,7 +8,7 @@ from typing import Self
 
 from app.errors import ReturnNotFound, StoreUnavailable
 from app.http.answers.deferred import Leaving
-from app.models.returns import FINAL_STATES
+from app.models.returns import FINAL_STATES, ReturnState
 from app.redis.store import Store
 from app.returns.labels.polling import Polling
 from app.returns.store.records import VersionedReturn
@@ -17,6 +17,8 @@ from app.telemetry.logs import log
 
 RETRY_SECONDS = 1.0
 """Pause after an error, and while another replica polls."""
+TAKEN_OVER_SECONDS = 5.0
+"""How long a label is watched by a replica that finds it due."""
 WOKEN_AT_ONCE = 50
 """Waiters woken in one turn of the event loop, so that thousands of them do not hold up other requests."""
 
@@ -158,7 +160,22 @@ class Labels:
 
     def watch_in_background(self, parcel_key: str, found: VersionedReturn) -> None:
         """Polls the label for a while even if no caller waits, so that most shoppers come back to a ready one."""
-        self._start(self._in_background(parcel_key, found))
+        self._start(self._in_background(parcel_key, found, self.polling.schedule.budget))
+
+    async def look_for_news(self, parcel_key: str, return_id: str) -> bool:
+        """Reads the return; whether to look again, because it is created still or its label may come within the budget.
+
+        A label that is due is polled in the background, since the replica that watched it may have stopped. A return
+        whose creating request died is settled as by `Returns.get`.
+        """
+        try:
+            found = await self.returns.get(parcel_key, return_id)
+        except ReturnNotFound:
+            return False
+        if found.due_in == 0:
+            self._start(self._in_background(parcel_key, found, TAKEN_OVER_SECONDS))
+        is_new = found.now < found.record.created_at + self.polling.schedule.budget
+        return found.record.state is ReturnState.CREATING or (found.due_in is not None and is_new)
 
     async def listen(self) -> None:
         """Passes on changes of any replica, until cancelled; after a broken connection, every watch reads again."""
@@ -218,8 +235,8 @@ class Labels:
             return None
         return found.due_in or RETRY_SECONDS
 
-    async def _in_background(self, parcel_key: str, found: VersionedReturn) -> None:
-        await self.settled(parcel_key, found, self.polling.schedule.budget, asyncio.get_running_loop().create_future)
+    async def _in_background(self, parcel_key: str, found: VersionedReturn, seconds: float) -> None:
+        await self.settled(parcel_key, found, seconds, asyncio.get_running_loop().create_future)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
