@@ -25,8 +25,8 @@ policy excludes it, or its window is over.
 DAY_SECONDS = 86_400
 LONGEST_WINDOW = 366
 """Days."""
-NO_IDS = frozenset({"", "none", "null"})
-"""Texts that recorded orders have in place of a product id, in lower case."""
+NOTHING = frozenset({"", "none", "null"})
+"""Texts that stand for nothing, in lower case: recorded orders have them in place of a product id."""
 
 
 class RedactedModel(BaseModel):
@@ -100,7 +100,7 @@ def _same_name(name: str) -> str:
 
 
 def _product_id(value: str) -> str:
-    if value.strip().casefold() in NO_IDS:
+    if value.strip().casefold() in NOTHING:
         raise ValueError("a product has an id; one without is excluded by its name")
     return value.strip()
 

@@ -40,7 +40,7 @@ def order_lines(products: Sequence[schemas.Product]) -> tuple[domain.OrderLine, 
 def _made_of(product: schemas.Product) -> _Line:
     product_id = product.id.strip()
     price = None if product.price is None else f"{product.price:.2f}"
-    return _Line("" if product_id.casefold() in domain.NO_IDS else product_id, product.name, price)
+    return _Line("" if product_id.casefold() in domain.NOTHING else product_id, product.name, price)
 
 
 def _made_id(line: _Line) -> str:

@@ -18,7 +18,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from app.domain import DeliveryOptionCode, RedactedModel
+from app.domain import NOTHING, DeliveryOptionCode, RedactedModel
 from app.sendcloud.leniency import cleaning
 from app.sendcloud.leniency.numbers import Count, Id, Integer, Kilograms, Latitude, Longitude, Metres, Money, ParcelId
 
@@ -51,11 +51,17 @@ def _unless_empty(clean: Callable[[str], str]) -> Callable[[str], str | None]:
     return lambda value: clean(value) if value else None
 
 
+def _unless_nothing(text: str) -> str:
+    return "" if text.lower() in NOTHING else text
+
+
 def _unless_unknown(kind: str | None) -> str | None:
     return kind if kind and kind.lower() not in NO_KINDS else None
 
 
 Text = Annotated[str, AfterValidator(cleaning.text)]
+OptionalText = Annotated[Text, AfterValidator(_unless_nothing)]
+"""Of a member that may be empty, as it is where it has a word for nothing."""
 WebUrl = Annotated[str | None, AfterValidator(_unless_empty(cleaning.web_url))]
 Code = Annotated[str, AfterValidator(cleaning.code)]
 OptionalCode = Annotated[str | None, AfterValidator(_unless_empty(cleaning.code))]
@@ -194,7 +200,7 @@ class AddressDivided(RedactedModel):
     """The street without its number, and the number."""
 
     street: Text = ""
-    house_number: Text = ""
+    house_number: OptionalText = ""
 
 
 class CarrierCode(RedactedModel):
@@ -208,17 +214,17 @@ class Parcel(RedactedModel):
 
     id: ParcelId | None = None
     name: Text = ""
-    company_name: Text = ""
+    company_name: OptionalText = ""
     address: Text = ""
-    address_2: Text = ""
+    address_2: OptionalText = ""
     address_divided: AddressDivided = AddressDivided()
-    house_number: Text = ""
+    house_number: OptionalText = ""
     postal_code: Text = ""
     city: Text = ""
-    to_state: Text = ""
+    to_state: OptionalText = ""
     country: Country = Country()
     email: Text = ""
-    telephone: Text = ""
+    telephone: OptionalText = ""
     tracking_number: Text = ""
     order_number: Text = ""
     to_coordinates: Coordinates | None = None
@@ -275,11 +281,11 @@ class ServicePoint(RedactedModel):
     code: Text = ""
     name: Text = ""
     street: Text = ""
-    house_number: Text = ""
+    house_number: OptionalText = ""
     postal_code: Text = ""
     city: Text = ""
     country: Text = ""
-    phone: Text = ""
+    phone: OptionalText = ""
     carrier: Text = ""
     latitude: Latitude | None = None
     longitude: Longitude | None = None
@@ -433,5 +439,5 @@ class LabelAnnounced(RedactedModel):
 
     download_url: object
     parcels: Places[Id] = Field(default_factory=list)
-    tracking_numbers: Places[Text] = Field(default_factory=list)
+    tracking_numbers: Places[OptionalText] = Field(default_factory=list)
     customs_declaration_url: object = None

@@ -592,3 +592,19 @@ async def test_an_incomplete_item_is_not_refused_by_the_shop(stage: Stage) -> No
     body["items"][0]["id"] = "shirt"
     [problem] = (await preview(someone, body))["problems"]
     assert (problem["code"], problem["detail"]) == ("not-returnable", "Too little is known about this item.")
+
+
+@pytest.mark.parametrize("word", ["None", "null", " NONE "])
+async def test_words_that_stand_for_nothing(stage: Stage, word: str) -> None:
+    """A word that a program writes where it has nothing is printed on no label and shown as no tracking number."""
+    parts = ("company_name", "address_2", "house_number", "telephone", "to_state")
+    label = scripted_upstream.label(tracking_numbers=[word])
+    someone = await stage.shopper(dict.fromkeys(parts, word) | {"address_divided": None}, polling=label)
+    body = someone.body("pickup")
+    assert (await preview(someone, body))["missing"] == ["#/contact/phone"]
+    created = await someone.create(body)
+    sent = json.loads(stage.upstream.requests_for("incoming")[-1].body)["incoming_parcel"]
+    assert word not in sent.values()
+    assert sent["from_address_1"] == "Kerkstraat 12"
+    [parcel] = (await someone.settled(created.headers["location"]))["parcels"]
+    assert parcel["tracking_number"] is None
