@@ -200,9 +200,9 @@ async def test_counted_body_limit(last: bytes, status: int, headers: dict[str, s
     assert seen(sent)[0] == status
 
 
-@pytest.mark.parametrize(("path", "status"), [("/v1/returns", 408), ("/v1/uploads", 200)])
-async def test_slow_body(path: str, status: int) -> None:
-    """A body that does not end in time is given up, except where the handler has a time of its own."""
+@pytest.mark.parametrize(("path", "status", "connection"), [("/v1/returns", 408, "close"), ("/v1/uploads", 200, None)])
+async def test_slow_body(path: str, status: int, connection: str | None) -> None:
+    """A body that does not end in time is given up with its connection, except where the handler has its own time."""
     app = surrounded(reads_all, Load(1, 0.25), body_limits={"/v1/uploads": 10}, body_seconds=0.05)
     scope = {"type": "http", "method": "POST", "path": path, "headers": []}
     sent: list[Message] = []
@@ -217,7 +217,8 @@ async def test_slow_body(path: str, status: int) -> None:
         sent.append(message)
 
     await app(scope, receive, send)
-    assert seen(sent)[0] == status
+    answered, headers, *_ = seen(sent)
+    assert (answered, headers.get("connection")) == (status, connection)
 
 
 async def test_a_caller_may_wait_longer_than_a_body_may_take() -> None:

@@ -75,6 +75,8 @@ def _headers(kind: ProblemType, error: BffError, language: str) -> dict[str, str
         "Retry-After": None if wait is None else str(wait),
         "Location": error.location,
         "WWW-Authenticate": "Bearer" if kind.status is HTTPStatus.UNAUTHORIZED else None,
+        # What comes late is still a part of the body, and would be waited for.
+        "Connection": "close" if kind.status is HTTPStatus.REQUEST_TIMEOUT else None,
     }
     return {name: value for name, value in stated.items() if value is not None}
 
