@@ -150,7 +150,7 @@ class Delivery:
             return
         clock = asyncio.get_running_loop().time
         age, started = taken.now - letter.at, clock()
-        posted = await self._poster.post(endpoint, taken.name.event_id, letter.body)
+        posted = await self._poster.post(endpoint, taken.name.event_id, letter.body, taken.now)
         if posted.failure:
             self._failing.add(taken.brand)
             await self._failed(taken, endpoint, posted, age)

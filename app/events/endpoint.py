@@ -63,10 +63,14 @@ class Poster:
         self._threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, "endpoint-names")
         self._connectors: dict[tuple[str, bool], Connector] = {}
 
-    async def post(self, endpoint: EventsEntry, event_id: str, body: str) -> Posted:
-        """Whether the endpoint took the event within `POST_SECONDS`."""
+    async def post(self, endpoint: EventsEntry, event_id: str, body: str, at: float) -> Posted:
+        """Whether the endpoint took the event within `POST_SECONDS`.
+
+        `at` is the moment of the post, seconds on the store's clock: that of a replica may be minutes off, and then no
+        verifier would accept the signature.
+        """
         secrets = [each.get_secret_value() for each in endpoint.secrets]
-        headers = signed(secrets, event_id, datetime.now(UTC), body)
+        headers = signed(secrets, event_id, datetime.fromtimestamp(at, UTC), body)
         try:
             status = await self._status(endpoint, headers, body.encode())
         except (OSError, ValueError, UpstreamError) as error:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
@@ -50,7 +51,7 @@ async def posting(tls: ssl.SSLContext | None = None) -> AsyncIterator[Poster]:
 async def posted(poster: Poster, url: str, *, private: bool = True) -> Posted:
     """What becomes of an event for this URL."""
     entry = EventsEntry.model_validate({"url": url, "secrets": SECRETS, "private": private})
-    return await poster.post(entry, "rtn_a:2:created", '{"name":"Zoë"}')
+    return await poster.post(entry, "rtn_a:2:created", '{"name":"Zoë"}', time.time())
 
 
 def found(*addresses: str) -> Callable[..., list[Any]]:

@@ -5,6 +5,7 @@ import secrets
 import socket
 import ssl
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -411,7 +412,7 @@ async def test_why_an_event_was_not_taken(world: World, url: str, expected: str)
     url = url.format(port=world.receiver.port, closed=free_port())
     endpoint = world.shops(url=url, private=expected != "address").told[world.brand]
     poster = Poster(ssl.create_default_context())
-    posted = await poster.post(endpoint, "rtn_a:2:created", "{}")
+    posted = await poster.post(endpoint, "rtn_a:2:created", "{}", time.time())
     await poster.aclose()
     assert posted.failure == expected
 
@@ -435,7 +436,7 @@ async def test_dead_name_servers_of_shops_hold_up_no_other_name(world: World, mo
     # As many as uvloop looks names up in.
     loop.set_default_executor(ThreadPoolExecutor(2))
     ends = [world.shops(url=f"https://{n}.dead.example/", private=False).told[world.brand] for n in range(2)]
-    posts = [asyncio.create_task(poster.post(each, "rtn_a:2:created", "{}")) for each in ends]
+    posts = [asyncio.create_task(poster.post(each, "rtn_a:2:created", "{}", time.time())) for each in ends]
     try:
         await eventually(both_are_asked_for, 30)
         async with asyncio.timeout(30):

@@ -17,6 +17,7 @@ import pytest_asyncio
 
 from tests.support.pdf import pages
 from tests.support.processes import Bff, Valkey, eventually, fresh, running_bff, running_valkey
+from tests.support.receiver import running_receiver, shops_entry
 from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, key, look_up, shopper, told
 
@@ -24,6 +25,8 @@ OFF_SECONDS = 600
 ABOUT_SECONDS = 5.0
 """The time that a busy machine may add."""
 TTL_SECONDS, LEASE_SECONDS, WAIT_SECONDS = 3, 3, 2
+EVENTS = 4
+"""Of two returns that get their labels."""
 PARTNER_KEY = "a partner's key"
 SETTINGS: dict[str, Any] = {
     "partner_lookup_limit": 3,
@@ -185,6 +188,22 @@ async def _waits(replica: Bff) -> None:
     started = time.monotonic()
     assert (await someone.get(path, Prefer=f"wait={WAIT_SECONDS}")).json()["state"] == "awaiting_payment"
     assert WAIT_SECONDS <= time.monotonic() - started < WAIT_SECONDS + ABOUT_SECONDS
+
+
+async def test_events(valkey: Valkey, sandbox: SandboxProcess, off: tuple[int, int], tmp_path: Path) -> None:
+    """A public verifier, which allows five minutes, accepts the events whichever replica posts them."""
+    async with running_receiver() as receiver:
+        (file := tmp_path / "shops.toml").write_text(shops_entry("demo", receiver.url))
+        async with running_fleet(valkey, sandbox, off, brands="", shops=file) as fleet:
+            for replica in (fleet.first, fleet.second):
+                someone = await shopper(replica.http, fresh("INSTANT"))
+                await someone.settled((await someone.create()).headers["location"])
+
+            async def have_come() -> bool:
+                return len({post.event_id for post in receiver.posts}) >= EVENTS
+
+            await eventually(have_come, 20)
+    assert {post.verified()["type"] for post in receiver.posts} == {"return.created", "return.label_ready"}
 
 
 async def test_the_end_of_a_session(valkey: Valkey, sandbox: SandboxProcess, off: tuple[int, int]) -> None:
