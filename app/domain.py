@@ -336,9 +336,10 @@ class Order(RedactedModel):
         """The id of the parcel; None if no return can be created here: without an id, or from an unknown country."""
         return self.parcel_id if self.address.country else None
 
-    def carrier_named(self, code: str) -> str:
-        """The code of the carrier that is named so in any letter case; the code itself if the order has none such."""
-        return next((each.code for each in self.carriers if each.code.lower() == code.lower()), code)
+    def carrier_named(self, code: str | None) -> str:
+        """The code of the carrier that is named so in any letter case; if the order has none such, what was given."""
+        given = code or ""
+        return next((each.code for each in self.carriers if each.code.lower() == given.lower()), given)
 
     @property
     def units(self) -> "Units":

@@ -294,9 +294,10 @@ class _Refusal(NamedTuple):
     code: str | None
     error: type[BffError]
 
-    def fits(self, call: Call, status: int, code: str | None) -> bool:
-        """Whether the row is about this answer."""
-        return call in self.calls and status in self.statuses and self.code in {None, code}
+    def fits(self, call: Call, status: int, code: str | None, *, is_page: bool) -> bool:
+        """Whether the row is about this answer; the page of a proxy gives no verdict."""
+        is_said = not (is_page and self.error in _VERDICTS)
+        return is_said and call in self.calls and status in self.statuses and self.code in {None, code}
 
 
 TRANSIENT_STATUSES = frozenset({502, 503, 504})
@@ -337,9 +338,8 @@ def refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes) ->
 
     A creation counts as refused only if its body says so, too: behind a proxy's page, the upstream may have made it.
     """
-    code = _error_code(body)
-    is_page = answers.is_page(body)
-    row = next(row for row in _REFUSALS if row.fits(call, status, code) and not (is_page and row.error in _VERDICTS))
+    code, is_page = _error_code(body), answers.is_page(body)
+    row = next(row for row in _REFUSALS if row.fits(call, status, code, is_page=is_page))
     if call is Call.INCOMING and issubclass(row.error, UpstreamRejected) and not answers.refuses(status, body):
         return BadUpstream(f"{call} answered {status} without a refusal")
     retry_after = _retry_after(headers) if row.error is UpstreamUnavailable else None

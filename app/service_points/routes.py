@@ -73,7 +73,7 @@ async def asked_search(
     else:
         missing = "latitude" if latitude is None else "longitude"
         raise InvalidRequest(errors=[FieldProblem("#/query", "missing", f"{missing} is missing.")])
-    wanted = order.carrier_named(carrier or "")
+    wanted = order.carrier_named(carrier)
     carriers = tuple(each.code for each in order.carriers if wanted in {"", each.code})
     return Search(session.brand, order.address.country, place, radius, carriers, order.weight)
 

@@ -86,8 +86,7 @@ class UpstreamEvents:
             raise StoreUnavailable("a creation of the order is under way", retry_after=CLOCKS_APART_SECONDS)
         fitting = [each for each in of_order if await self._may_be_about(each, event)]
         if len(fitting) != 1:
-            ids = sorted({each.found.record.id for each in unknown + fitting})
-            return _left(ids) if ids else Outcome.IGNORED
+            return _left({each.found.record.id for each in unknown + fitting})
         (only,) = fitting
         if only.found.record.state not in {ReturnState.OUTCOME_UNKNOWN, ReturnState.FAILED}:
             return Outcome.KNOWN
@@ -142,7 +141,7 @@ class UpstreamEvents:
         try:
             await record_finding(self.returns, parcel_key, return_id, report)
         except FindingRefused:
-            return _left([return_id])
+            return _left({return_id})
         return Outcome.SETTLED
 
 
@@ -150,8 +149,11 @@ def _in_state(state: ReturnState, returns: list[ParcelReturn]) -> list[ParcelRet
     return [each for each in returns if each.found.record.state is state]
 
 
-def _left(return_ids: list[str]) -> Outcome:
-    log.warning("upstream event left to people", return_ids=return_ids)
+def _left(return_ids: set[str]) -> Outcome:
+    """Leaves the event to people if it may be about any of these returns."""
+    if not return_ids:
+        return Outcome.IGNORED
+    log.warning("upstream event left to people", return_ids=sorted(return_ids))
     return Outcome.LEFT_TO_PEOPLE
 
 

@@ -136,7 +136,7 @@ class CheckedReturn:
             sender=self._sender,
             parcels=body.parcels,
             service_point=point and point.id,
-            carrier=self._order.carrier_named(delivery.carrier or (point.carrier if point else "")) or None,
+            carrier=self._order.carrier_named(delivery.carrier or (point.carrier if point else None)) or None,
             pickup_date=delivery.pickup_date and delivery.pickup_date.isoformat(),
             photos=self._photos(),
             customs=body.customs and body.customs.model_dump(mode="json", exclude_none=True),
@@ -223,7 +223,7 @@ class CheckedReturn:
 
     def _check_places(self) -> Iterator[FieldProblem]:
         delivery = self._body.delivery
-        carrier = self._order.carrier_named(delivery.carrier or "")
+        carrier = self._order.carrier_named(delivery.carrier)
         if carrier not in {"", *(offered.code for offered in self._order.carriers)}:
             yield FieldProblem("#/delivery/carrier", "not-offered", "This carrier does not take the parcel.")
         if delivery.store not in {None, *(place.id for place in self._settings.stores)}:
