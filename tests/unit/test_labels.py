@@ -147,13 +147,20 @@ async def test_news_are_looked_for_as_long_as_a_new_return_may_have_some(desk: D
     """Somebody looks again while a return is created, and then for its label until the budget of that is used up."""
     labels, polling = desk.labels, desk.labels.polling
     attempt = await desk.sent(parcel_key)
+
+    async def is_due() -> bool:
+        return (await desk.returns.get(parcel_key, attempt.return_id)).due_in == 0
+
     assert await labels.look_for_news(parcel_key, attempt.return_id)
     await desk.attempts.settle(attempt, Event.ACCEPTED, desk.created)
     assert await labels.look_for_news(parcel_key, attempt.return_id)
+    await labels.aclose()
+    await eventually(is_due, 5)
     without_budget = replace(polling, schedule=polling.schedule._replace(budget=0))
     used_up = Labels(polling.store, desk.returns, without_budget)
     assert not await used_up.look_for_news(parcel_key, attempt.return_id)
-    await asyncio.gather(labels.aclose(), used_up.aclose())
+    await asyncio.sleep(0)
+    assert used_up.watched == 0
 
 
 async def test_no_news_are_looked_for_of_a_return_that_is_gone(desk: Desk, parcel_key: str) -> None:

@@ -172,10 +172,12 @@ class Labels:
             found = await self.returns.get(parcel_key, return_id)
         except ReturnNotFound:
             return False
-        if found.due_in == 0:
-            self._start(self._in_background(parcel_key, found, TAKEN_OVER_SECONDS))
+        if found.record.state is ReturnState.CREATING:
+            return True
         is_new = found.now < found.record.created_at + self.polling.schedule.budget
-        return found.record.state is ReturnState.CREATING or (found.due_in is not None and is_new)
+        if is_new and found.due_in == 0:
+            self._start(self._in_background(parcel_key, found, TAKEN_OVER_SECONDS))
+        return is_new and found.due_in is not None
 
     async def listen(self) -> None:
         """Passes on changes of any replica, until cancelled; after a broken connection, every watch reads again."""
