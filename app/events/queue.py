@@ -17,11 +17,12 @@ _NOW = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
-# ARGV: letter, milliseconds from now on, lifetime in ms.
+# ARGV: letter, milliseconds from now on, lifetime in ms. What is due stays due, because another commit may have made it.
 _DUE_IN = (
     _NOW
     + """
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+local due = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or math.huge)
+if due > now then redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 """
 )
@@ -116,7 +117,7 @@ class Queue:
         self._dead = store.script(_DEAD)
 
     async def add(self, brand: str, name: Name, seconds: float, *, durable: bool = True) -> None:
-        """Makes a letter due in so many seconds, whether or not it is there."""
+        """Makes a letter due in so many seconds, whether or not it is there; one that is due already stays so."""
         await self._due_in([_due(brand)], [_member(name), _ms(seconds), _LIFETIME], durable=durable)
 
     async def postpone(self, taken: Taken, seconds: float) -> None:

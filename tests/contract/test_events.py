@@ -476,6 +476,18 @@ async def test_a_letter_of_a_commit_that_was_not_made_is_forgotten(world: World)
     assert world.receiver.posts == []
 
 
+async def test_a_lost_race_postpones_no_letter(world: World) -> None:
+    """Where two replicas store the same change, the letter of the one that was first stays due."""
+    outbox, event = world.outbox(), event_of(world.brand, await world.store.now())
+    of_both, name = ParcelEvents(world.parcel_key, [event]), Name(world.parcel_key, event.id)
+    made, refused = (Change(f"p:{{{world.parcel_key}}}:claim", revision, b"{}", 60) for revision in (-1, 9))
+    assert await outbox.commit(of_both, "first", [made], "")
+    await outbox.aclose()
+    due_at = await world.due_at(name)
+    assert not await world.outbox().commit(of_both, "second", [refused], "")
+    assert await world.due_at(name) == due_at
+
+
 async def test_a_letter_of_a_process_that_died_arrives(world: World) -> None:
     """A process that dies right after the commit leaves a letter that is in the queue already."""
     outbox = world.outbox()
