@@ -35,6 +35,8 @@ _STATUSES_OF_ROUTING: Mapping[int, type[BffError]] = MappingProxyType(
 )
 _PATH_CHARACTERS = "/~!$&'()*+,;=:@"
 """What stands unescaped in a URI's path (RFC 3986, section 3.3)."""
+_DETAILS: Mapping[str, str] = MappingProxyType({"model_attributes_type": "Input should be an object"})
+"""Sentences in place of those that speak of Python."""
 EndSession = Callable[[Request], Awaitable[None]]
 _WAITING_HELPS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
@@ -158,7 +160,7 @@ def _field_problem(found: Json) -> FieldProblem:
     if found["type"] == "missing":
         path, detail = path[:-1], f"{path[-1] if path else 'The body'} is missing."
     else:
-        detail = found["msg"] + "."
+        detail = _DETAILS.get(found["type"], found["msg"]) + "."
     where = "#" if place == "body" else f"#/{place}"
     return FieldProblem("/".join([where, *map(_escaped, path)]), found["type"].replace("_", "-"), detail)
 
