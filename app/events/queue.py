@@ -17,7 +17,7 @@ _NOW = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
-# ARGV: letter, milliseconds from now on, lifetime in ms. What is due stays due, because another commit may have made it.
+# ARGV: letter, milliseconds from now on, lifetime in ms. What is due stays due: another commit may have written it.
 _DUE_IN = (
     _NOW
     + """
