@@ -16,7 +16,7 @@ from tests.support import samples, scripted_upstream
 from tests.support.processes import Valkey, running_bff
 from tests.support.raw_server import Behaviour, answer
 from tests.support.sandbox import SandboxProcess
-from tests.support.scripted_upstream import Heard, ScriptedUpstream, token
+from tests.support.scripted_upstream import Heard, ScriptedUpstream, always, token
 from tests.support.shopper import Shopper, told
 
 BRANDS = [f"shop-{number}" for number in range(200)]
@@ -608,3 +608,14 @@ async def test_words_that_stand_for_nothing(stage: Stage, word: str) -> None:
     assert sent["from_address_1"] == "Kerkstraat 12"
     [parcel] = (await someone.settled(created.headers["location"]))["parcels"]
     assert parcel["tracking_number"] is None
+
+
+async def test_an_empty_body_that_is_said_to_be_compressed(stage: Stage) -> None:
+    """A status without a body is told from its head, though a proxy names a compression of the body."""
+    someone = await stage.shopper()
+    stage.upstream.do(incoming=always(answer(403, headers="content-encoding: gzip\r\n")))
+    assert told(await someone.create(someone.body("pickup"))) == (422, "return-refused")
+    stage.upstream.do(outgoing=always(answer(404, headers="content-encoding: gzip\r\n")))
+    wanted = {"identifier": "A-1002", "postal_code": "5611 AA"}
+    refused = await stage.http.post(f"/v1/brands/{next(stage.brands)}/sessions", json=wanted)
+    assert told(refused) == (404, "parcel-not-found")

@@ -71,10 +71,13 @@ def decoded(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> AsyncIt
 
 async def _unzipped(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    # A body without any byte has nothing that could be compressed.
+    is_whole = True
     async for chunk in chunks:
         for piece in _pieces(unzip, chunk):
             yield piece
-    if not unzip.eof:
+        is_whole = unzip.eof
+    if not is_whole:
         raise BadUpstream("a compressed body that is cut off")
 
 
