@@ -8,6 +8,7 @@ import pytest
 
 from app.documents import store as documents_store
 from app.domain import Policy
+from app.http.callers.cors import REQUEST_HEADERS, RESPONSE_HEADERS
 from app.http.problem_types import ALL_PROBLEM_TYPES
 from app.models.returns import ReturnState
 from app.redis import shared_cache
@@ -41,6 +42,12 @@ def test_pages_of_problems_are_up_to_date() -> None:
     written = documents()
     assert len(written) == len(ALL_PROBLEM_TYPES) + 1
     assert {path: path.read_text("utf-8") for path in (INDEX, *PAGES.iterdir())} == written
+
+
+def test_headers_of_other_sites_are_documented() -> None:
+    """docs/sessions.md names each header that pages of other origins may send, and each that they may read."""
+    told = Path("docs/sessions.md").read_text().partition("**Other sites.**")[2].partition("\n**")[0]
+    assert {*REQUEST_HEADERS, *RESPONSE_HEADERS} <= {*re.findall(r"`([A-Za-z-]+)`", told)}
 
 
 def test_every_code_of_a_fault_is_documented() -> None:
