@@ -85,7 +85,7 @@ def _brand(domain_name: str, portal: schemas.Portal) -> domain.Brand:
         logo=brand.screen_logo.url,
         support_url=portal.support_url,
         return_policy_url=portal.return_policy_url,
-        support_email=brand.customization_settings.footer.support_email or None,
+        support_email=_email(brand.customization_settings.footer.support_email) or None,
         hide_powered_by=brand.hide_powered_by,
     )
 
@@ -165,9 +165,14 @@ def _address(parcel: schemas.Parcel) -> domain.Address:
         state=parcel.to_state or None,
         country=parcel.country.iso_2,
         country_name=parcel.country.name,
-        email=parcel.email if _EMAIL.fullmatch(parcel.email) else "",
+        email=_email(parcel.email),
         phone=parcel.telephone,
     )
+
+
+def _email(text: str) -> str:
+    """The address; empty for any other text."""
+    return text if _EMAIL.fullmatch(text) else ""
 
 
 def _without_number(address: str, house_number: str) -> str:
