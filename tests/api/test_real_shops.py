@@ -332,7 +332,7 @@ async def test_refunds_that_are_off_are_not_offered(stage: Stage) -> None:
 
 @pytest.mark.parametrize("email", ["", "n/a", "-", "sam at example.com", "@", 7])
 async def test_an_email_that_is_none_is_asked_for(stage: Stage, email: object) -> None:
-    """A placeholder instead of an e-mail address counts as none: the shopper's is asked for, and the shop's not shown."""
+    """A placeholder instead of an e-mail address counts as none: the shopper's is asked for, the shop's not shown."""
     footer = {"footer": {"support_email": email}}
     settings = samples.portal_settings(brand={"customization_settings": footer})
     someone = await stage.shopper({"email": email}, return_portal=settings)
