@@ -132,7 +132,9 @@ class UpstreamEvents:
 
     async def _track(self, parcel_key: str, return_id: str, event: ParcelMoved) -> VersionedReturn | None:
         def tracked(found: VersionedReturn) -> ReturnRecord:
-            parcels = tuple(_tracked(each, event) for each in found.record.parcels)
+            # An erased return gets no tracking number again.
+            told = event if found.record.items else event.model_copy(update={"tracking_number": None})
+            parcels = tuple(_tracked(each, told) for each in found.record.parcels)
             return found.record if parcels == found.record.parcels else found.changed(parcels=parcels)
 
         return await self.returns.rewrite(parcel_key, return_id, tracked, EventType.STATUS_CHANGED)

@@ -178,6 +178,22 @@ async def test_a_webhook_of_a_known_return(shelf: Shelf) -> None:
     assert await shelf.state(lost) is ReturnState.ACCEPTED
 
 
+async def test_a_parcel_of_an_erased_failure_moves(shelf: Shelf) -> None:
+    """That a parcel of an erased return is on its way is known, without its number, if its announcement had failed."""
+    said = json.dumps({"return": 4711, "incoming_parcels": [12]}).encode()
+    accepted = partial(created_record, SCHEDULE, translation.accepted("https://p.example", "", "my-shop", said))
+    found = await shelf.attempts.settle(posted := await shelf.posted(), Event.ACCEPTED, accepted)
+    assert found
+    record = found.record.model_copy(update={"poller_token": "poller"})
+    polled = await shelf.attempts.returns.update(shelf.parcel_key, found, record)
+    await shelf.attempts.returns.announcement_failed(shelf.parcel_key, polled)
+    await erase(shelf.attempts.returns, shelf.parcel_key, posted.return_id)
+    assert await shelf.hears(parcel_status_changed(shelf.order, 12, 91, time.time())) == "moved"
+    (parcel,) = (await shelf.attempts.returns.get(shelf.parcel_key, posted.return_id)).record.parcels
+    assert parcel.tracking
+    assert (parcel.tracking.status, parcel.tracking.number, parcel.tracking_number) == ("in_transit", None, None)
+
+
 @pytest.mark.parametrize(
     ("parcels", "state"),
     [([12], ReturnState.FAILED), ([12, "12a"], ReturnState.ACCEPTED), ([12, None], ReturnState.ACCEPTED)],

@@ -389,11 +389,14 @@ async def on_its_way(desk: Desk, parcel_key: str, found: VersionedReturn) -> Ver
     return await desk.returns.update(parcel_key, found, found.record.model_copy(update=news))
 
 
-@pytest.mark.parametrize("status", [404, 500])
-async def test_a_failed_return_that_is_on_its_way(desk: Desk, parcel_key: str, status: int) -> None:
+@pytest.mark.parametrize(("status", "is_erased"), [(404, False), (500, False), (500, True)])
+async def test_a_failed_return_that_is_on_its_way(desk: Desk, parcel_key: str, status: int, *, is_erased: bool) -> None:
     """A return whose announcement failed takes its units back if the upstream has told since that a parcel moves."""
     failed = await desk.returns.announcement_failed(parcel_key, await desk.pending(parcel_key))
     await on_its_way(desk, parcel_key, failed)
+    if is_erased:
+        erased = await erase(desk.returns, parcel_key, failed.record.id)
+        assert "3S2" not in erased.record.model_dump_json()
     desk.upstream.answer = httpx.Response(status)
     await desk.labels.polling.recheck(parcel_key, failed.record.id, Units({}, {}))
     _, claims = await desk.returns.claims(parcel_key)

@@ -111,8 +111,10 @@ class ReturnRecord(RedactedModel):
 
     def erased(self) -> Self:
         """The record without anything personal; a failed return keeps what shows whether it is alive after all."""
-        kept = {"poller_token", "poller_expires_at"} if self.announcement_failed else set()
-        return self.summary().model_copy(update=self.model_dump(include=kept))
+        if not self.announcement_failed:
+            return self.summary()
+        token = self.model_dump(include={"poller_token", "poller_expires_at"})
+        return self.summary().model_copy(update=token | {"parcels": tuple(map(_unnumbered, self.parcels))})
 
     @property
     def was_accepted(self) -> bool:
@@ -148,6 +150,12 @@ class ReturnRecord(RedactedModel):
         if record.schema_number < SCHEMA and record.drop_off:
             newer["drop_off"] = clean(record.drop_off)
         return record.model_copy(update=newer)
+
+
+def _unnumbered(parcel: ReturnParcel) -> ReturnParcel:
+    """The parcel without its tracking number, which leads to an address."""
+    tracking = parcel.tracking and parcel.tracking.model_copy(update={"number": None})
+    return ReturnParcel(id=parcel.id, tracking_number=None, tracking=tracking)
 
 
 def _older(state: ReturnState) -> ReturnState:
