@@ -129,6 +129,7 @@ class Creation:
             items=checked.items(),
             delivery=ReturnDelivery.model_validate(body.delivery.model_dump()),
             drop_off=None,
+            parcels_announced=body.parcels,
             store=checked.store(),
             refund_type=body.refund and body.refund.type,
             fee=checked.fee,

@@ -187,5 +187,5 @@ def _tracked(parcel: ReturnParcel, event: ParcelMoved) -> ReturnParcel:
 def _is_cancelled(record: ReturnRecord) -> bool:
     """Whether all parcels of the return are cancelled for good, and the return is not over yet."""
     statuses = {parcel.tracking and parcel.tracking.status for parcel in record.parcels}
-    is_over = record.state is ReturnState.FAILED
-    return statuses == {"cancelled"} and not record.has_unnamed_parcels and not is_over
+    are_all_known = len(record.parcels) >= record.parcels_announced and not record.has_unnamed_parcels
+    return statuses == {"cancelled"} and are_all_known and record.state is not ReturnState.FAILED

@@ -62,10 +62,11 @@ class Shelf:
     parcel_key: str = field(default_factory=lambda: secrets.token_hex(8))
     order: str = field(default_factory=lambda: secrets.token_hex(8))
 
-    async def posted(self) -> Attempt:
-        """A return of one shirt whose POST is under way."""
+    async def posted(self, **changes: object) -> Attempt:
+        """A return of one shirt whose POST is under way; `changes` are members of its record."""
         ordered, one = Units({"shirt": 3}, {"shirt": 3}), Units({"shirt": 1}, {"shirt": 1})
-        record = return_record(items=[ReturnItem(id="shirt", name="Shirt", quantity=1, reason=1, comment=None)])
+        shirt = ReturnItem(id="shirt", name="Shirt", quantity=1, reason=1, comment=None)
+        record = return_record(items=[shirt], **changes)
         attempt = await self.attempts.claim(
             self.parcel_key, secrets.token_hex(8), forms("body"), record, Selection(one, ordered, self.order)
         )
@@ -195,15 +196,21 @@ async def test_a_parcel_of_an_erased_failure_moves(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parcels", "state"),
-    [([12], ReturnState.FAILED), ([12, "12a"], ReturnState.ACCEPTED), ([12, None], ReturnState.ACCEPTED)],
+    ("announced", "parcels", "state"),
+    [
+        (1, [12], ReturnState.FAILED),
+        (1, [12, "12a"], ReturnState.ACCEPTED),
+        (1, [12, None], ReturnState.ACCEPTED),
+        (2, [12], ReturnState.ACCEPTED),
+    ],
 )
-async def test_a_parcel_whose_id_cannot_be_read_holds_its_units(
-    shelf: Shelf, parcels: list[object], state: ReturnState
+async def test_a_parcel_that_is_not_known_holds_its_units(
+    shelf: Shelf, announced: int, parcels: list[object], state: ReturnState
 ) -> None:
-    """The cancellation of the known parcels of a return frees no units if the upstream named another, unreadably."""
+    """The cancellation of the known parcels frees no units if another was announced, or was named unreadably."""
     said = json.dumps({"return": 4711, "incoming_parcels": parcels}).encode()
     accepted = partial(created_record, SCHEDULE, translation.accepted("https://p.example", "", "my-shop", said))
-    await shelf.attempts.settle(posted := await shelf.posted(), Event.ACCEPTED, accepted)
+    posted = await shelf.posted(parcels_announced=announced)
+    await shelf.attempts.settle(posted, Event.ACCEPTED, accepted)
     await shelf.hears(parcel_status_changed(shelf.order, 12, CANCELLED, time.time()))
     assert await shelf.state(posted) is state

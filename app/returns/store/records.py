@@ -73,6 +73,8 @@ class ReturnRecord(RedactedModel):
     contact: Contact | None = None
     """Kept for the shop's events alone, and only where it asked for it."""
     sendcloud_return_id: int | None = None
+    parcels_announced: int = 1
+    """How many parcels the shopper sends."""
     parcels: tuple[ReturnParcel, ...] = ()
     has_unnamed_parcels: bool = False
     """Whether upstream named further parcels in a way that cannot be read."""
