@@ -7,7 +7,7 @@ from app.domain import RedactedModel
 TrackingStatus = Literal["announced", "in_transit", "problem", "delivered", "cancelled", "other"]
 """Where a parcel is on its way back."""
 MOVING: frozenset[TrackingStatus] = frozenset({"in_transit", "delivered"})
-"""The parcel exists, whatever is said of it later."""
+"""The parcel exists."""
 
 
 class ReturnMade(RedactedModel):

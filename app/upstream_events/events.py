@@ -135,7 +135,10 @@ class UpstreamEvents:
             # An erased return gets no tracking number again.
             told = event if found.record.items else event.model_copy(update={"tracking_number": None})
             parcels = tuple(_tracked(each, told) for each in found.record.parcels)
-            return found.record if parcels == found.record.parcels else found.changed(parcels=parcels)
+            # Also if it is told late, after a newer status.
+            moved = {"has_moved": found.record.is_on_its_way or event.status in MOVING}
+            is_news = parcels != found.record.parcels
+            return found.changed(parcels=parcels, **moved) if is_news else found.record.model_copy(update=moved)
 
         return await self.returns.rewrite(parcel_key, return_id, tracked, EventType.STATUS_CHANGED)
 
@@ -173,11 +176,9 @@ def _fits(record: ReturnRecord, event: ReturnMade) -> bool:
 
 
 def _tracked(parcel: ReturnParcel, event: ParcelMoved) -> ReturnParcel:
-    """The parcel with the status of the event, unless it is of another parcel, no newer, or impossible by now."""
-    at, before = utc_datetime(event.at), parcel.tracking
-    if parcel.id != event.parcel_id or (before and before.updated_at >= at):
-        return parcel
-    if before and before.status in MOVING and event.status == "cancelled":
+    """The parcel with the status of the event, unless it is of another parcel or no newer."""
+    at = utc_datetime(event.at)
+    if parcel.id != event.parcel_id or (parcel.tracking and parcel.tracking.updated_at >= at):
         return parcel
     number = event.tracking_number or parcel.tracking_number
     tracking = ParcelTracking(status=event.status, carrier=event.carrier, number=number, updated_at=at)
@@ -185,7 +186,8 @@ def _tracked(parcel: ReturnParcel, event: ParcelMoved) -> ReturnParcel:
 
 
 def _is_cancelled(record: ReturnRecord) -> bool:
-    """Whether all parcels of the return are cancelled for good, and the return is not over yet."""
+    """Whether all parcels of the return are cancelled for good, none of which ever moved, and it is not over yet."""
     statuses = {parcel.tracking and parcel.tracking.status for parcel in record.parcels}
     are_all_known = len(record.parcels) >= record.parcels_announced and not record.has_unnamed_parcels
-    return statuses == {"cancelled"} and are_all_known and record.state is not ReturnState.FAILED
+    is_over = record.state is ReturnState.FAILED
+    return statuses == {"cancelled"} and are_all_known and not (record.has_moved or is_over)

@@ -12,7 +12,7 @@ from tests.support.sandbox import SandboxProcess
 from tests.support.shopper import Shopper, shopper, told
 from tests.support.webhooks import ENTRIES, FREEING, KEY, Integration, parcel_status_changed, return_created, signature
 
-DELIVERED, CANCELLED, EN_ROUTE = 11, 2000, 91
+DELIVERED, CANCELLED, EN_ROUTE, DELAYED = 11, 2000, 91, 4
 ODD = [
     b"",
     b"[]",
@@ -181,15 +181,24 @@ async def test_cancelled_parcels_free_units_where_the_shop_says_so(bff: Bff, bra
     assert (await someone.create()).status_code == (202 if frees else 409)
 
 
-@pytest.mark.parametrize("status", [EN_ROUTE, DELIVERED])
-async def test_a_parcel_that_moved_is_not_cancelled(bff: Bff, status: int) -> None:
-    """A parcel that was in transit or delivered comes back whatever is cancelled later: its units stay held."""
+@pytest.mark.parametrize(
+    "before",
+    [
+        [(EN_ROUTE, 1, "moved")],
+        [(DELIVERED, 1, "moved")],
+        [(EN_ROUTE, 1, "moved"), (DELAYED, 2, "moved")],
+        [(DELAYED, 2, "moved"), (EN_ROUTE, 1, "known")],
+    ],
+)
+async def test_the_cancellation_of_a_parcel_that_moved_frees_nothing(
+    bff: Bff, before: list[tuple[int, int, str]]
+) -> None:
+    """A parcel that was in transit or delivered comes back whatever is told of it later: its units stay held."""
     someone, order, path, parcel = await labelled(bff, FREEING)
-    now = time.time()
-    steps = [(status, now - 2, "moved"), (CANCELLED, now - 1, "known"), (CANCELLED, now - 1, "known")]
-    for each, at, outcome in steps:
-        answer = await Integration(bff.http, FREEING).tells(parcel_status_changed(order, parcel, each, at))
-        assert answer.json() == {"outcome": outcome}
+    began = time.time() - 9
+    for status, seconds, outcome in [*before, (CANCELLED, 3, "moved")]:
+        webhook = parcel_status_changed(order, parcel, status, began + seconds)
+        assert (await Integration(bff.http, FREEING).tells(webhook)).json() == {"outcome": outcome}
     assert (await someone.get(path)).json()["state"] == "label_ready"
     assert told(await someone.create()) == (409, "units-claimed")
 

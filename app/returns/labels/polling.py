@@ -21,7 +21,7 @@ from app.errors import (
     UpstreamUnauthorized,
     UpstreamUnavailable,
 )
-from app.made_returns import MOVING, LabelFailed, LabelPending, LabelReady, LabelStatus
+from app.made_returns import LabelFailed, LabelPending, LabelReady, LabelStatus
 from app.models.returns import ReturnParcel, ReturnState
 from app.redis.store import Store
 from app.returns.labels.evidence import BELIEVED_AFTER, Control, Evidence
@@ -118,7 +118,7 @@ class Polling:
             if not (isinstance(error, GONE) and _is_forgotten(failed)):
                 raise UpstreamUnavailable("no poll of the failed return", retry_after=error.retry_after) from error
             status = LabelFailed()
-        return LabelPending() if isinstance(status, LabelFailed) and _is_on_its_way(failed.record) else status
+        return LabelPending() if isinstance(status, LabelFailed) and failed.record.is_on_its_way else status
 
     @asynccontextmanager
     async def _lease(self, parcel_key: str, return_id: str) -> AsyncIterator[bool]:
@@ -183,7 +183,7 @@ class Polling:
         polls = await self.evidence.polls(record.brand)
         since = polls.now if record.failing_since is None else record.failing_since
         is_lost = record.state is ReturnState.LABEL_LOST
-        if not (is_lost or _is_on_its_way(record)) and polls.prove_failure(record.id, since, self.schedule.interval):
+        if not (is_lost or record.is_on_its_way) and polls.prove_failure(record.id, since, self.schedule.interval):
             ANNOUNCEMENT_FAILURES.labels("believed").inc()
             _settled("failed", found)
             return await self.returns.announcement_failed(parcel_key, found)
@@ -251,11 +251,6 @@ def _has_expired(found: VersionedReturn) -> bool:
     """Whether the poller's token has expired."""
     expires_at = found.record.poller_expires_at
     return expires_at is not None and expires_at < found.now
-
-
-def _is_on_its_way(record: ReturnRecord) -> bool:
-    """Whether the upstream has told that a parcel of the return moves, so that the return exists whatever polls say."""
-    return any(parcel.tracking and parcel.tracking.status in MOVING for parcel in record.parcels)
 
 
 def _is_forgotten(failed: VersionedReturn) -> bool:

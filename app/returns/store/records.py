@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 from app.domain import Contact, Moment, RedactedModel, ServicePoint, Units
 from app.events.event import Event, EventData, EventItem, EventType
+from app.made_returns import MOVING
 from app.models.returns import Return, ReturnDelivery, ReturnItem, ReturnParcel, ReturnState
 from app.models.shop import Money, Store
 from app.returns.claims import Claim, Phase
@@ -78,6 +79,8 @@ class ReturnRecord(RedactedModel):
     parcels: tuple[ReturnParcel, ...] = ()
     has_unnamed_parcels: bool = False
     """Whether upstream named further parcels in a way that cannot be read."""
+    has_moved: bool = False
+    """Whether upstream has told that a parcel is in transit or delivered, whatever its status is now."""
     payment_url: str | None = None
     poller_token: str | None = None
     poller_expires_at: int | None = None
@@ -115,8 +118,8 @@ class ReturnRecord(RedactedModel):
         """The record without anything personal; a failed return keeps what shows whether it is alive after all."""
         if not self.announcement_failed:
             return self.summary()
-        token = self.model_dump(include={"poller_token", "poller_expires_at"})
-        return self.summary().model_copy(update=token | {"parcels": tuple(map(_unnumbered, self.parcels))})
+        kept = self.model_dump(include={"poller_token", "poller_expires_at", "has_moved"})
+        return self.summary().model_copy(update=kept | {"parcels": tuple(map(_unnumbered, self.parcels))})
 
     @property
     def was_accepted(self) -> bool:
@@ -125,6 +128,11 @@ class ReturnRecord(RedactedModel):
         That number alone may have come with an event of the upstream, which does not bring the label.
         """
         return self.first_answer is not None or (not self.items and self.sendcloud_return_id is not None)
+
+    @property
+    def is_on_its_way(self) -> bool:
+        """Whether upstream has told that a parcel moves or moved, so that the return exists whatever else it says."""
+        return self.has_moved or any(each.tracking and each.tracking.status in MOVING for each in self.parcels)
 
     @property
     def announcement_failed(self) -> bool:
