@@ -9,7 +9,7 @@ A parcel's claims are one small map, return id -> Claim. Each function takes the
 | `sent` | is being posted | held | the owner; the end of its lease |
 | `outcome_unknown` | may exist | held | the owner, late; an operator |
 | `done` | exists | held | an operator; a poll that shows that its announcement failed |
-| `failed` | was refused, or is over | free | the owner's late acceptance; a poll that shows that it is alive |
+| `failed` | was refused, or is over | free | the owner's late acceptance; news that it is alive |
 | absent | was never sent, or has ended | free | a new claim; the owner, if the store lost the claim |
 
 Every claim ends by itself, `claim_ttl` after its lease. docs/returns.md has the same table by event.

@@ -2,11 +2,12 @@
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
 
-from app.errors import FindingRefused, StoreUnavailable
+from app.errors import ClaimLost, FindingRefused, StoreUnavailable
 from app.events.event import EventType
 from app.made_returns import MOVING, ParcelMoved, ReturnMade
 from app.models.fields import utc_datetime
@@ -126,6 +127,10 @@ class UpstreamEvents:
         after = await self._track(parcel_key, before.record.id, event)
         if after is None:
             return Outcome.KNOWN
+        if event.status in MOVING and after.record.announcement_failed:
+            # Released meanwhile: then people know better.
+            with suppress(ClaimLost):
+                await self.returns.restore(parcel_key, before.record.id, _alive_after_all)
         if cancellation_frees and _is_cancelled(after.record):
             return await self._settle(parcel_key, before.record.id, Report(Finding.CANCELLED, BY))
         return Outcome.MOVED if after.record.revision > before.record.revision else Outcome.KNOWN
@@ -183,6 +188,13 @@ def _tracked(parcel: ReturnParcel, event: ParcelMoved) -> ReturnParcel:
     number = event.tracking_number or parcel.tracking_number
     tracking = ParcelTracking(status=event.status, carrier=event.carrier, number=number, updated_at=at)
     return parcel.model_copy(update={"tracking": tracking})
+
+
+def _alive_after_all(found: VersionedReturn) -> ReturnRecord:
+    """The record of a return whose announcement failed, and of which a parcel is on its way."""
+    if not found.record.announcement_failed:
+        raise ClaimLost("the return was released meanwhile")
+    return found.became(ReturnState.LABEL_PENDING, next_poll_at=found.now, failing_since=None)
 
 
 def _is_cancelled(record: ReturnRecord) -> bool:

@@ -180,7 +180,7 @@ async def test_a_webhook_of_a_known_return(shelf: Shelf) -> None:
 
 
 async def test_a_parcel_of_an_erased_failure_moves(shelf: Shelf) -> None:
-    """That a parcel of an erased return is on its way is known, without its number, if its announcement had failed."""
+    """An erased return whose announcement had failed is back once a parcel of it is on its way, without its number."""
     said = json.dumps({"return": 4711, "incoming_parcels": [12]}).encode()
     accepted = partial(created_record, SCHEDULE, translation.accepted("https://p.example", "", "my-shop", said))
     found = await shelf.attempts.settle(posted := await shelf.posted(), Event.ACCEPTED, accepted)
@@ -190,6 +190,7 @@ async def test_a_parcel_of_an_erased_failure_moves(shelf: Shelf) -> None:
     await shelf.attempts.returns.announcement_failed(shelf.parcel_key, polled)
     await erase(shelf.attempts.returns, shelf.parcel_key, posted.return_id)
     assert await shelf.hears(parcel_status_changed(shelf.order, 12, 91, time.time())) == "moved"
+    assert await shelf.state(posted) is ReturnState.LABEL_PENDING
     (parcel,) = (await shelf.attempts.returns.get(shelf.parcel_key, posted.return_id)).record.parcels
     assert parcel.tracking
     assert (parcel.tracking.status, parcel.tracking.number, parcel.tracking_number) == ("in_transit", None, None)

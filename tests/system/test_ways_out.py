@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.system]
 
 QUARTER, HOUR, DAY = 15 * 60, 3600, 86400
 LEASE_SECONDS, CLAIM_SECONDS = 30, 4 * DAY
-CANCELLED = 2000
+CANCELLED, EN_ROUTE = 2000, 91
 SETTINGS: dict[str, Any] = {
     "create_deadline": 25,
     "create_lease": LEASE_SECONDS,
@@ -386,6 +386,15 @@ async def is_labelled_when_claimed_again(here: Scene) -> None:
     await holds_its_units(here)
 
 
+async def is_on_its_way(here: Scene) -> None:
+    """Sendcloud's webhook says that its parcel is in transit; its content has gone when its units are claimed again."""
+    here.polled(answer(500))
+    webhook = parcel_status_changed(f"A-{here.number}", 2, EN_ROUTE, here.clock.now)
+    assert (await here.sendcloud.tells(webhook)).json() == {"outcome": "moved"}
+    await here.becomes("label_pending")
+    await here.passes(SETTINGS["return_ttl"])
+
+
 def answered(state: str) -> Step:
     """The upstream's answer to the creation comes, and brings this state."""
 
@@ -479,6 +488,7 @@ WAYS = [
             ("label_ready", is_labelled_when_claimed_again),
         )
     ),
+    Way("failed", "upstream", "a parcel of it is on its way", "label_pending", announcement_failed, is_on_its_way),
     *(
         Way(state, "time", "`BFF_CLAIM_TTL`", "gone", reach, the_claim_ends)
         for state, reach in {"outcome_unknown": outcome_unknown, **KNOWN, "failed": refused}.items()

@@ -366,10 +366,16 @@ class Returns:
         now, (kept,) = await self._store.read(claims_key(parcel_key))
         return now, self._layout.standing(parcel_key, kept, now)
 
-    async def restore(self, parcel_key: str, return_id: str, change: RecordChange, ordered: Units) -> None:
-        """Takes the failed announcement of this return back, unless another return holds its units by now."""
+    async def restore(
+        self, parcel_key: str, return_id: str, change: RecordChange, ordered: Units | None = None
+    ) -> None:
+        """Takes the failed announcement of this return back, unless another return holds its units by now.
+
+        Without the ordered units, those count that were seen first.
+        """
         _, (seen,) = await self._store.read(first_seen_key(parcel_key))
-        limits, first_seen = self._layout.units.named(parcel_key, ordered), loaded_first_seen(seen.value)
+        first_seen = loaded_first_seen(seen.value)
+        limits = first_seen if ordered is None else self._layout.units.named(parcel_key, ordered)
 
         def back(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
             return restored(claims, return_id, limited(claims, limits, first_seen), now=now)
