@@ -17,12 +17,13 @@ _NOW = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
-# ARGV: letter, milliseconds from now on, lifetime in ms. What is due stays due: another commit may have written it.
+# ARGV: letter, milliseconds from now on, lifetime in ms. What is due stays due, as another commit may have written it;
+# but of this moment, so that a replica whose lease has passed does not take the letter for its own.
 _DUE_IN = (
     _NOW
     + """
 local due = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or math.huge)
-if due > now then redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1]) end
+redis.call('ZADD', KEYS[1], due > now and now + ARGV[2] or now, ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 """
 )

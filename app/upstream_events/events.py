@@ -11,7 +11,7 @@ from app.errors import ClaimLost, FindingRefused, StoreUnavailable
 from app.events.event import EventType
 from app.made_returns import MOVING, ParcelMoved, ReturnMade
 from app.models.fields import utc_datetime
-from app.models.returns import FINAL_STATES, ParcelTracking, ReturnParcel, ReturnState
+from app.models.returns import ParcelTracking, ReturnParcel, ReturnState
 from app.redis.encryption import Keyring
 from app.redis.store import Change, Store
 from app.returns.claims import UNKNOWN_FREED_AFTER
@@ -91,6 +91,9 @@ class UpstreamEvents:
         (only,) = fitting
         if only.found.record.state not in {ReturnState.OUTCOME_UNKNOWN, ReturnState.FAILED}:
             return Outcome.KNOWN
+        if not only.found.record.items:
+            # It may have been of any.
+            return _left({only.found.record.id})
         report = Report(Finding.ACCEPTED, BY, event.sendcloud_return_id)
         return await self._settle(only.parcel_key, only.found.record.id, report)
 
@@ -176,8 +179,7 @@ def _fits(record: ReturnRecord, event: ReturnMade) -> bool:
     for item in record.items:
         units[item.name] = units.get(item.name, 0) + item.quantity
     is_then = -CLOCKS_APART_SECONDS <= event.at - record.created_at <= UNKNOWN_FREED_AFTER
-    is_erased = not units and record.state in FINAL_STATES
-    return bool(event.units) and (is_erased or units == event.units) and is_then
+    return bool(event.units) and units in ({}, event.units) and is_then
 
 
 def _tracked(parcel: ReturnParcel, event: ParcelMoved) -> ReturnParcel:

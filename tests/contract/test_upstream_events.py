@@ -26,6 +26,7 @@ from app.returns.erasure import erase
 from app.returns.findings import Finding, Report, record_finding
 from app.returns.labels.polling import Schedule
 from app.returns.store.attempts import Attempt, Attempts
+from app.returns.store.keys import first_seen_key
 from app.returns.store.returns import ParcelLayout
 from app.sendcloud import translation
 from app.sendcloud.client import Sendcloud
@@ -149,6 +150,14 @@ async def test_a_webhook_of_a_return_whose_content_has_gone(shelf: Shelf, valkey
     assert await shelf.state(lost) is ReturnState.OUTCOME_UNKNOWN
 
 
+async def test_a_webhook_beside_a_return_whose_content_has_gone(shelf: Shelf, valkey: Valkey) -> None:
+    """A webhook may be about a return whose items are no longer known: it settles no other one that fits."""
+    gone, lost = await shelf.lost(), await shelf.lost()
+    await valkey.client.delete(f"p:{{{shelf.parcel_key}}}:r:{gone.return_id}")
+    assert await shelf.told() == "left_to_people"
+    assert await shelf.state(lost) is ReturnState.OUTCOME_UNKNOWN
+
+
 async def test_a_webhook_before_the_answer(shelf: Shelf) -> None:
     """While a return of the order is being created, a webhook may be about that one: it has to come again."""
     lost, _ = await shelf.lost(), await shelf.posted()
@@ -179,15 +188,45 @@ async def test_a_webhook_of_a_known_return(shelf: Shelf) -> None:
     assert await shelf.state(lost) is ReturnState.ACCEPTED
 
 
-async def test_a_parcel_of_an_erased_failure_moves(shelf: Shelf) -> None:
-    """An erased return whose announcement had failed is back once a parcel of it is on its way, without its number."""
-    said = json.dumps({"return": 4711, "incoming_parcels": [12]}).encode()
+async def failed(shelf: Shelf, parcels: list[object], announced: int = 1) -> Attempt:
+    """A return of these parcels whose announcement failed."""
+    said = json.dumps({"return": 4711, "incoming_parcels": parcels}).encode()
     accepted = partial(created_record, SCHEDULE, translation.accepted("https://p.example", "", "my-shop", said))
-    found = await shelf.attempts.settle(posted := await shelf.posted(), Event.ACCEPTED, accepted)
+    posted = await shelf.posted(parcels_announced=announced)
+    found = await shelf.attempts.settle(posted, Event.ACCEPTED, accepted)
     assert found
     record = found.record.model_copy(update={"poller_token": "poller"})
     polled = await shelf.attempts.returns.update(shelf.parcel_key, found, record)
     await shelf.attempts.returns.announcement_failed(shelf.parcel_key, polled)
+    return posted
+
+
+async def test_a_parcel_of_a_failure_moves_whose_first_numbers_are_not_known(shelf: Shelf, valkey: Valkey) -> None:
+    """A failed return of which a parcel moves is back, also where an earlier build left no first number of units."""
+    posted = await failed(shelf, [12])
+    await valkey.client.delete(first_seen_key(shelf.parcel_key))
+    assert await shelf.hears(parcel_status_changed(shelf.order, 12, 91, time.time())) == "moved"
+    assert await shelf.state(posted) is ReturnState.LABEL_PENDING
+
+
+@pytest.mark.parametrize(("parcels", "announced"), [([12], 2), ([12, "12a"], 1)])
+async def test_a_parcel_that_is_not_known_holds_the_units_of_an_erased_return(
+    shelf: Shelf, parcels: list[object], announced: int
+) -> None:
+    """A failed return that was erased, and is back, frees no units while a parcel of it is not known."""
+    posted, returns = await failed(shelf, parcels, announced), shelf.attempts.returns
+    await erase(returns, shelf.parcel_key, posted.return_id)
+    ordered = Units({"shirt": 3}, {"shirt": 3})
+    await returns.restore(
+        shelf.parcel_key, posted.return_id, lambda found: found.became(ReturnState.LABEL_PENDING), ordered
+    )
+    await shelf.hears(parcel_status_changed(shelf.order, 12, CANCELLED, time.time()))
+    assert await shelf.state(posted) is ReturnState.LABEL_PENDING
+
+
+async def test_a_parcel_of_an_erased_failure_moves(shelf: Shelf) -> None:
+    """An erased return whose announcement had failed is back once a parcel of it is on its way, without its number."""
+    posted = await failed(shelf, [12])
     await erase(shelf.attempts.returns, shelf.parcel_key, posted.return_id)
     assert await shelf.hears(parcel_status_changed(shelf.order, 12, 91, time.time())) == "moved"
     assert await shelf.state(posted) is ReturnState.LABEL_PENDING

@@ -109,7 +109,9 @@ class Polling:
                 return
             status = await self._polled_again(found)
             if not isinstance(status, LabelFailed):
-                await self.returns.restore(parcel_key, return_id, partial(self._restored, status), ordered)
+                # Restored or released meanwhile: the claims of its units are what counts.
+                with contextlib.suppress(ClaimLost):
+                    await self.returns.restore(parcel_key, return_id, partial(self._restored, status), ordered)
 
     async def _polled_again(self, failed: VersionedReturn) -> LabelStatus:
         try:

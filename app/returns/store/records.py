@@ -118,7 +118,9 @@ class ReturnRecord(RedactedModel):
         """The record without anything personal; a failed return keeps what shows whether it is alive after all."""
         if not self.announcement_failed:
             return self.summary()
-        kept = self.model_dump(include={"poller_token", "poller_expires_at", "has_moved"})
+        kept = self.model_dump(
+            include={"poller_token", "poller_expires_at", "parcels_announced", "has_unnamed_parcels", "has_moved"}
+        )
         return self.summary().model_copy(update=kept | {"parcels": tuple(map(_unnumbered, self.parcels))})
 
     @property

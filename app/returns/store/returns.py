@@ -1,6 +1,7 @@
 """The returns of a parcel in Redis: sealed records, and claims that change only by compare-and-set."""
 
 import secrets
+import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
@@ -375,9 +376,12 @@ class Returns:
         """
         _, (seen,) = await self._store.read(first_seen_key(parcel_key))
         first_seen = loaded_first_seen(seen.value)
-        limits = first_seen if ordered is None else self._layout.units.named(parcel_key, ordered)
+        named = None if ordered is None else self._layout.units.named(parcel_key, ordered)
 
         def back(claims: Mapping[str, Claim], now: float) -> dict[str, Claim]:
+            # A line whose first number is not known, as a build before this one left it, takes its units back in doubt.
+            own = claims[return_id].units if return_id in claims else {}
+            limits = dict.fromkeys(own, sys.maxsize) | dict(first_seen) if named is None else named
             return restored(claims, return_id, limited(claims, limits, first_seen), now=now)
 
         try:
