@@ -142,6 +142,9 @@ def _common(one: Any, other: Any) -> Any:
 @pytest.mark.parametrize("prefix", ["PAID", "FAIL"])
 async def test_a_rollback(pair: Pair, sandbox: SandboxProcess, prefix: str) -> None:
     """A return that one build made, the other finished and the first shows again has lost nothing on its way."""
+    # A label that is ready shows that polling works: without it, a failure is believed after minutes.
+    other = await shopper(pair.first.http, fresh("INSTANT"))
+    await other.settled((await other.create()).headers["location"])
     order, used = fresh(prefix), key()
     someone = await shopper(pair.first.http, order)
     body = someone.body()
