@@ -48,8 +48,8 @@ class UnitNames:
         return self._name("order line", parcel_key, line_id)
 
 
-# Kept, because every first screen of a parcel reads the same bytes again.
-@lru_cache(1024)
+# Kept, because every first screen of a parcel reads the same bytes again; few, because orders may have 10,000 lines.
+@lru_cache(128)
 def loaded_first_seen(stored: bytes) -> Mapping[str, int]:
     """The first known numbers of units as they are stored; empty where none are."""
     with parsing():
