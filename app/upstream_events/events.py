@@ -88,14 +88,18 @@ class UpstreamEvents:
         fitting = [each for each in of_order if await self._may_be_about(each, event)]
         if len(fitting) != 1:
             return _left({each.found.record.id for each in unknown + fitting})
-        (only,) = fitting
-        if only.found.record.state not in {ReturnState.OUTCOME_UNKNOWN, ReturnState.FAILED}:
+        return await self._made_of(fitting[0], event)
+
+    async def _made_of(self, only: ParcelReturn, event: ReturnMade) -> Outcome:
+        """What becomes of the event if it can be about this return alone."""
+        record = only.found.record
+        if record.state not in {ReturnState.OUTCOME_UNKNOWN, ReturnState.FAILED}:
             return Outcome.KNOWN
-        if not only.found.record.items:
+        if not record.items:
             # It may have been of any.
-            return _left({only.found.record.id})
+            return _left({record.id})
         report = Report(Finding.ACCEPTED, BY, event.sendcloud_return_id)
-        return await self._settle(only.parcel_key, only.found.record.id, report)
+        return await self._settle(only.parcel_key, record.id, report)
 
     async def _may_be_about(self, each: ParcelReturn, event: ReturnMade) -> bool:
         """Whether it fits a return without a number; one that failed counts if people said so, who may be wrong."""
